@@ -1,0 +1,67 @@
+import pino from 'pino';
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** What a line may hold: no field for bodies, names, e-mail, phone, references, tokens, keys or variables exists. */
+export interface LogFields {
+  requestId?: string;
+  operationType?: string;
+  code?: string;
+  codes?: readonly string[];
+  method?: string;
+  /** One of the three calls, with the path id left out. */
+  call?: string;
+  status?: number;
+  attempt?: number;
+  durationMs?: number;
+  upstreamCalls?: number;
+  /** The provider's own id of the request, where it sent one. */
+  providerRequestId?: string;
+  field?: string;
+  url?: string;
+  signal?: string;
+  setting?: string;
+  count?: number;
+  /** Its name, code and stack are printed, and those of its causes; never its message. */
+  cause?: unknown;
+}
+
+/** Messages are constants; data goes into fields. */
+export interface Log {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+}
+
+/** JSON lines on `write` (stdout by default), one per event. */
+export function createLog(level: LogLevel | 'silent', write?: (line: string) => void): Log {
+  const target = write === undefined ? pino.destination({ dest: 1, sync: true }) : { write };
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      messageKey: 'message',
+    },
+    target,
+  );
+  const line =
+    (of: LogLevel) =>
+    (message: string, { cause, ...fields }: LogFields = {}) =>
+      logger[of](cause === undefined ? fields : { ...fields, cause: describe(cause) }, message);
+  return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
+}
+
+/** An error without its message: a message may quote what a person typed or what the provider said. */
+function describe(cause: unknown, depth = 0): unknown {
+  if (!(cause instanceof Error)) return typeof cause;
+  const { code } = cause as { code?: unknown };
+  return {
+    name: cause.name,
+    ...(typeof code === 'string' && { code }),
+    stack: (cause.stack ?? '').split('\n').filter((text) => /^\s+at /.test(text)).slice(0, 8),
+    ...(cause.cause !== undefined && depth < 3 && { cause: describe(cause.cause, depth + 1) }),
+  };
+}
