@@ -1,0 +1,124 @@
+import { performance } from 'node:perf_hooks';
+import { type Customer, type CustomerApi, foldReference, type Operation, pathIdOf } from './customer.ts';
+import { GatewayError } from './errors.ts';
+
+/** One GET that is under way, and who waits for it. */
+interface Flight {
+  readonly answer: Promise<Customer | null>;
+  readonly waiters: Set<Operation>;
+  readonly abort: () => void;
+}
+
+/**
+ * Token-less reads of one customer by concurrent operations share one upstream call while it is in flight. Nothing is
+ * kept afterwards, and a read with a token is never shared. One per merchant.
+ *
+ * A write cuts the flights of its customer when it starts and again when it ends, so a read that starts after a write
+ * was answered never gets an answer that was asked for before it.
+ */
+export function coalescing(client: (operation: Operation) => CustomerApi): (operation: Operation) => CustomerApi {
+  const flights = new Map<string, Flight>();
+
+  return (operation) => {
+    const api = client(operation);
+    return {
+      async get(key, options = {}) {
+        // A key that names one identifier is narrowed by the caller of this layer; here the path alone counts.
+        if (options.withClientAuthToken || !('any' in key)) return api.get(key, options);
+        return join(flights.get(key.any) ?? takeOff(key.any, operation), operation);
+      },
+
+      async create(input, options) {
+        cut([input.objectReferenceId]);
+        let written: Customer | undefined;
+        try {
+          const created = await api.create(input, options);
+          written = created.customer;
+          return created;
+        } finally {
+          cut([input.objectReferenceId, ...identifiersOf(written)]);
+        }
+      },
+
+      async update(id, changes) {
+        cut([id]);
+        let written: Customer | undefined;
+        try {
+          written = await api.update(id, changes);
+          return written;
+        } finally {
+          // Without an answer the customer's other identifier is not known: any flight may be one of this customer.
+          if (written === undefined) flights.clear();
+          else cut([id, ...identifiersOf(written)]);
+        }
+      },
+    };
+  };
+
+  function takeOff(pathId: string, first: Operation): Flight {
+    const controller = new AbortController();
+    const waiters = new Set<Operation>();
+    const shared: Operation = {
+      requestId: first.requestId,
+      signal: controller.signal,
+      // As long as the most patient of those who wait.
+      get deadlineAtMs() {
+        let latest = 0;
+        for (const waiter of waiters) latest = Math.max(latest, waiter.deadlineAtMs);
+        return latest;
+      },
+    };
+    waiters.add(first);
+    const answer = client(shared).get({ any: pathId });
+    const flight: Flight = { answer, waiters, abort: () => controller.abort() };
+    const land = () => {
+      if (flights.get(pathId) === flight) flights.delete(pathId);
+    };
+    answer.then(land, land);
+    flights.set(pathId, flight);
+    return flight;
+  }
+
+  /** Waits for a flight no longer than the operation may, and leaves it when its caller is gone. */
+  function join(flight: Flight, operation: Operation): Promise<Customer | null> {
+    flight.waiters.add(operation);
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        clearTimeout(timer);
+        operation.signal.removeEventListener('abort', onAbort);
+        flight.waiters.delete(operation);
+        if (flight.waiters.size > 0) return;
+        flight.abort();
+        // Nobody else may board what was just called off.
+        for (const [pathId, other] of flights) if (other === flight) flights.delete(pathId);
+      };
+      const onAbort = () => {
+        leave();
+        reject(new GatewayError('UPSTREAM_TIMEOUT'));
+      };
+      const timer = setTimeout(onAbort, Math.max(0, operation.deadlineAtMs - performance.now()));
+      operation.signal.addEventListener('abort', onAbort);
+      flight.answer.then(
+        (customer) => {
+          leave();
+          resolve(customer);
+        },
+        (error: unknown) => {
+          leave();
+          reject(error);
+        },
+      );
+      if (operation.signal.aborted) onAbort();
+    });
+  }
+
+  function cut(identifiers: readonly string[]): void {
+    const folded = new Set(identifiers.map(foldReference));
+    for (const pathId of flights.keys()) if (folded.has(foldReference(pathId))) flights.delete(pathId);
+  }
+}
+
+function identifiersOf(customer: Customer | undefined): string[] {
+  if (customer === undefined) return [];
+  return customer.objectReferenceId === null ? [customer.id] : [customer.id, customer.objectReferenceId];
+}

@@ -1,0 +1,112 @@
+import {
+  answersTo,
+  type Customer,
+  type CustomerApi,
+  type CustomerKey,
+  isPathId,
+  type NewCustomer,
+  type CustomerChanges,
+  type Operation,
+  pathIdOf,
+} from '../customer.ts';
+import { GatewayError } from '../errors.ts';
+import type { Log } from '../telemetry.ts';
+import { CallFailure, type CallKind, malformed, NoSuchCustomer, refusal, saysError } from './refusal.ts';
+import { type Answer, type Policy, reading, type Resilience, writing } from './resilience.ts';
+import { customerPath, decodeCustomer, encodeForm } from './wire.ts';
+import { createWrites, type Calls } from './writes.ts';
+
+/**
+ * The provider's three calls, as a {@link CustomerApi} for each operation. One per merchant: writes of one customer
+ * queue in it.
+ *
+ * @see Customer APIs 3.2
+ */
+export function createClient(resilience: Resilience, log: Log): (operation: Operation) => CustomerApi {
+  const calls: Calls = {
+    async get(key, operation, policy, withClientAuthToken) {
+      const id = pathIdOf(key);
+      const call = { method: 'GET', path: customerPath(id, withClientAuthToken), routingId: encodeURIComponent(id) } as const;
+      try {
+        const customer = await resilience.call(call, operation, policy, (answer) =>
+          read('get', answer, { any: id }, operation, withClientAuthToken),
+        );
+        // The path takes either identifier; who named one of them means that one.
+        return answersTo(customer, key) ? customer : null;
+      } catch (failure) {
+        if (failure instanceof NoSuchCustomer) return null;
+        throw failure;
+      }
+    },
+    create(input, operation, withClientAuthToken) {
+      const reference = input.objectReferenceId;
+      const form = encodeForm(input, withClientAuthToken);
+      const call = { method: 'POST', path: '/customers', routingId: encodeURIComponent(reference), form } as const;
+      return resilience.call(call, operation, writing('create'), (answer) =>
+        read('create', answer, { reference }, operation, withClientAuthToken),
+      );
+    },
+    update(id, changes, operation) {
+      const form = encodeForm(changes);
+      const call = { method: 'POST', path: customerPath(id), routingId: encodeURIComponent(id), form } as const;
+      return resilience.call(call, operation, writing('update'), (answer) =>
+        read('update', answer, { any: id }, operation, false),
+      );
+    },
+  };
+  const writes = createWrites(calls);
+
+  return (operation) => ({
+    async get(key, { withClientAuthToken = false } = {}) {
+      if (!isPathId(pathIdOf(key))) throw new GatewayError('BAD_USER_INPUT', { message: 'The id cannot be one of a customer.' });
+      try {
+        return await calls.get(key, operation, reading, withClientAuthToken);
+      } catch (failure) {
+        throw failure instanceof CallFailure ? failure.error : failure;
+      }
+    },
+    create: (input, { withClientAuthToken = false } = {}) => writes.create(input, operation, withClientAuthToken),
+    update: (id, changes) => writes.update(id, changes, operation),
+  });
+
+  /**
+   * The customer in an answer, which must be the one that was asked for.
+   *
+   * @throws CallFailure, or NoSuchCustomer when the provider says so.
+   */
+  function read(
+    kind: CallKind,
+    { status, headers, body }: Answer,
+    key: CustomerKey,
+    operation: Operation,
+    withClientAuthToken: boolean,
+  ): Customer {
+    const json = body === null ? undefined : parseJson(body);
+    if (status < 200 || status > 299 || body === null || saysError(json)) {
+      const retryAfter = headers['retry-after'];
+      throw refusal(kind, {
+        status,
+        body: json,
+        readable: body !== null,
+        retryAfter: typeof retryAfter === 'string' ? retryAfter : undefined,
+      });
+    }
+    const customer = decodeCustomer(json, withClientAuthToken, (field) =>
+      log.warn('upstream field is unreadable', { requestId: operation.requestId, field }),
+    );
+    if (customer === undefined || !answersTo(customer, key)) throw malformed();
+    if (customer.clientAuthToken === null) {
+      log.warn('provider gave no client auth token', { requestId: operation.requestId, call: kind });
+    }
+    return customer;
+  }
+}
+
+/** Strict about bytes (no BOM, valid UTF-8), since what is half read must not pass for a customer. */
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,206 @@
+import { z } from 'zod';
+import { CustomerInvalidError, type Issue } from '../customer.ts';
+import { type ErrorCode, GatewayError } from '../errors.ts';
+import { inputPath } from './wire.ts';
+
+export type CallKind = 'get' | 'create' | 'update';
+
+/**
+ * What a failed call says about what happened. `never`: surely not sent. `refused`: the provider says no, and nothing
+ * was changed. `unknown`: sent, and nobody told what became of it.
+ */
+export type Certainty = 'never' | 'refused' | 'unknown';
+
+/** A call that did not succeed, after one attempt. Carries the error that becomes the answer if nobody repeats it. */
+export class CallFailure extends Error {
+  readonly error: GatewayError;
+  readonly certainty: Certainty;
+  /** Whether one more attempt can help: for `once`, a second failure of this sort is final. */
+  readonly repeat: 'never' | 'once' | 'always';
+  /** What the provider's `Retry-After` asks for. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    error: GatewayError,
+    certainty: Certainty,
+    repeat: 'never' | 'once' | 'always',
+    retryAfterMs?: number | undefined,
+  ) {
+    super(error.code, { cause: error.cause });
+    this.name = 'CallFailure';
+    this.error = error;
+    this.certainty = certainty;
+    this.repeat = repeat;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** The provider says that there is no such customer. */
+export class NoSuchCustomer extends Error {}
+
+/** Codes of `error_info.code`, the most reliable of what an error body holds. `CONFIG_ERROR` is a category. */
+const byInfoCode: Readonly<Record<string, Meaning>> = {
+  RESOURCE_NOT_FOUND: 'absent',
+  ALREADY_EXISTS: 'exists',
+  INVALID_INPUT: 'invalid',
+  MISSING_MANDATORY_PARAMETER: 'invalid',
+  DUPLICATE_REQUEST: 'busy',
+  UNAUTHORIZED: 'misconfigured',
+  UNAUTHENTICATED: 'misconfigured',
+  BAD_ORIGIN: 'misconfigured',
+  GATEWAY_NOT_FOUND: 'misconfigured',
+  ACCOUNT_NOT_FOUND: 'misconfigured',
+  INVALID_ACCOUNT_DETAILS: 'misconfigured',
+  LOCKER_NOT_CONFIGURED: 'misconfigured',
+  FEATURE_NOT_ENABLED: 'misconfigured',
+  EXPIRED: 'rejected',
+  INVALID_ACTION: 'rejected',
+};
+
+/** `error_code` is free text; these are the ones that mean something. Folded to lower case. */
+const byErrorCode: Readonly<Record<string, Meaning>> = {
+  unique: 'exists',
+  object_not_found: 'absent',
+  access_denied: 'misconfigured',
+  bad_origin: 'misconfigured',
+  missing: 'misconfigured',
+  nullable: 'misconfigured',
+  invalid_request: 'rejected',
+  'invalid request': 'rejected',
+  'mandatory fields are missing': 'rejected',
+  invalid: 'rejected',
+};
+
+type Meaning = 'absent' | 'exists' | 'invalid' | 'busy' | 'misconfigured' | 'rejected';
+
+const optionalText = z.string().optional().catch(undefined);
+const ErrorInfo = z.object({
+  code: optionalText,
+  category: optionalText,
+  fields: z.array(z.object({ field_name: optionalText })).optional().catch(undefined),
+});
+/** Answers of old carry no `error_info`; the vendor's own SDK accepts camelCase, and `error_info` as a JSON text. */
+const ErrorBody = z.object({
+  status: optionalText,
+  error: z.unknown(),
+  error_code: optionalText,
+  errorCode: optionalText,
+  error_info: z.unknown(),
+  errorInfo: z.unknown(),
+});
+
+interface ProviderError {
+  readonly info: z.infer<typeof ErrorInfo> | undefined;
+  readonly errorCode: string | undefined;
+  readonly status: string | undefined;
+}
+
+/** Reads an error body; `undefined` when nothing in it says that it is one. */
+function decodeError(body: unknown): ProviderError | undefined {
+  const parsed = ErrorBody.safeParse(body);
+  if (!parsed.success) return undefined;
+  const { status, error, error_code, errorCode, error_info, errorInfo } = parsed.data;
+  const info = ErrorInfo.safeParse(parseIfText(error_info ?? errorInfo)).data;
+  const code = (error_code || errorCode || undefined)?.toLowerCase();
+  const failed = /^(error|not_found)$/i.test(status ?? '') || error === true;
+  return info || code || failed ? { info, errorCode: code, status: status?.toLowerCase() } : undefined;
+}
+
+function parseIfText(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * What an answer that is no customer means: an error to throw.
+ *
+ * By status alone: 5xx, 429 and 3xx. Then by `error_info.code`, by `error_code`, by status. Messages are never read.
+ *
+ * @param body the parsed JSON, or `undefined` when there is none.
+ * @param readable whether the body could be read at all (a compressed or oversized one could not).
+ */
+export function refusal(
+  kind: CallKind,
+  { status, body, readable, retryAfter }: { status: number; body: unknown; readable: boolean; retryAfter?: string | undefined },
+): CallFailure | NoSuchCustomer {
+  if (status >= 500 || status === 429) return unavailable(status, retryAfter);
+  if (status >= 300 && status < 400) return definite('UPSTREAM_MISCONFIGURED');
+  // 401 and 403 are about the gateway, whatever else they say.
+  if (status === 401 || status === 403) return definite('UPSTREAM_MISCONFIGURED');
+  if (!readable) return malformed();
+  const error = decodeError(body);
+  const meaning = error && meaningOf(error);
+  if (status < 300 && meaning === undefined) return malformed();
+  switch (meaning ?? (status === 404 ? 'misconfigured' : 'rejected')) {
+    case 'absent':
+      return kind === 'create' ? definite('UPSTREAM_MISCONFIGURED') : new NoSuchCustomer();
+    case 'exists':
+      return definite(kind === 'create' ? 'ALREADY_EXISTS' : 'UPSTREAM_REJECTED');
+    case 'invalid':
+      return kind === 'get' ? definite('UPSTREAM_REJECTED') : invalid(kind, error);
+    case 'busy':
+      // On a create it may be our own earlier attempt that is in progress.
+      return new CallFailure(new GatewayError('UPSTREAM_UNAVAILABLE'), kind === 'create' ? 'unknown' : 'refused', 'once');
+    case 'misconfigured':
+      return definite('UPSTREAM_MISCONFIGURED');
+    default:
+      return definite('UPSTREAM_REJECTED');
+  }
+}
+
+/** Whether a 2xx body is an error in disguise. */
+export function saysError(body: unknown): boolean {
+  return decodeError(body) !== undefined;
+}
+
+/** A 2xx that is no customer, or not the one asked for: who wrote may have written. */
+export function malformed(): CallFailure {
+  return new CallFailure(new GatewayError('UPSTREAM_MALFORMED'), 'unknown', 'once');
+}
+
+function meaningOf({ info, errorCode, status }: ProviderError): Meaning | undefined {
+  const known = byInfoCode[info?.code?.toUpperCase() ?? ''];
+  if (known !== undefined) return known;
+  if (info?.category?.toUpperCase() === 'CONFIG_ERROR') return 'misconfigured';
+  const coded = byErrorCode[errorCode ?? ''];
+  // These two mean an unknown merchant only where nothing explains them; with `error_info` they are a generic refusal.
+  if ((errorCode === 'missing' || errorCode === 'nullable') && info !== undefined) return 'rejected';
+  return coded ?? (status === 'not_found' ? 'absent' : undefined);
+}
+
+function definite(code: ErrorCode): CallFailure {
+  return new CallFailure(new GatewayError(code), 'refused', 'never');
+}
+
+function invalid(kind: 'create' | 'update', error: ProviderError | undefined): CallFailure {
+  const paths = (error?.info?.fields ?? []).map(({ field_name }) => inputPath(field_name ?? '', kind));
+  const issues = new Map<string, Issue>(
+    (paths.length > 0 ? paths : [['input']]).map((path) => [
+      path.join('.'),
+      { path, code: 'REJECTED_BY_PROVIDER', message: 'The provider does not accept this value.' },
+    ]),
+  );
+  return new CallFailure(new CustomerInvalidError([...issues.values()]), 'refused', 'never');
+}
+
+function unavailable(status: number, retryAfter: string | undefined): CallFailure {
+  const limited = status === 429;
+  const retryAfterMs = limited || status === 503 ? decodeRetryAfter(retryAfter) : undefined;
+  const retryAfterSeconds = retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs / 1000);
+  const error = new GatewayError(limited ? 'RATE_LIMITED' : 'UPSTREAM_UNAVAILABLE', { retryAfterSeconds });
+  const repeat = limited || (status >= 502 && status <= 504) ? 'always' : status === 500 ? 'once' : 'never';
+  return new CallFailure(error, limited ? 'refused' : 'unknown', repeat, retryAfterMs);
+}
+
+/** Seconds or an HTTP date; anything else counts as not sent. */
+function decodeRetryAfter(value: string | undefined): number | undefined {
+  const text = value?.trim() ?? '';
+  if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
+  // Date.parse takes much that is no date; an HTTP date begins with the name of a day.
+  const at = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());
+}
