@@ -1,0 +1,168 @@
+import {
+  type ASTNode,
+  coerceInputValue,
+  type DocumentNode,
+  type ExecutionArgs,
+  GraphQLError,
+  type GraphQLSchema,
+  isInputType,
+  Kind,
+  NoSchemaIntrospectionCustomRule,
+  parse,
+  print,
+  specifiedRules,
+  typeFromAST,
+  type ValidationContext,
+  type ValidationRule,
+  ValuesOfCorrectTypeRule,
+  type VariableDefinitionNode,
+  validate,
+} from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import { assertLimits, assertTokens, type DocumentLimits } from './limits.ts';
+import { EdgeError, maxReportedErrors } from './outcome.ts';
+
+/**
+ * Texts into checked documents: limits, parsing, validation, variables. What is wrong is said without a value of the
+ * caller's and without suggestions; nothing is executed. Results are kept by text, bounded by the bytes of the texts,
+ * since a syntax tree holds about 80 times its source.
+ */
+export function useDocuments(options: { limits: DocumentLimits; introspection: boolean }): Plugin {
+  const { limits } = options;
+  const parsed = createCache<DocumentNode>();
+  const verdicts = new WeakMap<DocumentNode, readonly GraphQLError[]>();
+  const rules: ValidationRule[] = specifiedRules.map((rule) => (rule === ValuesOfCorrectTypeRule ? withoutValues(rule) : rule));
+  if (!options.introspection) rules.push(NoSchemaIntrospectionCustomRule);
+
+  return {
+    onParse({ setParseFn }) {
+      setParseFn((text: string) => {
+        const known = parsed.get(text);
+        if (known !== undefined) return known;
+        const document = parseText(text, limits);
+        assertLimits(document, limits);
+        parsed.set(text, document);
+        return document;
+      });
+    },
+
+    onValidate({ setValidationFn }) {
+      setValidationFn((schema: GraphQLSchema, document: DocumentNode) => {
+        let errors = verdicts.get(document);
+        if (errors === undefined) {
+          errors = validate(schema, document, rules, { maxErrors: maxReportedErrors, hideSuggestions: true })
+            .slice(0, maxReportedErrors)
+            .map(
+              (error) =>
+                new GraphQLError(error.message, {
+                  nodes: error.nodes ?? null,
+                  originalError: new EdgeError('GRAPHQL_VALIDATION_FAILED', { message: error.message }),
+                }),
+            );
+          verdicts.set(document, errors);
+        }
+        return errors;
+      });
+    },
+
+    onExecute({ args }) {
+      return {
+        onExecuteDone({ result, setResult }) {
+          // Without `data` nothing was executed: the operation's name or its variables were not acceptable.
+          if (Symbol.asyncIterator in result || 'data' in result || !result.errors) return;
+          setResult({ errors: variableErrors(args) });
+        },
+      };
+    },
+  };
+}
+
+function parseText(text: string, limits: DocumentLimits): DocumentNode {
+  try {
+    assertTokens(text, limits);
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof GraphQLError)) throw error;
+    // The parser quotes what it found, which may be a value: the place says enough.
+    throw new EdgeError('GRAPHQL_PARSE_FAILED', { at: error });
+  }
+}
+
+/** The rule's findings quote the value they are about; which field it stands in is told by the place. */
+function withoutValues(rule: ValidationRule): ValidationRule {
+  return (context: ValidationContext) => {
+    const quiet: ValidationContext = Object.create(context, {
+      reportError: {
+        value: (error: GraphQLError) =>
+          context.reportError(new GraphQLError(aboutValue(error), { nodes: error.nodes ?? null })),
+      },
+    });
+    return rule(quiet);
+  };
+}
+
+/** What names a field that is missing or unknown stays; what quotes a value goes. */
+function aboutValue(error: GraphQLError): string {
+  const [node] = error.nodes ?? [];
+  const isObject = node?.kind === Kind.OBJECT || node?.kind === Kind.OBJECT_FIELD;
+  if (isObject && !error.message.includes(print(node))) return error.message;
+  return 'The value does not fit the type that is expected here.';
+}
+
+/** What is wrong with the variables, by path and never by value; or with the name of the operation. */
+function variableErrors({ schema, document, operationName, variableValues }: ExecutionArgs): GraphQLError[] {
+  const operations = document.definitions.filter((node) => node.kind === Kind.OPERATION_DEFINITION);
+  const operation = operations.find((node) => operationName == null || node.name?.value === operationName);
+  if (operation === undefined || (operationName == null && operations.length > 1)) {
+    const message = 'The document holds no operation of this name, or several and none is named.';
+    return [located(new EdgeError('BAD_USER_INPUT', { message }))];
+  }
+  const errors: GraphQLError[] = [];
+  const report = (node: VariableDefinitionNode, path: readonly (string | number)[]) => {
+    if (errors.length >= maxReportedErrors) return;
+    const name = node.variable.name.value;
+    const at = path.length === 0 ? '' : ` at ${path.join('.')}`;
+    const message = `The value of the variable $${name} is not acceptable${at}.`;
+    errors.push(located(new EdgeError('BAD_USER_INPUT', { message }), node));
+  };
+  for (const node of operation.variableDefinitions ?? []) {
+    const type = typeFromAST(schema, node.type);
+    if (!isInputType(type)) continue;
+    const name = node.variable.name.value;
+    const given = Object.hasOwn(variableValues ?? {}, name);
+    if (!given && (node.defaultValue || node.type.kind !== Kind.NON_NULL_TYPE)) continue;
+    coerceInputValue(variableValues?.[name], type, (path) => report(node, path));
+  }
+  return errors.length > 0 ? errors : [located(new EdgeError('BAD_USER_INPUT'))];
+}
+
+function located(error: EdgeError, node?: ASTNode): GraphQLError {
+  return new GraphQLError(error.message, { nodes: node ?? null, originalError: error });
+}
+
+const maxCachedBytes = 512 * 1024;
+
+/** Least recently used goes first; bounded by what the keys weigh, twice a byte each in memory. */
+function createCache<Value>() {
+  const entries = new Map<string, Value>();
+  let bytes = 0;
+  return {
+    get(text: string): Value | undefined {
+      const value = entries.get(text);
+      if (value === undefined) return undefined;
+      entries.delete(text);
+      entries.set(text, value);
+      return value;
+    },
+    set(text: string, value: Value): void {
+      if (text.length > maxCachedBytes / 4) return;
+      entries.set(text, value);
+      bytes += text.length;
+      for (const oldest of entries.keys()) {
+        if (bytes <= maxCachedBytes) break;
+        entries.delete(oldest);
+        bytes -= oldest.length;
+      }
+    },
+  };
+}

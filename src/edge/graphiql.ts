@@ -1,0 +1,191 @@
+import type { GraphiQLOptions, Plugin } from 'graphql-yoga';
+
+/** A customer that can be read, for operations that run as they are. */
+export interface Examples {
+  readonly id: string;
+  readonly reference: string;
+}
+
+/**
+ * GraphiQL with one titled tab for each task. Options go into a script of the page as they are: only constants and the
+ * gateway's own examples may stand in them.
+ */
+export function graphiqlOptions(endpoint: string, examples: Examples | undefined): GraphiQLOptions {
+  const id = examples?.id ?? 'cst_0123456789abcdef';
+  const reference = examples?.reference ?? 'your-object-reference-id';
+  return {
+    title: 'Customer gateway',
+    endpoint,
+    defaultTabs: tabs(id, reference, examples !== undefined).map((query) => ({ query: query.trim() })),
+    shouldPersistHeaders: false,
+  };
+}
+
+/** 9 MB of page: loaded when the first browser asks for it. It holds all it needs; nothing comes from elsewhere. */
+export async function renderGraphiql(options?: GraphiQLOptions): Promise<string> {
+  const { renderGraphiQL } = await import('@graphql-yoga/render-graphiql');
+  return renderGraphiQL(options);
+}
+
+/** The page runs its own inline scripts and workers, and talks to this gateway only. */
+export const graphiqlPolicy = [
+  "default-src 'none'",
+  "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:",
+  "worker-src 'self' blob: data:",
+  "style-src 'self' 'unsafe-inline'",
+  "font-src 'self' data:",
+  "img-src 'self' data: blob:",
+  "connect-src 'self' data: blob:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** Pages of this server are HTML only where GraphiQL is; they get a policy. */
+export function usePagePolicy(): Plugin {
+  return {
+    onResponse({ response }) {
+      if (!response.headers.get('content-type')?.startsWith('text/html')) return;
+      response.headers.set('content-security-policy', graphiqlPolicy);
+      response.headers.set('referrer-policy', 'no-referrer');
+    },
+  };
+}
+
+function tabs(id: string, reference: string, isSandbox: boolean): string[] {
+  const fault = `
+# A provoked fault: this magic id makes the sandbox answer 503. The gateway tries three times, then says so.
+# Others: fault_429, fault_timeout, fault_html, fault_500 – README has the list.
+query ProvokedFault {
+  customer(id: "fault_503") {
+    id
+  }
+}`;
+  return [
+    `
+# One customer, by the provider's id or by your own reference. Null when there is none.
+query ReadCustomer {
+  customer(id: "${id}") {
+    id
+    objectReferenceId
+    firstName
+    lastName
+    emailAddress
+    mobileCountryCode
+    mobileNumber
+    dateCreated
+    lastUpdated
+  }
+}`,
+    `
+# Selecting clientAuthToken, and only that, makes the provider mint a short-lived token for its client SDK.
+query ReadWithToken {
+  customerByReference(objectReferenceId: "${reference}") {
+    id
+    clientAuthToken {
+      token
+      expiresAt
+      expiresInSeconds
+    }
+  }
+}`,
+    `
+# Safe to repeat: it never makes a second customer. Run it twice and see the other answer.
+mutation CreateCustomer {
+  createCustomer(
+    input: {
+      objectReferenceId: "new.customer@example.com"
+      mobileNumber: "9000000099"
+      emailAddress: "new.customer@example.com"
+      firstName: "Noor"
+    }
+  ) {
+    __typename
+    ... on CreateCustomerSuccess {
+      origin
+      customer {
+        id
+        objectReferenceId
+      }
+    }
+    ... on CustomerAlreadyExistsError {
+      differingFields
+    }
+    ... on CustomerError {
+      code
+      message
+      retryable
+    }
+  }
+}`,
+    `
+# A duplicate: the reference is taken. What differs is named, the stored values are not.
+mutation DuplicateCustomer {
+  createCustomer(
+    input: {
+      objectReferenceId: "${reference}"
+      mobileNumber: "9000000042"
+      emailAddress: "somebody.else@example.com"
+    }
+  ) {
+    __typename
+    ... on CustomerAlreadyExistsError {
+      code
+      differingFields
+      existing {
+        id
+        objectReferenceId
+      }
+    }
+    ... on CustomerError {
+      message
+    }
+  }
+}`,
+    `
+# All that is wrong with an input comes back at once, as data. Nothing was sent to the provider.
+mutation InvalidCustomer {
+  createCustomer(
+    input: {
+      objectReferenceId: "short"
+      mobileNumber: "+91 90000"
+      emailAddress: "not an address"
+      firstName: ""
+    }
+  ) {
+    __typename
+    ... on CustomerValidationError {
+      code
+      issues {
+        path
+        code
+        message
+      }
+    }
+    ... on CustomerError {
+      message
+    }
+  }
+}`,
+    `
+# Changes only the fields that are present.
+mutation UpdateCustomer {
+  updateCustomer(id: "${id}", input: { firstName: "Asha Devi" }) {
+    __typename
+    ... on UpdateCustomerSuccess {
+      customer {
+        id
+        firstName
+        lastUpdated
+      }
+    }
+    ... on CustomerError {
+      code
+      message
+      retryable
+    }
+  }
+}`,
+    ...(isSandbox ? [fault] : []),
+  ];
+}

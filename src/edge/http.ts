@@ -1,0 +1,178 @@
+import type { FetchAPI, Plugin } from 'graphql-yoga';
+import { EdgeError, refusalBody, toClientError } from './outcome.ts';
+import type { Log } from '../telemetry.ts';
+
+/** What accompanies one request through the server, from its first byte to its answer. */
+export interface RequestState {
+  readonly requestId: string;
+  /** On the monotonic clock, in ms. */
+  readonly startedAtMs: number;
+}
+
+export interface HttpRules {
+  readonly endpoint: string;
+  readonly maxBodyBytes: number;
+  readonly isDraining: () => boolean;
+  readonly log: Log;
+}
+
+/** Headers that no form, image or link can send: a browser asks the server first whether another site may. */
+const preflightHeaders = ['x-graphql-yoga-csrf', 'apollo-require-preflight'];
+
+/** While it drains, how long a client should wait before it comes back (to another instance). */
+const drainRetryAfterSeconds = 1;
+
+/**
+ * What may come in over HTTP, and in what shape every refusal goes out: POST with `application/json` only; GET for
+ * queries only and only with a header that forces a preflight; no compressed, no over-long and no array bodies; nothing
+ * new while draining. Every refusal has a JSON body with `errors`.
+ */
+export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { state: RequestState }> {
+  return {
+    onRequest({ request, url, serverContext, fetchAPI, endResponse }) {
+      if (url.pathname !== rules.endpoint || request.method === 'OPTIONS') return;
+      const refused = rules.isDraining() ? draining() : findFault(request, url, rules.maxBodyBytes);
+      if (refused === undefined) return;
+      endResponse(refusalResponse(refused, request, serverContext.state.requestId, fetchAPI));
+    },
+
+    onRequestParse({ request, url, setRequestParser }) {
+      setRequestParser(
+        request.method === 'GET' ? () => paramsOfQuery(url.searchParams) : () => readParams(request, rules.maxBodyBytes),
+      );
+    },
+
+    onResultProcess({ result, setResult, serverContext }) {
+      if (Array.isArray(result) || Symbol.asyncIterator in result || !result.errors) return;
+      const { requestId } = serverContext.state;
+      const executed = 'data' in result && result.data !== undefined;
+      const errors = result.errors.map((error) => toClientError(error, { requestId, executed, log: rules.log }));
+      setResult({ ...result, errors });
+    },
+
+    onResponse({ request, response, serverContext }) {
+      response.headers.set('x-request-id', serverContext.state.requestId);
+      response.headers.set('cache-control', 'no-store');
+      response.headers.set('x-content-type-options', 'nosniff');
+      // An unread body would keep the socket busy.
+      if (request.body !== null && !request.bodyUsed && response.status >= 400) response.headers.set('connection', 'close');
+    },
+  };
+}
+
+function draining(): EdgeError {
+  return new EdgeError('OVERLOADED', {
+    status: 503,
+    headers: { 'retry-after': String(drainRetryAfterSeconds) },
+    retryAfterSeconds: drainRetryAfterSeconds,
+  });
+}
+
+function findFault({ method, headers }: Request, url: URL, maxBodyBytes: number): EdgeError | undefined {
+  if (method === 'GET') {
+    const forced = preflightHeaders.some((name) => headers.has(name)) || isJson(headers.get('content-type'));
+    if (!forced || (headers.has('content-type') && !isJson(headers.get('content-type')))) {
+      const message = `GET takes one of the headers ${preflightHeaders.join(', ')} or content-type: application/json. Or send POST.`;
+      return new EdgeError('BAD_USER_INPUT', { status: 403, message });
+    }
+    return undefined;
+  }
+  if (method !== 'POST') {
+    return new EdgeError('BAD_USER_INPUT', { status: 405, headers: { allow: 'GET, POST' }, message: 'Send GET or POST.' });
+  }
+  if (url.searchParams.has('query')) {
+    return new EdgeError('BAD_USER_INPUT', { message: 'A POST carries its document in the body.' });
+  }
+  if (!isJson(headers.get('content-type'))) {
+    return new EdgeError('BAD_USER_INPUT', { status: 415, message: 'The body must be application/json in UTF-8.' });
+  }
+  const encoding = headers.get('content-encoding')?.trim().toLowerCase();
+  if (encoding !== undefined && encoding !== '' && encoding !== 'identity') {
+    return new EdgeError('BAD_USER_INPUT', { status: 415, message: 'The body must not be compressed.' });
+  }
+  return Number(headers.get('content-length')) > maxBodyBytes ? tooLong(maxBodyBytes) : undefined;
+}
+
+/** `application/json`, in UTF-8 where a charset is named; no other parameter matters. */
+function isJson(contentType: string | null): boolean {
+  const [type, ...parameters] = (contentType ?? '').toLowerCase().split(';').map((part) => part.trim());
+  const charset = parameters.find((parameter) => parameter.startsWith('charset='))?.slice('charset='.length);
+  return type === 'application/json' && (charset === undefined || /^"?utf-?8"?$/.test(charset));
+}
+
+async function readParams(request: Request, maxBodyBytes: number): Promise<Params> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  // Counted while it comes in: a chunked body does not tell its length.
+  for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBodyBytes) throw tooLong(maxBodyBytes);
+    chunks.push(chunk);
+  }
+  const body = parseJson(() => new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)), 'The body');
+  if (Array.isArray(body)) throw new EdgeError('BAD_USER_INPUT', { message: 'Batches of operations are not taken. Send one.' });
+  return checkParams(body);
+}
+
+function paramsOfQuery(query: URLSearchParams): Params {
+  const json = (name: string) => {
+    const text = query.get(name);
+    return text === null || text === '' ? undefined : parseJson(() => text, `The parameter ${name}`);
+  };
+  return checkParams({
+    query: query.get('query') ?? undefined,
+    operationName: query.get('operationName') || undefined,
+    variables: json('variables'),
+    extensions: json('extensions'),
+  });
+}
+
+interface Params {
+  query: string;
+  operationName?: string;
+  variables?: Record<string, unknown>;
+  extensions?: Record<string, unknown>;
+}
+
+/** Takes what GraphQL over HTTP knows and ignores the rest, as the specification asks. */
+function checkParams(params: unknown): Params {
+  if (!isRecord(params)) throw new EdgeError('BAD_USER_INPUT', { message: 'The body must be a JSON object.' });
+  const { query, operationName, variables, extensions } = params;
+  const wrong = (message: string) => new EdgeError('BAD_USER_INPUT', { message });
+  if (typeof query !== 'string') throw wrong('`query` must be a text: the GraphQL document.');
+  if (operationName != null && typeof operationName !== 'string') throw wrong('`operationName` must be a text.');
+  if (variables != null && !isRecord(variables)) throw wrong('`variables` must be an object.');
+  if (extensions != null && !isRecord(extensions)) throw wrong('`extensions` must be an object.');
+  return {
+    query,
+    ...(operationName != null && { operationName }),
+    ...(variables != null && { variables }),
+    ...(extensions != null && { extensions }),
+  };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The parser's own message quotes the text, so it is not passed on. */
+function parseJson(read: () => string, what: string): unknown {
+  try {
+    return JSON.parse(read());
+  } catch {
+    throw new EdgeError('BAD_USER_INPUT', { message: `${what} is not valid JSON.` });
+  }
+}
+
+function tooLong(maxBodyBytes: number): EdgeError {
+  return new EdgeError('BAD_USER_INPUT', { status: 413, message: `The body is longer than ${maxBodyBytes} bytes.` });
+}
+
+function refusalResponse(error: EdgeError, request: Request, requestId: string, fetchAPI: FetchAPI): Response {
+  const accept = request.headers.get('accept') ?? '';
+  const type = accept.includes('application/graphql-response+json') ? 'application/graphql-response+json' : 'application/json';
+  return new fetchAPI.Response(refusalBody(error, requestId), {
+    status: error.status,
+    headers: { ...error.headers, 'content-type': `${type}; charset=utf-8` },
+  });
+}

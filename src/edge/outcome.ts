@@ -1,0 +1,100 @@
+import { GraphQLError } from 'graphql';
+import { type ErrorCode, GatewayError } from '../errors.ts';
+import type { Log } from '../telemetry.ts';
+
+/** How an error leaves the gateway: these and nothing else stand in `extensions`. */
+export interface ClientExtensions {
+  code: ErrorCode;
+  retryable: boolean;
+  requestId: string;
+  retryAfterSeconds?: number;
+}
+
+/** More than this many errors of one document or one set of variables tell nobody anything. */
+export const maxReportedErrors = 5;
+
+/** An error that the edge itself raises before anything is executed, with its HTTP status. */
+export class EdgeError extends GatewayError {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The parser's error, for its place in the document. */
+  readonly at: GraphQLError | undefined;
+
+  constructor(
+    code: ErrorCode,
+    options: {
+      status?: number;
+      message?: string;
+      headers?: Readonly<Record<string, string>>;
+      retryAfterSeconds?: number;
+      at?: GraphQLError;
+    } = {},
+  ) {
+    super(code, options);
+    this.name = 'EdgeError';
+    this.status = options.status ?? 400;
+    this.headers = options.headers ?? {};
+    this.at = options.at;
+  }
+}
+
+/**
+ * The error as its reader sees it: message and extensions of a {@link GatewayError}, the place in the document and in
+ * the answer; or "Unexpected error." for whatever was not meant to be seen, which goes to the log with its cause.
+ *
+ * @param executed whether there is data beside it: an operation that was executed answers 200.
+ */
+export function toClientError(error: unknown, { requestId, executed, log }: { requestId: string; executed: boolean; log: Log }): GraphQLError {
+  const gatewayError = recognise(error) ?? unexpected(error);
+  const extensions: ClientExtensions & { http?: object } = { ...gatewayError.extensions, requestId };
+  if (!executed) extensions.http = httpOf(gatewayError);
+  const located = error instanceof GraphQLError ? error : undefined;
+  const edge = gatewayError instanceof EdgeError ? gatewayError : undefined;
+  const place = located ?? edge?.at;
+  return new GraphQLError(gatewayError.message, {
+    nodes: place?.nodes ?? null,
+    source: place?.source ?? null,
+    positions: place?.positions ?? null,
+    path: located?.path ?? null,
+    extensions: { ...extensions },
+  });
+
+  function unexpected(cause: unknown): GatewayError {
+    log.error('unexpected error', { requestId, cause });
+    return new GatewayError('INTERNAL_SERVER_ERROR');
+  }
+}
+
+/** The body of an answer that was refused before it reached GraphQL. */
+export function refusalBody(error: GatewayError, requestId: string): string {
+  return JSON.stringify({ errors: [{ message: error.message, extensions: { ...error.extensions, requestId } }] });
+}
+
+function recognise(error: unknown): GatewayError | undefined {
+  for (let cause = error; cause instanceof Error; cause = (cause as { originalError?: unknown }).originalError) {
+    if (cause instanceof GatewayError) return cause;
+    // What graphql-js finds wrong with an argument at run time quotes it; such errors point into the document.
+    const isRoot = !(cause as { originalError?: unknown }).originalError;
+    if (isRoot && cause instanceof GraphQLError && cause.nodes?.length) return statusError(cause) ?? new EdgeError('BAD_USER_INPUT');
+    if (isRoot && cause instanceof GraphQLError) return statusError(cause);
+  }
+  return undefined;
+}
+
+/** Errors of the server library about the request itself: it gives them a status, and no code of ours. */
+function statusError(error: GraphQLError): EdgeError | undefined {
+  const { status, headers } = (error.extensions['http'] ?? {}) as { status?: number; headers?: Record<string, string> };
+  if (status === undefined || status >= 500) return undefined;
+  if (status === 405) {
+    return new EdgeError('BAD_USER_INPUT', { status, ...(headers && { headers }), message: 'Mutations are sent with POST.' });
+  }
+  return new EdgeError('BAD_USER_INPUT', { status, message: 'The request does not say which operation to run.' });
+}
+
+/** `spec`: a client that accepts `application/json` only gets 200, as the GraphQL-over-HTTP specification asks. */
+function httpOf(error: GatewayError): object {
+  if (!(error instanceof EdgeError)) return { status: 500 };
+  const { status, headers } = error;
+  return { status, headers, spec: status === 400 };
+}
+
