@@ -1,0 +1,36 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { lexicographicSortSchema, printSchema } from 'graphql';
+import { buildSchema } from './src/graphql/schema.ts';
+
+/** Everything that is made from the code and committed, by its path from the root. */
+function outputs(): Readonly<Record<string, string>> {
+  return {
+    'schema/schema.graphql': `${printSchema(lexicographicSortSchema(buildSchema()))}\n`,
+  };
+}
+
+function isFresh(path: string, text: string): boolean {
+  try {
+    return readFileSync(path, 'utf8') === text;
+  } catch {
+    return false;
+  }
+}
+
+const check = process.argv.includes('--check');
+let stale = 0;
+for (const [name, text] of Object.entries(outputs())) {
+  const path = fileURLToPath(new URL(name, import.meta.url));
+  if (isFresh(path, text)) continue;
+  stale += 1;
+  if (check) {
+    console.error(`${name} is not what the code prints. Run \`npm run generate\` and commit the result.`);
+  } else {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+    console.log(`${name} renewed`);
+  }
+}
+process.exitCode = check && stale > 0 ? 1 : 0;

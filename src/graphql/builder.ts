@@ -1,0 +1,29 @@
+import SchemaBuilder from '@pothos/core';
+import { GraphQLError } from 'graphql';
+import type { OperationContext } from '../context.ts';
+
+interface Types {
+  Context: OperationContext;
+  Scalars: {
+    ID: { Input: string; Output: string };
+    DateTime: { Input: Date; Output: Date };
+  };
+}
+
+export type Builder = ReturnType<typeof createBuilder>;
+
+/** A builder with the scalars, and no types. One per schema, so that two schemas never share anything. */
+export function createBuilder() {
+  const builder = new SchemaBuilder<Types>({});
+  builder.scalarType('DateTime', {
+    description:
+      'A moment in time, RFC 3339, always printed in UTC: `2026-01-31T09:30:00Z`, with milliseconds only where they are not zero.',
+    serialize: (value) => value.toISOString().replace('.000Z', 'Z'),
+    parseValue: (value) => {
+      const date = new Date(typeof value === 'string' ? value : Number.NaN);
+      if (Number.isNaN(date.getTime())) throw new GraphQLError('A DateTime is RFC 3339 text.');
+      return date;
+    },
+  });
+  return builder;
+}
