@@ -1,0 +1,226 @@
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { type Config, ConfigError, loadConfig, settings } from './config.ts';
+import { createLog } from './telemetry.ts';
+
+const commands = {
+  serve: 'start the gateway (the default); without credentials, with an embedded sandbox',
+  sandbox: 'start the stand-in provider alone',
+  config: 'print the effective settings, secrets hidden',
+  help: 'print this',
+} as const;
+
+const usage = 2;
+const refused = 1;
+
+/**
+ * The command door.
+ *
+ * @param argv without the program's own name.
+ * @returns the exit code; `undefined` while something goes on running.
+ */
+export async function main(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number | undefined> {
+  const [command = 'serve', ...rest] = argv[0]?.startsWith('-') ? ['serve', ...argv] : argv;
+  if (command === 'help' || argv.includes('--help') || argv.includes('-h')) return print(helpText());
+  if (argv.includes('--version')) return print([version()]);
+  if (command === 'sandbox') return sandbox(rest, environment);
+  if (command !== 'serve' && command !== 'config') {
+    return fail(usage, [`There is no command ${JSON.stringify(command)}. Commands: ${Object.keys(commands).join(', ')}.`]);
+  }
+  if (rest.length > 0) return fail(usage, [`\`${command}\` takes no options: settings are environment variables. See --help.`]);
+  try {
+    const config = loadConfig(environment);
+    return command === 'config' ? print(configText(config, environment)) : await serve(config);
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      return fail(refused, ['The gateway does not start with these settings:', ...error.problems.map((problem) => `  - ${problem}`)]);
+    }
+    return failToListen(error, 'HOST and PORT');
+  }
+}
+
+async function serve(config: Config): Promise<undefined> {
+  // Loaded when the settings are known to be good: a refused start is a quick one.
+  const [{ createGateway }, { startServer }] = await Promise.all([import('./gateway.ts'), import('./server.ts')]);
+  const log = createLog(config.logLevel);
+  const { provider } = config;
+  const embedded = provider === 'sandbox' ? await startEmbedded() : undefined;
+  const access = provider === 'sandbox' ? (embedded as Embedded).access : provider;
+  const [first] = embedded?.sandbox.customers ?? [];
+  const gateway = createGateway(
+    { ...config, provider: access },
+    { log, ...(first && { examples: { id: first.id, reference: first.objectReferenceId } }) },
+  );
+  const server = await startServer(gateway, config).catch(async (error: unknown) => {
+    await Promise.all([gateway.dispose(), embedded?.sandbox.close()]);
+    throw error;
+  });
+  if (embedded && config.logLevel !== 'silent') print(embedded.banner(server.url, config.graphiql));
+  else log.info('listening', { url: server.url });
+
+  onStop(async () => {
+    await server.stop(config.shutdownGraceMs);
+    await Promise.all([gateway.dispose(), embedded?.sandbox.close()]);
+    if (!embedded) log.info('stopped');
+  });
+  return undefined;
+}
+
+type Embedded = Awaited<ReturnType<typeof startEmbedded>>;
+
+async function startEmbedded() {
+  const [{ startSandbox }, { gatewayBanner }, { Secret }] = await Promise.all([
+    import('./sandbox/server.ts'),
+    import('./sandbox/banner.ts'),
+    import('./config.ts'),
+  ]);
+  const started = await startSandbox();
+  const { url: baseUrl, merchantId, apiKey } = started;
+  return {
+    sandbox: started,
+    access: { baseUrl, merchantId, apiKey: new Secret(apiKey) },
+    banner: (url: string, graphiql: boolean) => gatewayBanner(started, { url, graphiql }),
+  };
+}
+
+async function sandbox(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number | undefined> {
+  const [{ dateForms, dialects, startSandbox }, { sandboxBanner }] = await Promise.all([
+    import('./sandbox/server.ts'),
+    import('./sandbox/banner.ts'),
+  ]);
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        host: { type: 'string', default: environment['HOST'] || '127.0.0.1' },
+        port: { type: 'string', default: environment['PORT'] || '4010' },
+        dialect: { type: 'string', default: 'real' },
+        dates: { type: 'string', default: 'utc' },
+        strict: { type: 'boolean', default: false },
+      },
+    });
+    const port = /^\d{1,5}$/.test(values.port) ? Number(values.port) : Number.NaN;
+    if (!(port <= 65_535)) return fail(usage, ['PORT (or --port) must be a whole number from 0 to 65535.']);
+    const dialect = dialects.find((name) => name === values.dialect);
+    if (!dialect) return fail(usage, [`--dialect is one of ${dialects.join(', ')}.`]);
+    const dates = dateForms.find((name) => name === values.dates);
+    if (!dates) return fail(usage, [`--dates is one of ${dateForms.join(', ')}.`]);
+    const { JUSPAY_API_KEY: apiKey, JUSPAY_MERCHANT_ID: merchantId } = environment;
+    const started = await startSandbox({
+      host: values.host,
+      port,
+      dialect,
+      dates,
+      strict: values.strict,
+      ...(apiKey && { apiKey }),
+      ...(merchantId && { merchantId }),
+    });
+    print(sandboxBanner(started));
+    onStop(() => started.close());
+    return undefined;
+  } catch (error) {
+    if ((error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) {
+      return fail(usage, ['Options of `sandbox`: --host, --port, --dialect real|seed|both, --dates utc|offset|micros, --strict.']);
+    }
+    return failToListen(error, 'HOST and PORT (or --host and --port)');
+  }
+}
+
+/** The first signal stops cleanly, the second at once. */
+function onStop(stop: () => Promise<unknown>): void {
+  let stopping = false;
+  const onSignal = () => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    void stop().then(
+      () => process.exit(0),
+      () => process.exit(1),
+    );
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+}
+
+function helpText(): string[] {
+  return [
+    'customer-gateway: a typed GraphQL gateway in front of the Juspay customer API',
+    '',
+    'Usage: customer-gateway [command]',
+    '',
+    ...Object.entries(commands).map(([name, does]) => `  ${name.padEnd(9)}${does}`),
+    '',
+    '  sandbox takes --host, --port (4010), --dialect real|seed|both, --dates utc|offset|micros, --strict;',
+    '  JUSPAY_API_KEY and JUSPAY_MERCHANT_ID are the key and the merchant that it wants.',
+    '',
+    'Settings are environment variables. An empty one counts as unset.',
+    '',
+    ...settings.flatMap(({ name, default: byDefault, meaning, secret }) => [
+      `  ${name}${secret ? ` (or ${name}_FILE, the path of a file that holds it)` : ''}`,
+      `      ${meaning.replaceAll('`', '')}`,
+      `      default: ${byDefault.replaceAll('`', '')}`,
+    ]),
+    '  NODE_ENV',
+    '      production turns the sandbox, introspection and GraphiQL off',
+    '      default: unset',
+  ];
+}
+
+function configText(config: Config, environment: NodeJS.ProcessEnv): string[] {
+  const { provider, juspay, limits } = config;
+  const access = provider === 'sandbox' ? undefined : provider;
+  const toggle = (on: boolean) => (on ? 'on' : 'off');
+  const effective: Record<string, unknown> = {
+    HOST: config.host,
+    PORT: config.port,
+    JUSPAY_API_KEY: access?.apiKey ?? 'unset: sandbox',
+    JUSPAY_MERCHANT_ID: access?.merchantId ?? 'unset: sandbox',
+    JUSPAY_BASE_URL: access?.baseUrl ?? 'embedded sandbox',
+    JUSPAY_VERSION: juspay.version ?? 'unset: not sent',
+    JUSPAY_TIMEOUT_MS: juspay.timeoutMs,
+    JUSPAY_CONNECTIONS: juspay.connections,
+    OPERATION_TIMEOUT_MS: config.operationTimeoutMs,
+    AUTH_MODE: config.authMode,
+    LIMIT_BODY_BYTES: limits.bodyBytes,
+    LIMIT_DEPTH: limits.depth,
+    LIMIT_TOKENS: limits.tokens,
+    LIMIT_ALIASES: limits.aliases,
+    LIMIT_ROOT_MUTATIONS: limits.rootMutations,
+    LIMIT_UPSTREAM_READS: limits.upstreamReads,
+    SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
+    INTROSPECTION: toggle(config.introspection),
+    GRAPHIQL: toggle(config.graphiql),
+    CORS_ORIGINS: config.corsOrigins === 'loopback' ? 'any loopback origin' : config.corsOrigins.join(',') || 'none',
+    LOG_LEVEL: config.logLevel,
+  };
+  const source = (name: string) => (environment[`${name}_FILE`] ? 'file' : environment[name] ? 'environment' : 'default');
+  return settings.map(({ name }) => `${name}=${String(effective[name])}  (${source(name)})`);
+}
+
+function failToListen(error: unknown, which: string): number {
+  const { code } = error as { code?: string };
+  if (code === 'EADDRINUSE') return fail(refused, [`The address is taken by another program: set ${which}.`]);
+  if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+    return fail(refused, [`The address cannot be listened on (${code}): set ${which}.`]);
+  }
+  throw error;
+}
+
+function version(): string {
+  const { version: number } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  return number;
+}
+
+function print(lines: readonly string[]): number {
+  process.stdout.write(`${lines.join('\n')}\n`);
+  return 0;
+}
+
+function fail(code: number, lines: readonly string[]): number {
+  process.stderr.write(`${lines.join('\n')}\n`);
+  return code;
+}
+
+if (import.meta.main) {
+  const code = await main(process.argv.slice(2), process.env);
+  if (code !== undefined) process.exitCode = code;
+}

@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { performance } from 'node:perf_hooks';
+import type { GraphQLSchema } from 'graphql';
+import { createYoga, useReadinessCheck } from 'graphql-yoga';
+import { batched } from './batching.ts';
+import { coalescing } from './coalescing.ts';
+import type { Config, ProviderAccess } from './config.ts';
+import type { OperationContext } from './context.ts';
+import type { CustomerApi, Operation } from './customer.ts';
+import { createCors } from './edge/cors.ts';
+import { useDocuments } from './edge/documents.ts';
+import { type Examples, graphiqlOptions, renderGraphiql, usePagePolicy } from './edge/graphiql.ts';
+import { type RequestState, useHttp } from './edge/http.ts';
+import { buildSchema } from './graphql/schema.ts';
+import { createClient } from './juspay/client.ts';
+import { resilient } from './juspay/resilience.ts';
+import { createTransport } from './juspay/transport.ts';
+import type { Log } from './telemetry.ts';
+
+/** The settings, with a provider to talk to (the embedded sandbox, or the real one). */
+export type GatewayConfig = Omit<Config, 'provider'> & { readonly provider: ProviderAccess };
+
+export interface Gateway {
+  readonly schema: GraphQLSchema;
+  /** One HTTP request, one answer: to mount in any server that speaks fetch. */
+  readonly fetch: (request: Request) => Promise<Response>;
+  /** The same for `node:http`. */
+  readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
+  /** From now on `/ready` and new operations answer 503; resolves when the last request in flight was answered. */
+  drain(): Promise<void>;
+  /** Releases the sockets to the provider; what still runs fails. */
+  dispose(): Promise<void>;
+}
+
+const endpoint = '/graphql';
+
+/** Puts the rooms together. No work at import; two gateways in one process do not meet. */
+export function createGateway(config: GatewayConfig, parts: { log: Log; examples?: Examples }): Gateway {
+  const { log } = parts;
+  const { provider, juspay, limits } = config;
+
+  const transport = createTransport({
+    ...provider,
+    version: juspay.version,
+    connections: juspay.connections,
+    connectTimeoutMs: juspay.timeoutMs,
+  });
+  const client = createClient(resilient(transport, { timeoutMs: juspay.timeoutMs, log }), log);
+  const shared = coalescing(client);
+  const schema = buildSchema();
+  const flights = createFlights();
+
+  const yoga = createYoga<{ state: RequestState }, OperationContext>({
+    schema,
+    graphqlEndpoint: endpoint,
+    context: ({ request, state }) => createContext(request, state),
+    cors: createCors(config.corsOrigins),
+    graphiql: config.graphiql ? graphiqlOptions(endpoint, parts.examples) : false,
+    renderGraphiQL: renderGraphiql,
+    landingPage: false,
+    logging: false,
+    batching: false,
+    multipart: false,
+    // The edge's own: bounded by bytes, no value of the caller's in a message, one shape of error.
+    maxRequestBodySize: false,
+    parserAndValidationCache: false,
+    maskedErrors: false,
+    plugins: [
+      useReadinessCheck({ check: () => !flights.isDraining() }),
+      useHttp({ endpoint, maxBodyBytes: limits.bodyBytes, isDraining: flights.isDraining, log }),
+      useDocuments({ limits, introspection: config.introspection }),
+      usePagePolicy(),
+    ],
+  });
+
+  return {
+    schema,
+    fetch: (request) => flights.track(Promise.resolve(yoga.fetch(request, { state: createState() }))),
+    listener: (request, response) => {
+      // Answered means that the last byte was handed over, or that nobody is there to take it.
+      flights.track(new Promise<void>((resolve) => response.once('close', resolve)));
+      void yoga.handleNodeRequestAndResponse(request, response, { state: createState() });
+    },
+    drain: flights.drain,
+    dispose: () => transport.close(),
+  };
+
+  function createState(): RequestState {
+    return { requestId: randomUUID(), startedAtMs: performance.now() };
+  }
+
+  function createContext(request: Request, { requestId, startedAtMs }: RequestState): OperationContext {
+    const operation: Operation = {
+      requestId,
+      deadlineAtMs: startedAtMs + config.operationTimeoutMs,
+      signal: request.signal,
+    };
+    const customers: CustomerApi = batched(shared(operation), { maxReads: limits.upstreamReads });
+    return { requestId, customers, log };
+  }
+}
+
+/** Counts requests in flight, so that a stop can wait for the last of them. */
+function createFlights() {
+  let inFlight = 0;
+  let draining = false;
+  const { promise: idle, resolve: resolveIdle } = Promise.withResolvers<void>();
+  const settle = () => {
+    if (draining && inFlight === 0) resolveIdle();
+  };
+  return {
+    isDraining: () => draining,
+    async track<T>(answer: Promise<T>): Promise<T> {
+      inFlight += 1;
+      try {
+        return await answer;
+      } finally {
+        inFlight -= 1;
+        settle();
+      }
+    },
+    drain(): Promise<void> {
+      draining = true;
+      settle();
+      return idle;
+    },
+  };
+}
