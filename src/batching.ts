@@ -53,7 +53,8 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): C
     }
     const countedAs = `${withClientAuthToken ? 'token' : 'plain'} ${pathId}`;
     // A read again after a write is not a new one.
-    if (!counted.has(countedAs) && counted.size >= maxReads) return Promise.reject(new GatewayError('OPERATION_TOO_COMPLEX'));
+    if (!counted.has(countedAs) && counted.size >= maxReads)
+      return Promise.reject(new GatewayError('OPERATION_TOO_COMPLEX'));
     counted.add(countedAs);
     const read: Read = { pathId, withClientAuthToken, underWay: false, customer: Promise.resolve(null) };
     read.customer = loader.load(read).then(({ customer }) => customer);

@@ -25,15 +25,21 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
   if (argv.includes('--version')) return print([version()]);
   if (command === 'sandbox') return sandbox(rest, environment);
   if (command !== 'serve' && command !== 'config') {
-    return fail(usage, [`There is no command ${JSON.stringify(command)}. Commands: ${Object.keys(commands).join(', ')}.`]);
+    return fail(usage, [
+      `There is no command ${JSON.stringify(command)}. Commands: ${Object.keys(commands).join(', ')}.`,
+    ]);
   }
-  if (rest.length > 0) return fail(usage, [`\`${command}\` takes no options: settings are environment variables. See --help.`]);
+  if (rest.length > 0)
+    return fail(usage, [`\`${command}\` takes no options: settings are environment variables. See --help.`]);
   try {
     const config = loadConfig(environment);
     return command === 'config' ? print(configText(config, environment)) : await serve(config);
   } catch (error) {
     if (error instanceof ConfigError) {
-      return fail(refused, ['The gateway does not start with these settings:', ...error.problems.map((problem) => `  - ${problem}`)]);
+      return fail(refused, [
+        'The gateway does not start with these settings:',
+        ...error.problems.map((problem) => `  - ${problem}`),
+      ]);
     }
     return failToListen(error, 'HOST and PORT');
   }
@@ -72,7 +78,7 @@ async function startEmbedded() {
   const [{ startSandbox }, { gatewayBanner }, { Secret }] = await Promise.all([
     import('./sandbox/server.ts'),
     import('./sandbox/banner.ts'),
-    import('./config.ts'),
+    import('./secret.ts'),
   ]);
   const started = await startSandbox();
   const { url: baseUrl, merchantId, apiKey } = started;
@@ -120,7 +126,9 @@ async function sandbox(argv: readonly string[], environment: NodeJS.ProcessEnv):
     return undefined;
   } catch (error) {
     if ((error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) {
-      return fail(usage, ['Options of `sandbox`: --host, --port, --dialect real|seed|both, --dates utc|offset|micros, --strict.']);
+      return fail(usage, [
+        'Options of `sandbox`: --host, --port, --dialect real|seed|both, --dates utc|offset|micros, --strict.',
+      ]);
     }
     return failToListen(error, 'HOST and PORT (or --host and --port)');
   }
@@ -192,7 +200,8 @@ function configText(config: Config, environment: NodeJS.ProcessEnv): string[] {
     CORS_ORIGINS: config.corsOrigins === 'loopback' ? 'any loopback origin' : config.corsOrigins.join(',') || 'none',
     LOG_LEVEL: config.logLevel,
   };
-  const source = (name: string) => (environment[`${name}_FILE`] ? 'file' : environment[name] ? 'environment' : 'default');
+  const source = (name: string) =>
+    environment[`${name}_FILE`] ? 'file' : environment[name] ? 'environment' : 'default';
   return settings.map(({ name }) => `${name}=${String(effective[name])}  (${source(name)})`);
 }
 
@@ -206,7 +215,9 @@ function failToListen(error: unknown, which: string): number {
 }
 
 function version(): string {
-  const { version: number } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  const { version: number } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
   return number;
 }
 

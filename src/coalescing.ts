@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { type Customer, type CustomerApi, foldReference, type Operation, pathIdOf } from './customer.ts';
+import { type Customer, type CustomerApi, foldReference, type Operation } from './customer.ts';
 import { GatewayError } from './errors.ts';
 
 /** One GET that is under way, and who waits for it. */

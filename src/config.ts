@@ -1,31 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { inspect } from 'node:util';
 import { z } from 'zod';
-
-/** A value that no print shows. */
-export class Secret {
-  readonly #value: string;
-
-  constructor(value: string) {
-    this.#value = value;
-  }
-
-  reveal(): string {
-    return this.#value;
-  }
-
-  toString(): string {
-    return '[secret]';
-  }
-
-  toJSON(): string {
-    return '[secret]';
-  }
-
-  [inspect.custom](): string {
-    return '[secret]';
-  }
-}
+import { Secret } from './secret.ts';
 
 /** Where the provider is and who we are to it. */
 export interface ProviderAccess {
@@ -115,7 +90,12 @@ const origins = z
 const table = {
   HOST: [host, '127.0.0.1', 'where GraphQL listens: `/graphql`, `/health`, `/ready`'],
   PORT: [integer(0, 65_535), '4000', 'the port of `HOST`; 0 is any free one'],
-  JUSPAY_API_KEY: [headerText, 'unset: sandbox', "the merchant's key; comes together with `JUSPAY_MERCHANT_ID`", 'secret'],
+  JUSPAY_API_KEY: [
+    headerText,
+    'unset: sandbox',
+    "the merchant's key; comes together with `JUSPAY_MERCHANT_ID`",
+    'secret',
+  ],
   JUSPAY_MERCHANT_ID: [headerText, 'unset: sandbox', 'the merchant, sent as `x-merchantid`'],
   JUSPAY_BASE_URL: [
     baseUrl,
@@ -125,7 +105,11 @@ const table = {
   JUSPAY_VERSION: [z.iso.date('must be a date, YYYY-MM-DD'), 'unset: not sent', 'the `version` header, a date'],
   JUSPAY_TIMEOUT_MS: [milliseconds(1), '5000', 'one upstream attempt, connect to last byte'],
   JUSPAY_CONNECTIONS: [integer(1, 10_000), '64', 'pool size per upstream host, and the cap on concurrent calls'],
-  OPERATION_TIMEOUT_MS: [milliseconds(1), '20000', 'deadline of a whole GraphQL operation; attempts and retries fit inside it'],
+  OPERATION_TIMEOUT_MS: [
+    milliseconds(1),
+    '20000',
+    'deadline of a whole GraphQL operation; attempts and retries fit inside it',
+  ],
   AUTH_MODE: [
     z.literal('none', { error: 'must be `none`: this version has no caller authentication yet' }),
     'none with the sandbox; else required',
@@ -182,7 +166,9 @@ export function loadConfig(
   environment: Readonly<Record<string, string | undefined>>,
   readFile: (path: string) => string = (path) => readFileSync(path, 'utf8'),
 ): Config {
-  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
+  const given = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  );
   const problems = unknownNames(Object.keys(given));
   for (const { name } of settings.filter(({ secret }) => secret)) {
     const file = given[`${name}_FILE`];
@@ -248,18 +234,25 @@ function contradictions(given: Readonly<Record<string, string | undefined>>): st
   const key = given['JUSPAY_API_KEY'] !== undefined || given['JUSPAY_API_KEY_FILE'] !== undefined;
   const merchant = given['JUSPAY_MERCHANT_ID'] !== undefined;
   if (key && !merchant) problems.push('JUSPAY_MERCHANT_ID must be set together with JUSPAY_API_KEY.');
-  if (merchant && !key) problems.push('JUSPAY_API_KEY (or JUSPAY_API_KEY_FILE) must be set together with JUSPAY_MERCHANT_ID.');
+  if (merchant && !key)
+    problems.push('JUSPAY_API_KEY (or JUSPAY_API_KEY_FILE) must be set together with JUSPAY_MERCHANT_ID.');
   if (production && !key && !merchant) {
-    problems.push('JUSPAY_API_KEY and JUSPAY_MERCHANT_ID must be set in production: the sandbox is for development only.');
+    problems.push(
+      'JUSPAY_API_KEY and JUSPAY_MERCHANT_ID must be set in production: the sandbox is for development only.',
+    );
   }
   if (production && given['JUSPAY_BASE_URL'] === undefined) {
     problems.push("JUSPAY_BASE_URL must be set in production: the provider's address, such as https://api.juspay.in.");
   }
   if (!production && !key && !merchant && given['JUSPAY_BASE_URL'] !== undefined) {
-    problems.push('JUSPAY_BASE_URL needs JUSPAY_API_KEY and JUSPAY_MERCHANT_ID; without them the embedded sandbox is used.');
+    problems.push(
+      'JUSPAY_BASE_URL needs JUSPAY_API_KEY and JUSPAY_MERCHANT_ID; without them the embedded sandbox is used.',
+    );
   }
   if (key && merchant && given['AUTH_MODE'] === undefined) {
-    problems.push('AUTH_MODE must be set with real credentials: `none`, if anybody who reaches the port may do everything.');
+    problems.push(
+      'AUTH_MODE must be set with real credentials: `none`, if anybody who reaches the port may do everything.',
+    );
   }
   return problems;
 }

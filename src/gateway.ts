@@ -80,7 +80,7 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
     listener: (request, response) => {
       // Answered means that the last byte was handed over, or that nobody is there to take it.
       flights.track(new Promise<void>((resolve) => response.once('close', resolve)));
-      void yoga.handleNodeRequestAndResponse(request, response, { state: createState() });
+      void yoga(request, response, { state: createState() });
     },
     drain: flights.drain,
     dispose: () => transport.close(),

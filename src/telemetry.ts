@@ -61,7 +61,10 @@ function describe(cause: unknown, depth = 0): unknown {
   return {
     name: cause.name,
     ...(typeof code === 'string' && { code }),
-    stack: (cause.stack ?? '').split('\n').filter((text) => /^\s+at /.test(text)).slice(0, 8),
+    stack: (cause.stack ?? '')
+      .split('\n')
+      .filter((text) => /^\s+at /.test(text))
+      .slice(0, 8),
     ...(cause.cause !== undefined && depth < 3 && { cause: describe(cause.cause, depth + 1) }),
   };
 }

@@ -31,7 +31,9 @@ export function useDocuments(options: { limits: DocumentLimits; introspection: b
   const { limits } = options;
   const parsed = createCache<DocumentNode>();
   const verdicts = new WeakMap<DocumentNode, readonly GraphQLError[]>();
-  const rules: ValidationRule[] = specifiedRules.map((rule) => (rule === ValuesOfCorrectTypeRule ? withoutValues(rule) : rule));
+  const rules: ValidationRule[] = specifiedRules.map((rule) =>
+    rule === ValuesOfCorrectTypeRule ? withoutValues(rule) : rule,
+  );
   if (!options.introspection) rules.push(NoSchemaIntrospectionCustomRule);
 
   return {
@@ -56,7 +58,10 @@ export function useDocuments(options: { limits: DocumentLimits; introspection: b
               (error) =>
                 new GraphQLError(error.message, {
                   nodes: error.nodes ?? null,
-                  originalError: new EdgeError('GRAPHQL_VALIDATION_FAILED', { message: error.message }),
+                  originalError: new EdgeError('GRAPHQL_VALIDATION_FAILED', {
+                    message: error.message,
+                    inDocument: true,
+                  }),
                 }),
             );
           verdicts.set(document, errors);
@@ -84,7 +89,7 @@ function parseText(text: string, limits: DocumentLimits): DocumentNode {
   } catch (error) {
     if (!(error instanceof GraphQLError)) throw error;
     // The parser quotes what it found, which may be a value: the place says enough.
-    throw new EdgeError('GRAPHQL_PARSE_FAILED', { at: error });
+    throw new EdgeError('GRAPHQL_PARSE_FAILED', { at: error, inDocument: true });
   }
 }
 
@@ -115,7 +120,7 @@ function variableErrors({ schema, document, operationName, variableValues }: Exe
   const operation = operations.find((node) => operationName == null || node.name?.value === operationName);
   if (operation === undefined || (operationName == null && operations.length > 1)) {
     const message = 'The document holds no operation of this name, or several and none is named.';
-    return [located(new EdgeError('BAD_USER_INPUT', { message }))];
+    return [located(new EdgeError('BAD_USER_INPUT', { message, inDocument: true }))];
   }
   const errors: GraphQLError[] = [];
   const report = (node: VariableDefinitionNode, path: readonly (string | number)[]) => {
@@ -123,7 +128,7 @@ function variableErrors({ schema, document, operationName, variableValues }: Exe
     const name = node.variable.name.value;
     const at = path.length === 0 ? '' : ` at ${path.join('.')}`;
     const message = `The value of the variable $${name} is not acceptable${at}.`;
-    errors.push(located(new EdgeError('BAD_USER_INPUT', { message }), node));
+    errors.push(located(new EdgeError('BAD_USER_INPUT', { message, inDocument: true }), node));
   };
   for (const node of operation.variableDefinitions ?? []) {
     const type = typeFromAST(schema, node.type);
@@ -133,7 +138,7 @@ function variableErrors({ schema, document, operationName, variableValues }: Exe
     if (!given && (node.defaultValue || node.type.kind !== Kind.NON_NULL_TYPE)) continue;
     coerceInputValue(variableValues?.[name], type, (path) => report(node, path));
   }
-  return errors.length > 0 ? errors : [located(new EdgeError('BAD_USER_INPUT'))];
+  return errors.length > 0 ? errors : [located(new EdgeError('BAD_USER_INPUT', { inDocument: true }))];
 }
 
 function located(error: EdgeError, node?: ASTNode): GraphQLError {

@@ -1,6 +1,6 @@
 import type { FetchAPI, Plugin } from 'graphql-yoga';
-import { EdgeError, refusalBody, toClientError } from './outcome.ts';
 import type { Log } from '../telemetry.ts';
+import { EdgeError, refusalBody, toClientError } from './outcome.ts';
 
 /** What accompanies one request through the server, from its first byte to its answer. */
 export interface RequestState {
@@ -38,7 +38,9 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
 
     onRequestParse({ request, url, setRequestParser }) {
       setRequestParser(
-        request.method === 'GET' ? () => paramsOfQuery(url.searchParams) : () => readParams(request, rules.maxBodyBytes),
+        request.method === 'GET'
+          ? () => paramsOfQuery(url.searchParams)
+          : () => readParams(request, rules.maxBodyBytes),
       );
     },
 
@@ -55,7 +57,8 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       response.headers.set('cache-control', 'no-store');
       response.headers.set('x-content-type-options', 'nosniff');
       // An unread body would keep the socket busy.
-      if (request.body !== null && !request.bodyUsed && response.status >= 400) response.headers.set('connection', 'close');
+      if (request.body !== null && !request.bodyUsed && response.status >= 400)
+        response.headers.set('connection', 'close');
     },
   };
 }
@@ -78,7 +81,11 @@ function findFault({ method, headers }: Request, url: URL, maxBodyBytes: number)
     return undefined;
   }
   if (method !== 'POST') {
-    return new EdgeError('BAD_USER_INPUT', { status: 405, headers: { allow: 'GET, POST' }, message: 'Send GET or POST.' });
+    return new EdgeError('BAD_USER_INPUT', {
+      status: 405,
+      headers: { allow: 'GET, POST' },
+      message: 'Send GET or POST.',
+    });
   }
   if (url.searchParams.has('query')) {
     return new EdgeError('BAD_USER_INPUT', { message: 'A POST carries its document in the body.' });
@@ -95,7 +102,10 @@ function findFault({ method, headers }: Request, url: URL, maxBodyBytes: number)
 
 /** `application/json`, in UTF-8 where a charset is named; no other parameter matters. */
 function isJson(contentType: string | null): boolean {
-  const [type, ...parameters] = (contentType ?? '').toLowerCase().split(';').map((part) => part.trim());
+  const [type, ...parameters] = (contentType ?? '')
+    .toLowerCase()
+    .split(';')
+    .map((part) => part.trim());
   const charset = parameters.find((parameter) => parameter.startsWith('charset='))?.slice('charset='.length);
   return type === 'application/json' && (charset === undefined || /^"?utf-?8"?$/.test(charset));
 }
@@ -110,7 +120,8 @@ async function readParams(request: Request, maxBodyBytes: number): Promise<Param
     chunks.push(chunk);
   }
   const body = parseJson(() => new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)), 'The body');
-  if (Array.isArray(body)) throw new EdgeError('BAD_USER_INPUT', { message: 'Batches of operations are not taken. Send one.' });
+  if (Array.isArray(body))
+    throw new EdgeError('BAD_USER_INPUT', { message: 'Batches of operations are not taken. Send one.' });
   return checkParams(body);
 }
 
@@ -170,7 +181,9 @@ function tooLong(maxBodyBytes: number): EdgeError {
 
 function refusalResponse(error: EdgeError, request: Request, requestId: string, fetchAPI: FetchAPI): Response {
   const accept = request.headers.get('accept') ?? '';
-  const type = accept.includes('application/graphql-response+json') ? 'application/graphql-response+json' : 'application/json';
+  const type = accept.includes('application/graphql-response+json')
+    ? 'application/graphql-response+json'
+    : 'application/json';
   return new fetchAPI.Response(refusalBody(error, requestId), {
     status: error.status,
     headers: { ...error.headers, 'content-type': `${type}; charset=utf-8` },

@@ -35,7 +35,8 @@ export function assertTokens(text: string, { tokens }: DocumentLimits): void {
 /** @throws EdgeError `OPERATION_TOO_COMPLEX` naming the limit. Linear in the size of the document. */
 export function assertLimits(document: DocumentNode, limits: DocumentLimits): void {
   const fragments = new Map<string, FragmentDefinitionNode>();
-  for (const node of document.definitions) if (node.kind === Kind.FRAGMENT_DEFINITION) fragments.set(node.name.value, node);
+  for (const node of document.definitions)
+    if (node.kind === Kind.FRAGMENT_DEFINITION) fragments.set(node.name.value, node);
   const measure = createMeasure(fragments);
   for (const node of document.definitions) {
     if (node.kind !== Kind.OPERATION_DEFINITION) continue;
@@ -59,7 +60,9 @@ interface Size {
 }
 
 /** Measures selection sets; each fragment once, however often it is spread. Cycles count as empty: validation refuses them. */
-function createMeasure(fragments: ReadonlyMap<string, FragmentDefinitionNode>): (set: SelectionSetNode | undefined) => Size {
+function createMeasure(
+  fragments: ReadonlyMap<string, FragmentDefinitionNode>,
+): (set: SelectionSetNode | undefined) => Size {
   const known = new Map<string, Size>();
   return measure;
 
@@ -101,5 +104,5 @@ function isMutation({ operation }: OperationDefinitionNode): boolean {
 }
 
 function tooComplex(message: string): EdgeError {
-  return new EdgeError('OPERATION_TOO_COMPLEX', { message });
+  return new EdgeError('OPERATION_TOO_COMPLEX', { message, inDocument: true });
 }

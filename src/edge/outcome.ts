@@ -19,6 +19,8 @@ export class EdgeError extends GatewayError {
   readonly headers: Readonly<Record<string, string>>;
   /** The parser's error, for its place in the document. */
   readonly at: GraphQLError | undefined;
+  /** Whether the request itself was in order: only its document, or what goes with it, is not acceptable. */
+  readonly inDocument: boolean;
 
   constructor(
     code: ErrorCode,
@@ -28,6 +30,7 @@ export class EdgeError extends GatewayError {
       headers?: Readonly<Record<string, string>>;
       retryAfterSeconds?: number;
       at?: GraphQLError;
+      inDocument?: boolean;
     } = {},
   ) {
     super(code, options);
@@ -35,6 +38,7 @@ export class EdgeError extends GatewayError {
     this.status = options.status ?? 400;
     this.headers = options.headers ?? {};
     this.at = options.at;
+    this.inDocument = options.inDocument ?? false;
   }
 }
 
@@ -44,13 +48,16 @@ export class EdgeError extends GatewayError {
  *
  * @param executed whether there is data beside it: an operation that was executed answers 200.
  */
-export function toClientError(error: unknown, { requestId, executed, log }: { requestId: string; executed: boolean; log: Log }): GraphQLError {
+export function toClientError(
+  error: unknown,
+  { requestId, executed, log }: { requestId: string; executed: boolean; log: Log },
+): GraphQLError {
   const gatewayError = recognise(error) ?? unexpected(error);
   const extensions: ClientExtensions & { http?: object } = { ...gatewayError.extensions, requestId };
   if (!executed) extensions.http = httpOf(gatewayError);
   const located = error instanceof GraphQLError ? error : undefined;
   const edge = gatewayError instanceof EdgeError ? gatewayError : undefined;
-  const place = located ?? edge?.at;
+  const place = edge?.at ?? located;
   return new GraphQLError(gatewayError.message, {
     nodes: place?.nodes ?? null,
     source: place?.source ?? null,
@@ -75,7 +82,8 @@ function recognise(error: unknown): GatewayError | undefined {
     if (cause instanceof GatewayError) return cause;
     // What graphql-js finds wrong with an argument at run time quotes it; such errors point into the document.
     const isRoot = !(cause as { originalError?: unknown }).originalError;
-    if (isRoot && cause instanceof GraphQLError && cause.nodes?.length) return statusError(cause) ?? new EdgeError('BAD_USER_INPUT');
+    if (isRoot && cause instanceof GraphQLError && cause.nodes?.length)
+      return statusError(cause) ?? new EdgeError('BAD_USER_INPUT', { inDocument: true });
     if (isRoot && cause instanceof GraphQLError) return statusError(cause);
   }
   return undefined;
@@ -86,15 +94,19 @@ function statusError(error: GraphQLError): EdgeError | undefined {
   const { status, headers } = (error.extensions['http'] ?? {}) as { status?: number; headers?: Record<string, string> };
   if (status === undefined || status >= 500) return undefined;
   if (status === 405) {
-    return new EdgeError('BAD_USER_INPUT', { status, ...(headers && { headers }), message: 'Mutations are sent with POST.' });
+    return new EdgeError('BAD_USER_INPUT', {
+      status,
+      ...(headers && { headers }),
+      message: 'Mutations are sent with POST.',
+    });
   }
-  return new EdgeError('BAD_USER_INPUT', { status, message: 'The request does not say which operation to run.' });
+  const message = 'The document holds no operation of this name, or several and none is named.';
+  return new EdgeError('BAD_USER_INPUT', { message, inDocument: true });
 }
 
-/** `spec`: a client that accepts `application/json` only gets 200, as the GraphQL-over-HTTP specification asks. */
+/** `spec`: who accepts `application/json` only gets 200 then, as the GraphQL-over-HTTP specification asks. */
 function httpOf(error: GatewayError): object {
   if (!(error instanceof EdgeError)) return { status: 500 };
   const { status, headers } = error;
-  return { status, headers, spec: status === 400 };
+  return { status, headers, spec: error.inDocument };
 }
-

@@ -1,5 +1,5 @@
-import type { ClientAuthToken, Customer, CustomerKey } from '../customer.ts';
 import type { OperationContext } from '../context.ts';
+import type { ClientAuthToken, Customer, CustomerKey } from '../customer.ts';
 import { GatewayError } from '../errors.ts';
 import type { Builder } from './builder.ts';
 import { selects } from './selection.ts';
@@ -22,7 +22,8 @@ export function defineCustomer(builder: Builder) {
       expiresAt: t.expose('expiresAt', {
         type: 'DateTime',
         nullable: false,
-        description: 'An upper bound: the provider may end a token earlier. Upstream: `juspay.client_auth_token_expiry`.',
+        description:
+          'An upper bound: the provider may end a token earlier. Upstream: `juspay.client_auth_token_expiry`.',
       }),
       expiresInSeconds: t.int({
         nullable: false,
@@ -39,14 +40,17 @@ export function defineCustomer(builder: Builder) {
     fields: (t) => ({
       id: t.exposeID('id', {
         nullable: false,
-        description: 'Identifier given by the provider, opaque and case-sensitive. Upstream: `customer_id`, in real answers `id`.',
+        description:
+          'Identifier given by the provider, opaque and case-sensitive. Upstream: `customer_id`, in real answers `id`.',
       }),
       objectReferenceId: t.exposeString('objectReferenceId', {
         description: 'Your own identifier for this person, unique per merchant. Upstream: `object_reference_id`.',
       }),
       firstName: t.exposeString('firstName', { description: 'Given name, as it was sent. Upstream: `first_name`.' }),
       lastName: t.exposeString('lastName', { description: 'Family name, as it was sent. Upstream: `last_name`.' }),
-      emailAddress: t.exposeString('emailAddress', { description: 'E-mail address, as it was sent. Upstream: `email_address`.' }),
+      emailAddress: t.exposeString('emailAddress', {
+        description: 'E-mail address, as it was sent. Upstream: `email_address`.',
+      }),
       mobileNumber: t.exposeString('mobileNumber', {
         description: 'National number: digits only, no plus sign, no calling code. Upstream: `mobile_number`.',
       }),
@@ -54,10 +58,14 @@ export function defineCustomer(builder: Builder) {
         description:
           'Calling code: digits only, no plus sign (one leading plus sign in an input is taken off). The provider fills in `91` where a create sends none. Upstream: `mobile_country_code`.',
       }),
-      dateCreated: t.expose('dateCreated', { type: 'DateTime', description: 'When the customer was created. Upstream: `date_created`.' }),
+      dateCreated: t.expose('dateCreated', {
+        type: 'DateTime',
+        description: 'When the customer was created. Upstream: `date_created`.',
+      }),
       lastUpdated: t.expose('lastUpdated', {
         type: 'DateTime',
-        description: 'When the customer was last changed. Upstream: `last_updated` (`last_udpated` in the API document).',
+        description:
+          'When the customer was last changed. Upstream: `last_updated` (`last_udpated` in the API document).',
       }),
       clientAuthToken: t.field({
         type: ClientAuthTokenRef,
@@ -91,13 +99,17 @@ export function defineQueries(builder: Builder, CustomerRef: CustomerRef): void 
     customers.get(key, { withClientAuthToken });
 
   builder.queryType({
-    description: 'Reads. Each costs one upstream call per distinct customer, however often it is asked for in one operation.',
+    description:
+      'Reads. Each costs one upstream call per distinct customer, however often it is asked for in one operation.',
     fields: (t) => ({
       customer: t.field({
         type: CustomerRef,
         description: `One customer, by the provider's id or by your object reference id. Null when there is none that you may see.\n${errors}`,
         args: {
-          id: t.arg.id({ required: true, description: "The provider's id or your object reference id; taken as it is, never trimmed." }),
+          id: t.arg.id({
+            required: true,
+            description: "The provider's id or your object reference id; taken as it is, never trimmed.",
+          }),
         },
         resolve: (_root, { id }, context, info) => read({ any: id }, context, selects(info, tokenOfCustomer)),
       }),
@@ -121,7 +133,8 @@ export function defineQueries(builder: Builder, CustomerRef: CustomerRef): void 
           }),
         },
         resolve: (_root, { ids }, context, info) => {
-          if (ids.length > maxIds) throw new GatewayError('BAD_USER_INPUT', { message: `At most ${maxIds} ids can be asked for at once.` });
+          if (ids.length > maxIds)
+            throw new GatewayError('BAD_USER_INPUT', { message: `At most ${maxIds} ids can be asked for at once.` });
           const withClientAuthToken = selects(info, tokenOfCustomer);
           // An Error in a list is that item's error alone.
           return ids.map((id) => read({ any: id }, context, withClientAuthToken));

@@ -1,8 +1,8 @@
 import {
   type FragmentDefinitionNode,
+  GraphQLIncludeDirective,
   type GraphQLObjectType,
   type GraphQLResolveInfo,
-  GraphQLIncludeDirective,
   GraphQLSkipDirective,
   getDirectiveValues,
   getNamedType,

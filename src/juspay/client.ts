@@ -4,17 +4,15 @@ import {
   type CustomerApi,
   type CustomerKey,
   isPathId,
-  type NewCustomer,
-  type CustomerChanges,
   type Operation,
   pathIdOf,
 } from '../customer.ts';
 import { GatewayError } from '../errors.ts';
 import type { Log } from '../telemetry.ts';
 import { CallFailure, type CallKind, malformed, NoSuchCustomer, refusal, saysError } from './refusal.ts';
-import { type Answer, type Policy, reading, type Resilience, writing } from './resilience.ts';
+import { type Answer, type Resilience, reading, writing } from './resilience.ts';
 import { customerPath, decodeCustomer, encodeForm } from './wire.ts';
-import { createWrites, type Calls } from './writes.ts';
+import { type Calls, createWrites } from './writes.ts';
 
 /**
  * The provider's three calls, as a {@link CustomerApi} for each operation. One per merchant: writes of one customer
@@ -26,7 +24,11 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
   const calls: Calls = {
     async get(key, operation, policy, withClientAuthToken) {
       const id = pathIdOf(key);
-      const call = { method: 'GET', path: customerPath(id, withClientAuthToken), routingId: encodeURIComponent(id) } as const;
+      const call = {
+        method: 'GET',
+        path: customerPath(id, withClientAuthToken),
+        routingId: encodeURIComponent(id),
+      } as const;
       try {
         const customer = await resilience.call(call, operation, policy, (answer) =>
           read('get', answer, { any: id }, operation, withClientAuthToken),
@@ -58,7 +60,8 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
 
   return (operation) => ({
     async get(key, { withClientAuthToken = false } = {}) {
-      if (!isPathId(pathIdOf(key))) throw new GatewayError('BAD_USER_INPUT', { message: 'The id cannot be one of a customer.' });
+      if (!isPathId(pathIdOf(key)))
+        throw new GatewayError('BAD_USER_INPUT', { message: 'The id cannot be one of a customer.' });
       try {
         return await calls.get(key, operation, reading, withClientAuthToken);
       } catch (failure) {

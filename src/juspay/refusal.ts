@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { CustomerInvalidError, type Issue } from '../customer.ts';
 import { type ErrorCode, GatewayError } from '../errors.ts';
+import { CustomerInvalidError, type Issue } from '../input.ts';
 import { inputPath } from './wire.ts';
 
 export type CallKind = 'get' | 'create' | 'update';
@@ -74,19 +74,23 @@ const byErrorCode: Readonly<Record<string, Meaning>> = {
 type Meaning = 'absent' | 'exists' | 'invalid' | 'busy' | 'misconfigured' | 'rejected';
 
 const optionalText = z.string().optional().catch(undefined);
+const anything = z.unknown().optional();
 const ErrorInfo = z.object({
   code: optionalText,
   category: optionalText,
-  fields: z.array(z.object({ field_name: optionalText })).optional().catch(undefined),
+  fields: z
+    .array(z.object({ field_name: optionalText }))
+    .optional()
+    .catch(undefined),
 });
 /** Answers of old carry no `error_info`; the vendor's own SDK accepts camelCase, and `error_info` as a JSON text. */
 const ErrorBody = z.object({
   status: optionalText,
-  error: z.unknown(),
+  error: anything,
   error_code: optionalText,
   errorCode: optionalText,
-  error_info: z.unknown(),
-  errorInfo: z.unknown(),
+  error_info: anything,
+  errorInfo: anything,
 });
 
 interface ProviderError {
@@ -125,7 +129,12 @@ function parseIfText(value: unknown): unknown {
  */
 export function refusal(
   kind: CallKind,
-  { status, body, readable, retryAfter }: { status: number; body: unknown; readable: boolean; retryAfter?: string | undefined },
+  {
+    status,
+    body,
+    readable,
+    retryAfter,
+  }: { status: number; body: unknown; readable: boolean; retryAfter?: string | undefined },
 ): CallFailure | NoSuchCustomer {
   if (status >= 500 || status === 429) return unavailable(status, retryAfter);
   if (status >= 300 && status < 400) return definite('UPSTREAM_MISCONFIGURED');
@@ -144,7 +153,11 @@ export function refusal(
       return kind === 'get' ? definite('UPSTREAM_REJECTED') : invalid(kind, error);
     case 'busy':
       // On a create it may be our own earlier attempt that is in progress.
-      return new CallFailure(new GatewayError('UPSTREAM_UNAVAILABLE'), kind === 'create' ? 'unknown' : 'refused', 'once');
+      return new CallFailure(
+        new GatewayError('UPSTREAM_UNAVAILABLE'),
+        kind === 'create' ? 'unknown' : 'refused',
+        'once',
+      );
     case 'misconfigured':
       return definite('UPSTREAM_MISCONFIGURED');
     default:

@@ -87,7 +87,11 @@ export function resilient(transport: Transport, options: { timeoutMs: number; lo
         } catch (failure) {
           if (!(failure instanceof CallFailure)) throw failure;
           const { error, retryAfterMs } = failure;
-          log.warn('upstream call failed', { ...describe(exchange, startedAtMs), code: error.code, cause: error.cause });
+          log.warn('upstream call failed', {
+            ...describe(exchange, startedAtMs),
+            code: error.code,
+            cause: error.cause,
+          });
           if (retryAfterMs !== undefined) {
             heldUntilMs = Math.max(heldUntilMs, performance.now() + Math.min(retryAfterMs, maxHoldMs));
           }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { ClientAuthToken, Customer, CustomerChanges, NewCustomer } from '../customer.ts';
+import type { ClientAuthToken, Customer } from '../customer.ts';
+import type { CustomerChanges, NewCustomer } from '../input.ts';
 
 /** The option as the provider spells it: one literal key with a dot, in a query as in a form. */
 const tokenOption = 'options.get_client_auth_token';
@@ -14,7 +15,12 @@ const fieldNames = {
   mobileCountryCode: 'mobile_country_code',
 } as const;
 
-const inputNames: ReadonlyMap<string, string> = new Map(Object.entries(fieldNames).map(([ours, theirs]) => [theirs, ours]));
+const inputNames: ReadonlyMap<string, string> = new Map(
+  Object.entries(fieldNames).map(([ours, theirs]) => [theirs, ours]),
+);
+
+/** Looked at field by field, so that one that is odd does not spoil the rest. */
+const anything = z.unknown().optional();
 
 /**
  * The customer object, tolerantly. Identity is strict (text or nothing); whatever else is of an unexpected type is
@@ -26,17 +32,17 @@ const WireCustomer = z.object({
   /** … and the name that real answers carry. One of the two must be there. */
   id: z.string().nullish(),
   object_reference_id: z.string().nullish(),
-  first_name: z.unknown(),
-  last_name: z.unknown(),
-  email_address: z.unknown(),
-  mobile_number: z.unknown(),
-  mobile_country_code: z.unknown(),
-  date_created: z.unknown(),
+  first_name: anything,
+  last_name: anything,
+  email_address: anything,
+  mobile_number: anything,
+  mobile_country_code: anything,
+  date_created: anything,
   /** What real answers carry, preferred to … */
-  last_updated: z.unknown(),
+  last_updated: anything,
   /** … the API document's spelling. */
-  last_udpated: z.unknown(),
-  juspay: z.unknown(),
+  last_udpated: anything,
+  juspay: anything,
 });
 
 /** Absent, `null`, `{}` and a half-filled block all mean that there is no token. */

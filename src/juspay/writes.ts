@@ -1,14 +1,13 @@
 import {
   type CreateOrigin,
   type Customer,
-  type CustomerChanges,
   type CustomerKey,
   differingFields,
   foldReference,
-  type NewCustomer,
   type Operation,
 } from '../customer.ts';
 import { GatewayError } from '../errors.ts';
+import type { CustomerChanges, NewCustomer } from '../input.ts';
 import { CallFailure, NoSuchCustomer } from './refusal.ts';
 import { type Policy, reading, remainingMs, settling } from './resilience.ts';
 
@@ -154,7 +153,10 @@ function createQueues<Outcome>() {
   const tails = new Map<string, Promise<Outcome>>();
   return {
     /** @throws GatewayError `UPSTREAM_TIMEOUT` when the turn does not come in time: nothing was sent. */
-    async enter(key: string, operation: Operation): Promise<{ before: Outcome | undefined; leave(outcome: Outcome): void }> {
+    async enter(
+      key: string,
+      operation: Operation,
+    ): Promise<{ before: Outcome | undefined; leave(outcome: Outcome): void }> {
       const previous = tails.get(key);
       const { promise, resolve } = Promise.withResolvers<Outcome>();
       tails.set(key, promise);

@@ -1,0 +1,58 @@
+import type { Sandbox } from './server.ts';
+
+/** What `npm start` says when it runs on the embedded sandbox. */
+export function gatewayBanner(sandbox: Sandbox, { url, graphiql }: { url: string; graphiql: boolean }): string[] {
+  return [
+    '',
+    '  customer-gateway is running on an embedded sandbox: no account, no real customers.',
+    '',
+    `  ${graphiql ? 'GraphiQL' : 'GraphQL '}  ${url}/graphql`,
+    `  Sandbox   ${sandbox.url}   (faults and calls: ${sandbox.url}/__admin)`,
+    '',
+    ...customersOf(sandbox),
+    '',
+    '  Magic ids   fault_429  fault_timeout  fault_html  fault_500  fault_503_once …  (README has the list)',
+    '',
+    '  With real credentials set   JUSPAY_API_KEY, JUSPAY_MERCHANT_ID, JUSPAY_BASE_URL, AUTH_MODE',
+    '  All settings                npx customer-gateway --help',
+    '',
+    '  Ctrl-C stops.',
+    '',
+  ];
+}
+
+/** What `npm run sandbox` says. */
+export function sandboxBanner(sandbox: Sandbox): string[] {
+  const [first] = sandbox.customers;
+  return [
+    '',
+    "  The sandbox, a stand-in for the provider's customer API, is running.",
+    '',
+    `  JUSPAY_BASE_URL     ${sandbox.url}`,
+    `  JUSPAY_MERCHANT_ID  ${sandbox.merchantId}`,
+    `  JUSPAY_API_KEY      ${sandbox.apiKey}`,
+    `  Admin               ${sandbox.url}/__admin`,
+    '',
+    ...customersOf(sandbox),
+    '',
+    `  Try   curl -u ${sandbox.apiKey}: ${sandbox.url}/customers/${first?.id ?? ''}`,
+    '',
+    '  Ctrl-C stops.',
+    '',
+  ];
+}
+
+function customersOf(sandbox: Sandbox): string[] {
+  const rows = sandbox.customers.map(({ id, objectReferenceId, firstName, lastName }) => [
+    id,
+    objectReferenceId,
+    [firstName, lastName].filter(Boolean).join(' ') || '(no name)',
+  ]);
+  const width = (column: number) => Math.max(...rows.map((row) => row[column]?.length ?? 0));
+  return [
+    '  Customers',
+    ...rows.map(
+      ([id = '', reference = '', name = '']) => `    ${id.padEnd(width(0))}  ${reference.padEnd(width(1))}  ${name}`,
+    ),
+  ];
+}

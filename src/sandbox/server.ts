@@ -1,0 +1,250 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { answerAdmin } from './admin.ts';
+import { errorBodies } from './errors.ts';
+import { type FaultName, faults, readMagic } from './faults.ts';
+import { type Call, createLedger } from './ledger.ts';
+import { createStore, type DateForm, type Dialect, type Fields, type Stored, spell } from './store.ts';
+
+export { dateForms, dialects } from './store.ts';
+
+export interface SandboxOptions {
+  readonly host?: string;
+  /** 0, the default: any free one. */
+  readonly port?: number;
+  readonly apiKey?: string;
+  readonly merchantId?: string;
+  readonly dialect?: Dialect;
+  readonly dates?: DateForm;
+  /** Refuses with 400 what the API document forbids and real answers let pass: merchant header, lengths, e-mail. */
+  readonly strict?: boolean;
+  /** Whether a second create of a reference is refused. Default `true`. */
+  readonly uniqueReferences?: boolean;
+  readonly now?: () => Date;
+}
+
+/** A fault to be played on the next calls that match. */
+export interface ArmedFault {
+  readonly fault: FaultName;
+  readonly on?: 'create' | 'get' | 'update';
+  readonly pathId?: string;
+  /** How many calls. Default 1. */
+  readonly times?: number;
+  /** The write is done, and its answer is the fault. */
+  readonly afterCommit?: boolean;
+  readonly retryAfter?: string | null;
+  readonly delayMs?: number;
+}
+
+export interface Sandbox {
+  readonly url: string;
+  readonly port: number;
+  readonly apiKey: string;
+  readonly merchantId: string;
+  /** All customers as they are now; the seeded ones come first. */
+  readonly customers: readonly Stored[];
+  /** Every call so far, in order. */
+  readonly calls: readonly Call[];
+  clearCalls(): void;
+  /** Resolves with the first call, past or to come, that matches. */
+  whenCalled(matches: (call: Call) => boolean): Promise<Call>;
+  arm(fault: ArmedFault): void;
+  disarm(): void;
+  /** Back to the seeded customers; no fault armed, no call remembered. */
+  reset(): void;
+  close(): Promise<void>;
+}
+
+const maxBodyBytes = 256 * 1024;
+
+/** The provider's three calls on a port of this machine: stateful, deterministic, and able to go wrong in every way. */
+export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
+  const { host = '127.0.0.1', apiKey = 'sandbox_api_key', merchantId = 'sandbox_merchant' } = options;
+  const { dialect = 'real', dates = 'utc', strict = false, now = () => new Date() } = options;
+  const store = createStore({ uniqueReferences: options.uniqueReferences ?? true, now });
+  const ledger = createLedger();
+  const timers = new Set<NodeJS.Timeout>();
+  const played = new Set<string>();
+  let armed: { fault: ArmedFault; left: number }[] = [];
+
+  const server = createServer((request, response) => {
+    void readBody(request).then((body) => {
+      if (request.url?.startsWith('/__admin')) answerAdmin({ request, response, body, sandbox });
+      else handle(request, response, body);
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port ?? 0, host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+
+  const sandbox: Sandbox = {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    port,
+    apiKey,
+    merchantId,
+    get customers() {
+      return store.all();
+    },
+    get calls() {
+      return ledger.all();
+    },
+    clearCalls: ledger.clear,
+    whenCalled: ledger.whenCalled,
+    arm(fault) {
+      armed.push({ fault, left: fault.times ?? 1 });
+    },
+    disarm() {
+      armed = [];
+    },
+    reset() {
+      store.reset();
+      ledger.clear();
+      played.clear();
+      armed = [];
+    },
+    async close() {
+      for (const timer of timers) clearTimeout(timer);
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+  return sandbox;
+
+  function handle(request: IncomingMessage, response: ServerResponse, body: string): void {
+    const call = ledger.record(request, response, body);
+    const reply = (status: number, content: object | string) => {
+      const isText = typeof content === 'string';
+      response
+        .writeHead(status, {
+          'content-type': isText ? 'text/plain' : 'application/json',
+          'x-request-id': `req_${call.number}`,
+        })
+        .end(isText ? content : JSON.stringify(content));
+    };
+    const refused = authorise(request, apiKey);
+    if (refused !== undefined) return reply(refused, refused === 403 ? 'Forbidden' : errorBodies.unauthorized);
+    if (call.route === 'other') return reply(404, 'Not Found');
+    if (strict && call.route !== 'update' && request.headers['x-merchantid'] === undefined) {
+      return reply(400, errorBodies.missing('x-merchantid'));
+    }
+
+    const fault = takeFault(call);
+    const proceed = (): void => {
+      const outcome = act(call);
+      if (outcome.customer) reply(200, spellFor(call, outcome.customer));
+      else reply(outcome.status, outcome.error);
+    };
+    if (fault === undefined) return proceed();
+    call.fault = fault.fault;
+    // Faults that lose an answer need one to lose: the write is done first where asked, and a customer made up if none is there.
+    const done = fault.afterCommit ? act(call).customer : undefined;
+    faults[fault.fault].play({
+      response,
+      customer: spellFor(call, done ?? store.find(call.pathId) ?? madeUp(call)),
+      retryAfter: fault.retryAfter !== undefined ? fault.retryAfter : fault.fault === '429' ? '1' : null,
+      delayMs: fault.delayMs ?? 1000,
+      proceed: fault.afterCommit && done ? () => reply(200, spellFor(call, done)) : proceed,
+      after(ms, then) {
+        const timer = setTimeout(() => {
+          timers.delete(timer);
+          if (!response.destroyed) then();
+        }, ms);
+        timers.add(timer);
+      },
+    });
+  }
+
+  /** The first armed fault that matches; else the one that the id itself asks for. */
+  function takeFault(call: Call): ArmedFault | undefined {
+    const match = armed.find(
+      ({ fault: { on, pathId } }) =>
+        (on === undefined || on === call.route) && (pathId === undefined || pathId === call.pathId),
+    );
+    if (match !== undefined) {
+      match.left -= 1;
+      if (match.left <= 0) armed = armed.filter((entry) => entry !== match);
+      return match.fault;
+    }
+    const magic = readMagic(call.pathId);
+    if (magic === undefined || (magic.afterCommit && call.route === 'get')) return undefined;
+    if (magic.once && played.has(call.pathId)) return undefined;
+    played.add(call.pathId);
+    return { fault: magic.fault, afterCommit: magic.afterCommit };
+  }
+
+  /** Does what the call asks for. */
+  function act(call: Call): { customer: Stored } | { customer?: undefined; status: number; error: object } {
+    if (call.route === 'get') {
+      const customer = store.find(call.pathId);
+      return customer ? { customer } : { status: 404, error: errorBodies.notFound };
+    }
+    const fields = call.form ?? {};
+    const wrong = findWrongField(call.route, fields, strict);
+    if (wrong !== undefined) return { status: 400, error: wrong };
+    const customer = call.route === 'create' ? store.create(fields) : store.find(call.pathId);
+    if (customer === undefined) {
+      return call.route === 'create'
+        ? { status: 400, error: errorBodies.duplicate }
+        : { status: 404, error: errorBodies.notFound };
+    }
+    if (call.route === 'update') store.update(customer, fields);
+    call.committed = true;
+    return { customer };
+  }
+
+  function spellFor(call: Call, customer: Stored): Record<string, unknown> {
+    const asked = call.route === 'get' ? call.query : call.route === 'create' ? (call.form ?? {}) : {};
+    return spell(customer, { dialect, dates, now, withToken: asked['options.get_client_auth_token'] === 'true' });
+  }
+
+  function madeUp(call: Call): Stored {
+    const text = (name: string) => call.form?.[name] ?? null;
+    return {
+      id: 'cth_Fa0ultFa0ultFa0u',
+      objectReferenceId: call.pathId,
+      mobileNumber: text('mobile_number') ?? '9000000000',
+      emailAddress: text('email_address'),
+      firstName: text('first_name'),
+      lastName: text('last_name'),
+      mobileCountryCode: text('mobile_country_code') ?? '91',
+      dateCreated: now(),
+      lastUpdated: now(),
+    };
+  }
+}
+
+/** The status of a refusal: the key with a colon behind it and without one are both in use. */
+function authorise(request: IncomingMessage, apiKey: string): 401 | 403 | undefined {
+  const [scheme, encoded] = (request.headers.authorization ?? '').split(' ');
+  if (scheme !== 'Basic' || !encoded) return 403;
+  return Buffer.from(encoded, 'base64').toString().replace(/:.*$/s, '') === apiKey ? undefined : 401;
+}
+
+function findWrongField(route: Call['route'], fields: Fields, strict: boolean): object | undefined {
+  const mobile = fields['mobile_number'];
+  if (route === 'create' && !fields['object_reference_id']) return errorBodies.invalid('object_reference_id');
+  if (route === 'create' && mobile === undefined) return errorBodies.missing('mobile_number');
+  if (mobile !== undefined && !/^\d{1,16}$/.test(mobile)) return errorBodies.invalid('mobile_number');
+  if (!strict) return undefined;
+  if (route === 'create' && (fields['object_reference_id'] ?? '').length < 8)
+    return errorBodies.invalid('object_reference_id');
+  if (route === 'create' && !fields['email_address']) return errorBodies.missing('email_address');
+  return Object.keys(fields).length === 0 ? errorBodies.missing('mobile_number') : undefined;
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes <= maxBodyBytes) chunks.push(chunk);
+    }
+  } catch {
+    // The caller went away while it sent; the ledger keeps what came.
+  }
+  return Buffer.concat(chunks).toString();
+}

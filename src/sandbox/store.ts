@@ -1,0 +1,133 @@
+import { randomBytes } from 'node:crypto';
+
+/** A customer as the provider keeps it. */
+export interface Stored {
+  readonly id: string;
+  readonly objectReferenceId: string;
+  mobileNumber: string;
+  emailAddress: string | null;
+  firstName: string | null;
+  lastName: string | null;
+  mobileCountryCode: string;
+  readonly dateCreated: Date;
+  lastUpdated: Date;
+}
+
+export type Fields = Readonly<Record<string, string>>;
+
+/** People to play with: references that are e-mails, database ids and short old ones; null, spaces and umlauts in names. */
+const seed: readonly Stored[] = [
+  person('cth_A1b2C3d4E5f6G7h8', 'asha.rao@example.com', '9000000001', 'Asha', 'Rao'),
+  person('cth_B2c3D4e5F6g7H8i9', 'customer-10002', '9000000002', 'Jürgen', "O'Neill Müller"),
+  person('cth_C3d4E5f6G7h8I9j0K', '+919000000003', '9000000003', 'Mei Ling', null),
+  person('cst_0123456789abcdef', 'u7', '9000000004', null, null),
+];
+
+function person(id: string, reference: string, mobile: string, first: string | null, last: string | null): Stored {
+  return {
+    id,
+    objectReferenceId: reference,
+    mobileNumber: mobile,
+    emailAddress: reference.includes('@') ? reference : `${mobile}@example.com`,
+    firstName: first,
+    lastName: last,
+    mobileCountryCode: '91',
+    dateCreated: new Date('2024-05-01T10:00:00.123Z'),
+    lastUpdated: new Date('2024-05-01T10:00:00.123Z'),
+  };
+}
+
+export type Store = ReturnType<typeof createStore>;
+
+/** All customers of one merchant, in memory. */
+export function createStore(options: { uniqueReferences: boolean; now: () => Date }) {
+  let customers: Stored[] = [];
+  let created = 0;
+  reset();
+  return {
+    reset,
+    all: (): readonly Stored[] => customers,
+    /** By id, then by reference. */
+    find: (pathId: string): Stored | undefined =>
+      customers.find(({ id }) => id === pathId) ??
+      customers.find(({ objectReferenceId }) => objectReferenceId === pathId),
+    /** `undefined` when the reference is taken. */
+    create(fields: Fields): Stored | undefined {
+      const reference = fields['object_reference_id'] ?? '';
+      const taken = customers.some(({ objectReferenceId }) => objectReferenceId === reference);
+      if (taken && options.uniqueReferences) return undefined;
+      created += 1;
+      const at = options.now();
+      const customer: Stored = {
+        // The same ids for the same calls in the same order.
+        id: `cth_Sb${created.toString(36).padStart(14, '0')}`,
+        objectReferenceId: reference,
+        mobileNumber: fields['mobile_number'] ?? '',
+        emailAddress: fields['email_address'] ?? null,
+        firstName: fields['first_name'] ?? null,
+        lastName: fields['last_name'] ?? null,
+        mobileCountryCode: fields['mobile_country_code'] ?? '91',
+        dateCreated: at,
+        lastUpdated: at,
+      };
+      customers.push(customer);
+      return customer;
+    },
+    /** Sets what was sent, `""` included; the reference never changes. */
+    update(customer: Stored, fields: Fields): void {
+      customer.mobileNumber = fields['mobile_number'] ?? customer.mobileNumber;
+      customer.emailAddress = fields['email_address'] ?? customer.emailAddress;
+      customer.firstName = fields['first_name'] ?? customer.firstName;
+      customer.lastName = fields['last_name'] ?? customer.lastName;
+      customer.mobileCountryCode = fields['mobile_country_code'] ?? customer.mobileCountryCode;
+      customer.lastUpdated = options.now();
+    },
+  };
+
+  function reset(): void {
+    customers = seed.map((customer) => ({ ...customer }));
+    created = 0;
+  }
+}
+
+/** How the customer object is spelled: as real answers do, as the API document does, or with both spellings. */
+export const dialects = ['real', 'seed', 'both'] as const;
+export type Dialect = (typeof dialects)[number];
+
+/** `…Z`; `…+0000`, as older answers have it; `….123456Z`, as newer ones do. */
+export const dateForms = ['utc', 'offset', 'micros'] as const;
+export type DateForm = (typeof dateForms)[number];
+
+/** The customer object of an answer; with a token that no other answer has, where one is asked for. */
+export function spell(
+  customer: Stored,
+  { dialect, dates, withToken, now }: { dialect: Dialect; dates: DateForm; withToken: boolean; now: () => Date },
+): Record<string, unknown> {
+  const lastUpdated = formatDate(customer.lastUpdated, dates);
+  return {
+    ...(dialect !== 'seed' && { id: customer.id }),
+    ...(dialect !== 'real' && { customer_id: customer.id }),
+    object: 'customer',
+    object_reference_id: customer.objectReferenceId,
+    mobile_country_code: customer.mobileCountryCode,
+    mobile_number: customer.mobileNumber,
+    email_address: customer.emailAddress,
+    first_name: customer.firstName,
+    last_name: customer.lastName,
+    date_created: formatDate(customer.dateCreated, dates),
+    ...(dialect !== 'seed' && { last_updated: lastUpdated }),
+    ...(dialect !== 'real' && { last_udpated: lastUpdated }),
+    ...(withToken && {
+      juspay: {
+        client_auth_token: `tkn_${randomBytes(16).toString('hex')}`,
+        client_auth_token_expiry: formatDate(new Date(now().getTime() + 15 * 60_000), 'utc'),
+      },
+    }),
+  };
+}
+
+function formatDate(date: Date, form: DateForm): string {
+  const iso = date.toISOString();
+  if (form === 'micros') return iso.replace('Z', '456Z');
+  return iso.replace(/\.\d+Z$/, form === 'utc' ? 'Z' : '+0000');
+}
