@@ -42,7 +42,7 @@ export function answerAdmin(parts: {
     case 'GET /__admin/calls':
       return reply(
         200,
-        sandbox.calls.map(({ headers: _, ...call }) => call),
+        sandbox.calls.map(({ headers: _, closed: __, ...call }) => call),
       );
     case 'DELETE /__admin/calls':
       sandbox.clearCalls();

@@ -19,6 +19,8 @@ export interface Call {
   status: number;
   /** Whether the caller went away before the answer was complete. */
   abandoned: boolean;
+  /** Resolves when the answer is complete, or the caller is gone. */
+  readonly closed: Promise<void>;
 }
 
 /** What was asked of the provider: the evidence of tests. */
@@ -38,6 +40,7 @@ export function createLedger() {
       const form = method === 'POST' ? Object.fromEntries(new URLSearchParams(body)) : null;
       const segment = /^\/customers\/([^/]+)$/.exec(path)?.[1];
       const isCreate = method === 'POST' && path === '/customers';
+      const { promise: closed, resolve: close } = Promise.withResolvers<void>();
       const call: Call = {
         number: count,
         method,
@@ -58,6 +61,7 @@ export function createLedger() {
         committed: false,
         status: 0,
         abandoned: false,
+        closed,
       };
       calls.push(call);
       response.once('finish', () => {
@@ -65,6 +69,7 @@ export function createLedger() {
       });
       response.once('close', () => {
         call.abandoned = !response.writableFinished;
+        close();
       });
       for (const watcher of watchers) watcher(call);
       return call;

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type FaultName, faultNames } from '../../src/sandbox/faults.ts';
+import { codesOf, createOperation, inWorld, newCustomer, resultOf, updateOperation, type World } from '../support.ts';
+
+/** What one fault leads to, when it stays. `null`: there is no such customer. */
+interface Expected {
+  readonly read: string | null;
+  readonly create: string;
+  readonly update: string;
+  /** Calls of the read. */
+  readonly calls: number;
+}
+
+const misconfigured: Expected = {
+  read: 'UPSTREAM_MISCONFIGURED',
+  create: 'UPSTREAM_MISCONFIGURED',
+  update: 'UPSTREAM_MISCONFIGURED',
+  calls: 1,
+};
+const rejected: Expected = {
+  read: 'UPSTREAM_REJECTED',
+  create: 'UPSTREAM_REJECTED',
+  update: 'UPSTREAM_REJECTED',
+  calls: 1,
+};
+const invalid: Expected = {
+  read: 'UPSTREAM_REJECTED',
+  create: 'VALIDATION_FAILED',
+  update: 'VALIDATION_FAILED',
+  calls: 1,
+};
+const absent: Expected = { read: null, create: 'UPSTREAM_MISCONFIGURED', update: 'NOT_FOUND', calls: 1 };
+const unknown = (read: string, calls: number): Expected => ({
+  read,
+  create: 'OUTCOME_UNKNOWN',
+  update: 'OUTCOME_UNKNOWN',
+  calls,
+});
+const malformed = unknown('UPSTREAM_MALFORMED', 2);
+const fine: Expected = { read: 'ok', create: 'ok', update: 'ok', calls: 1 };
+
+/** Design 6, row by row: every fault that the sandbox knows. */
+const matrix: Readonly<Record<FaultName, Expected>> = {
+  duplicate: { read: 'UPSTREAM_REJECTED', create: 'ALREADY_EXISTS', update: 'UPSTREAM_REJECTED', calls: 1 },
+  empty_reference: invalid,
+  invalid,
+  missing_parameter: invalid,
+  not_found: absent,
+  unauthorized: misconfigured,
+  bad_origin: misconfigured,
+  bad_origin_old: misconfigured,
+  wrong_route: misconfigured,
+  forbidden: misconfigured,
+  merchant: misconfigured,
+  busy: { read: 'UPSTREAM_UNAVAILABLE', create: 'OUTCOME_UNKNOWN', update: 'UPSTREAM_UNAVAILABLE', calls: 2 },
+  rejected,
+  error_in_200: rejected,
+  not_found_in_200: absent,
+  500: unknown('UPSTREAM_UNAVAILABLE', 2),
+  501: unknown('UPSTREAM_UNAVAILABLE', 1),
+  429: { read: 'RATE_LIMITED', create: 'RATE_LIMITED', update: 'RATE_LIMITED', calls: 1 },
+  502: unknown('UPSTREAM_UNAVAILABLE', 3),
+  503: unknown('UPSTREAM_UNAVAILABLE', 3),
+  504: unknown('UPSTREAM_UNAVAILABLE', 3),
+  html: malformed,
+  empty: malformed,
+  array: malformed,
+  null: malformed,
+  bom: malformed,
+  invalid_utf8: malformed,
+  no_id: malformed,
+  empty_id: malformed,
+  two_ids: malformed,
+  wrong_customer: malformed,
+  deep: malformed,
+  oversized: malformed,
+  gzip: malformed,
+  redirect: misconfigured,
+  timeout: unknown('UPSTREAM_TIMEOUT', 3),
+  reset: unknown('UPSTREAM_UNAVAILABLE', 3),
+  close: unknown('UPSTREAM_UNAVAILABLE', 3),
+  hang_body: unknown('UPSTREAM_TIMEOUT', 3),
+  drip: unknown('UPSTREAM_TIMEOUT', 3),
+  truncated: unknown('UPSTREAM_UNAVAILABLE', 3),
+  truncated_close: malformed,
+  slow: fine,
+  extra_fields: fine,
+  bad_dates: fine,
+  wrong_types: fine,
+  no_token: fine,
+  half_token: fine,
+  camel_case: absent,
+  error_info_text: absent,
+};
+
+/** Short enough that a fault which stays is over soon, long enough for three attempts. */
+const environment = { JUSPAY_TIMEOUT_MS: '150', OPERATION_TIMEOUT_MS: '900' };
+
+/** How the customer ends up, whatever was answered. */
+const stored = (world: World, reference: string) =>
+  world.sandbox.customers.filter(({ objectReferenceId }) => objectReferenceId === reference);
+
+const codeOf = (result: Record<string, unknown>) => result['code'] ?? 'ok';
+
+for (const fault of faultNames) {
+  const expected = matrix[fault];
+  const delayMs = 20;
+
+  test(`${fault}: a read MUST be answered ${expected.read}, after ${expected.calls} calls`, () =>
+    inWorld(async (world) => {
+      world.sandbox.arm({ fault, times: 99, delayMs, ...(fault === '429' && { retryAfter: '7' }) });
+      const answer = await world.ask('{ customer(id: "u7") { id } }');
+      assert.deepEqual(
+        codesOf(answer),
+        expected.read === 'ok' || expected.read === null ? {} : { customer: expected.read },
+      );
+      assert.equal(answer.data?.['customer'] === null, expected.read !== 'ok');
+      assert.equal(world.sandbox.calls.length, expected.calls);
+      assert.equal(answer.status, 200);
+      if (fault === '429') assert.equal(answer.errors?.[0]?.extensions['retryAfterSeconds'], 7);
+    }, environment));
+
+  test(`${fault}: a create that meets it, and nothing else, MUST NOT double or lose a customer`, () =>
+    inWorld(async (world) => {
+      world.sandbox.arm({ fault, times: 99, delayMs, ...(fault === '429' && { retryAfter: '7' }) });
+      const result = resultOf(
+        await world.ask(createOperation, { input: newCustomer('reference-1') }),
+        'createCustomer',
+      );
+      assert.equal(codeOf(result), expected.create);
+      assert.equal(stored(world, 'reference-1').length, fault === 'slow' ? 1 : 0);
+      assert.ok(world.sandbox.calls.filter(({ route }) => route === 'create').length <= 2);
+    }, environment));
+
+  test(`${fault}: an update that meets it, and nothing else, MUST be answered ${expected.update}`, () =>
+    inWorld(async (world) => {
+      world.sandbox.arm({ fault, times: 99, delayMs, ...(fault === '429' && { retryAfter: '7' }) });
+      // A made-up answer that shows the stored name, not the one sent, is fine too: the provider accepted it.
+      const result = resultOf(
+        await world.ask(updateOperation, { id: 'u7', input: { firstName: 'New' } }),
+        'updateCustomer',
+      );
+      assert.equal(codeOf(result), expected.update);
+      assert.ok(world.sandbox.calls.filter(({ route }) => route === 'update').length <= 2);
+    }, environment));
+
+  const isRefusal = expected.create !== 'OUTCOME_UNKNOWN' && expected.create !== 'ok';
+  if (isRefusal) continue;
+
+  test(`${fault}, once, before the commit: a create MUST succeed, and make one customer`, () =>
+    inWorld(async (world) => {
+      world.sandbox.arm({ fault, on: 'create', delayMs });
+      const result = resultOf(
+        await world.ask(createOperation, { input: newCustomer('reference-1') }),
+        'createCustomer',
+      );
+      // What looks like a customer is taken for one: such a provider cannot be told from a good one.
+      if (expected === fine && fault !== 'slow') return;
+      assert.equal(result['origin'], 'CREATED');
+      assert.equal(stored(world, 'reference-1').length, 1);
+    }, environment));
+
+  test(`${fault}, once, after the commit: a create MUST succeed with one POST`, () =>
+    inWorld(async (world) => {
+      world.sandbox.arm({ fault, on: 'create', afterCommit: true, delayMs });
+      const result = resultOf(
+        await world.ask(createOperation, { input: newCustomer('reference-1') }),
+        'createCustomer',
+      );
+      assert.equal(result['origin'], expected === fine ? 'CREATED' : 'RECONCILED');
+      assert.equal(stored(world, 'reference-1').length, 1);
+      assert.equal(world.sandbox.calls.filter(({ route }) => route === 'create').length, 1);
+    }, environment));
+
+  for (const afterCommit of [false, true]) {
+    test(`${fault}, once, ${afterCommit ? 'after' : 'before'} the commit: an update MUST succeed`, () =>
+      inWorld(async (world) => {
+        world.sandbox.arm({ fault, on: 'update', afterCommit, delayMs });
+        const result = resultOf(
+          await world.ask(updateOperation, { id: 'u7', input: { mobileNumber: '9111111111' } }),
+          'updateCustomer',
+        );
+        assert.equal(result['__typename'], 'UpdateCustomerSuccess');
+        if (expected === fine && fault !== 'slow' && !afterCommit) return;
+        assert.equal(stored(world, 'u7')[0]?.mobileNumber, '9111111111');
+        const posts = world.sandbox.calls.filter(({ route }) => route === 'update').length;
+        // "Another request is in progress" says nothing of this one: it is sent once more.
+        assert.equal(posts, (afterCommit && fault !== 'busy') || expected === fine ? 1 : 2);
+      }, environment));
+  }
+}

@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { codesOf, inWorld } from '../support.ts';
+
+const asha = 'cth_A1b2C3d4E5f6G7h8';
+const ashaPath = '/customers/asha.rao%40example.com';
+const option = '?options.get_client_auth_token=true';
+
+interface Scenario {
+  readonly name: string;
+  readonly operation: string;
+  readonly variables?: object;
+  readonly upstream: readonly string[];
+  readonly data: object;
+  readonly codes?: object;
+}
+
+/** What goes upstream, and what comes back, of operations that go well. */
+const scenarios: readonly Scenario[] = [
+  {
+    name: 'a customer MUST be read by its id with one call',
+    operation: `{ customer(id: "${asha}") { id objectReferenceId firstName lastName emailAddress mobileNumber mobileCountryCode dateCreated lastUpdated } }`,
+    upstream: [`GET /customers/${asha}`],
+    data: {
+      customer: {
+        id: asha,
+        objectReferenceId: 'asha.rao@example.com',
+        firstName: 'Asha',
+        lastName: 'Rao',
+        emailAddress: 'asha.rao@example.com',
+        mobileNumber: '9000000001',
+        mobileCountryCode: '91',
+        dateCreated: '2024-05-01T10:00:00Z',
+        lastUpdated: '2024-05-01T10:00:00Z',
+      },
+    },
+  },
+  {
+    name: 'a reference MUST be percent-encoded into one segment of the path',
+    operation: '{ customer(id: "+919000000003") { firstName lastName } }',
+    upstream: ['GET /customers/%2B919000000003'],
+    data: { customer: { firstName: 'Mei Ling', lastName: null } },
+  },
+  {
+    name: 'an unknown customer MUST be null, without an error',
+    operation: '{ customer(id: "nobody") { id } }',
+    upstream: ['GET /customers/nobody'],
+    data: { customer: null },
+  },
+  {
+    name: 'customerByReference MUST be null where only the id matches',
+    operation: `{ customerByReference(objectReferenceId: "${asha}") { id } }`,
+    upstream: [`GET /customers/${asha}`],
+    data: { customerByReference: null },
+  },
+  {
+    name: '50 aliases of one customer, half of them with the token, MUST be one call',
+    operation: `{ ${Array.from({ length: 50 }, (_, n) => `a${n}: customer(id: "u7") { id ${n % 2 ? 'clientAuthToken { __typename }' : ''} }`).join(' ')} }`,
+    upstream: [`GET /customers/u7${option}`],
+    data: Object.fromEntries(
+      Array.from({ length: 50 }, (_, n) => [
+        `a${n}`,
+        { id: 'cst_0123456789abcdef', ...(n % 2 && { clientAuthToken: { __typename: 'ClientAuthToken' } }) },
+      ]),
+    ),
+  },
+  {
+    name: 'a skipped token MUST NOT be asked for',
+    operation:
+      'query ($no: Boolean! = false) { customer(id: "u7") { id clientAuthToken @include(if: $no) { token } ...f } } fragment f on Customer { x: clientAuthToken @skip(if: true) { token } }',
+    upstream: ['GET /customers/u7'],
+    data: { customer: { id: 'cst_0123456789abcdef' } },
+  },
+  {
+    name: 'customers MUST keep the order asked for, null where there is none, and read each once',
+    operation: '{ customers(ids: ["u7", "nobody", "u7", "customer-10002"]) { id } }',
+    upstream: ['GET /customers/u7', 'GET /customers/nobody', 'GET /customers/customer-10002'],
+    data: {
+      customers: [{ id: 'cst_0123456789abcdef' }, null, { id: 'cst_0123456789abcdef' }, { id: 'cth_B2c3D4e5F6g7H8i9' }],
+    },
+  },
+  {
+    name: 'a failing customer MUST NOT fail its neighbours',
+    operation: '{ customers(ids: ["u7", "fault_rejected"]) { id } }',
+    upstream: ['GET /customers/u7', 'GET /customers/fault_rejected'],
+    data: { customers: [{ id: 'cst_0123456789abcdef' }, null] },
+    codes: { 'customers.1': 'UPSTREAM_REJECTED' },
+  },
+  {
+    name: 'an id that cannot be one MUST be refused without a call',
+    operation:
+      '{ a: customer(id: "..") { id } b: customer(id: " ") { id } c: customer(id: "a\\nb") { id } d: customer(id: "u7") { id } }',
+    upstream: ['GET /customers/u7'],
+    data: { a: null, b: null, c: null, d: { id: 'cst_0123456789abcdef' } },
+    codes: { a: 'BAD_USER_INPUT', b: 'BAD_USER_INPUT', c: 'BAD_USER_INPUT' },
+  },
+  {
+    name: 'more than 100 ids MUST be refused without a call',
+    operation: 'query ($ids: [ID!]!) { customers(ids: $ids) { id } }',
+    variables: { ids: Array.from({ length: 101 }, (_, n) => `id-${n}`) },
+    upstream: [],
+    data: { customers: null },
+    codes: { customers: 'BAD_USER_INPUT' },
+  },
+  {
+    name: 'a token that the provider does not give MUST be null with a code, beside the customer',
+    operation: '{ customer(id: "fault_no_token") { objectReferenceId clientAuthToken { token } } }',
+    upstream: [`GET /customers/fault_no_token${option}`],
+    data: { customer: { objectReferenceId: 'fault_no_token', clientAuthToken: null } },
+    codes: { 'customer.clientAuthToken': 'CLIENT_AUTH_TOKEN_UNAVAILABLE' },
+  },
+  {
+    name: 'what is odd in an answer MUST become null, not an error',
+    operation:
+      '{ a: customer(id: "fault_bad_dates") { dateCreated lastUpdated } b: customer(id: "fault_wrong_types") { firstName lastName emailAddress mobileNumber } c: customer(id: "fault_extra_fields") { objectReferenceId } }',
+    upstream: [
+      'GET /customers/fault_bad_dates',
+      'GET /customers/fault_wrong_types',
+      'GET /customers/fault_extra_fields',
+    ],
+    data: {
+      a: { dateCreated: null, lastUpdated: null },
+      b: { firstName: null, lastName: '7', emailAddress: null, mobileNumber: '9000000001' },
+      c: { objectReferenceId: 'fault_extra_fields' },
+    },
+  },
+];
+
+for (const { name, operation, variables, upstream, data, codes = {} } of scenarios) {
+  test(name, () =>
+    inWorld(async (world) => {
+      const answer = await world.ask(operation, variables);
+      assert.deepEqual(answer.data, data);
+      assert.deepEqual(codesOf(answer), codes);
+      assert.deepEqual(world.upstream(), upstream);
+      assert.equal(answer.status, 200);
+    }),
+  );
+}
+
+for (const dialect of ['real', 'seed', 'both'] as const) {
+  for (const dates of ['utc', 'offset', 'micros'] as const) {
+    test(`a customer MUST read the same in the ${dialect} dialect with ${dates} dates`, () =>
+      inWorld(
+        async (world) => {
+          const { data } = await world.ask('{ customer(id: "u7") { id dateCreated lastUpdated } }');
+          const at = dates === 'micros' ? '2024-05-01T10:00:00.123Z' : '2024-05-01T10:00:00Z';
+          assert.deepEqual(data, { customer: { id: 'cst_0123456789abcdef', dateCreated: at, lastUpdated: at } });
+        },
+        {},
+        { dialect, dates },
+      ));
+  }
+}
+
+test('calls MUST carry the key, the merchant and the routing id, and nothing of the caller', () =>
+  inWorld(
+    async (world) => {
+      await world.fetch({
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          cookie: 'a=b',
+          'x-merchantid': 'evil',
+          authorization: 'Bearer x',
+        },
+        body: JSON.stringify({ query: '{ customer(id: "asha.rao@example.com") { id } }' }),
+      });
+      const { headers, target } = world.sandbox.calls[0] ?? assert.fail('no call');
+      assert.equal(target, ashaPath);
+      assert.deepEqual(
+        { ...headers },
+        {
+          host: world.sandbox.url.replace('http://', ''),
+          connection: 'keep-alive',
+          accept: 'application/json',
+          authorization: `Basic ${Buffer.from(`${world.sandbox.apiKey}:`).toString('base64')}`,
+          version: '2023-06-30',
+          'x-merchantid': world.sandbox.merchantId,
+          'x-routing-id': 'asha.rao%40example.com',
+        },
+      );
+    },
+    { JUSPAY_VERSION: '2023-06-30' },
+  ));
+
+test('concurrent operations MUST share a token-less read, and never one with a token', () =>
+  inWorld(async (world) => {
+    world.sandbox.arm({ fault: 'slow', delayMs: 300 });
+    await Promise.all(Array.from({ length: 20 }, () => world.ask('{ customer(id: "u7") { id } }')));
+    assert.deepEqual(world.upstream(), ['GET /customers/u7']);
+    world.sandbox.clearCalls();
+    await Promise.all(
+      Array.from({ length: 3 }, () => world.ask('{ customer(id: "u7") { clientAuthToken { token } } }')),
+    );
+    assert.equal(world.upstream().length, 3);
+  }));
+
+test('a read that starts after a write was answered MUST NOT see an answer from before it', () =>
+  inWorld(async (world) => {
+    // By the other identifier than the write, and still under way when the write is answered.
+    world.sandbox.arm({ fault: 'slow', on: 'get', delayMs: 400 });
+    const early = world.ask('{ customer(id: "cst_0123456789abcdef") { firstName } }');
+    await world.sandbox.whenCalled(({ route }) => route === 'get');
+    await world.ask('mutation { updateCustomer(id: "u7", input: { firstName: "New" }) { __typename } }');
+    const late = await world.ask('{ customer(id: "cst_0123456789abcdef") { firstName } }');
+    assert.deepEqual(late.data, { customer: { firstName: 'New' } });
+    await early;
+    assert.equal(world.upstream().filter((call) => call.startsWith('GET')).length, 2);
+  }));
+
+test('the upstream call MUST be aborted when its last reader leaves, and not before', () =>
+  inWorld(async (world) => {
+    world.sandbox.arm({ fault: 'timeout', on: 'get' });
+    const [first, second] = [new AbortController(), new AbortController()];
+    const answers = [first, second].map(({ signal }) =>
+      world.ask('{ customer(id: "u7") { id } }', {}, signal).catch(() => undefined),
+    );
+    const call = await world.sandbox.whenCalled(({ route }) => route === 'get');
+    first.abort();
+    await answers[0];
+    assert.equal(call.abandoned, false);
+    second.abort();
+    await answers[1];
+    await call.closed;
+    assert.equal(call.abandoned, true);
+    assert.deepEqual(world.upstream(), ['GET /customers/u7']);
+  }));
+
+test('reads beyond LIMIT_UPSTREAM_READS MUST fail alone, in document order', () =>
+  inWorld(
+    async (world) => {
+      const answer = await world.ask(
+        '{ a: customer(id: "u7") { id } b: customer(id: "x-1") { id } c: customer(id: "x-2") { id } d: customer(id: "u7") { id } }',
+      );
+      assert.deepEqual(codesOf(answer), { c: 'OPERATION_TOO_COMPLEX' });
+      assert.deepEqual(world.upstream(), ['GET /customers/u7', 'GET /customers/x-1']);
+    },
+    { LIMIT_UPSTREAM_READS: '2' },
+  ));
+
+test('JUSPAY_CONNECTIONS MUST bound the calls at a time', () =>
+  inWorld(
+    async (world) => {
+      world.sandbox.arm({ fault: 'timeout', times: 2 });
+      const answer = world.ask('{ customers(ids: ["a-1", "a-2", "a-3", "a-4"]) { id } }');
+      await world.sandbox.whenCalled(({ number }) => number === 2);
+      assert.equal(world.upstream().length, 2);
+      const { data } = await answer;
+      assert.deepEqual(data, { customers: [null, null, null, null] });
+    },
+    { JUSPAY_CONNECTIONS: '2', JUSPAY_TIMEOUT_MS: '200' },
+  ));

@@ -1,0 +1,256 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createOperation, inWorld, newCustomer, resultOf, startRaw, updateOperation } from '../support.ts';
+
+const option = '?options.get_client_auth_token=true';
+
+test('a create MUST send only the fields that are present, in the provider’s spelling', () =>
+  inWorld(async (world) => {
+    const input = newCustomer('ref&a=b c+%', {
+      firstName: 'x&options.get_client_auth_token=true',
+      lastName: null,
+      mobileCountryCode: '+65',
+    });
+    const result = resultOf(await world.ask(createOperation, { input }), 'createCustomer');
+    assert.equal(result['origin'], 'CREATED');
+    const [call] = world.sandbox.calls;
+    assert.deepEqual(call?.form, {
+      object_reference_id: 'ref&a=b c+%',
+      mobile_number: '9000000077',
+      email_address: 'new@example.com',
+      first_name: 'x&options.get_client_auth_token=true',
+      mobile_country_code: '65',
+    });
+    assert.deepEqual(world.upstream(), ['POST /customers']);
+    assert.equal(call?.headers['content-type'], 'application/x-www-form-urlencoded');
+    assert.equal(call?.headers['x-routing-id'], 'ref%26a%3Db%20c%2B%25');
+  }));
+
+test('a create MUST ask for the token in its form iff it is selected under the success', () =>
+  inWorld(async (world) => {
+    const input = newCustomer('reference-1');
+    const decoy = `mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) {
+      ... on CustomerAlreadyExistsError { existing { clientAuthToken { token } } } ... on CreateCustomerSuccess { customer { clientAuthToken: id } } } }`;
+    await world.ask(decoy, { input });
+    assert.equal(world.sandbox.calls[0]?.form?.['options.get_client_auth_token'], undefined);
+    world.sandbox.clearCalls();
+    const wanted = `mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) { ...a } } fragment a on CreateCustomerSuccess { customer { t: clientAuthToken { expiresInSeconds } } }`;
+    const answer = await world.ask(wanted, { input: newCustomer('reference-2') });
+    assert.equal(world.sandbox.calls[0]?.form?.['options.get_client_auth_token'], 'true');
+    assert.deepEqual(world.upstream(), ['POST /customers']);
+    assert.deepEqual(resultOf(answer, 'createCustomer'), { customer: { t: { expiresInSeconds: 899 } } });
+  }));
+
+test('a token after an update MUST cost one more read', () =>
+  inWorld(async (world) => {
+    const answer = await world.ask(
+      'mutation { updateCustomer(id: "u7", input: { firstName: "A" }) { ... on UpdateCustomerSuccess { customer { firstName clientAuthToken { __typename } } } } }',
+    );
+    assert.deepEqual(resultOf(answer, 'updateCustomer'), {
+      customer: { firstName: 'A', clientAuthToken: { __typename: 'ClientAuthToken' } },
+    });
+    assert.deepEqual(world.upstream(), ['POST /customers/u7', `GET /customers/cst_0123456789abcdef${option}`]);
+  }));
+
+test('all that is wrong with an input MUST come back at once, without a call', () =>
+  inWorld(async (world) => {
+    const answer = await world.ask(createOperation, {
+      input: {
+        objectReferenceId: 'cst_0123456789abcdef',
+        mobileNumber: '',
+        emailAddress: '_a@x.io',
+        firstName: 'a\u2028b',
+        lastName: 'x'.repeat(65),
+        mobileCountryCode: '++1',
+      },
+    });
+    assert.deepEqual(resultOf(answer, 'createCustomer')['issues'], [
+      { path: ['input', 'objectReferenceId'], code: 'INVALID_FORMAT' },
+      { path: ['input', 'mobileNumber'], code: 'INVALID_FORMAT' },
+      { path: ['input', 'emailAddress'], code: 'INVALID_FORMAT' },
+      { path: ['input', 'firstName'], code: 'INVALID_FORMAT' },
+      { path: ['input', 'lastName'], code: 'TOO_LONG' },
+      { path: ['input', 'mobileCountryCode'], code: 'INVALID_FORMAT' },
+    ]);
+    const update = await world.ask(updateOperation, { id: '..', input: { firstName: null, lastName: ' ' } });
+    assert.deepEqual(resultOf(update, 'updateCustomer')['issues'], [
+      { path: ['id'], code: 'INVALID_FORMAT' },
+      { path: ['input', 'firstName'], code: 'NOT_CLEARABLE' },
+      { path: ['input', 'lastName'], code: 'INVALID_FORMAT' },
+    ]);
+    const empty = await world.ask(updateOperation, { id: 'u7', input: {} });
+    assert.deepEqual(resultOf(empty, 'updateCustomer')['issues'], [{ path: ['input'], code: 'REQUIRED' }]);
+    assert.deepEqual(world.upstream(), []);
+  }));
+
+const existingOperation = (selection: string) =>
+  `mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) { ... on CustomerAlreadyExistsError { ${selection} } } }`;
+
+test('existing and differingFields MUST cost one read between them, and none when they are not selected', () =>
+  inWorld(async (world) => {
+    const input = newCustomer('asha.rao@example.com', { firstName: 'Asha' });
+    const plain = await world.ask(existingOperation('code'), { input });
+    assert.deepEqual(resultOf(plain, 'createCustomer'), { code: 'ALREADY_EXISTS' });
+    assert.deepEqual(world.upstream(), ['POST /customers']);
+    world.sandbox.clearCalls();
+    const full = await world.ask(existingOperation('existing { id clientAuthToken { __typename } } differingFields'), {
+      input,
+    });
+    assert.deepEqual(resultOf(full, 'createCustomer'), {
+      existing: { id: 'cth_A1b2C3d4E5f6G7h8', clientAuthToken: { __typename: 'ClientAuthToken' } },
+      differingFields: ['mobileNumber', 'emailAddress'],
+    });
+    assert.deepEqual(world.upstream(), ['POST /customers', `GET /customers/asha.rao%40example.com${option}`]);
+  }));
+
+test('what cannot be found out about an existing customer MUST be null, without an error', () =>
+  inWorld(async (world) => {
+    world.sandbox.arm({ fault: 'unauthorized', on: 'get' });
+    const answer = await world.ask(existingOperation('existing { id } differingFields'), {
+      input: newCustomer('asha.rao@example.com'),
+    });
+    assert.deepEqual(answer.data, { createCustomer: { existing: null, differingFields: null } });
+    assert.equal(answer.errors, undefined);
+  }));
+
+test('200 concurrent creates of one reference MUST be one POST', () =>
+  inWorld(async (world) => {
+    const input = newCustomer('reference-1');
+    const results = await Promise.all(
+      Array.from(
+        { length: 200 },
+        async () => resultOf(await world.ask(createOperation, { input }), 'createCustomer')['__typename'],
+      ),
+    );
+    assert.deepEqual(world.upstream(), ['POST /customers']);
+    assert.equal(results.filter((name) => name === 'CreateCustomerSuccess').length, 1);
+    assert.equal(results.filter((name) => name === 'CustomerAlreadyExistsError').length, 199);
+  }));
+
+test('a create behind an unknown outcome MUST look up before it posts', () =>
+  inWorld(
+    async (world) => {
+      world.sandbox.arm({ fault: '503', on: 'create', times: 2 });
+      world.sandbox.arm({ fault: 'not_found', on: 'get', times: 2 });
+      const input = newCustomer('reference-1');
+      const [first, second] = await Promise.all([
+        world.ask(createOperation, { input }),
+        world.ask(createOperation, { input }),
+      ]);
+      assert.equal(resultOf(first, 'createCustomer')['code'], 'OUTCOME_UNKNOWN');
+      assert.equal(resultOf(second, 'createCustomer')['origin'], 'CREATED');
+      assert.deepEqual(
+        world.sandbox.calls.map(({ route }) => route),
+        ['create', 'get', 'create', 'get', 'get', 'create'],
+      );
+    },
+    { OPERATION_TIMEOUT_MS: '3000' },
+  ));
+
+test('a create after a lost answer MUST be refused where somebody else holds the reference', () =>
+  inWorld(async (world) => {
+    world.sandbox.arm({ fault: 'reset', on: 'create' });
+    const answer = await world.ask(existingOperation('code differingFields'), {
+      input: newCustomer('asha.rao@example.com'),
+    });
+    assert.deepEqual(resultOf(answer, 'createCustomer'), {
+      code: 'ALREADY_EXISTS',
+      differingFields: ['mobileNumber', 'emailAddress'],
+    });
+  }));
+
+test('ALREADY_EXISTS after an unknown attempt MUST be looked up and compared', () =>
+  inWorld(async (world) => {
+    // The first POST commits and is lost; a replica that lags answers the lookup; the second POST is refused.
+    world.sandbox.arm({ fault: 'reset', on: 'create', afterCommit: true });
+    world.sandbox.arm({ fault: 'not_found', on: 'get' });
+    const result = resultOf(await world.ask(createOperation, { input: newCustomer('reference-1') }), 'createCustomer');
+    assert.equal(result['origin'], 'RECONCILED');
+    assert.deepEqual(
+      world.sandbox.calls.map(({ route }) => route),
+      ['create', 'get', 'create', 'get'],
+    );
+  }));
+
+test('a connection that was never made MUST be a definite failure, and a retry', async () => {
+  const raw = await startRaw(() => undefined);
+  await raw.close();
+  await inWorld(
+    async (world) => {
+      const created = resultOf(
+        await world.ask(createOperation, { input: newCustomer('reference-1') }),
+        'createCustomer',
+      );
+      assert.equal(created['code'], 'UPSTREAM_UNAVAILABLE');
+      const updated = resultOf(
+        await world.ask(updateOperation, { id: 'u7', input: { firstName: 'A' } }),
+        'updateCustomer',
+      );
+      assert.equal(updated['code'], 'UPSTREAM_UNAVAILABLE');
+      const attempts = world.log.filter((line) => line.includes('upstream call failed')).length;
+      assert.equal(attempts, 6);
+    },
+    {},
+    { provider: { baseUrl: raw.url } },
+  );
+});
+
+test('a client that goes away MUST NOT stop a write that was sent', () =>
+  inWorld(async (world) => {
+    world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 100 });
+    const gone = new AbortController();
+    const answer = world
+      .ask(createOperation, { input: newCustomer('reference-1') }, gone.signal)
+      .catch(() => undefined);
+    const call = await world.sandbox.whenCalled(({ route }) => route === 'create');
+    gone.abort();
+    await answer;
+    await call.closed;
+    assert.equal(call.abandoned, false);
+    assert.equal(world.sandbox.customers.at(-1)?.objectReferenceId, 'reference-1');
+  }));
+
+test('updates of one customer MUST queue, and each MUST be sent', () =>
+  inWorld(async (world) => {
+    const names = Array.from({ length: 10 }, (_, n) => `Name ${n}`);
+    const answers = await Promise.all(
+      names.map((firstName) => world.ask(updateOperation, { id: 'u7', input: { firstName } })),
+    );
+    for (const [n, answer] of answers.entries()) {
+      assert.equal((resultOf(answer, 'updateCustomer')['customer'] as { firstName: string }).firstName, names[n]);
+    }
+    assert.deepEqual(
+      world.sandbox.calls.map(({ form }) => form?.['first_name']),
+      names,
+    );
+  }));
+
+test('Retry-After MUST hold back all calls of the merchant, and who cannot wait MUST be told at once', () =>
+  inWorld(async (world) => {
+    world.sandbox.arm({ fault: '429', on: 'get', retryAfter: '30' });
+    const first = await world.ask('{ customer(id: "u7") { id } }');
+    assert.deepEqual(first.errors?.[0]?.extensions['retryAfterSeconds'], 30);
+    const result = resultOf(await world.ask(createOperation, { input: newCustomer('reference-1') }), 'createCustomer');
+    assert.equal(result['code'], 'RATE_LIMITED');
+    assert.equal(result['retryable'], true);
+    assert.ok(Number(result['retryAfterSeconds']) > 25 && Number(result['retryAfterSeconds']) <= 30);
+    assert.deepEqual(world.upstream(), ['GET /customers/u7']);
+  }));
+
+test('Retry-After that fits the deadline MUST be waited for', () =>
+  inWorld(async (world) => {
+    world.sandbox.arm({ fault: '429', on: 'create' });
+    const result = resultOf(await world.ask(createOperation, { input: newCustomer('reference-1') }), 'createCustomer');
+    assert.equal(result['origin'], 'CREATED');
+    assert.deepEqual(world.upstream(), ['POST /customers', 'POST /customers']);
+  }));
+
+test('what the provider complains about MUST be mapped to the path of the input', () =>
+  inWorld(async (world) => {
+    world.sandbox.arm({ fault: 'invalid', on: 'update' });
+    const result = resultOf(
+      await world.ask(updateOperation, { id: 'u7', input: { mobileNumber: '1' } }),
+      'updateCustomer',
+    );
+    assert.deepEqual(result['issues'], [{ path: ['input', 'mobileNumber'], code: 'REJECTED_BY_PROVIDER' }]);
+  }));

@@ -1,0 +1,149 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer, type Socket } from 'node:net';
+import { loadConfig, type ProviderAccess } from '../src/config.ts';
+import { createGateway, type Gateway } from '../src/gateway.ts';
+import { type Sandbox, type SandboxOptions, startSandbox } from '../src/sandbox/server.ts';
+import { Secret } from '../src/secret.ts';
+import { createLog } from '../src/telemetry.ts';
+
+/** A GraphQL answer, with its HTTP side. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  readonly data: Record<string, unknown> | null | undefined;
+  readonly errors: readonly AnswerError[] | undefined;
+}
+
+export interface AnswerError {
+  readonly message: string;
+  readonly path?: readonly (string | number)[];
+  readonly extensions: Readonly<Record<string, unknown>>;
+}
+
+export interface World {
+  readonly sandbox: Sandbox;
+  readonly gateway: Gateway;
+  /** Every line that the gateway logged. */
+  readonly log: readonly string[];
+  ask(query: string, variables?: object, signal?: AbortSignal): Promise<Answer>;
+  fetch(init: RequestInit & { path?: string }): Promise<Answer>;
+  /** The calls that the provider saw, as `METHOD target`. */
+  upstream(): string[];
+  close(): Promise<void>;
+}
+
+/** The gateway as it is shipped, in front of a sandbox on a free port. */
+export async function startWorld(
+  environment: Readonly<Record<string, string>> = {},
+  options: SandboxOptions & { provider?: Partial<ProviderAccess> } = {},
+): Promise<World> {
+  const sandbox = await startSandbox(options);
+  const log: string[] = [];
+  const { url: baseUrl, merchantId, apiKey } = sandbox;
+  const provider = { baseUrl, merchantId, apiKey: new Secret(apiKey), ...options.provider };
+  const config = { ...loadConfig(environment), provider };
+  const gateway = createGateway(config, { log: createLog('debug', (line) => log.push(line)) });
+
+  const send = async ({ path = '/graphql', ...init }: RequestInit & { path?: string }): Promise<Answer> => {
+    const response = await gateway.fetch(new Request(`http://gateway.test${path}`, init));
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.includes('json') ?? false;
+    const body = isJson
+      ? (JSON.parse(text) as Pick<Answer, 'data' | 'errors'>)
+      : { data: undefined, errors: undefined };
+    return { status: response.status, headers: response.headers, text, data: body.data, errors: body.errors };
+  };
+  return {
+    sandbox,
+    gateway,
+    log,
+    fetch: send,
+    ask: (query, variables, signal) =>
+      send({
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ query, variables }),
+        ...(signal && { signal }),
+      }),
+    upstream: () => sandbox.calls.map(({ method, target }) => `${method} ${target}`),
+    async close() {
+      await gateway.dispose();
+      await sandbox.close();
+    },
+  };
+}
+
+/** Runs `test` in a world of its own. */
+export async function inWorld(
+  test: (world: World) => Promise<void>,
+  ...setup: Parameters<typeof startWorld>
+): Promise<void> {
+  const world = await startWorld(...setup);
+  try {
+    await test(world);
+  } finally {
+    await world.close();
+  }
+}
+
+/** A server of raw TCP: for what `node:http` refuses to say. `answer` is called for each connection that sent a request. */
+export async function startRaw(
+  answer: (socket: Socket, request: string) => void,
+): Promise<{ url: string; close(): Promise<void> }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('data', (data) => answer(socket, data.toString()));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** The codes of an answer's errors, by path. */
+export function codesOf({ errors = [] }: Answer): Record<string, unknown> {
+  return Object.fromEntries(errors.map(({ path = [], extensions }) => [path.join('.'), extensions['code']]));
+}
+
+export const createOperation = `mutation ($input: CreateCustomerInput!) {
+  createCustomer(input: $input) {
+    __typename
+    ... on CreateCustomerSuccess { origin customer { id objectReferenceId mobileNumber emailAddress firstName } }
+    ... on CustomerError { code message retryable requestId }
+    ... on CustomerValidationError { issues { path code } }
+    ... on CustomerUpstreamError { retryAfterSeconds }
+  }
+}`;
+
+export const updateOperation = `mutation ($id: ID!, $input: UpdateCustomerInput!) {
+  updateCustomer(id: $id, input: $input) {
+    __typename
+    ... on UpdateCustomerSuccess { customer { id firstName mobileNumber } }
+    ... on CustomerError { code message retryable requestId }
+    ... on CustomerValidationError { issues { path code } }
+    ... on CustomerUpstreamError { retryAfterSeconds }
+  }
+}`;
+
+/** A valid create of a reference of its own. */
+export function newCustomer(reference: string, more: object = {}) {
+  return { objectReferenceId: reference, mobileNumber: '9000000077', emailAddress: 'new@example.com', ...more };
+}
+
+/** What a mutation answered, for tests that look at one field of it. */
+export function resultOf(answer: Answer, field: 'createCustomer' | 'updateCustomer'): Record<string, unknown> {
+  const result = answer.data?.[field];
+  if (typeof result !== 'object' || result === null) throw new Error(`no ${field} in ${answer.text}`);
+  return result as Record<string, unknown>;
+}

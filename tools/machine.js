@@ -1,0 +1,34 @@
+// Provides the programs that tests need and npm cannot bring. On Debian it installs what is missing; elsewhere it says
+// what to install, and fails: nothing is skipped.
+import { spawnSync } from 'node:child_process';
+
+const programs = [
+  { name: 'Chromium', commands: ['chromium', 'chromium-browser', 'google-chrome'], debian: 'chromium' },
+];
+
+const has = (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
+const missing = programs.filter(({ commands }) => !commands.some(has));
+
+if (missing.length > 0) {
+  const names = missing.map(({ name, debian }) => `${name} (Debian package ${debian})`).join(', ');
+  const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
+  const mayInstall = has('apt-get') && (asRoot.length === 0 || spawnSync('sudo', ['-n', 'true']).status === 0);
+  if (!mayInstall) {
+    console.error(`The tests need ${names}. Install it; this script can do so only on Debian as root or with sudo.`);
+    process.exit(1);
+  }
+  console.error(`Installing ${names} …`);
+  const run = (...words) => {
+    const [command, ...rest] = [...asRoot, ...words];
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    return spawnSync(command, rest, { stdio: ['ignore', 'ignore', 'inherit'], env }).status === 0;
+  };
+  const install = () =>
+    run('apt-get', 'update', '-q') &&
+    run('apt-get', 'install', '-y', '-q', '--no-install-recommends', ...missing.map(({ debian }) => debian));
+  // Mirrors have bad moments.
+  if (!install() && !install() && !install()) {
+    console.error(`${names} could not be installed with apt-get. Install it by hand and run again.`);
+    process.exit(1);
+  }
+}
