@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { graphql } from 'graphql';
+import type { OperationContext } from '../../src/context.ts';
+import type { Customer, CustomerApi } from '../../src/customer.ts';
+import { buildSchema } from '../../src/graphql/schema.ts';
+import { createLog } from '../../src/telemetry.ts';
+
+const schema = buildSchema();
+const customer: Customer = {
+  id: 'cth_1',
+  objectReferenceId: 'reference-1',
+  firstName: null,
+  lastName: null,
+  emailAddress: null,
+  mobileNumber: null,
+  mobileCountryCode: null,
+  dateCreated: null,
+  lastUpdated: null,
+};
+
+/** What look-ahead asked for, and whether the executor then really ran the token's resolver. */
+async function run(source: string, variableValues: Record<string, unknown>) {
+  const asked: boolean[] = [];
+  let resolved = false;
+  // Answers never hold a token, so each run of the resolver shows as a read by id.
+  const withToken: Customer = {
+    ...customer,
+    get clientAuthToken() {
+      resolved = true;
+      return { token: 't', expiresAt: new Date() };
+    },
+  };
+  const customers: CustomerApi = {
+    async get(_key, { withClientAuthToken = false } = {}) {
+      asked.push(withClientAuthToken);
+      return withToken;
+    },
+    async create(_input, { withClientAuthToken = false } = {}) {
+      asked.push(withClientAuthToken);
+      return { customer: withToken, origin: 'CREATED' };
+    },
+    update: () => Promise.reject(new Error('not used')),
+  };
+  const contextValue: OperationContext = { requestId: 'r', customers, log: createLog('silent', () => undefined) };
+  const { errors } = await graphql({ schema, source, variableValues, contextValue });
+  return { asked, resolved, errors };
+}
+
+const directive = fc.constantFrom(
+  '',
+  '',
+  '',
+  '@include(if: true)',
+  '@include(if: false)',
+  '@skip(if: true)',
+  '@skip(if: false)',
+  '@include(if: $yes)',
+  '@skip(if: $no)',
+  '@skip(if: $yes)',
+  '@include(if: $unset)',
+  '@skip(if: $no) @include(if: $yes)',
+);
+
+/** Selections on Customer: decoys, the token, fragments within fragments. */
+const selections = fc.letrec<{ set: string; item: string }>((tie) => ({
+  item: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    fc.constantFrom('id', 'clientAuthToken: id', 'firstName', 'alias: objectReferenceId'),
+    fc
+      .tuple(fc.constantFrom('clientAuthToken', 'x: clientAuthToken', 'y: clientAuthToken'), directive)
+      .map(([field, on]) => `${field} ${on} { __typename }`),
+    fc
+      .tuple(fc.constantFrom('...', '... on Customer'), directive, tie('set'))
+      .map(([spread, on, set]) => `${spread} ${on} ${set}`),
+    fc.tuple(fc.constantFrom('...A', '...B'), directive).map(([spread, on]) => `${spread} ${on}`),
+  ),
+  set: fc.array(tie('item'), { minLength: 1, maxLength: 4 }).map((items) => `{ __typename ${items.join(' ')} }`),
+})).set;
+
+const header = '($yes: Boolean! = true, $no: Boolean! = false, $unset: Boolean! = true)';
+const isValid = (errors: readonly unknown[] | undefined) => errors === undefined;
+
+test('a query MUST ask for the token exactly where the executor will resolve it', () =>
+  fc.assert(
+    fc.asyncProperty(selections, selections, fc.boolean(), fc.boolean(), async (set, fragment, yes, no) => {
+      const fragments = `fragment A on Customer ${fragment.replaceAll('...A', '...B').replaceAll('...B', '... on Customer { ...C }')} fragment B on Customer { ...C } fragment C on Customer { z: clientAuthToken @include(if: $no) { token } }`;
+      const source = `query ${header} { customer(id: "reference-1") ${set} used: __typename @include(if: $unset) @skip(if: $yes) k: __typename @skip(if: $no) customerByReference(objectReferenceId: "n") @skip(if: true) { ...A ...B ...C } }${fragments}`;
+      const { asked, resolved, errors } = await run(source, { yes, no });
+      // Aliases that collide make a document invalid: nothing is run then.
+      fc.pre(isValid(errors));
+      assert.deepEqual(asked, [resolved], source);
+    }),
+    { numRuns: 1000 },
+  ));
+
+test('a create MUST ask for the token exactly where a success will resolve it', () =>
+  fc.assert(
+    fc.asyncProperty(
+      selections,
+      fc.constantFrom('CreateCustomerSuccess', 'CustomerError', 'CustomerAlreadyExistsError'),
+      fc.boolean(),
+      fc.boolean(),
+      async (set, condition, yes, no) => {
+        const inner =
+          condition === 'CreateCustomerSuccess'
+            ? `customer ${set}`
+            : condition === 'CustomerError'
+              ? 'code'
+              : `existing ${set}`;
+        const source = `mutation ${header} { createCustomer(input: { objectReferenceId: "reference-1", mobileNumber: "1", emailAddress: "a@b" }) { __typename ... on ${condition} { ${inner} } ... on CreateCustomerSuccess { customer { id ...A @include(if: $no) ...B @skip(if: $yes) } } u: __typename @include(if: $unset) } }
+          fragment A on Customer { id } fragment B on Customer { lastName ... on Customer @include(if: $unset) { clientAuthToken { token } } }`;
+        const { asked, resolved, errors } = await run(source, { yes, no });
+        fc.pre(isValid(errors));
+        assert.deepEqual(asked, [resolved], source);
+      },
+    ),
+    { numRuns: 500 },
+  ));
+
+test('doubling fragments MUST be looked through in linear time', async () => {
+  // 2^60 paths lead to the token: a search that walks them all would not end.
+  const doubling = Array.from(
+    { length: 60 },
+    (_, n) => `fragment f${n} on Customer { ...f${n + 1} ...f${n + 1} }`,
+  ).join(' ');
+  const source = `{ customer(id: "reference-1") { ...f0 } } ${doubling} fragment f60 on Customer { clientAuthToken { __typename } }`;
+  const { asked } = await run(source, {});
+  assert.deepEqual(asked, [true]);
+});

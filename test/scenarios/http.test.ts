@@ -1,0 +1,296 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { serverAudits } from 'graphql-http';
+import { codesOf, inWorld } from '../support.ts';
+
+const json = { 'content-type': 'application/json' };
+const post = (body: string, headers: Record<string, string> = json) => ({ method: 'POST', headers, body });
+const query = (text: string, more: object = {}) => JSON.stringify({ query: text, ...more });
+const canary = 'canary-7f3a';
+
+test('the GraphQL-over-HTTP audits MUST all pass, with the header that forces a preflight', () =>
+  inWorld(async ({ gateway }) => {
+    const audits = serverAudits({
+      url: 'http://gateway.test/graphql',
+      fetchFn: (url: string, init: RequestInit = {}) => {
+        const headers = new Headers(init.headers);
+        headers.set('x-graphql-yoga-csrf', '1');
+        return gateway.fetch(new Request(url, { ...init, headers }));
+      },
+    });
+    const results = await Promise.all(audits.map(async (audit) => ({ name: audit.name, ...(await audit.fn()) })));
+    assert.deepEqual(
+      results.filter(({ status }) => status !== 'ok').map(({ name, status }) => ({ name, status })),
+      [],
+    );
+    assert.equal(results.length, 61);
+  }));
+
+/** Requests that MUST be refused, with their status; none may reach the provider. */
+const refused: readonly [string, RequestInit & { path?: string }, number, string][] = [
+  ['GET without a forcing header', { path: '/graphql?query={customer(id:"u7"){id}}' }, 403, 'BAD_USER_INPUT'],
+  [
+    'GET with a type that needs no preflight',
+    { path: '/graphql?query={__typename}', headers: { 'content-type': 'message/rfc822' } },
+    403,
+    'BAD_USER_INPUT',
+  ],
+  [
+    'GET with such a type and the header',
+    { path: '/graphql?query={__typename}', headers: { 'content-type': 'text/plain', 'x-graphql-yoga-csrf': '1' } },
+    403,
+    'BAD_USER_INPUT',
+  ],
+  [
+    'a mutation by GET',
+    {
+      path: '/graphql?query=mutation{updateCustomer(id:"u7",input:{}){__typename}}',
+      headers: { 'x-graphql-yoga-csrf': '1' },
+    },
+    405,
+    'BAD_USER_INPUT',
+  ],
+  ['PUT', { method: 'PUT', headers: json, body: query('{__typename}') }, 405, 'BAD_USER_INPUT'],
+  [
+    'a form',
+    post('query={__typename}', { 'content-type': 'application/x-www-form-urlencoded' }),
+    415,
+    'BAD_USER_INPUT',
+  ],
+  ['plain text', post(query('{__typename}'), { 'content-type': 'text/plain' }), 415, 'BAD_USER_INPUT'],
+  ['multipart', post('--x--', { 'content-type': 'multipart/form-data; boundary=x' }), 415, 'BAD_USER_INPUT'],
+  [
+    'another charset',
+    post(query('{__typename}'), { 'content-type': 'application/json; charset=utf-16' }),
+    415,
+    'BAD_USER_INPUT',
+  ],
+  ['a compressed body', post('x', { ...json, 'content-encoding': 'gzip' }), 415, 'BAD_USER_INPUT'],
+  ['a body over the limit', post(query(`{__typename} #${'x'.repeat(70_000)}`)), 413, 'BAD_USER_INPUT'],
+  ['malformed JSON', post(`{"query": "${canary}`), 400, 'BAD_USER_INPUT'],
+  ['an array', post(`[${query('{__typename}')}]`), 400, 'BAD_USER_INPUT'],
+  ['a body that is no object', post('"text"'), 400, 'BAD_USER_INPUT'],
+  ['no query', post('{}'), 400, 'BAD_USER_INPUT'],
+  ['a query that is no text', post('{"query": 1}'), 400, 'BAD_USER_INPUT'],
+  ['variables that are no object', post(query('{__typename}', { variables: [] })), 400, 'BAD_USER_INPUT'],
+];
+
+for (const [name, init, status, code] of refused) {
+  test(`${name} MUST be refused with ${status} and a body that says so`, () =>
+    inWorld(async (world) => {
+      const answer = await world.fetch(init);
+      assert.equal(answer.status, status);
+      assert.deepEqual(codesOf(answer), { '': code });
+      assert.equal(answer.text.includes(canary), false);
+      assert.equal(answer.headers.get('cache-control'), 'no-store');
+      assert.deepEqual(world.upstream(), []);
+    }));
+}
+
+test('an endless chunked body MUST be cut off at the limit', () =>
+  inWorld(async (world) => {
+    let sent = 0;
+    const body = new ReadableStream({
+      pull(controller) {
+        sent += 1024;
+        controller.enqueue(new Uint8Array(1024).fill(32));
+      },
+    });
+    const answer = await world.fetch({ method: 'POST', headers: json, body, duplex: 'half' } as RequestInit);
+    assert.equal(answer.status, 413);
+    assert.ok(sent < 200_000, `${sent} bytes were taken`);
+  }));
+
+const repeat = (count: number, text: (n: number) => string) =>
+  Array.from({ length: count }, (_, n) => text(n)).join(' ');
+const nested = (levels: number): string => (levels === 0 ? '{ id }' : `{ ...on Customer ${nested(levels - 1)} }`);
+
+/** Documents that MUST be refused before anything is executed. */
+const documents: readonly [string, string, string][] = [
+  ['61 aliases', `{ ${repeat(61, (n) => `a${n}: customer(id: "u7") { id }`)} }`, 'OPERATION_TOO_COMPLEX'],
+  ['61 aliases of __typename', `{ ${repeat(61, (n) => `a${n}: __typename`)} }`, 'OPERATION_TOO_COMPLEX'],
+  [
+    'aliases multiplied by fragments',
+    `{ ${repeat(8, () => '...f')} } fragment f on Query { ${repeat(8, (n) => `a${n}: __typename`)} }`,
+    'OPERATION_TOO_COMPLEX',
+  ],
+  [
+    '11 mutations',
+    `mutation { ${repeat(11, (n) => `a${n}: updateCustomer(id: "u7", input: { firstName: "A" }) { __typename }`)} }`,
+    'OPERATION_TOO_COMPLEX',
+  ],
+  [
+    '11 mutations in a fragment',
+    `mutation { ...f } fragment f on Mutation { ${repeat(11, (n) => `a${n}: updateCustomer(id: "u7", input: { firstName: "A" }) { __typename }`)} }`,
+    'OPERATION_TOO_COMPLEX',
+  ],
+  ['2001 tokens', `{ ${repeat(2000, () => 'id')} }`, 'OPERATION_TOO_COMPLEX'],
+  ['101 directives', `{ __typename ${'@skip(if: false) '.repeat(101)} }`, 'OPERATION_TOO_COMPLEX'],
+  ['a field 11 levels deep', `{ ${'a { '.repeat(11)} b ${'} '.repeat(11)} }`, 'OPERATION_TOO_COMPLEX'],
+  [
+    'doubling fragments',
+    `{ ...f0 } ${repeat(30, (n) => `fragment f${n} on Query { ...f${n + 1} ...f${n + 1} }`)} fragment f30 on Query { a: __typename }`,
+    'OPERATION_TOO_COMPLEX',
+  ],
+  [
+    'circular fragments',
+    '{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }',
+    'GRAPHQL_VALIDATION_FAILED',
+  ],
+  ['an unknown field', '{ custmer(id: "u7") { id } }', 'GRAPHQL_VALIDATION_FAILED'],
+  ['a value of a wrong type', `{ customers(ids: { a: "${canary}" }) { id } }`, 'GRAPHQL_VALIDATION_FAILED'],
+  ['a syntax error', `{ customer(id: "${canary}" }`, 'GRAPHQL_PARSE_FAILED'],
+];
+
+for (const [name, document, code] of documents) {
+  test(`${name} MUST be refused as ${code}, with nothing executed and no value repeated`, () =>
+    inWorld(async (world) => {
+      for (const accept of ['application/json', 'application/graphql-response+json']) {
+        const answer = await world.fetch(post(query(document), { ...json, accept }));
+        assert.equal(answer.status, accept === 'application/json' ? 200 : 400);
+        assert.equal('data' in JSON.parse(answer.text), false);
+        assert.ok(
+          answer.errors?.every(({ extensions }) => extensions['code'] === code),
+          answer.text,
+        );
+        assert.ok((answer.errors?.length ?? 0) <= 5);
+        assert.doesNotMatch(answer.text, new RegExp(`${canary}|did you mean|node_modules| at `, 'i'));
+      }
+      assert.deepEqual(world.upstream(), []);
+    }));
+}
+
+test('what is just within the limits MUST be executed', () =>
+  inWorld(async (world) => {
+    const answers = await Promise.all([
+      world.ask(`{ ${repeat(60, (n) => `a${n}: __typename`)} }`),
+      world.ask(`{ customer(id: "u7") ${nested(30)} }`),
+      world.ask(
+        '{ __schema { types { fields { type { ofType { ofType { ofType { ofType { ofType { ofType { name } } } } } } } } } } }',
+      ),
+    ]);
+    for (const answer of answers) assert.equal(answer.errors, undefined, answer.text);
+  }));
+
+test('variables MUST be refused by path, never by value', () =>
+  inWorld(async (world) => {
+    const document = 'mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) { __typename } }';
+    const answer = await world.ask(document, {
+      input: { objectReferenceId: { [canary]: canary }, mobileNumber: '1', surname: canary },
+    });
+    assert.deepEqual(
+      answer.errors?.map(({ message }) => message),
+      [
+        'The value of the variable $input is not acceptable.',
+        'The value of the variable $input is not acceptable at objectReferenceId.',
+        'The value of the variable $input is not acceptable.',
+      ],
+    );
+    assert.deepEqual(codesOf(answer), { '': 'BAD_USER_INPUT' });
+    const missing = await world.ask('query ($id: ID!) { customers(ids: [$id]) { id } }');
+    assert.deepEqual(codesOf(missing), { '': 'BAD_USER_INPUT' });
+    const unknown = await world.fetch(
+      post(query('query A { __typename } query B { __typename }', { operationName: canary })),
+    );
+    assert.deepEqual(codesOf(unknown), { '': 'BAD_USER_INPUT' });
+    assert.doesNotMatch(answer.text + unknown.text, new RegExp(canary));
+    assert.deepEqual(world.upstream(), []);
+  }));
+
+test('CORS MUST answer listed origins only, and without credentials', () =>
+  inWorld(
+    async (world) => {
+      const ask = (origin: string) => world.fetch(post(query('{__typename}'), { ...json, origin }));
+      const listed = await ask('https://shop.example');
+      assert.equal(listed.headers.get('access-control-allow-origin'), 'https://shop.example');
+      assert.equal(listed.headers.get('access-control-expose-headers'), 'retry-after, x-request-id');
+      assert.equal(listed.headers.get('vary'), 'Origin');
+      assert.equal(listed.headers.get('access-control-allow-credentials'), null);
+      for (const origin of [
+        'null',
+        'https://evil.example',
+        'https://shop.example.evil.example',
+        'http://shop.example',
+        'https://shop.example:444',
+        'http://localhost:3000',
+      ]) {
+        assert.equal((await ask(origin)).headers.get('access-control-allow-origin'), null, origin);
+      }
+      const preflight = await world.fetch({
+        method: 'OPTIONS',
+        headers: { origin: 'https://shop.example', 'access-control-request-method': 'POST' },
+      });
+      assert.equal(preflight.status, 204);
+      assert.equal(preflight.headers.get('access-control-allow-methods'), 'GET, POST');
+    },
+    { CORS_ORIGINS: 'https://shop.example' },
+  ));
+
+test('introspection and GraphiQL MUST be off where the settings say so', () =>
+  inWorld(
+    async (world) => {
+      for (const document of [
+        '{ __schema { queryType { name } } }',
+        '{ __type(name: "Customer") { name } }',
+        'query { ...f } fragment f on Query { x: __schema { __typename } }',
+      ]) {
+        assert.deepEqual(codesOf(await world.ask(document)), { '': 'GRAPHQL_VALIDATION_FAILED' });
+      }
+      const page = await world.fetch({ headers: { accept: 'text/html' } });
+      assert.equal(page.status, 403);
+    },
+    { INTROSPECTION: 'off', GRAPHIQL: 'off' },
+  ));
+
+test('every answer MUST carry the request id that its errors and the log carry', () =>
+  inWorld(async (world) => {
+    const answer = await world.ask('{ customer(id: "fault_unauthorized") { id } }');
+    const requestId = answer.headers.get('x-request-id');
+    assert.equal(answer.errors?.[0]?.extensions['requestId'], requestId);
+    assert.ok(
+      world.log.some((line) => line.includes(`"requestId":"${requestId}"`) && line.includes('UPSTREAM_MISCONFIGURED')),
+    );
+    assert.deepEqual(Object.keys(answer.errors?.[0]?.extensions ?? {}).sort(), ['code', 'requestId', 'retryable']);
+  }));
+
+test('nothing of the provider or of the caller MUST stand in an error or in the log', () =>
+  inWorld(
+    async (world) => {
+      const reference = `${canary}@example.com`;
+      world.sandbox.arm({ fault: '500', times: 99 });
+      const answers = await Promise.all([
+        world.ask(`{ customer(id: "${reference}") { id } }`),
+        world.ask(
+          `mutation { updateCustomer(id: "${reference}", input: { firstName: "${canary}" }) { ... on CustomerError { message } } }`,
+        ),
+      ]);
+      const all = answers.map(({ text }) => text).join('\n') + world.log.join('\n');
+      assert.doesNotMatch(
+        all,
+        new RegExp(`${canary}|db-17|asha|127\\.0\\.0\\.1|${world.sandbox.apiKey}|Something went wrong`),
+      );
+    },
+    { OPERATION_TIMEOUT_MS: '800', JUSPAY_TIMEOUT_MS: '200' },
+  ));
+
+test('what nobody foresaw MUST be masked and logged under its request id', () =>
+  inWorld(
+    async (world) => {
+      const answer = await world.ask('{ customer(id: "u7") { id } }');
+      assert.deepEqual(codesOf(answer), { customer: 'INTERNAL_SERVER_ERROR' });
+      assert.equal(answer.errors?.[0]?.message, 'Unexpected error.');
+      assert.ok(world.log.some((line) => line.includes('unexpected error') && !line.includes(canary)));
+    },
+    {},
+    {
+      // A secret store that fails is nothing that the gateway knows of.
+      get provider() {
+        const broken = {
+          reveal: () => {
+            throw new Error(canary);
+          },
+        };
+        return { apiKey: broken as never };
+      },
+    },
+  ));
