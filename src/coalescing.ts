@@ -47,7 +47,7 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
           written = await api.update(id, changes);
           return written;
         } finally {
-          // Without an answer the customer's other identifier is not known: any flight may be one of this customer.
+          // Without an answer the customer's other identifier is not known. Each flight may be one of this customer.
           if (written === undefined) flights.clear();
           else cut([id, ...identifiersOf(written)]);
         }

@@ -14,7 +14,7 @@ export interface ProviderAccess {
 export interface Config {
   readonly production: boolean;
   readonly host: string;
-  /** 0: any free port. */
+  /** 0 stands for a free one. */
   readonly port: number;
   readonly provider: ProviderAccess | 'sandbox';
   readonly juspay: { readonly version: string | undefined; readonly timeoutMs: number; readonly connections: number };
@@ -31,7 +31,7 @@ export interface Config {
   readonly shutdownGraceMs: number;
   readonly introspection: boolean;
   readonly graphiql: boolean;
-  /** Exact origins; `loopback`: any on this machine. */
+  /** Exact origins; `loopback` stands for all of this machine. */
   readonly corsOrigins: readonly string[] | 'loopback';
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
 }

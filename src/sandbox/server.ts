@@ -10,7 +10,7 @@ export { dateForms, dialects } from './store.ts';
 
 export interface SandboxOptions {
   readonly host?: string;
-  /** 0, the default: any free one. */
+  /** 0, the default, stands for a free one. */
   readonly port?: number;
   readonly apiKey?: string;
   readonly merchantId?: string;

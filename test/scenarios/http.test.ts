@@ -18,7 +18,7 @@ test('the GraphQL-over-HTTP audits MUST all pass, with the header that forces a 
         return gateway.fetch(new Request(url, { ...init, headers }));
       },
     });
-    const results = await Promise.all(audits.map(async (audit) => ({ name: audit.name, ...(await audit.fn()) })));
+    const results = await Promise.all(audits.map(async (audit) => ({ ...(await audit.fn()), name: audit.name })));
     assert.deepEqual(
       results.filter(({ status }) => status !== 'ok').map(({ name, status }) => ({ name, status })),
       [],

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { settings } from '../src/config.ts';
+
+const bin = fileURLToPath(new URL('../bin/customer-gateway.js', import.meta.url));
+
+interface Run {
+  readonly child: ChildProcess;
+  readonly output: () => string;
+  /** Resolves when the output holds this. */
+  readonly says: (pattern: RegExp) => Promise<RegExpExecArray>;
+  readonly exit: Promise<number | null>;
+}
+
+function start(args: readonly string[], environment: Record<string, string> = {}): Run {
+  const child = spawn(process.execPath, [bin, ...args], { env: { PATH: process.env['PATH'] ?? '', ...environment } });
+  let text = '';
+  const listeners = new Set<() => void>();
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (data) => {
+      text += String(data);
+      for (const listener of listeners) listener();
+    });
+  }
+  const exit = once(child, 'close').then(([code]) => code as number | null);
+  return {
+    child,
+    exit,
+    output: () => text,
+    says: (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const match = pattern.exec(text);
+          if (match) resolve(match);
+        };
+        listeners.add(look);
+        look();
+        void exit.then(() => reject(new Error(`ended before it said ${pattern}: ${text}`)));
+      }),
+  };
+}
+
+async function ask(url: string, query: string) {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query }),
+  });
+  return {
+    status: response.status,
+    retryAfter: response.headers.get('retry-after'),
+    body: (await response.json()) as Record<string, unknown>,
+  };
+}
+
+for (const [name, args, environment, code, says] of [
+  ['production without credentials', [], { NODE_ENV: 'production' }, 1, /JUSPAY_API_KEY/],
+  ['a key without a merchant', ['serve'], { JUSPAY_API_KEY: 'canary' }, 1, /JUSPAY_MERCHANT_ID/],
+  [
+    'real credentials without AUTH_MODE',
+    [],
+    { JUSPAY_API_KEY: 'canary', JUSPAY_MERCHANT_ID: 'canary' },
+    1,
+    /AUTH_MODE/,
+  ],
+  ['an unknown command', ['serv'], {}, 2, /serve/],
+  ['an option of serve', ['serve', '--port', '1'], {}, 2, /--help/],
+  ['an unknown dialect', ['sandbox', '--dialect', 'x'], {}, 2, /real, seed, both/],
+  ['an unknown option', ['sandbox', '--colour'], {}, 2, /--dialect/],
+] as const) {
+  test(`${name} MUST be refused with exit code ${code} and a sentence`, async () => {
+    const run = start(args, environment);
+    assert.equal(await run.exit, code);
+    assert.match(run.output(), says);
+    assert.doesNotMatch(run.output(), /canary|node:internal/);
+  });
+}
+
+test('a port that is taken MUST be named', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const run = start(['serve'], { PORT: String((other.address() as AddressInfo).port) });
+  assert.equal(await run.exit, 1);
+  assert.match(run.output(), /HOST and PORT/);
+  other.close();
+});
+
+test('--help MUST show every variable, its meaning and its default', async () => {
+  const run = start(['--help']);
+  assert.equal(await run.exit, 0);
+  for (const { name, meaning } of settings) {
+    assert.match(run.output(), new RegExp(`^  ${name}\\b`, 'm'));
+    assert.ok(run.output().includes(meaning.replaceAll('`', '')));
+  }
+});
+
+test('config MUST print the effective settings, with secrets hidden', async () => {
+  const run = start(['config'], {
+    JUSPAY_API_KEY: 'key-canary',
+    JUSPAY_MERCHANT_ID: 'acme',
+    AUTH_MODE: 'none',
+    PORT: '4321',
+  });
+  assert.equal(await run.exit, 0);
+  const lines = run.output().trim().split('\n');
+  assert.deepEqual(
+    lines.map((line) => line.split('=')[0]),
+    settings.map(({ name }) => name),
+  );
+  assert.ok(lines.includes('JUSPAY_API_KEY=[secret]  (environment)'));
+  assert.ok(lines.includes('PORT=4321  (environment)'));
+  assert.ok(lines.includes('LIMIT_DEPTH=10  (default)'));
+  assert.doesNotMatch(run.output(), /key-canary/);
+});
+
+test('serve MUST start the sandbox and the gateway, say where they are, and stop cleanly on SIGINT', async () => {
+  const run = start([], { PORT: '0' });
+  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  await run.says(/Ctrl-C/);
+  const { body } = await ask(url, '{ customer(id: "asha.rao@example.com") { firstName clientAuthToken { token } } }');
+  assert.match(
+    JSON.stringify(body),
+    /^{"data":{"customer":{"firstName":"Asha","clientAuthToken":{"token":"tkn_[0-9a-f]{32}"}}}}$/,
+  );
+  assert.match(run.output(), /sandbox.*cth_A1b2C3d4E5f6G7h8 {3}asha\.rao@example\.com {2}Asha Rao.*JUSPAY_API_KEY/s);
+  run.child.kill('SIGINT');
+  assert.equal(await run.exit, 0);
+});
+
+test('SIGTERM MUST let what is under way finish, refuse what is new, and exit 0', async () => {
+  const sandbox = start(['sandbox', '--port', '0'], { JUSPAY_API_KEY: 'k-1', JUSPAY_MERCHANT_ID: 'm-1' });
+  const [, upstream = ''] = await sandbox.says(/JUSPAY_BASE_URL +(\S+)/);
+  await sandbox.says(/JUSPAY_API_KEY +k-1/);
+  const gateway = start(['serve'], {
+    PORT: '0',
+    JUSPAY_BASE_URL: upstream,
+    JUSPAY_API_KEY: 'k-1',
+    JUSPAY_MERCHANT_ID: 'm-1',
+    AUTH_MODE: 'none',
+  });
+  const [, url = ''] = await gateway.says(/"url":"([^"]+)"/);
+  const arm = await fetch(`${upstream}/__admin/faults`, {
+    method: 'POST',
+    body: '{"fault":"slow","on":"create","delayMs":1500}',
+  });
+  assert.equal(arm.status, 201);
+
+  const underWay = ask(
+    `${url}/graphql`,
+    'mutation { createCustomer(input: { objectReferenceId: "reference-1", mobileNumber: "1", emailAddress: "a@b" }) { __typename } }',
+  );
+  const seen = async (): Promise<boolean> =>
+    ((await (await fetch(`${upstream}/__admin/calls`)).json()) as unknown[]).length > 0;
+  while (!(await seen()));
+  gateway.child.kill('SIGTERM');
+  const readiness = async () => (await fetch(`${url}/ready`)).status;
+  while ((await readiness()) !== 503);
+  const late = await ask(`${url}/graphql`, '{ __typename }');
+  assert.deepEqual([late.status, late.retryAfter], [503, '1']);
+  assert.match(JSON.stringify(late.body), /"code":"OVERLOADED","retryable":true/);
+  assert.equal((await fetch(`${url}/health`)).status, 200);
+
+  assert.deepEqual((await underWay).body, { data: { createCustomer: { __typename: 'CreateCustomerSuccess' } } });
+  assert.equal(await gateway.exit, 0);
+  assert.doesNotMatch(gateway.output(), /k-1|reference-1/);
+  sandbox.child.kill('SIGTERM');
+  assert.equal(await sandbox.exit, 0);
+});
+
+test('an upstream that hangs MUST NOT hold up a stop beyond its grace', async () => {
+  const run = start([], { PORT: '0', SHUTDOWN_GRACE_MS: '200' });
+  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  const [, admin = ''] = await run.says(/(http:\S+\/__admin)/);
+  const cut = ask(url, '{ customer(id: "fault_timeout") { id } }').catch(() => 'cut');
+  const seen = async (): Promise<boolean> => ((await (await fetch(`${admin}/calls`)).json()) as unknown[]).length > 0;
+  while (!(await seen()));
+  run.child.kill('SIGTERM');
+  assert.equal(await run.exit, 0);
+  assert.equal(await cut, 'cut');
+});

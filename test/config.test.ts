@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { inspect } from 'node:util';
+import { ConfigError, loadConfig } from '../src/config.ts';
+
+const real = { JUSPAY_API_KEY: 'key-canary', JUSPAY_MERCHANT_ID: 'merchant', AUTH_MODE: 'none' };
+
+/** Environments that MUST be refused, and what the problems must name. None may repeat a value. */
+const refused: readonly [string, Record<string, string>, RegExp[]][] = [
+  [
+    'production without credentials',
+    { NODE_ENV: 'production', JUSPAY_BASE_URL: 'https://api.juspay.in' },
+    [/JUSPAY_API_KEY and JUSPAY_MERCHANT_ID/],
+  ],
+  ['production without an address', { NODE_ENV: 'production', ...real }, [/JUSPAY_BASE_URL/]],
+  ['a key without a merchant', { JUSPAY_API_KEY: 'canary' }, [/JUSPAY_MERCHANT_ID/]],
+  ['a merchant without a key', { JUSPAY_MERCHANT_ID: 'canary' }, [/JUSPAY_API_KEY/]],
+  ['real credentials without AUTH_MODE', { JUSPAY_API_KEY: 'canary', JUSPAY_MERCHANT_ID: 'm' }, [/AUTH_MODE/]],
+  ['an AUTH_MODE that is not there yet', { ...real, AUTH_MODE: 'jwt' }, [/AUTH_MODE/]],
+  [
+    'a security control that is not there yet',
+    { RATE_LIMIT_PER_MINUTE: '10', PERSISTED_ONLY: 'on' },
+    [/RATE_LIMIT_PER_MINUTE/, /PERSISTED_ONLY/],
+  ],
+  ['an address for the sandbox', { JUSPAY_BASE_URL: 'https://canary.example' }, [/JUSPAY_BASE_URL/]],
+  ['plain http elsewhere', { ...real, JUSPAY_BASE_URL: 'http://canary.example' }, [/JUSPAY_BASE_URL.*https/]],
+  ['an address with a password', { ...real, JUSPAY_BASE_URL: 'https://canary:canary@a.example' }, [/JUSPAY_BASE_URL/]],
+  ['a merchant that is two headers', { ...real, JUSPAY_MERCHANT_ID: 'canary\r\nx: y' }, [/JUSPAY_MERCHANT_ID/]],
+  ['a key that no header can carry', { ...real, JUSPAY_API_KEY: 'canaryé' }, [/JUSPAY_API_KEY/]],
+  ['a misspelt name', { JUSPAY_API_KY: 'canary' }, [/JUSPAY_API_KY.*Did you mean JUSPAY_API_KEY\?/]],
+  ['a misspelt limit', { LIMIT_DEEP: '3' }, [/LIMIT_DEEP.*Did you mean LIMIT_DEPTH\?/]],
+  [
+    'many things at once',
+    {
+      PORT: '70000',
+      LIMIT_TOKENS: 'canary',
+      LOG_LEVEL: 'canary',
+      GRAPHIQL: 'canary',
+      CORS_ORIGINS: 'https://a.example/canary',
+      JUSPAY_VERSION: 'canary',
+    },
+    [/PORT/, /LIMIT_TOKENS/, /LOG_LEVEL/, /GRAPHIQL/, /CORS_ORIGINS/, /JUSPAY_VERSION/],
+  ],
+  [
+    'both a secret and its file',
+    { ...real, JUSPAY_API_KEY_FILE: '/run/key' },
+    [/JUSPAY_API_KEY and JUSPAY_API_KEY_FILE/],
+  ],
+  [
+    'a file that is not there',
+    { JUSPAY_MERCHANT_ID: 'm', AUTH_MODE: 'none', JUSPAY_API_KEY_FILE: '/canary' },
+    [/JUSPAY_API_KEY_FILE/],
+  ],
+];
+
+const readFile = (path: string) => {
+  if (path === '/run/key') return 'key-from-file\n';
+  throw new Error(`no ${path}`);
+};
+
+for (const [name, environment, named] of refused) {
+  test(`${name} MUST be refused, by name and never by value`, () => {
+    assert.throws(
+      () => loadConfig(environment, readFile),
+      (error: unknown) => {
+        assert.ok(error instanceof ConfigError);
+        for (const pattern of named) assert.match(error.message, pattern);
+        assert.equal(error.problems.length, named.length, error.message);
+        assert.doesNotMatch(error.message, /canary/);
+        return true;
+      },
+    );
+  });
+}
+
+test('without settings the sandbox MUST be used, with the defaults of the design', () => {
+  assert.deepEqual(loadConfig({ PORT: '' }), {
+    production: false,
+    host: '127.0.0.1',
+    port: 4000,
+    provider: 'sandbox',
+    juspay: { version: undefined, timeoutMs: 5000, connections: 64 },
+    operationTimeoutMs: 20_000,
+    authMode: 'none',
+    limits: { bodyBytes: 65_536, depth: 10, tokens: 2000, aliases: 60, rootMutations: 10, upstreamReads: 100 },
+    shutdownGraceMs: 10_000,
+    introspection: true,
+    graphiql: true,
+    corsOrigins: 'loopback',
+    logLevel: 'info',
+  });
+});
+
+test('production MUST turn introspection, GraphiQL and loopback origins off', () => {
+  const config = loadConfig({ NODE_ENV: 'production', ...real, JUSPAY_BASE_URL: 'https://api.juspay.in/' });
+  assert.deepEqual([config.introspection, config.graphiql, config.corsOrigins], [false, false, []]);
+  assert.equal(config.provider !== 'sandbox' && config.provider.baseUrl, 'https://api.juspay.in');
+});
+
+test('a secret MUST be read from its file, and shown by no print', () => {
+  const { provider } = loadConfig(
+    { JUSPAY_API_KEY_FILE: '/run/key', JUSPAY_MERCHANT_ID: 'm', AUTH_MODE: 'none' },
+    readFile,
+  );
+  assert.ok(provider !== 'sandbox');
+  assert.equal(provider.apiKey.reveal(), 'key-from-file');
+  const prints = [
+    `${provider.apiKey}`,
+    JSON.stringify(provider),
+    inspect(provider, { depth: 9, showHidden: true }),
+    String(provider.apiKey),
+  ];
+  assert.doesNotMatch(prints.join(), /key-from-file/);
+});
+
+test('names that Kubernetes injects MUST be ignored', () => {
+  const injected = {
+    JUSPAY_SERVICE_HOST: '10.0.0.1',
+    JUSPAY_SERVICE_PORT_HTTP: '80',
+    JUSPAY_PORT: 'tcp://10.0.0.1:80',
+    JUSPAY_PORT_80_TCP_ADDR: '10.0.0.1',
+  };
+  assert.equal(loadConfig(injected).provider, 'sandbox');
+});

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+
+const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8' })
+  .trim()
+  .split('\n');
+const read = (path: string) => readFileSync(path, 'utf8');
+const source = tracked.filter((path) => /^(src|codegen\.ts)/.test(path) && path.endsWith('.ts'));
+
+/** Files that hold a pattern, as `file: line`. */
+function find(files: readonly string[], pattern: RegExp): string[] {
+  return files.flatMap((path) =>
+    read(path)
+      .split('\n')
+      .flatMap((line, index) => (pattern.test(line) ? [`${path}:${index + 1}: ${line.trim()}`] : [])),
+  );
+}
+
+test('no file of src MUST be longer than 300 lines, or be called after nothing', () => {
+  assert.deepEqual(
+    source.filter((path) => read(path).split('\n').length > 301),
+    [],
+  );
+  assert.deepEqual(
+    source.filter((path) => /\b(utils|common|types|services|helpers)\b/.test(path)),
+    [],
+  );
+});
+
+test('no test MUST be skipped, focused or left for later', () => {
+  const tests = tracked.filter((path) => path.endsWith('.test.ts') && path !== 'test/house.test.ts');
+  assert.deepEqual(find(tests, /\b(test|it|describe)\.(skip|only|todo)\b|\b(skip|todo): /), []);
+});
+
+test('nothing MUST be left for later in the source, and no type be given up', () => {
+  assert.deepEqual(
+    find(source, /\b(TODO|FIXME|XXX|HACK)\b|: any\b|\bas any\b|@ts-(ignore|nocheck|expect-error)|biome-ignore/),
+    [],
+  );
+});
+
+test('versions MUST be exact, and the lockfile hold no address', () => {
+  for (const path of tracked.filter((name) => name.endsWith('package.json'))) {
+    const manifest = JSON.parse(read(path)) as Record<string, Record<string, string> | undefined>;
+    for (const group of ['dependencies', 'devDependencies', 'optionalDependencies']) {
+      for (const [name, version] of Object.entries(manifest[group] ?? {}))
+        assert.match(version, /^\d+\.\d+\.\d+/, `${path}: ${name}`);
+    }
+  }
+  assert.deepEqual(
+    find(
+      tracked.filter((path) => path.endsWith('package-lock.json')),
+      /"resolved": "http/,
+    ),
+    [],
+  );
+});
+
+test('no path of one machine MUST be committed', () => {
+  const texts = tracked.filter(
+    (path) => !/\.(png|ico)$|package-lock\.json$/.test(path) && path !== 'test/house.test.ts',
+  );
+  assert.deepEqual(find(texts, /(^|[^\w.-])\/(work|root|farm|home)\/[a-z.]/), []);
+});

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { performance } from 'node:perf_hooks';
+import { test } from 'node:test';
+import { type FaultName, faultNames } from '../../src/sandbox/faults.ts';
+import { createOperation, newCustomer, resultOf, startWorld, updateOperation } from '../support.ts';
+
+/**
+ * 2,000 mixed operations against a provider that goes wrong in every way it knows, before and after the commit; then
+ * the books are compared: what was answered with what is stored.
+ */
+const operations = Number(process.env['HOSTILE_OPERATIONS'] ?? 2000);
+const deadlineMs = 1500;
+const concurrency = 40;
+
+/** A generator of its own seed: a run that fails can be run again. */
+function createRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/**
+ * A provider may break in any way; what it says when it does speak is true. So a refusal comes before the commit only,
+ * a customer after it only, and a read does not deny what is there. 429 would hold back the whole run; the matrix has it.
+ */
+const refusals: readonly FaultName[] = [
+  'duplicate',
+  'empty_reference',
+  'invalid',
+  'missing_parameter',
+  'unauthorized',
+  'bad_origin',
+  'bad_origin_old',
+  'wrong_route',
+  'forbidden',
+  'merchant',
+  'busy',
+  'rejected',
+  'error_in_200',
+  'redirect',
+];
+const denials: readonly FaultName[] = ['not_found', 'not_found_in_200', 'camel_case', 'error_info_text'];
+const oddities: readonly FaultName[] = ['extra_fields', 'bad_dates', 'wrong_types', 'no_token', 'half_token'];
+const ambiguous = faultNames.filter((name) => name !== '429' && ![...refusals, ...denials, ...oddities].includes(name));
+
+for (const seed of [1, 2, 3]) {
+  test(`2,000 operations against a hostile provider MUST lose, double and misreport nothing (seed ${seed})`, async (context) => {
+    const world = await startWorld({
+      JUSPAY_TIMEOUT_MS: '250',
+      OPERATION_TIMEOUT_MS: String(deadlineMs),
+      LOG_LEVEL: 'error',
+    });
+    const random = createRandom(seed);
+    const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
+    const outcomes = new Map<string, number>();
+    const created = new Map<string, Record<string, unknown>[]>();
+    const updates: { id: string; value: string; result: Record<string, unknown> }[] = [];
+    let slowestMs = 0;
+    let next = 0;
+
+    const count = (name: string) => outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
+    const provoke = (on: 'create' | 'get' | 'update', pathId: string) => {
+      // Half of the operations meet one to three faults on their way.
+      for (let left = random() < 0.5 ? Math.ceil(random() * 3) : 0; left > 0; left -= 1) {
+        const target = random() < 0.7 ? on : 'get';
+        const afterCommit = target !== 'get' && random() < 0.5;
+        const list =
+          random() < 0.6
+            ? ambiguous
+            : target === 'get'
+              ? [...refusals, ...oddities]
+              : afterCommit
+                ? oddities
+                : refusals;
+        world.sandbox.arm({ fault: pick(list), on: target, pathId, delayMs: 100, afterCommit });
+      }
+    };
+    const timed = async <T>(work: Promise<T>): Promise<T> => {
+      const startedAtMs = performance.now();
+      const result = await work;
+      slowestMs = Math.max(slowestMs, performance.now() - startedAtMs);
+      return result;
+    };
+
+    async function operate(number: number): Promise<void> {
+      const kind = random();
+      if (kind < 0.4) {
+        // Every fourth reference is asked for twice or more: repeats and races.
+        const reference = random() < 0.25 ? `shared-${number % 50}` : `reference-${number}`;
+        provoke('create', reference);
+        const input = newCustomer(reference, { firstName: `Name ${reference}` });
+        const result = resultOf(await timed(world.ask(createOperation, { input })), 'createCustomer');
+        count(`create ${result['origin'] ?? result['code']}`);
+        created.set(reference, [...(created.get(reference) ?? []), result]);
+      } else if (kind < 0.7) {
+        const id = `target-${number % 200}`;
+        const value = `9${String(number).padStart(9, '0')}`;
+        provoke('update', id);
+        const result = resultOf(
+          await timed(world.ask(updateOperation, { id, input: { mobileNumber: value } })),
+          'updateCustomer',
+        );
+        count(`update ${result['code'] ?? 'SUCCESS'}`);
+        updates.push({ id, value, result });
+      } else {
+        const id = `target-${number % 200}`;
+        provoke('get', id);
+        const token = random() < 0.3 ? 'clientAuthToken { __typename }' : '';
+        const answer = await timed(world.ask(`{ customer(id: "${id}") { objectReferenceId ${token} } }`));
+        assert.equal(answer.status, 200);
+        const customer = answer.data?.['customer'] as { objectReferenceId: string } | null;
+        // Never somebody else's.
+        if (customer !== null) assert.equal(customer.objectReferenceId, id);
+        count(`read ${answer.errors?.[0]?.extensions['code'] ?? 'SUCCESS'}`);
+      }
+    }
+
+    for (let n = 0; n < 200; n += 1) {
+      await world.ask(createOperation, { input: newCustomer(`target-${n}`) });
+    }
+    world.sandbox.clearCalls();
+    await Promise.all(
+      Array.from({ length: concurrency }, async () => {
+        for (let number = next++; number < operations; number = next++) await operate(number);
+      }),
+    );
+
+    const stored = Map.groupBy(world.sandbox.customers, ({ objectReferenceId }) => objectReferenceId);
+    const commits = world.sandbox.calls.filter(({ route, committed }) => route === 'update' && committed);
+    const books = { duplicates: 0, lostCreates: 0, falseCreateFailures: 0, lostUpdates: 0, falseUpdateFailures: 0 };
+    for (const customers of stored.values()) if (customers.length > 1) books.duplicates += 1;
+    for (const [reference, results] of created) {
+      const exists = stored.has(reference);
+      const succeeded = results.some(({ __typename: name }) => name === 'CreateCustomerSuccess');
+      const mayExist = results.some(({ code }) => code === 'OUTCOME_UNKNOWN' || code === 'ALREADY_EXISTS');
+      if (succeeded && !exists) books.lostCreates += 1;
+      if (!succeeded && !mayExist && exists) books.falseCreateFailures += 1;
+    }
+    for (const { value, result } of updates) {
+      const happened = commits.some(({ form }) => form?.['mobile_number'] === value);
+      if (result['__typename'] === 'UpdateCustomerSuccess' && !happened) books.lostUpdates += 1;
+      if (result['__typename'] !== 'UpdateCustomerSuccess' && result['code'] !== 'OUTCOME_UNKNOWN' && happened)
+        books.falseUpdateFailures += 1;
+    }
+    await world.close();
+    context.diagnostic(
+      JSON.stringify({ ...books, slowestMs: Math.round(slowestMs), ...Object.fromEntries([...outcomes].sort()) }),
+    );
+
+    assert.deepEqual(books, {
+      duplicates: 0,
+      lostCreates: 0,
+      falseCreateFailures: 0,
+      lostUpdates: 0,
+      falseUpdateFailures: 0,
+    });
+    // A promise of the product, not a measure of the machine: the deadline, and 250 ms to say so.
+    assert.ok(slowestMs <= deadlineMs + 250, `an answer took ${Math.round(slowestMs)} ms`);
+    assert.equal(
+      [...outcomes.values()].reduce((sum, value) => sum + value, 0),
+      operations,
+    );
+  });
+}
