@@ -36,6 +36,7 @@ const table: Readonly<Record<string, Room>> = {
     rooms: ['config', 'gateway', 'sandbox', 'secret', 'server', 'telemetry'],
     packages: ['node:fs', 'node:util'],
   },
+  index: { rooms: ['config', 'errors', 'gateway', 'graphql', 'input', 'secret', 'telemetry'], packages: [] },
   // Written from the provider's document alone: sharing encoders, both sides would agree on one mistake.
   sandbox: { rooms: [], packages: ['node:http', 'node:net', 'node:crypto', 'node:zlib'] },
 };
