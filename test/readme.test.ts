@@ -10,7 +10,7 @@ const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 
 /** The rows of the table between two markers. */
 function rowsOf(name: string): string[] {
-  const table = new RegExp(`<!-- ${name} -->\\n([\s\S]*?)\\n<!-- /${name} -->`).exec(readme)?.[1] ?? '';
+  const table = new RegExp(`<!-- ${name} -->\\n([\\s\\S]*?)\\n<!-- /${name} -->`).exec(readme)?.[1] ?? '';
   return table.split('\n').slice(2);
 }
 
@@ -46,7 +46,7 @@ test('the field table MUST name every field of a customer and its token', () => 
   const fields = [...readme.matchAll(/^\| `(?:Customer|ClientAuthToken)\.(\w+)` \|/gm)].map(([, field]) => field);
   const sdl = readFileSync(new URL('../schema/schema.graphql', import.meta.url), 'utf8');
   const declared = ['Customer', 'ClientAuthToken'].flatMap((type) => {
-    const body = new RegExp(`^type ${type} {([\s\S]*?)^}`, 'm').exec(sdl)?.[1] ?? '';
+    const body = new RegExp(`^type ${type} {([\\s\\S]*?)^}`, 'm').exec(sdl)?.[1] ?? '';
     return [...body.matchAll(/^ {2}(\w+):/gm)].map(([, field]) => field);
   });
   assert.deepEqual(fields.toSorted(), declared.toSorted());
