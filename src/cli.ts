@@ -136,6 +136,8 @@ async function sandbox(argv: readonly string[], environment: NodeJS.ProcessEnv):
 
 /** The first signal stops cleanly, the second at once. */
 function onStop(stop: () => Promise<unknown>): void {
+  // As for the log: a reader that goes away must not take the gateway with it.
+  process.stdout.on('error', () => undefined);
   let stopping = false;
   const onSignal = () => {
     if (stopping) process.exit(1);

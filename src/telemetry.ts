@@ -36,7 +36,7 @@ export interface Log {
 
 /** JSON lines on `write` (stdout by default), one per event. */
 export function createLog(level: LogLevel | 'silent', write?: (line: string) => void): Log {
-  const target = write === undefined ? pino.destination({ dest: 1, sync: true }) : { write };
+  const target = write === undefined ? stdout() : { write };
   const logger = pino(
     {
       level,
@@ -52,6 +52,13 @@ export function createLog(level: LogLevel | 'silent', write?: (line: string) => 
     (message: string, { cause, ...fields }: LogFields = {}) =>
       logger[of](cause === undefined ? fields : { ...fields, cause: describe(cause) }, message);
   return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
+}
+
+/** A reader that goes away (a closed pipe, say) must not take the gateway with it: its lines are lost. */
+function stdout() {
+  const destination = pino.destination({ dest: 1, sync: true });
+  destination.on('error', () => undefined);
+  return destination;
 }
 
 /** An error without its message: a message may quote what a person typed or what the provider said. */
