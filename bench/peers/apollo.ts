@@ -1,0 +1,70 @@
+import { RESTDataSource } from '@apollo/datasource-rest';
+import { ApolloServer } from '@apollo/server';
+import { startStandaloneServer } from '@apollo/server/standalone';
+import type { GraphQLResolveInfo } from 'graphql';
+import type { WireCustomer } from '../customer.ts';
+import { typeDefs, wantsToken } from './graphql.ts';
+import { type Customer, environment, headersFor, type NewCustomer, toCustomer, toForm, tokenOption } from './juspay.ts';
+
+const { port, upstream } = environment();
+
+/** As its documentation has it: one for each operation, GETs of one URL made once in it. */
+class Juspay extends RESTDataSource {
+  override baseURL = `${upstream}/`;
+
+  async read(id: string, withToken: boolean): Promise<Customer> {
+    return toCustomer(
+      await this.get<WireCustomer>(`customers/${encodeURIComponent(id)}`, {
+        headers: headersFor(id),
+        ...(withToken && { params: { [tokenOption]: 'true' } }),
+      }),
+    );
+  }
+
+  async create(input: NewCustomer, withToken: boolean): Promise<Customer> {
+    return toCustomer(
+      await this.post<WireCustomer>('customers', {
+        headers: {
+          ...headersFor(input.objectReferenceId),
+          'content-type': 'application/x-www-form-urlencoded',
+        },
+        body: toForm(input, withToken),
+      }),
+    );
+  }
+}
+
+interface Context {
+  readonly juspay: Juspay;
+}
+
+const server = new ApolloServer<Context>({
+  typeDefs,
+  resolvers: {
+    Query: {
+      customer: (_: unknown, { id }: { id: string }, { juspay }: Context, info: GraphQLResolveInfo) =>
+        juspay.read(id, wantsToken(info)),
+      customers: (_: unknown, { ids }: { ids: string[] }, { juspay }: Context, info: GraphQLResolveInfo) => {
+        const withToken = wantsToken(info);
+        return ids.map((id) => juspay.read(id, withToken));
+      },
+    },
+    Mutation: {
+      createCustomer: async (
+        _: unknown,
+        { input }: { input: NewCustomer },
+        { juspay }: Context,
+        info: GraphQLResolveInfo,
+      ) => ({
+        __typename: 'CreateCustomerSuccess',
+        customer: await juspay.create(input, wantsToken(info)),
+        origin: 'CREATED',
+      }),
+    },
+  },
+});
+
+await startStandaloneServer(server, {
+  listen: { port, host: '127.0.0.1' },
+  context: async () => ({ juspay: new Juspay({ cache: server.cache }) }),
+});

@@ -1,0 +1,77 @@
+import DataLoader from 'dataloader';
+import type { GraphQLResolveInfo, SelectionSetNode } from 'graphql';
+import type { Customer, createJuspay } from './juspay.ts';
+
+/** The part of schema/schema.graphql that the workloads use. */
+export const typeDefs = /* GraphQL */ `
+  scalar DateTime
+
+  type ClientAuthToken {
+    token: String!
+    expiresAt: DateTime!
+    expiresInSeconds: Int!
+  }
+
+  type Customer {
+    id: ID!
+    objectReferenceId: String
+    firstName: String
+    lastName: String
+    emailAddress: String
+    mobileNumber: String
+    mobileCountryCode: String
+    dateCreated: DateTime
+    lastUpdated: DateTime
+    clientAuthToken: ClientAuthToken
+  }
+
+  enum CreateCustomerOrigin {
+    CREATED
+    RECONCILED
+  }
+
+  type CreateCustomerSuccess {
+    customer: Customer!
+    origin: CreateCustomerOrigin!
+  }
+
+  union CreateCustomerResult = CreateCustomerSuccess
+
+  input CreateCustomerInput {
+    objectReferenceId: String!
+    mobileNumber: String!
+    emailAddress: String!
+    firstName: String
+    lastName: String
+    mobileCountryCode: String
+  }
+
+  type Query {
+    customer(id: ID!): Customer
+    customers(ids: [ID!]!): [Customer]
+  }
+
+  type Mutation {
+    createCustomer(input: CreateCustomerInput!): CreateCustomerResult
+  }
+`;
+
+/** Whether the token is selected anywhere below the field: it then comes with the same upstream call. */
+export function wantsToken({ fieldNodes, fragments }: GraphQLResolveInfo): boolean {
+  const inSet = (set: SelectionSetNode | undefined): boolean =>
+    set?.selections.some((node) => {
+      if (node.kind === 'FragmentSpread') return inSet(fragments[node.name.value]?.selectionSet);
+      if (node.kind === 'InlineFragment') return inSet(node.selectionSet);
+      return node.name.value === 'clientAuthToken' || inSet(node.selectionSet);
+    }) ?? false;
+  return fieldNodes.some((node) => inSet(node.selectionSet));
+}
+
+/** One of each for each operation: what is asked for twice in it costs one upstream call. */
+export function createLoaders(juspay: ReturnType<typeof createJuspay>) {
+  const loader = (withToken: boolean) =>
+    new DataLoader<string, Customer | null>((ids) => Promise.all(ids.map((id) => juspay.get(id, withToken))));
+  return { plain: loader(false), withToken: loader(true) };
+}
+
+export type Loaders = ReturnType<typeof createLoaders>;

@@ -1,0 +1,121 @@
+import { Pool } from 'undici';
+import type { WireCustomer } from '../customer.ts';
+
+/** What a developer of a peer writes once to call the provider; `limit` pays for the same and nothing more. */
+export interface Customer {
+  readonly id: string;
+  readonly objectReferenceId: string | null;
+  readonly firstName: string | null;
+  readonly lastName: string | null;
+  readonly emailAddress: string | null;
+  readonly mobileNumber: string | null;
+  readonly mobileCountryCode: string | null;
+  readonly dateCreated: string | null;
+  readonly lastUpdated: string | null;
+  readonly clientAuthToken: ClientAuthToken | null;
+}
+
+export interface ClientAuthToken {
+  readonly token: string;
+  readonly expiresAt: string;
+  readonly expiresInSeconds: number;
+}
+
+export interface NewCustomer {
+  readonly objectReferenceId: string;
+  readonly mobileNumber: string;
+  readonly emailAddress: string;
+  readonly firstName?: string | null | undefined;
+  readonly lastName?: string | null | undefined;
+  readonly mobileCountryCode?: string | null | undefined;
+}
+
+export const tokenOption = 'options.get_client_auth_token';
+
+export function environment(): { port: number; upstream: string } {
+  const { PORT, UPSTREAM } = process.env;
+  if (!PORT || !UPSTREAM) throw new Error('PORT and UPSTREAM must be set');
+  // Whoever started this peer is gone.
+  process.on('disconnect', () => process.exit());
+  return { port: Number(PORT), upstream: UPSTREAM };
+}
+
+export function headersFor(routingId: string): Record<string, string> {
+  return {
+    accept: 'application/json',
+    authorization: `Basic ${Buffer.from('k:').toString('base64')}`,
+    'x-merchantid': 'm',
+    'x-routing-id': encodeURIComponent(routingId),
+  };
+}
+
+export function toCustomer(wire: WireCustomer): Customer {
+  return {
+    id: wire.id,
+    objectReferenceId: wire.object_reference_id,
+    firstName: wire.first_name,
+    lastName: wire.last_name,
+    emailAddress: wire.email_address,
+    mobileNumber: wire.mobile_number,
+    mobileCountryCode: wire.mobile_country_code,
+    dateCreated: wire.date_created,
+    lastUpdated: wire.last_updated,
+    clientAuthToken: wire.juspay
+      ? {
+          token: wire.juspay.client_auth_token,
+          expiresAt: wire.juspay.client_auth_token_expiry,
+          expiresInSeconds: Math.max(
+            0,
+            Math.floor((Date.parse(wire.juspay.client_auth_token_expiry) - Date.now()) / 1000),
+          ),
+        }
+      : null,
+  };
+}
+
+export function toForm(input: NewCustomer, withToken: boolean): string {
+  const form = new URLSearchParams({
+    object_reference_id: input.objectReferenceId,
+    mobile_number: input.mobileNumber,
+    email_address: input.emailAddress,
+  });
+  if (input.firstName) form.append('first_name', input.firstName);
+  if (input.lastName) form.append('last_name', input.lastName);
+  if (input.mobileCountryCode) form.append('mobile_country_code', input.mobileCountryCode);
+  if (withToken) form.append(tokenOption, 'true');
+  return form.toString();
+}
+
+export function createJuspay(upstream: string) {
+  const pool = new Pool(upstream, { connections: 64 });
+
+  return {
+    async get(id: string, withToken: boolean): Promise<Customer | null> {
+      const { statusCode, body } = await pool.request({
+        method: 'GET',
+        path: `/customers/${encodeURIComponent(id)}${withToken ? `?${tokenOption}=true` : ''}`,
+        headers: headersFor(id),
+      });
+      return answer(statusCode, body);
+    },
+    async create(input: NewCustomer, withToken: boolean): Promise<Customer | null> {
+      const { statusCode, body } = await pool.request({
+        method: 'POST',
+        path: '/customers',
+        headers: { ...headersFor(input.objectReferenceId), 'content-type': 'application/x-www-form-urlencoded' },
+        body: toForm(input, withToken),
+      });
+      return answer(statusCode, body);
+    },
+  };
+}
+
+async function answer(
+  status: number,
+  body: { json(): Promise<unknown>; dump(): Promise<void> },
+): Promise<Customer | null> {
+  if (status === 200) return toCustomer((await body.json()) as WireCustomer);
+  await body.dump();
+  if (status === 404) return null;
+  throw new Error(`the provider answered ${status}`);
+}
