@@ -4,6 +4,7 @@ import { GatewayError } from './errors.ts';
 
 /** One GET that is under way, and who waits for it. */
 interface Flight {
+  readonly pathId: string;
   readonly answer: Promise<Customer | null>;
   readonly waiters: Set<Operation>;
   readonly abort: () => void;
@@ -70,10 +71,8 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
     };
     waiters.add(first);
     const answer = client(shared).get({ any: pathId });
-    const flight: Flight = { answer, waiters, abort: () => controller.abort() };
-    const land = () => {
-      if (flights.get(pathId) === flight) flights.delete(pathId);
-    };
+    const flight: Flight = { pathId, answer, waiters, abort: () => controller.abort() };
+    const land = () => forget(flight);
     answer.then(land, land);
     flights.set(pathId, flight);
     return flight;
@@ -87,13 +86,14 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
         clearTimeout(timer);
         operation.signal.removeEventListener('abort', onAbort);
         flight.waiters.delete(operation);
-        if (flight.waiters.size > 0) return;
-        flight.abort();
-        // Nobody else may board what was just called off.
-        for (const [pathId, other] of flights) if (other === flight) flights.delete(pathId);
       };
       const onAbort = () => {
         leave();
+        if (flight.waiters.size === 0) {
+          flight.abort();
+          // Nobody else may board what was just called off.
+          forget(flight);
+        }
         reject(new GatewayError('UPSTREAM_TIMEOUT'));
       };
       const timer = setTimeout(onAbort, Math.max(0, operation.deadlineAtMs - performance.now()));
@@ -110,6 +110,10 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
       );
       if (operation.signal.aborted) onAbort();
     });
+  }
+
+  function forget(flight: Flight): void {
+    if (flights.get(flight.pathId) === flight) flights.delete(flight.pathId);
   }
 
   function cut(identifiers: readonly string[]): void {

@@ -105,10 +105,12 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
   }
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 /** Strict about bytes (no BOM, valid UTF-8), since what is half read must not pass for a customer. */
 function parseJson(body: Buffer): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body));
+    return JSON.parse(utf8.decode(body));
   } catch {
     return undefined;
   }
