@@ -2,7 +2,8 @@ import SchemaBuilder from '@pothos/core';
 import { GraphQLError } from 'graphql';
 import type { OperationContext } from '../context.ts';
 
-interface Types {
+/** Context, scalars and scopes of the schema. */
+export interface Types {
   Context: OperationContext;
   Scalars: {
     ID: { Input: string; Output: string };
