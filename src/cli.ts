@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { type Config, ConfigError, loadConfig, settings } from './config.ts';
+import { type Config, ConfigError, loadConfig } from './config.ts';
+import { settings } from './settings.ts';
 import { createLog } from './telemetry.ts';
 
 const commands = {
@@ -51,7 +52,7 @@ async function serve(config: Config): Promise<undefined> {
   const log = createLog(config.logLevel);
   const { provider } = config;
   const embedded = provider === 'sandbox' ? await startEmbedded() : undefined;
-  const access = provider === 'sandbox' ? (embedded as Embedded).access : provider;
+  const access = provider === 'sandbox' ? embedded?.access : provider;
   const [first] = embedded?.sandbox.customers ?? [];
   const gateway = createGateway(
     { ...config, provider: access },
@@ -71,8 +72,6 @@ async function serve(config: Config): Promise<undefined> {
   });
   return undefined;
 }
-
-type Embedded = Awaited<ReturnType<typeof startEmbedded>>;
 
 async function startEmbedded() {
   const [{ startSandbox }, { gatewayBanner }, { Secret }] = await Promise.all([
@@ -176,20 +175,32 @@ function helpText(): string[] {
 }
 
 function configText(config: Config, environment: NodeJS.ProcessEnv): string[] {
-  const { provider, juspay, limits } = config;
+  const { provider, juspay, limits, auth } = config;
   const access = provider === 'sandbox' ? undefined : provider;
+  const unset = provider === 'sandbox' ? 'unset: sandbox' : 'unset: no default merchant';
   const toggle = (on: boolean) => (on ? 'on' : 'off');
   const effective: Record<string, unknown> = {
     HOST: config.host,
     PORT: config.port,
-    JUSPAY_API_KEY: access?.apiKey ?? 'unset: sandbox',
-    JUSPAY_MERCHANT_ID: access?.merchantId ?? 'unset: sandbox',
-    JUSPAY_BASE_URL: access?.baseUrl ?? 'embedded sandbox',
+    JUSPAY_API_KEY: access?.apiKey ?? unset,
+    JUSPAY_MERCHANT_ID: access?.merchantId ?? unset,
+    JUSPAY_BASE_URL: access?.baseUrl ?? unset,
     JUSPAY_VERSION: juspay.version ?? 'unset: not sent',
     JUSPAY_TIMEOUT_MS: juspay.timeoutMs,
     JUSPAY_CONNECTIONS: juspay.connections,
     OPERATION_TIMEOUT_MS: config.operationTimeoutMs,
-    AUTH_MODE: config.authMode,
+    MERCHANTS_FILE:
+      config.merchants.length > 0
+        ? `${config.merchants.length} merchants beside the default`
+        : 'none beside the default',
+    AUTH_MODE: auth.modes.join(',') || 'none',
+    AUTH_JWKS_URL: auth.jwt && 'url' in auth.jwt.keys ? auth.jwt.keys.url : 'unset',
+    AUTH_JWT_SECRET: auth.jwt && 'secret' in auth.jwt.keys ? auth.jwt.keys.secret : 'unset',
+    AUTH_JWT_ISSUER: auth.jwt?.issuer ?? 'unset',
+    AUTH_JWT_AUDIENCE: auth.jwt?.audience ?? 'unset',
+    AUTH_API_KEYS_FILE: auth.apiKeysFile ?? 'unset',
+    AUTH_MERCHANT_CLAIM: auth.jwt?.merchantClaim ?? 'merchant_id',
+    AUTH_CUSTOMER_CLAIM: auth.jwt?.customerClaim ?? 'customer',
     LIMIT_BODY_BYTES: limits.bodyBytes,
     LIMIT_DEPTH: limits.depth,
     LIMIT_TOKENS: limits.tokens,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { Secret } from './secret.ts';
+import { Environment, Merchants, settings } from './settings.ts';
 
 /** Where the provider is and who we are to it. */
 export interface ProviderAccess {
@@ -8,6 +9,8 @@ export interface ProviderAccess {
   readonly baseUrl: string;
   readonly merchantId: string;
   readonly apiKey: Secret;
+  /** Still valid while a key rotates. */
+  readonly olderApiKey?: Secret;
 }
 
 /** The settings of one gateway, checked and complete. */
@@ -16,10 +19,26 @@ export interface Config {
   readonly host: string;
   /** 0 stands for a free one. */
   readonly port: number;
-  readonly provider: ProviderAccess | 'sandbox';
+  /** The default merchant; `undefined` where callers must name theirs. */
+  readonly provider: ProviderAccess | 'sandbox' | undefined;
+  /** The other merchants. */
+  readonly merchants: readonly ProviderAccess[];
   readonly juspay: { readonly version: string | undefined; readonly timeoutMs: number; readonly connections: number };
   readonly operationTimeoutMs: number;
-  readonly authMode: 'none';
+  readonly auth: {
+    /** Empty: nobody is asked who they are. */
+    readonly modes: readonly ('jwt' | 'api-key')[];
+    readonly jwt:
+      | {
+          readonly issuer: string;
+          readonly audience: string;
+          readonly keys: { readonly secret: Secret } | { readonly url: string };
+          readonly merchantClaim: string;
+          readonly customerClaim: string;
+        }
+      | undefined;
+    readonly apiKeysFile: string | undefined;
+  };
   readonly limits: {
     readonly bodyBytes: number;
     readonly depth: number;
@@ -47,115 +66,10 @@ export class ConfigError extends Error {
   }
 }
 
-/** One environment variable. */
-export interface Setting {
-  readonly name: string;
-  /** As README and `--help` print it. */
-  readonly default: string;
-  readonly meaning: string;
-  /** A secret can also be read from the file that `NAME_FILE` names, and is never printed. */
-  readonly secret: boolean;
-}
-
-const integer = (min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d{1,10}$/, `must be a whole number from ${min} to ${max}`)
-    .transform(Number)
-    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
-const toggle = z.enum(['on', 'off'], { error: 'must be `on` or `off`' }).transform((value) => value === 'on');
-/** What may stand in a header: printable ASCII without spaces, and without the comma that would make two of one. */
-const headerText = z.string().regex(/^[!-+\--~]{1,512}$/, 'must be printable ASCII without spaces and commas');
-const milliseconds = (min: number) => integer(min, 600_000);
-
-const host = z.string().regex(/^[\w.:-]{1,253}$/, 'must be a host name or an IP address');
-const baseUrl = z.string().check((context) => {
-  const url = URL.parse(context.value);
-  const report = (message: string): void => {
-    context.issues.push({ code: 'custom', message, input: context.value });
-  };
-  if (url === null) return report('must be a URL such as https://sandbox.juspay.in');
-  if (url.username || url.password || url.search || url.hash) report('must be an origin, with a path at most');
-  if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) return;
-  report('must begin with https:// (http:// only for a loopback host)');
-});
-const origins = z
-  .string()
-  .transform((list) => list.split(',').map((origin) => origin.trim()))
-  .refine((list) => list.every((origin) => /^https?:\/\//.test(origin) && URL.parse(origin)?.origin === origin), {
-    error: 'must be a comma list of exact origins such as https://shop.example',
-  });
-
-/** Every setting, in the order in which README and `--help` show them. A new one is a row here and a line in `Config`. */
-const table = {
-  HOST: [host, '127.0.0.1', 'where GraphQL listens: `/graphql`, `/health`, `/ready`'],
-  PORT: [integer(0, 65_535), '4000', 'the port of `HOST`; 0 is any free one'],
-  JUSPAY_API_KEY: [
-    headerText,
-    'unset: sandbox',
-    "the merchant's key; comes together with `JUSPAY_MERCHANT_ID`",
-    'secret',
-  ],
-  JUSPAY_MERCHANT_ID: [headerText, 'unset: sandbox', 'the merchant, sent as `x-merchantid`'],
-  JUSPAY_BASE_URL: [
-    baseUrl,
-    'https://sandbox.juspay.in; in production none: required',
-    "the provider's address; plain `http` only for loopback hosts",
-  ],
-  JUSPAY_VERSION: [z.iso.date('must be a date, YYYY-MM-DD'), 'unset: not sent', 'the `version` header, a date'],
-  JUSPAY_TIMEOUT_MS: [milliseconds(1), '5000', 'one upstream attempt, connect to last byte'],
-  JUSPAY_CONNECTIONS: [integer(1, 10_000), '64', 'pool size per upstream host, and the cap on concurrent calls'],
-  OPERATION_TIMEOUT_MS: [
-    milliseconds(1),
-    '20000',
-    'deadline of a whole GraphQL operation; attempts and retries fit inside it',
-  ],
-  AUTH_MODE: [
-    z.literal('none', { error: 'must be `none`: this version has no caller authentication yet' }),
-    'none with the sandbox; else required',
-    'who may call: `none` lets anybody who reaches the port do everything',
-  ],
-  LIMIT_BODY_BYTES: [integer(1, 10_000_000), '65536', 'larger request bodies: 413 before parsing'],
-  LIMIT_DEPTH: [integer(1, 1_000), '10', 'levels of fields in a document'],
-  LIMIT_TOKENS: [integer(1, 100_000), '2000', 'tokens in a document'],
-  LIMIT_ALIASES: [integer(0, 10_000), '60', 'aliases in a document, `__typename` included'],
-  LIMIT_ROOT_MUTATIONS: [integer(1, 1_000), '10', 'mutation fields in one operation'],
-  LIMIT_UPSTREAM_READS: [integer(1, 10_000), '100', 'distinct upstream calls that one operation may cost'],
-  SHUTDOWN_GRACE_MS: [milliseconds(0), '10000', 'how long in-flight operations may still run after SIGTERM'],
-  INTROSPECTION: [toggle, '`on`; `off` in production', 'whether the schema can be asked for'],
-  GRAPHIQL: [toggle, '`on`; `off` in production', 'whether `/graphql` shows GraphiQL to browsers'],
-  CORS_ORIGINS: [
-    origins,
-    'none; with the embedded sandbox any loopback origin',
-    'comma list of the exact origins whose pages may read answers',
-  ],
-  LOG_LEVEL: [
-    z.enum(['debug', 'info', 'warn', 'error', 'silent'], { error: 'must be debug, info, warn, error or silent' }),
-    'info',
-    'JSON lines on stdout: `debug`, `info`, `warn`, `error` or `silent`',
-  ],
-} as const satisfies Record<string, readonly [z.ZodType, string, string, 'secret'?]>;
-
-type Name = keyof typeof table;
-const names = Object.keys(table) as Name[];
-
-export const settings: readonly Setting[] = names.map((name) => {
-  const [, byDefault, meaning, secret] = table[name] as readonly [z.ZodType, string, string, 'secret'?];
-  return { name, default: byDefault, meaning, secret: secret === 'secret' };
-});
-
-const Environment = z.object(
-  Object.fromEntries(names.map((name) => [name, table[name][0].optional()])) as {
-    [Each in Name]: z.ZodOptional<(typeof table)[Each][0]>;
-  },
-);
-
 /** Controls that the design names and this version does not have: whoever sets one must not believe it is on. */
-const notYet = (
-  'METRICS_PORT MERCHANTS_FILE AUTH_JWKS_URL AUTH_JWT_SECRET AUTH_JWT_SECRET_FILE AUTH_JWT_ISSUER AUTH_JWT_AUDIENCE ' +
-  'AUTH_API_KEYS_FILE AUTH_MERCHANT_CLAIM AUTH_CUSTOMER_CLAIM RATE_LIMIT_PER_MINUTE REDIS_URL PERSISTED_ONLY ' +
-  'PERSISTED_DOCUMENTS_FILE TRUST_PROXY'
-).split(' ');
+const notYet = 'METRICS_PORT RATE_LIMIT_PER_MINUTE REDIS_URL PERSISTED_ONLY PERSISTED_DOCUMENTS_FILE TRUST_PROXY'.split(
+  ' ',
+);
 
 /**
  * Reads the settings. Pure but for secret files. An empty variable counts as unset.
@@ -184,24 +98,35 @@ export function loadConfig(
 
   const parsed = Environment.safeParse(given);
   for (const issue of parsed.error?.issues ?? []) problems.push(`${issue.path.join('.')} ${issue.message}.`);
-  problems.push(...contradictions(given));
+  const file = parsed.data?.MERCHANTS_FILE;
+  const listed = file === undefined ? [] : readMerchants(file, readFile, parsed.data?.JUSPAY_BASE_URL, problems);
+  problems.push(...contradictions(given, listed));
   if (!parsed.success || problems.length > 0) throw new ConfigError([...new Set(problems)]);
 
   const set = parsed.data;
   const production = given['NODE_ENV'] === 'production';
-  const provider = providerOf(set);
+  const own = providerOf(set);
+  const [only, second] = listed;
+  const provider = own ?? (only === undefined ? 'sandbox' : second === undefined ? only : undefined);
   return {
     production,
     host: set.HOST ?? '127.0.0.1',
     port: set.PORT ?? 4000,
     provider,
+    merchants: listed.filter(
+      ({ merchantId }) => provider === undefined || (provider !== 'sandbox' && merchantId !== provider.merchantId),
+    ),
     juspay: {
       version: set.JUSPAY_VERSION,
       timeoutMs: set.JUSPAY_TIMEOUT_MS ?? 5000,
       connections: set.JUSPAY_CONNECTIONS ?? 64,
     },
     operationTimeoutMs: set.OPERATION_TIMEOUT_MS ?? 20_000,
-    authMode: 'none',
+    auth: {
+      modes: set.AUTH_MODE ?? [],
+      jwt: jwtOf(set),
+      apiKeysFile: set.AUTH_API_KEYS_FILE,
+    },
     limits: {
       bodyBytes: set.LIMIT_BODY_BYTES ?? 65_536,
       depth: set.LIMIT_DEPTH ?? 10,
@@ -218,43 +143,120 @@ export function loadConfig(
   };
 }
 
-function providerOf(set: z.output<typeof Environment>): ProviderAccess | 'sandbox' {
-  if (set.JUSPAY_API_KEY === undefined || set.JUSPAY_MERCHANT_ID === undefined) return 'sandbox';
+type Set = z.output<typeof Environment>;
+
+const defaultBaseUrl = 'https://sandbox.juspay.in';
+
+function providerOf(set: Set): ProviderAccess | undefined {
+  if (set.JUSPAY_API_KEY === undefined || set.JUSPAY_MERCHANT_ID === undefined) return undefined;
   return {
-    baseUrl: (set.JUSPAY_BASE_URL ?? 'https://sandbox.juspay.in').replace(/\/+$/, ''),
+    baseUrl: withoutSlash(set.JUSPAY_BASE_URL ?? defaultBaseUrl),
     merchantId: set.JUSPAY_MERCHANT_ID,
     apiKey: new Secret(set.JUSPAY_API_KEY),
   };
 }
 
+function jwtOf(set: Set): Config['auth']['jwt'] {
+  const { AUTH_JWT_ISSUER: issuer, AUTH_JWT_AUDIENCE: audience, AUTH_JWKS_URL: url, AUTH_JWT_SECRET: secret } = set;
+  if (issuer === undefined || audience === undefined || (url === undefined && secret === undefined)) return undefined;
+  return {
+    issuer,
+    audience,
+    keys: url === undefined ? { secret: new Secret(secret ?? '') } : { url },
+    merchantClaim: set.AUTH_MERCHANT_CLAIM ?? 'merchant_id',
+    customerClaim: set.AUTH_CUSTOMER_CLAIM ?? 'customer',
+  };
+}
+
+/** The merchants of the file; what is wrong with it goes to `problems`. */
+function readMerchants(
+  path: string,
+  readFile: (path: string) => string,
+  fallbackUrl: string | undefined,
+  problems: string[],
+): ProviderAccess[] {
+  let json: unknown;
+  try {
+    json = JSON.parse(readFile(path));
+  } catch {
+    problems.push('MERCHANTS_FILE names a file that cannot be read, or that is no JSON.');
+    return [];
+  }
+  const parsed = Merchants.safeParse(json);
+  if (!parsed.success) {
+    // Places are positions: a merchant's own name is a value of the operator's.
+    const places = new Set(parsed.error.issues.map(({ path: place }) => String(place[1] ?? 'a merchant')));
+    problems.push(
+      `MERCHANTS_FILE is not \`{ "<merchant id>": { "apiKey", "baseUrl"? } }\`: see ${[...places].join(', ')}.`,
+    );
+    return [];
+  }
+  return Object.entries(parsed.data).map(([merchantId, { apiKey, baseUrl }]) => {
+    const [newer, older] = typeof apiKey === 'string' ? [apiKey] : apiKey;
+    return {
+      merchantId,
+      baseUrl: withoutSlash(baseUrl ?? fallbackUrl ?? defaultBaseUrl),
+      apiKey: new Secret(newer ?? ''),
+      ...(older !== undefined && { olderApiKey: new Secret(older) }),
+    };
+  });
+}
+
+function withoutSlash(url: string): string {
+  return url.replace(/\/+$/, '');
+}
+
 /** What single settings cannot tell: which ones belong together. */
-function contradictions(given: Readonly<Record<string, string | undefined>>): string[] {
-  const problems: string[] = [];
+function contradictions(
+  given: Readonly<Record<string, string | undefined>>,
+  listed: readonly ProviderAccess[],
+): string[] {
+  const has = (name: string) => given[name] !== undefined;
   const production = given['NODE_ENV'] === 'production';
-  const key = given['JUSPAY_API_KEY'] !== undefined || given['JUSPAY_API_KEY_FILE'] !== undefined;
-  const merchant = given['JUSPAY_MERCHANT_ID'] !== undefined;
-  if (key && !merchant) problems.push('JUSPAY_MERCHANT_ID must be set together with JUSPAY_API_KEY.');
-  if (merchant && !key)
-    problems.push('JUSPAY_API_KEY (or JUSPAY_API_KEY_FILE) must be set together with JUSPAY_MERCHANT_ID.');
-  if (production && !key && !merchant) {
-    problems.push(
+  const key = has('JUSPAY_API_KEY') || has('JUSPAY_API_KEY_FILE');
+  const merchant = has('JUSPAY_MERCHANT_ID');
+  const real = key || merchant || has('MERCHANTS_FILE');
+  const modes = (given['AUTH_MODE'] ?? '').split(',').map((mode) => mode.trim());
+  const jwtKeys = ['AUTH_JWKS_URL', 'AUTH_JWT_SECRET', 'AUTH_JWT_SECRET_FILE'].filter(has);
+  const twin = listed.find(({ merchantId }) => merchantId === given['JUSPAY_MERCHANT_ID']);
+  const rules: [boolean, string][] = [
+    [key && !merchant, 'JUSPAY_MERCHANT_ID must be set together with JUSPAY_API_KEY.'],
+    [merchant && !key, 'JUSPAY_API_KEY (or JUSPAY_API_KEY_FILE) must be set together with JUSPAY_MERCHANT_ID.'],
+    [
+      production && !real,
       'JUSPAY_API_KEY and JUSPAY_MERCHANT_ID must be set in production: the sandbox is for development only.',
-    );
-  }
-  if (production && given['JUSPAY_BASE_URL'] === undefined) {
-    problems.push("JUSPAY_BASE_URL must be set in production: the provider's address, such as https://api.juspay.in.");
-  }
-  if (!production && !key && !merchant && given['JUSPAY_BASE_URL'] !== undefined) {
-    problems.push(
+    ],
+    [
+      production &&
+        !has('JUSPAY_BASE_URL') &&
+        (key || merchant || listed.length === 0 || listed.some(({ baseUrl }) => baseUrl === defaultBaseUrl)),
+      "JUSPAY_BASE_URL must be set in production: the provider's address, such as https://api.juspay.in.",
+    ],
+    [
+      !production && !real && has('JUSPAY_BASE_URL'),
       'JUSPAY_BASE_URL needs JUSPAY_API_KEY and JUSPAY_MERCHANT_ID; without them the embedded sandbox is used.',
-    );
-  }
-  if (key && merchant && given['AUTH_MODE'] === undefined) {
-    problems.push(
-      'AUTH_MODE must be set with real credentials: `none`, if anybody who reaches the port may do everything.',
-    );
-  }
-  return problems;
+    ],
+    [
+      ((key && merchant) || listed.length > 0) && !has('AUTH_MODE'),
+      'AUTH_MODE must be set with real credentials: `jwt`, `api-key`, or `none`, if anybody who reaches the port may do everything.',
+    ],
+    [
+      listed.length > 1 && !key && modes.includes('none'),
+      'AUTH_MODE=none needs a default merchant: set JUSPAY_MERCHANT_ID and JUSPAY_API_KEY, or list one merchant only.',
+    ],
+    [
+      twin !== undefined &&
+        (twin.apiKey.reveal() !== given['JUSPAY_API_KEY'] ||
+          twin.baseUrl !== withoutSlash(given['JUSPAY_BASE_URL'] ?? defaultBaseUrl)),
+      'MERCHANTS_FILE and JUSPAY_* describe one merchant differently: describe it in one place.',
+    ],
+    [modes.includes('jwt') && jwtKeys.length === 0, 'AUTH_JWKS_URL or AUTH_JWT_SECRET must be set with AUTH_MODE=jwt.'],
+    [has('AUTH_JWKS_URL') && jwtKeys.length > 1, 'AUTH_JWKS_URL and AUTH_JWT_SECRET are both set: set one of them.'],
+    [modes.includes('jwt') && !has('AUTH_JWT_ISSUER'), 'AUTH_JWT_ISSUER must be set with AUTH_MODE=jwt.'],
+    [modes.includes('jwt') && !has('AUTH_JWT_AUDIENCE'), 'AUTH_JWT_AUDIENCE must be set with AUTH_MODE=jwt.'],
+    [modes.includes('api-key') && !has('AUTH_API_KEYS_FILE'), 'AUTH_API_KEYS_FILE must be set with AUTH_MODE=api-key.'],
+  ];
+  return rules.flatMap(([broken, sentence]) => (broken ? [sentence] : []));
 }
 
 function unknownNames(given: readonly string[]): string[] {
@@ -274,10 +276,6 @@ function unknownNames(given: readonly string[]): string[] {
 /** Kubernetes sets these for every service, one that is called `juspay` included. */
 function isInjected(name: string): boolean {
   return /_SERVICE_HOST$|_SERVICE_PORT(_|$)|_PORT$|_PORT_\d+_(TCP|UDP)(_|$)/.test(name);
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname);
 }
 
 /** How many single-character edits lie between two names. */

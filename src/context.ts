@@ -1,3 +1,4 @@
+import type { Caller } from './caller.ts';
 import type { CustomerApi } from './customer.ts';
 import type { Log } from './telemetry.ts';
 
@@ -5,6 +6,8 @@ import type { Log } from './telemetry.ts';
 export interface OperationContext {
   /** Found again in the log, in `extensions.requestId` and in the `x-request-id` header. */
   readonly requestId: string;
+  /** Who is calling, with what this operation leaves of its scopes: none mints a token over GET. */
+  readonly caller: Caller;
   /** Everything that can be done with customers, under this operation's rights, limits and deadline. */
   readonly customers: CustomerApi;
   readonly log: Log;

@@ -4,10 +4,12 @@ import { performance } from 'node:perf_hooks';
 import type { GraphQLSchema } from 'graphql';
 import { createYoga, useReadinessCheck } from 'graphql-yoga';
 import { batched } from './batching.ts';
+import { anonymous, type Caller } from './caller.ts';
 import { coalescing } from './coalescing.ts';
-import type { Config, ProviderAccess } from './config.ts';
+import { type Config, ConfigError, type ProviderAccess } from './config.ts';
 import type { OperationContext } from './context.ts';
 import type { CustomerApi, Operation } from './customer.ts';
+import { type Authenticator, createAuthenticator } from './edge/auth.ts';
 import { createCors } from './edge/cors.ts';
 import { useDocuments } from './edge/documents.ts';
 import { type Examples, graphiqlOptions, renderGraphiql, usePagePolicy } from './edge/graphiql.ts';
@@ -15,11 +17,12 @@ import { type RequestState, useHttp } from './edge/http.ts';
 import { buildSchema } from './graphql/schema.ts';
 import { createClient } from './juspay/client.ts';
 import { resilient } from './juspay/resilience.ts';
-import { createTransport } from './juspay/transport.ts';
+import { createTransport, type Transport } from './juspay/transport.ts';
+import { forbidden, owned } from './ownership.ts';
 import type { Log } from './telemetry.ts';
 
 /** The settings, with a provider to talk to (the embedded sandbox, or the real one). */
-export type GatewayConfig = Omit<Config, 'provider'> & { readonly provider: ProviderAccess };
+export type GatewayConfig = Omit<Config, 'provider'> & { readonly provider: ProviderAccess | undefined };
 
 export interface Gateway {
   readonly schema: GraphQLSchema;
@@ -38,16 +41,10 @@ const endpoint = '/graphql';
 /** Puts the rooms together. No work at import; two gateways in one process do not meet. */
 export function createGateway(config: GatewayConfig, parts: { log: Log; examples?: Examples }): Gateway {
   const { log } = parts;
-  const { provider, juspay, limits } = config;
+  const { limits } = config;
 
-  const transport = createTransport({
-    ...provider,
-    version: juspay.version,
-    connections: juspay.connections,
-    connectTimeoutMs: juspay.timeoutMs,
-  });
-  const client = createClient(resilient(transport, { timeoutMs: juspay.timeoutMs, log }), log);
-  const shared = coalescing(client);
+  const merchants = openMerchants(config, log);
+  const authenticator = openAuthenticator(config, merchants, log);
   const schema = buildSchema();
   const flights = createFlights();
 
@@ -68,7 +65,13 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
     maskedErrors: false,
     plugins: [
       useReadinessCheck({ check: () => !flights.isDraining() }),
-      useHttp({ endpoint, maxBodyBytes: limits.bodyBytes, isDraining: flights.isDraining, log }),
+      useHttp({
+        endpoint,
+        maxBodyBytes: limits.bodyBytes,
+        isDraining: flights.isDraining,
+        authenticate: authenticator.authenticate,
+        log,
+      }),
       useDocuments({ limits, introspection: config.introspection }),
       usePagePolicy(),
     ],
@@ -83,22 +86,80 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
       void yoga(request, response, { state: createState() });
     },
     drain: flights.drain,
-    dispose: () => transport.close(),
+    async dispose() {
+      authenticator.dispose();
+      await merchants.close();
+    },
   };
 
   function createState(): RequestState {
     return { requestId: randomUUID(), startedAtMs: performance.now() };
   }
 
-  function createContext(request: Request, { requestId, startedAtMs }: RequestState): OperationContext {
+  function createContext(request: Request, state: RequestState): OperationContext {
+    const { requestId, startedAtMs, caller = anonymous } = state;
     const operation: Operation = {
       requestId,
       deadlineAtMs: startedAtMs + config.operationTimeoutMs,
       signal: request.signal,
     };
-    const customers: CustomerApi = batched(shared(operation), { maxReads: limits.upstreamReads });
-    return { requestId, customers, log };
+    const client = merchants.of(caller);
+    const customers = client
+      ? owned(batched(client(operation), { maxReads: limits.upstreamReads }), caller)
+      : forbidden;
+    // A GET may be repeated, kept and logged by anything on its way: it mints nothing.
+    const rights = request.method === 'GET' ? withoutTokens(caller) : caller;
+    return { requestId, caller: rights, customers, log };
   }
+}
+
+type Client = (operation: Operation) => CustomerApi;
+
+/** Every merchant with a pool, a client and flights of its own: nothing of one is ever seen by another. */
+function openMerchants({ provider, merchants, juspay }: GatewayConfig, log: Log) {
+  const transports: Transport[] = [];
+  const clients = new Map<string, Client>();
+  for (const access of provider === undefined ? merchants : [provider, ...merchants]) {
+    const transport = createTransport({
+      ...access,
+      version: juspay.version,
+      connections: juspay.connections,
+      connectTimeoutMs: juspay.timeoutMs,
+    });
+    transports.push(transport);
+    const client = createClient(resilient(transport, { timeoutMs: juspay.timeoutMs, log }), log);
+    clients.set(access.merchantId, coalescing(client));
+  }
+  return {
+    has: (merchantId: string) => clients.has(merchantId),
+    /** The client of the caller's merchant, or of the default one; `undefined` where there is none. */
+    of({ merchant }: Caller): Client | undefined {
+      return clients.get(merchant ?? provider?.merchantId ?? '');
+    },
+    close: () => Promise.all(transports.map((transport) => transport.close())),
+  };
+}
+
+/** @throws ConfigError when the file of API keys is unusable, or names a merchant that there is not. */
+function openAuthenticator(
+  { auth }: GatewayConfig,
+  merchants: { has(merchantId: string): boolean },
+  log: Log,
+): Authenticator {
+  try {
+    const authenticator = createAuthenticator(auth, log);
+    if (authenticator.merchants().every(merchants.has)) return authenticator;
+    authenticator.dispose();
+  } catch (error) {
+    throw new ConfigError([error instanceof Error ? error.message : 'AUTH_API_KEYS_FILE is unusable.']);
+  }
+  throw new ConfigError([
+    'AUTH_API_KEYS_FILE names a merchant that neither MERCHANTS_FILE nor JUSPAY_MERCHANT_ID describes.',
+  ]);
+}
+
+function withoutTokens(caller: Caller): Caller {
+  return { ...caller, scopes: new Set([...caller.scopes].filter((scope) => scope !== 'customer:token')) };
 }
 
 /** Counts requests in flight, so that a stop can wait for the last of them. */

@@ -15,28 +15,52 @@ const table: Readonly<Record<string, Room>> = {
   errors: { rooms: [], packages: [] },
   secret: { rooms: [], packages: ['node:util'] },
   telemetry: { rooms: [], packages: ['pino'] },
-  config: { rooms: ['secret'], packages: ['zod', 'node:fs'] },
+  settings: { rooms: [], packages: ['zod'] },
+  config: { rooms: ['secret', 'settings'], packages: ['zod', 'node:fs'] },
+  caller: { rooms: [], packages: [] },
+  ownership: { rooms: ['caller', 'customer', 'errors'], packages: [] },
   customer: { rooms: ['errors', 'input'], packages: [] },
   input: { rooms: ['customer', 'errors'], packages: ['zod'] },
-  context: { rooms: ['customer', 'telemetry'], packages: [] },
+  context: { rooms: ['caller', 'customer', 'telemetry'], packages: [] },
   juspay: {
     rooms: ['customer', 'input', 'errors', 'telemetry'],
     packages: ['undici', 'zod', 'node:perf_hooks', 'node:timers/promises'],
   },
   batching: { rooms: ['customer', 'errors'], packages: ['dataloader'] },
   coalescing: { rooms: ['customer', 'errors'], packages: ['node:perf_hooks'] },
-  graphql: { rooms: ['customer', 'input', 'errors', 'context'], packages: ['@pothos/core', 'graphql'] },
-  edge: { rooms: ['errors', 'telemetry'], packages: ['graphql-yoga', 'graphql', '@graphql-yoga/render-graphiql'] },
+  graphql: {
+    rooms: ['caller', 'customer', 'input', 'errors', 'context'],
+    packages: ['@pothos/core', '@pothos/plugin-scope-auth', 'graphql'],
+  },
+  edge: {
+    rooms: ['caller', 'errors', 'telemetry'],
+    packages: ['graphql-yoga', 'graphql', '@graphql-yoga/render-graphiql', 'jose', 'zod', 'node:crypto', 'node:fs'],
+  },
   gateway: {
-    rooms: ['batching', 'coalescing', 'config', 'context', 'customer', 'edge', 'graphql', 'juspay', 'telemetry'],
+    rooms: [
+      'batching',
+      'caller',
+      'coalescing',
+      'config',
+      'context',
+      'customer',
+      'edge',
+      'graphql',
+      'juspay',
+      'ownership',
+      'telemetry',
+    ],
     packages: ['graphql-yoga', 'graphql', 'node:crypto', 'node:http', 'node:perf_hooks'],
   },
   server: { rooms: ['gateway'], packages: ['node:http', 'node:net'] },
   cli: {
-    rooms: ['config', 'gateway', 'sandbox', 'secret', 'server', 'telemetry'],
+    rooms: ['config', 'gateway', 'sandbox', 'secret', 'server', 'settings', 'telemetry'],
     packages: ['node:fs', 'node:util'],
   },
-  index: { rooms: ['config', 'errors', 'gateway', 'graphql', 'input', 'secret', 'telemetry'], packages: [] },
+  index: {
+    rooms: ['config', 'errors', 'gateway', 'graphql', 'input', 'secret', 'settings', 'telemetry'],
+    packages: [],
+  },
   // Written from the provider's document alone: sharing encoders, both sides would agree on one mistake.
   sandbox: { rooms: [], packages: ['node:http', 'node:net', 'node:crypto', 'node:zlib'] },
 };
@@ -84,7 +108,7 @@ test('each run-time package MUST be used, and have one or two doors', () => {
   for (const name of Object.keys(dependencies)) {
     const doors = new Set(files.filter((path) => importsOf(readFileSync(path, 'utf8')).includes(name)).map(roomOf));
     // The language of the whole program: types of documents and errors, and the checks of input.
-    const most = name === 'graphql' || name === 'zod' ? 4 : 2;
+    const most = name === 'graphql' || name === 'zod' ? 5 : 2;
     assert.ok(doors.size >= 1 && doors.size <= most, `${name} is named by ${[...doors].join(', ') || 'nobody'}`);
   }
 });

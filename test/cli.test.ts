@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { settings } from '../src/config.ts';
+import { settings } from '../src/settings.ts';
 
 const bin = fileURLToPath(new URL('../bin/customer-gateway.js', import.meta.url));
 

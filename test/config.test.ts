@@ -16,7 +16,21 @@ const refused: readonly [string, Record<string, string>, RegExp[]][] = [
   ['a key without a merchant', { JUSPAY_API_KEY: 'canary' }, [/JUSPAY_MERCHANT_ID/]],
   ['a merchant without a key', { JUSPAY_MERCHANT_ID: 'canary' }, [/JUSPAY_API_KEY/]],
   ['real credentials without AUTH_MODE', { JUSPAY_API_KEY: 'canary', JUSPAY_MERCHANT_ID: 'm' }, [/AUTH_MODE/]],
-  ['an AUTH_MODE that is not there yet', { ...real, AUTH_MODE: 'jwt' }, [/AUTH_MODE/]],
+  ['an AUTH_MODE that is none', { ...real, AUTH_MODE: 'none,canary' }, [/AUTH_MODE/]],
+  [
+    'jwt without keys, issuer and audience',
+    { ...real, AUTH_MODE: 'jwt' },
+    [/AUTH_JWKS_URL/, /AUTH_JWT_ISSUER/, /AUTH_JWT_AUDIENCE/],
+  ],
+  ['api-key without a file', { ...real, AUTH_MODE: 'api-key' }, [/AUTH_API_KEYS_FILE/]],
+  ['a key set over plain http', { ...real, AUTH_JWKS_URL: 'http://canary.example/keys' }, [/AUTH_JWKS_URL/]],
+  [
+    'merchants without a default and without callers',
+    { MERCHANTS_FILE: '/run/merchants', AUTH_MODE: 'none' },
+    [/AUTH_MODE=none/],
+  ],
+  ['one merchant described in two ways', { ...real, MERCHANTS_FILE: '/run/twin' }, [/MERCHANTS_FILE and JUSPAY/]],
+  ['a file of merchants that is none', { MERCHANTS_FILE: '/run/key', AUTH_MODE: 'none' }, [/MERCHANTS_FILE/]],
   [
     'a security control that is not there yet',
     { RATE_LIMIT_PER_MINUTE: '10', PERSISTED_ONLY: 'on' },
@@ -55,6 +69,9 @@ const refused: readonly [string, Record<string, string>, RegExp[]][] = [
 
 const readFile = (path: string) => {
   if (path === '/run/key') return 'key-from-file\n';
+  if (path === '/run/merchants')
+    return '{"a":{"apiKey":"canary"},"b":{"apiKey":["canary","old"],"baseUrl":"https://b.example"}}';
+  if (path === '/run/twin') return '{"merchant":{"apiKey":"canary"}}';
   throw new Error(`no ${path}`);
 };
 
@@ -81,7 +98,8 @@ test('without settings the sandbox MUST be used, with the defaults of the design
     provider: 'sandbox',
     juspay: { version: undefined, timeoutMs: 5000, connections: 64 },
     operationTimeoutMs: 20_000,
-    authMode: 'none',
+    merchants: [],
+    auth: { modes: [], jwt: undefined, apiKeysFile: undefined },
     limits: { bodyBytes: 65_536, depth: 10, tokens: 2000, aliases: 60, rootMutations: 10, upstreamReads: 100 },
     shutdownGraceMs: 10_000,
     introspection: true,
@@ -94,7 +112,7 @@ test('without settings the sandbox MUST be used, with the defaults of the design
 test('production MUST turn introspection, GraphiQL and loopback origins off', () => {
   const config = loadConfig({ NODE_ENV: 'production', ...real, JUSPAY_BASE_URL: 'https://api.juspay.in/' });
   assert.deepEqual([config.introspection, config.graphiql, config.corsOrigins], [false, false, []]);
-  assert.equal(config.provider !== 'sandbox' && config.provider.baseUrl, 'https://api.juspay.in');
+  assert.equal(config.provider !== 'sandbox' && config.provider?.baseUrl, 'https://api.juspay.in');
 });
 
 test('a secret MUST be read from its file, and shown by no print', () => {
@@ -102,7 +120,7 @@ test('a secret MUST be read from its file, and shown by no print', () => {
     { JUSPAY_API_KEY_FILE: '/run/key', JUSPAY_MERCHANT_ID: 'm', AUTH_MODE: 'none' },
     readFile,
   );
-  assert.ok(provider !== 'sandbox');
+  assert.ok(provider !== 'sandbox' && provider !== undefined);
   assert.equal(provider.apiKey.reveal(), 'key-from-file');
   const prints = [
     `${provider.apiKey}`,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { settings } from '../src/config.ts';
 import { codes } from '../src/errors.ts';
 import { faults } from '../src/sandbox/faults.ts';
+import { settings } from '../src/settings.ts';
 import { inWorld } from './support.ts';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');

@@ -1,4 +1,5 @@
 import type { FetchAPI, Plugin } from 'graphql-yoga';
+import type { Caller } from '../caller.ts';
 import type { Log } from '../telemetry.ts';
 import { EdgeError, refusalBody, toClientError } from './outcome.ts';
 
@@ -7,12 +8,16 @@ export interface RequestState {
   readonly requestId: string;
   /** On the monotonic clock, in ms. */
   readonly startedAtMs: number;
+  /** Set before anything is executed. */
+  caller?: Caller;
 }
 
 export interface HttpRules {
   readonly endpoint: string;
   readonly maxBodyBytes: number;
   readonly isDraining: () => boolean;
+  /** @throws EdgeError, which is answered; nothing is executed then. */
+  readonly authenticate: (headers: Headers) => Promise<Caller>;
   readonly log: Log;
 }
 
@@ -29,11 +34,18 @@ const drainRetryAfterSeconds = 1;
  */
 export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { state: RequestState }> {
   return {
-    onRequest({ request, url, serverContext, fetchAPI, endResponse }) {
+    async onRequest({ request, url, serverContext, fetchAPI, endResponse }) {
       if (url.pathname !== rules.endpoint || request.method === 'OPTIONS') return;
-      const refused = rules.isDraining() ? draining() : findFault(request, url, rules.maxBodyBytes);
-      if (refused === undefined) return;
-      endResponse(refusalResponse(refused, request, serverContext.state.requestId, fetchAPI));
+      const { state } = serverContext;
+      try {
+        if (rules.isDraining()) throw draining();
+        const fault = findFault(request, url, rules.maxBodyBytes);
+        if (fault !== undefined) throw fault;
+        state.caller = await rules.authenticate(request.headers);
+      } catch (error) {
+        if (!(error instanceof EdgeError)) throw error;
+        endResponse(refusalResponse(error, request, state.requestId, fetchAPI));
+      }
     },
 
     onRequestParse({ request, url, setRequestParser }) {

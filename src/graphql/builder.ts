@@ -1,10 +1,14 @@
 import SchemaBuilder from '@pothos/core';
+import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
 import { GraphQLError } from 'graphql';
+import type { Scope } from '../caller.ts';
 import type { OperationContext } from '../context.ts';
+import { GatewayError } from '../errors.ts';
 
 /** Context, scalars and scopes of the schema. */
 export interface Types {
   Context: OperationContext;
+  AuthScopes: { scope: Scope };
   Scalars: {
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };
@@ -15,7 +19,14 @@ export type Builder = ReturnType<typeof createBuilder>;
 
 /** A builder with the scalars, and no types. One per schema, so that two schemas never share anything. */
 export function createBuilder() {
-  const builder = new SchemaBuilder<Types>({});
+  const builder = new SchemaBuilder<Types>({
+    plugins: [ScopeAuthPlugin],
+    scopeAuth: {
+      authScopes: ({ caller }) => ({ scope: (scope) => caller.scopes.has(scope) }),
+      // At the field alone: the rest of the answer stands.
+      unauthorizedError: () => new GatewayError('FORBIDDEN'),
+    },
+  });
   builder.scalarType('DateTime', {
     description:
       'A moment in time, RFC 3339, always printed in UTC: `2026-01-31T09:30:00Z`, with milliseconds only where they are not zero.',

@@ -1,5 +1,6 @@
+import type { GraphQLResolveInfo } from 'graphql';
 import type { OperationContext } from '../context.ts';
-import type { ClientAuthToken, Customer, CustomerKey } from '../customer.ts';
+import type { ClientAuthToken, Customer } from '../customer.ts';
 import { GatewayError } from '../errors.ts';
 import type { Builder } from './builder.ts';
 import { selects } from './selection.ts';
@@ -69,6 +70,7 @@ export function defineCustomer(builder: Builder) {
       }),
       clientAuthToken: t.field({
         type: ClientAuthTokenRef,
+        authScopes: { scope: 'customer:token' },
         description: [
           "Short-lived credential for the provider's client SDK. Opt-in: selecting this field is what makes the gateway ask the",
           'provider for a token (`options.get_client_auth_token`); leaving it out costs nothing. On a read or a create it comes with',
@@ -92,11 +94,9 @@ export function defineCustomer(builder: Builder) {
 
 /** The three reads. */
 export function defineQueries(builder: Builder, CustomerRef: CustomerRef): void {
-  const tokenOfCustomer = ['Customer.clientAuthToken'] as const;
   const errors =
     'Errors: `BAD_USER_INPUT` for what cannot be an id (blank, over 128 characters, `.`, `..`, control characters), `RATE_LIMITED`, `UPSTREAM_…`.';
-  const read = (key: CustomerKey, { customers }: OperationContext, withClientAuthToken: boolean) =>
-    customers.get(key, { withClientAuthToken });
+  const authScopes = { scope: 'customer:read' } as const;
 
   builder.queryType({
     description:
@@ -104,6 +104,7 @@ export function defineQueries(builder: Builder, CustomerRef: CustomerRef): void 
     fields: (t) => ({
       customer: t.field({
         type: CustomerRef,
+        authScopes,
         description: `One customer, by the provider's id or by your object reference id. Null when there is none that you may see.\n${errors}`,
         args: {
           id: t.arg.id({
@@ -111,19 +112,21 @@ export function defineQueries(builder: Builder, CustomerRef: CustomerRef): void 
             description: "The provider's id or your object reference id; taken as it is, never trimmed.",
           }),
         },
-        resolve: (_root, { id }, context, info) => read({ any: id }, context, selects(info, tokenOfCustomer)),
+        resolve: (_root, { id }, context, info) => context.customers.get({ any: id }, tokenOption(context, info)),
       }),
       customerByReference: t.field({
         type: CustomerRef,
+        authScopes,
         description: `One customer by your object reference id only. Null when there is none that you may see.\n${errors}`,
         args: {
           objectReferenceId: t.arg.string({ required: true, description: 'Your own identifier for this person.' }),
         },
         resolve: (_root, { objectReferenceId }, context, info) =>
-          read({ reference: objectReferenceId }, context, selects(info, tokenOfCustomer)),
+          context.customers.get({ reference: objectReferenceId }, tokenOption(context, info)),
       }),
       customers: t.field({
         type: [CustomerRef],
+        authScopes,
         nullable: { list: true, items: true },
         description: `Up to ${maxIds} customers in the order asked for, null where there is none that you may see. Each id as in \`customer\`; one that fails is null with an error of its own.\n${errors}`,
         args: {
@@ -135,11 +138,27 @@ export function defineQueries(builder: Builder, CustomerRef: CustomerRef): void 
         resolve: (_root, { ids }, context, info) => {
           if (ids.length > maxIds)
             throw new GatewayError('BAD_USER_INPUT', { message: `At most ${maxIds} ids can be asked for at once.` });
-          const withClientAuthToken = selects(info, tokenOfCustomer);
+          const options = tokenOption(context, info);
           // An Error in a list is that item's error alone.
-          return ids.map((id) => read({ any: id }, context, withClientAuthToken));
+          return ids.map((id) => context.customers.get({ any: id }, options));
         },
       }),
     }),
   });
+}
+
+/**
+ * Whether the provider is asked for a token: only where it is selected, and only for a caller that may have one, since
+ * look-ahead runs before the field's own check.
+ *
+ * @param path the fields that lead from what the resolver returns to the customer.
+ */
+export function tokenOption(
+  { caller }: OperationContext,
+  info: GraphQLResolveInfo,
+  path: readonly `${string}.${string}`[] = [],
+): { withClientAuthToken: boolean } {
+  return {
+    withClientAuthToken: caller.scopes.has('customer:token') && selects(info, [...path, 'Customer.clientAuthToken']),
+  };
 }

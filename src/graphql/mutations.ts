@@ -1,13 +1,16 @@
 import { decodeCustomerUpdate, decodeNewCustomer, type NewCustomer } from '../input.ts';
 import type { Builder } from './builder.ts';
-import type { CustomerRef } from './customer.ts';
+import { type CustomerRef, tokenOption } from './customer.ts';
 import { asData, defineResults } from './results.ts';
-import { selects } from './selection.ts';
+import { createRightsCheck } from './rights.ts';
 
 /** The two writes: inputs, results, and every failure that is expected of them. */
 export function defineMutations(builder: Builder, CustomerRef: CustomerRef): void {
   const { CreateResult, UpdateResult } = defineResults(builder, CustomerRef);
   const { CreateInput, UpdateInput } = defineInputs(builder);
+
+  const authScopes = { scope: 'customer:write' } as const;
+  const assertMayWrite = createRightsCheck();
 
   builder.mutationType({
     description:
@@ -15,18 +18,22 @@ export function defineMutations(builder: Builder, CustomerRef: CustomerRef): voi
     fields: (t) => ({
       createCustomer: t.field({
         type: CreateResult,
+        authScopes,
         description: [
           'Safe to repeat: it never makes a second customer. A repeat of a create that is known to have happened is answered with',
           'CustomerAlreadyExistsError; no differing fields then means that the stored customer is exactly the one asked for.',
           'An answer of the provider that is lost is settled by reading back before this mutation answers.',
         ].join('\n'),
         args: { input: t.arg({ type: CreateInput, required: true, description: 'The customer to be made.' }) },
-        resolve: async (_root, args, { customers }, info) => {
+        resolve: async (_root, args, context, info) => {
+          assertMayWrite(context, info);
           let input: NewCustomer | undefined;
           try {
             input = decodeNewCustomer(args.input);
-            const withClientAuthToken = selects(info, ['CreateCustomerSuccess.customer', 'Customer.clientAuthToken']);
-            const created = await customers.create(input, { withClientAuthToken });
+            const created = await context.customers.create(
+              input,
+              tokenOption(context, info, ['CreateCustomerSuccess.customer']),
+            );
             return { __typename: 'CreateCustomerSuccess' as const, ...created };
           } catch (error) {
             return asData(error, input);
@@ -35,6 +42,7 @@ export function defineMutations(builder: Builder, CustomerRef: CustomerRef): voi
       }),
       updateCustomer: t.field({
         type: UpdateResult,
+        authScopes,
         description: [
           "Changes only the fields that are present. `id` is the provider's id or your object reference id; one that cannot be an id is",
           'a validation issue with the path ["id"].',
@@ -43,10 +51,14 @@ export function defineMutations(builder: Builder, CustomerRef: CustomerRef): voi
           id: t.arg.id({ required: true, description: "The provider's id or your object reference id." }),
           input: t.arg({ type: UpdateInput, required: true, description: 'The fields to change, at least one.' }),
         },
-        resolve: async (_root, args, { customers }) => {
+        resolve: async (_root, args, context, info) => {
+          assertMayWrite(context, info);
           try {
             const { id, changes } = decodeCustomerUpdate(args.id, args.input);
-            return { __typename: 'UpdateCustomerSuccess' as const, customer: await customers.update(id, changes) };
+            return {
+              __typename: 'UpdateCustomerSuccess' as const,
+              customer: await context.customers.update(id, changes),
+            };
           } catch (error) {
             return asData(error);
           }

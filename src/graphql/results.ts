@@ -1,10 +1,9 @@
 import type { OperationContext } from '../context.ts';
-import { type CreateOrigin, type Customer, differingFields } from '../customer.ts';
+import { type CreateOrigin, type Customer, differingFields, type ReadOptions } from '../customer.ts';
 import { GatewayError } from '../errors.ts';
 import { CustomerInvalidError, type Issue, type IssueCode, type NewCustomer } from '../input.ts';
 import type { Builder } from './builder.ts';
-import type { CustomerRef } from './customer.ts';
-import { selects } from './selection.ts';
+import { type CustomerRef, tokenOption } from './customer.ts';
 
 /** A failure as data: which member of the union it is, what went wrong, and what was asked for. */
 interface Failure {
@@ -156,8 +155,7 @@ export function defineResults(builder: Builder, CustomerRef: CustomerRef) {
         type: CustomerRef,
         description:
           'The customer that holds the reference; null when the caller may not read it. Costs an upstream read only if selected.',
-        resolve: (failed, _args, context, info) =>
-          existing(failed, context, selects(info, ['Customer.clientAuthToken'])),
+        resolve: (failed, _args, context, info) => existing(failed, context, tokenOption(context, info)),
       }),
       differingFields: t.stringList({
         description: [
@@ -165,7 +163,7 @@ export function defineResults(builder: Builder, CustomerRef: CustomerRef) {
           'the caller may not read the customer. Costs an upstream read only if selected.',
         ].join('\n'),
         resolve: async (failed, _args, context) => {
-          const stored = await existing(failed, context, false);
+          const stored = await existing(failed, context);
           return stored && differingFields(failed.input, stored);
         },
       }),
@@ -234,7 +232,7 @@ export function defineResults(builder: Builder, CustomerRef: CustomerRef) {
 }
 
 /** The stored customer, for whom it is of use; what cannot be found out is null, without an error. */
-async function existing({ input }: AlreadyExists, { customers }: OperationContext, withClientAuthToken: boolean) {
-  const reference = input.objectReferenceId;
-  return customers.get({ reference }, { withClientAuthToken }).catch(() => null);
+async function existing({ input }: AlreadyExists, { caller, customers }: OperationContext, options: ReadOptions = {}) {
+  if (!caller.scopes.has('customer:read')) return null;
+  return customers.get({ reference: input.objectReferenceId }, options).catch(() => null);
 }

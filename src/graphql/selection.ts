@@ -1,4 +1,5 @@
 import {
+  type FieldNode,
   type FragmentDefinitionNode,
   GraphQLIncludeDirective,
   type GraphQLObjectType,
@@ -36,6 +37,11 @@ export function selects(info: GraphQLResolveInfo, path: readonly `${string}.${st
   return false;
 }
 
+/** The fields that the executor will run at the root of the operation. */
+export function rootFields(info: GraphQLResolveInfo): FieldNode[] {
+  return fieldsNamed(info, info.parentType, [info.operation.selectionSet], undefined);
+}
+
 interface FieldLike {
   readonly selectionSet?: SelectionSetNode | undefined;
 }
@@ -44,21 +50,21 @@ function selectionSetsOf(nodes: readonly FieldLike[]): SelectionSetNode[] {
   return nodes.flatMap(({ selectionSet }) => selectionSet ?? []);
 }
 
-/** All selections of one field that apply to an object of `type`. Each fragment is entered once: linear in the document. */
+/** All selections of one field (or of all) that apply to an object of `type`. Each fragment is entered once: linear in the document. */
 function fieldsNamed(
   info: GraphQLResolveInfo,
   type: GraphQLObjectType,
   sets: readonly SelectionSetNode[],
-  fieldName: string,
-): FieldLike[] {
-  const found: FieldLike[] = [];
+  fieldName: string | undefined,
+): FieldNode[] {
+  const found: FieldNode[] = [];
   const entered = new Set<FragmentDefinitionNode>();
   const pending = [...sets];
   for (let set = pending.pop(); set !== undefined; set = pending.pop()) {
     for (const node of set.selections) {
       if (!isIncluded(info, node)) continue;
       if (node.kind === Kind.FIELD) {
-        if (node.name.value === fieldName) found.push(node);
+        if (fieldName === undefined || node.name.value === fieldName) found.push(node);
       } else if (node.kind === Kind.INLINE_FRAGMENT) {
         if (applies(info, type, node.typeCondition?.name.value)) pending.push(node.selectionSet);
       } else {

@@ -28,11 +28,17 @@ export type Exchange =
       readonly cause: unknown;
     };
 
+interface Key {
+  reveal(): string;
+}
+
 export interface TransportOptions {
   /** Origin, and path prefix where there is one, without a slash at the end. */
   readonly baseUrl: string;
   readonly merchantId: string;
-  readonly apiKey: { reveal(): string };
+  readonly apiKey: Key;
+  /** Still valid while a key rotates: tried where the other one is refused. */
+  readonly olderApiKey?: Key;
   /** The `version` header; not sent when absent. */
   readonly version?: string | undefined;
   /** Sockets, and calls at a time. */
@@ -75,6 +81,7 @@ export function createTransport(options: TransportOptions): Transport {
     connect: { timeout: options.connectTimeoutMs },
   });
   const slots = createSlots(options.connections);
+  let [key, otherKey] = [options.apiKey, options.olderApiKey];
   const headers = {
     accept: 'application/json',
     'x-merchantid': options.merchantId,
@@ -86,7 +93,12 @@ export function createTransport(options: TransportOptions): Transport {
       const refused = await slots.take(waitMs, signal);
       if (refused !== undefined) return { kind: 'failed', sent: false, timedOut: refused === 'late', cause: undefined };
       try {
-        return await attempt(pool, request(call), timeoutMs(), signal);
+        const exchange = await attempt(pool, request(call, key), timeoutMs(), signal);
+        if (otherKey === undefined || exchange.kind !== 'answered' || exchange.status !== 401) return exchange;
+        // Refused by the key alone, so nothing has happened: the other one may have come or gone.
+        const again = await attempt(pool, request(call, otherKey), timeoutMs(), signal);
+        if (again.kind === 'answered' && again.status !== 401) [key, otherKey] = [otherKey, key];
+        return again;
       } finally {
         slots.release();
       }
@@ -94,14 +106,14 @@ export function createTransport(options: TransportOptions): Transport {
     close: () => pool.destroy(),
   };
 
-  function request({ method, path, routingId, form }: Call): Dispatcher.DispatchOptions {
+  function request({ method, path, routingId, form }: Call, current: Key): Dispatcher.DispatchOptions {
     return {
       method,
       path: pathPrefix + path,
       headers: {
         ...headers,
-        // The one place where the key is revealed; read for each call, so that it may change while the process runs.
-        authorization: `Basic ${Buffer.from(`${options.apiKey.reveal()}:`).toString('base64')}`,
+        // The one place where a key is revealed.
+        authorization: `Basic ${Buffer.from(`${current.reveal()}:`).toString('base64')}`,
         'x-routing-id': routingId,
         ...(form !== undefined && { 'content-type': 'application/x-www-form-urlencoded' }),
       },

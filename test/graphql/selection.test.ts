@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { graphql } from 'graphql';
+import { anonymous } from '../../src/caller.ts';
 import type { OperationContext } from '../../src/context.ts';
 import type { Customer, CustomerApi } from '../../src/customer.ts';
 import { buildSchema } from '../../src/graphql/schema.ts';
@@ -43,7 +44,12 @@ async function run(source: string, variableValues: Record<string, unknown>) {
     },
     update: () => Promise.reject(new Error('not used')),
   };
-  const contextValue: OperationContext = { requestId: 'r', customers, log: createLog('silent', () => undefined) };
+  const contextValue: OperationContext = {
+    requestId: 'r',
+    caller: anonymous,
+    customers,
+    log: createLog('silent', () => undefined),
+  };
   const { errors } = await graphql({ schema, source, variableValues, contextValue });
   return { asked, resolved, errors };
 }

@@ -1,0 +1,50 @@
+/** What a caller may do: read customers, write them, have tokens minted. */
+export type Scope = 'customer:read' | 'customer:write' | 'customer:token';
+
+export const scopes: readonly Scope[] = ['customer:read', 'customer:write', 'customer:token'];
+
+/** Who is calling, and what they may do. */
+export interface Caller {
+  /** For the audit and for rate limits: the name of an API key's entry, the `sub` of a token. Never printed as it is. */
+  readonly name: string;
+  readonly scopes: ReadonlySet<Scope>;
+  /** Chosen by the caller's credentials; `undefined` is the default merchant. */
+  readonly merchant: string | undefined;
+  /**
+   * `any`: all customers of the merchant. `none`: a token that names no customer and lacks `customer:any`. Else the ids or
+   * references that a customer must have, all of them: two credentials may bind to the same person in two ways.
+   */
+  readonly customers: 'any' | 'none' | readonly string[];
+  /** Two valid credentials that contradict each other: nothing is allowed. */
+  readonly contradicts: boolean;
+  /** May send documents that no manifest holds: an API key entry of a router. */
+  readonly anyDocument: boolean;
+}
+
+/** Whoever reaches the port, where `AUTH_MODE=none` says so, and on the sandbox. */
+export const anonymous: Caller = {
+  name: 'anonymous',
+  scopes: new Set(scopes),
+  merchant: undefined,
+  customers: 'any',
+  contradicts: false,
+  anyDocument: false,
+};
+
+/** Both credentials on one request: scopes intersect, every binding applies. */
+export function combine(one: Caller, other: Caller): Caller {
+  return {
+    name: `${one.name} ${other.name}`,
+    scopes: new Set(scopes.filter((scope) => one.scopes.has(scope) && other.scopes.has(scope))),
+    merchant: one.merchant ?? other.merchant,
+    customers: bothOf(one.customers, other.customers),
+    contradicts: one.merchant !== undefined && other.merchant !== undefined && one.merchant !== other.merchant,
+    anyDocument: one.anyDocument || other.anyDocument,
+  };
+}
+
+function bothOf(one: Caller['customers'], other: Caller['customers']): Caller['customers'] {
+  if (one === 'any') return other;
+  if (other === 'any') return one;
+  return one === 'none' || other === 'none' ? 'none' : [...one, ...other];
+}

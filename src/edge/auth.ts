@@ -1,0 +1,71 @@
+import { anonymous, type Caller, combine } from '../caller.ts';
+import type { Log } from '../telemetry.ts';
+import { type ApiKeys, openApiKeys } from './api-keys.ts';
+import { createJwtVerifier, type JwtOptions, KeysUnavailable } from './jwt.ts';
+import { EdgeError } from './outcome.ts';
+
+export interface AuthOptions {
+  /** Empty: everybody is the anonymous caller. */
+  readonly modes: readonly ('jwt' | 'api-key')[];
+  readonly jwt?: Omit<JwtOptions, 'log'> | undefined;
+  readonly apiKeysFile?: string | undefined;
+}
+
+export interface Authenticator {
+  /**
+   * Who is calling.
+   *
+   * @throws EdgeError `UNAUTHENTICATED` (401) for no or bad credentials, and for one of a kind that is not in use: who
+   *   sends it expects it to count. `OVERLOADED` (503) when nobody can tell, since the keys cannot be read.
+   */
+  authenticate(headers: Headers): Promise<Caller>;
+  /** Merchants that the operator's own entries name, for a check at the start. */
+  merchants(): string[];
+  dispose(): void;
+}
+
+const retryAfterSeconds = 5;
+
+/** @throws Error with a sentence when the operator's file of keys is unusable. */
+export function createAuthenticator(options: AuthOptions, log: Log): Authenticator {
+  const { modes, jwt, apiKeysFile } = options;
+  const verify = modes.includes('jwt') && jwt ? createJwtVerifier({ ...jwt, log }) : undefined;
+  const keys: ApiKeys | undefined =
+    modes.includes('api-key') && apiKeysFile ? openApiKeys(apiKeysFile, log) : undefined;
+
+  return {
+    async authenticate(headers) {
+      if (modes.length === 0) return anonymous;
+      const authorization = headers.get('authorization');
+      const apiKey = headers.get('x-api-key');
+      const callers: Caller[] = [];
+      if (apiKey !== null) callers.push(keys?.find(apiKey) ?? refuse());
+      if (authorization !== null) {
+        const [, token] = /^Bearer +([\w.+/=~-]+)$/i.exec(authorization.trim()) ?? [];
+        if (token === undefined || verify === undefined) refuse();
+        else callers.push(await verify(token).catch(translate));
+      }
+      const [first, second] = callers;
+      if (first === undefined) return refuse();
+      return second === undefined ? first : combine(first, second);
+    },
+    merchants: () => keys?.merchants() ?? [],
+    dispose: () => keys?.dispose(),
+  };
+}
+
+function refuse(): never {
+  throw new EdgeError('UNAUTHENTICATED', { status: 401, headers: { 'www-authenticate': 'Bearer' } });
+}
+
+/** What was wrong with a token is nobody's business but the issuer's. */
+function translate(error: unknown): never {
+  if (error instanceof KeysUnavailable) {
+    throw new EdgeError('OVERLOADED', {
+      status: 503,
+      headers: { 'retry-after': String(retryAfterSeconds) },
+      retryAfterSeconds,
+    });
+  }
+  return refuse();
+}

@@ -1,0 +1,47 @@
+import type { Caller } from './caller.ts';
+import { type Customer, type CustomerApi, pathIdOf } from './customer.ts';
+import { GatewayError } from './errors.ts';
+
+/**
+ * What one caller may reach: `CustomerApi` in, `CustomerApi` out. Somebody else's customer is exactly like one that does
+ * not exist: the same answer for the same calls. Put it around the layer that merges reads, so that establishing an owner
+ * costs a read only where nobody made it yet.
+ */
+export function owned(api: CustomerApi, caller: Caller): CustomerApi {
+  const { customers } = caller;
+  if (caller.contradicts || customers === 'none') return forbidden;
+  if (customers === 'any') return api;
+  /** Exactly: a provider that ignores case when it looks up must not make two people one. */
+  const owns = ({ id, objectReferenceId }: Customer) =>
+    customers.every((own) => own === id || own === objectReferenceId);
+  /** Where the path is what the caller is bound to, nobody else can be at its end. */
+  const isOwnPath = (pathId: string) => customers.every((own) => own === pathId);
+
+  const get: CustomerApi['get'] = async (key, options = {}) => {
+    // No token is minted for a stranger: elsewhere than at its own path a plain read tells first whose it is.
+    const first = isOwnPath(pathIdOf(key)) ? options : {};
+    const customer = await api.get(key, first);
+    if (customer === null || !owns(customer)) return null;
+    return first === options || !options.withClientAuthToken ? customer : api.get(key, options);
+  };
+  return {
+    get,
+    async create(input, options) {
+      if (!isOwnPath(input.objectReferenceId)) throw new GatewayError('FORBIDDEN');
+      return api.create(input, options);
+    },
+    async update(id, changes) {
+      if (!isOwnPath(id) && (await get({ any: id })) === null) throw new GatewayError('NOT_FOUND');
+      const updated = await api.update(id, changes);
+      if (!owns(updated)) throw new GatewayError('NOT_FOUND');
+      return updated;
+    },
+  };
+}
+
+/** Nothing can be reached: a caller without a customer, or without a merchant. */
+export const forbidden: CustomerApi = {
+  get: () => Promise.reject(new GatewayError('FORBIDDEN')),
+  create: () => Promise.reject(new GatewayError('FORBIDDEN')),
+  update: () => Promise.reject(new GatewayError('FORBIDDEN')),
+};

@@ -1,0 +1,154 @@
+import { z } from 'zod';
+
+/** One environment variable. */
+export interface Setting {
+  readonly name: string;
+  /** As README and `--help` print it. */
+  readonly default: string;
+  readonly meaning: string;
+  /** A secret can also be read from the file that `NAME_FILE` names, and is never printed. */
+  readonly secret: boolean;
+}
+
+const integer = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,10}$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
+const toggle = z.enum(['on', 'off'], { error: 'must be `on` or `off`' }).transform((value) => value === 'on');
+/** What may stand in a header: printable ASCII without spaces, and without the comma that would make two of one. */
+export const headerText = z.string().regex(/^[!-+\--~]{1,512}$/, 'must be printable ASCII without spaces and commas');
+const milliseconds = (min: number) => integer(min, 600_000);
+
+const host = z.string().regex(/^[\w.:-]{1,253}$/, 'must be a host name or an IP address');
+const filePath = z.string().min(1).max(4096);
+/** `https` anywhere, `http` on this machine only. */
+const publicUrl = z.string().check((context) => {
+  const url = URL.parse(context.value);
+  const report = (message: string): void => {
+    context.issues.push({ code: 'custom', message, input: context.value });
+  };
+  if (url === null) return report('must be a URL such as https://sandbox.juspay.in');
+  if (url.username || url.password || url.hash) report('must hold no password and no fragment');
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) return;
+  report('must begin with https:// (http:// only for a loopback host)');
+});
+/** An origin, with a path at most. */
+export const baseUrl = publicUrl.refine((url) => !url.includes('?'), {
+  error: 'must be an origin, with a path at most',
+});
+const authMode = z
+  .string()
+  .transform((list) => list.split(',').map((mode) => mode.trim()))
+  .pipe(
+    z.union([z.tuple([z.literal('none')]).transform(() => []), z.array(z.enum(['jwt', 'api-key'])).min(1)], {
+      error: 'must be `none`, or a comma list of `jwt` and `api-key`',
+    }),
+  );
+const origins = z
+  .string()
+  .transform((list) => list.split(',').map((origin) => origin.trim()))
+  .refine((list) => list.every((origin) => /^https?:\/\//.test(origin) && URL.parse(origin)?.origin === origin), {
+    error: 'must be a comma list of exact origins such as https://shop.example',
+  });
+
+/** Every setting, in the order in which README and `--help` show them. A new one is a row here and a line in `Config`. */
+const table = {
+  HOST: [host, '127.0.0.1', 'where GraphQL listens: `/graphql`, `/health`, `/ready`'],
+  PORT: [integer(0, 65_535), '4000', 'the port of `HOST`; 0 is any free one'],
+  JUSPAY_API_KEY: [
+    headerText,
+    'unset: sandbox',
+    "the merchant's key; comes together with `JUSPAY_MERCHANT_ID`",
+    'secret',
+  ],
+  JUSPAY_MERCHANT_ID: [headerText, 'unset: sandbox', 'the merchant, sent as `x-merchantid`'],
+  JUSPAY_BASE_URL: [
+    baseUrl,
+    'https://sandbox.juspay.in; in production none: required',
+    "the provider's address; plain `http` only for loopback hosts",
+  ],
+  JUSPAY_VERSION: [z.iso.date('must be a date, YYYY-MM-DD'), 'unset: not sent', 'the `version` header, a date'],
+  JUSPAY_TIMEOUT_MS: [milliseconds(1), '5000', 'one upstream attempt, connect to last byte'],
+  JUSPAY_CONNECTIONS: [integer(1, 10_000), '64', 'pool size per upstream host, and the cap on concurrent calls'],
+  OPERATION_TIMEOUT_MS: [
+    milliseconds(1),
+    '20000',
+    'deadline of a whole GraphQL operation; attempts and retries fit inside it',
+  ],
+  MERCHANTS_FILE: [
+    filePath,
+    'unset',
+    'several merchants: `{ "<merchant id>": { "apiKey", "baseUrl"? } }`, merged with `JUSPAY_*`, which names the default one; `apiKey` is a text, or a list of two (new, old) while a key rotates',
+  ],
+  AUTH_MODE: [
+    authMode,
+    '`none` with the sandbox; else required',
+    '`none` lets anybody who reaches the port do everything; or a comma list of `jwt`, `api-key`',
+  ],
+  AUTH_JWKS_URL: [publicUrl, 'unset', 'where the keys of `jwt` are published; or `AUTH_JWT_SECRET`'],
+  AUTH_JWT_SECRET: [
+    z.string().min(1),
+    'unset',
+    'the shared secret of `jwt` (HS256, HS384, HS512); or `AUTH_JWKS_URL`',
+    'secret',
+  ],
+  AUTH_JWT_ISSUER: [z.string().min(1), 'required with `jwt`', 'the `iss` that a token must have'],
+  AUTH_JWT_AUDIENCE: [z.string().min(1), 'required with `jwt`', 'the `aud` that a token must have'],
+  AUTH_API_KEYS_FILE: [
+    filePath,
+    'required with `api-key`',
+    '`[{ "name", "sha256", "scopes", "merchant"?, "customer"?, "documents"? }]`; callers send `x-api-key`; read anew when it changes',
+  ],
+  AUTH_MERCHANT_CLAIM: [z.string().min(1), 'merchant_id', 'the claim that binds a caller to a merchant'],
+  AUTH_CUSTOMER_CLAIM: [
+    z.string().min(1),
+    'customer',
+    'the claim that binds a caller to one customer, by id or reference',
+  ],
+  LIMIT_BODY_BYTES: [integer(1, 10_000_000), '65536', 'larger request bodies: 413 before parsing'],
+  LIMIT_DEPTH: [integer(1, 1_000), '10', 'levels of fields in a document'],
+  LIMIT_TOKENS: [integer(1, 100_000), '2000', 'tokens in a document'],
+  LIMIT_ALIASES: [integer(0, 10_000), '60', 'aliases in a document, `__typename` included'],
+  LIMIT_ROOT_MUTATIONS: [integer(1, 1_000), '10', 'mutation fields in one operation'],
+  LIMIT_UPSTREAM_READS: [integer(1, 10_000), '100', 'distinct upstream calls that one operation may cost'],
+  SHUTDOWN_GRACE_MS: [milliseconds(0), '10000', 'how long in-flight operations may still run after SIGTERM'],
+  INTROSPECTION: [toggle, '`on`; `off` in production', 'whether the schema can be asked for'],
+  GRAPHIQL: [toggle, '`on`; `off` in production', 'whether `/graphql` shows GraphiQL to browsers'],
+  CORS_ORIGINS: [
+    origins,
+    'none; with the embedded sandbox any loopback origin',
+    'comma list of the exact origins whose pages may read answers',
+  ],
+  LOG_LEVEL: [
+    z.enum(['debug', 'info', 'warn', 'error', 'silent'], { error: 'must be debug, info, warn, error or silent' }),
+    'info',
+    'JSON lines on stdout: `debug`, `info`, `warn`, `error` or `silent`',
+  ],
+} as const satisfies Record<string, readonly [z.ZodType, string, string, 'secret'?]>;
+
+type Name = keyof typeof table;
+const names = Object.keys(table) as Name[];
+
+export const settings: readonly Setting[] = names.map((name) => {
+  const [, byDefault, meaning, secret] = table[name] as readonly [z.ZodType, string, string, 'secret'?];
+  return { name, default: byDefault, meaning, secret: secret === 'secret' };
+});
+
+/** All of them at once, still optional: what a setting is when it is unset is for `config.ts` to say. */
+export const Environment = z.object(
+  Object.fromEntries(names.map((name) => [name, table[name][0].optional()])) as {
+    [Each in Name]: z.ZodOptional<(typeof table)[Each][0]>;
+  },
+);
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname);
+}
+
+/** What `MERCHANTS_FILE` holds. */
+export const Merchants = z.record(
+  headerText,
+  z.strictObject({ apiKey: z.union([headerText, z.tuple([headerText, headerText])]), baseUrl: baseUrl.optional() }),
+);

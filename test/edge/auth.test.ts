@@ -1,0 +1,331 @@
+import assert from 'node:assert/strict';
+import { createHash, createHmac, generateKeyPairSync, sign } from 'node:crypto';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Caller } from '../../src/caller.ts';
+import { type Authenticator, createAuthenticator } from '../../src/edge/auth.ts';
+import { EdgeError } from '../../src/edge/outcome.ts';
+import { createLog } from '../../src/telemetry.ts';
+
+const issuer = 'https://issuer.test';
+const audience = 'gateway';
+const nowSeconds = Math.floor(Date.now() / 1000);
+const good = {
+  iss: issuer,
+  aud: audience,
+  sub: 'user-1',
+  exp: nowSeconds + 600,
+  scope: 'customer:read customer:token',
+  customer: 'reference-1',
+};
+const secret = 'a shared secret of more than thirty-two bytes';
+const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const otherPair = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const silent = createLog('silent', () => undefined);
+
+const encode = (value: unknown) =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+const compact = (header: object, payload: unknown, signer: (input: string) => string) => {
+  const input = `${encode(header)}.${encode(payload)}`;
+  return `${input}.${signer(input)}`;
+};
+const hmac =
+  (key: string | Buffer, algorithm = 'sha256') =>
+  (input: string) =>
+    createHmac(algorithm, key).update(input).digest('base64url');
+const rsa =
+  (key = pair.privateKey) =>
+  (input: string) =>
+    sign('sha256', Buffer.from(input), key).toString('base64url');
+const hs = (payload: unknown, header: object = {}) => compact({ alg: 'HS256', ...header }, payload, hmac(secret));
+const rs = (payload: unknown = good, header: object = {}, key = pair.privateKey) =>
+  compact({ alg: 'RS256', kid: 'one', ...header }, payload, rsa(key));
+const without = (name: keyof typeof good) => Object.fromEntries(Object.entries(good).filter(([key]) => key !== name));
+
+const jwk = (key: typeof pair, kid: string) => ({ ...key.publicKey.export({ format: 'jwk' }), kid, use: 'sig' });
+const answer = (body: unknown, init?: ResponseInit) =>
+  new Response(typeof body === 'string' ? body : JSON.stringify(body), init);
+
+/** A key set whose source is a function, on a clock of its own. */
+function withKeySet(source: (url: string, init: RequestInit) => Promise<Response>, now = Date.now) {
+  let fetches = 0;
+  const fetcher = async (url: string | URL | Request, init: RequestInit = {}) => {
+    fetches += 1;
+    return source(String(url), init);
+  };
+  const options = {
+    issuer,
+    audience,
+    keys: { url: 'https://issuer.test/keys' },
+    merchantClaim: 'merchant_id',
+    customerClaim: 'customer',
+  };
+  const authenticator = createAuthenticator(
+    { modes: ['jwt'], jwt: { ...options, fetch: fetcher as typeof fetch, now } },
+    silent,
+  );
+  return { authenticator, fetches: () => fetches };
+}
+
+const shared = createAuthenticator(
+  {
+    modes: ['jwt'],
+    jwt: {
+      issuer,
+      audience,
+      keys: { secret: { reveal: () => secret } },
+      merchantClaim: 'merchant_id',
+      customerClaim: 'customer',
+    },
+  },
+  silent,
+);
+const published = () =>
+  withKeySet(async () => answer({ keys: [jwk(pair, 'one'), { kty: 'oct', kid: 'sym', k: encode(secret) }] }))
+    .authenticator;
+
+const bearer = (token: string) => new Headers({ authorization: `Bearer ${token}` });
+const statusOf = async (authenticator: Authenticator, headers: Headers): Promise<number | Caller> => {
+  try {
+    return await authenticator.authenticate(headers);
+  } catch (error) {
+    if (error instanceof EdgeError) return error.status;
+    throw error;
+  }
+};
+
+test('a good token MUST give its caller, its scopes and its bindings', async () => {
+  const expected = {
+    name: 'user-1',
+    scopes: new Set(['customer:read', 'customer:token']),
+    merchant: undefined,
+    customers: ['reference-1'],
+    contradicts: false,
+    anyDocument: false,
+  };
+  assert.deepEqual(await shared.authenticate(bearer(hs(good))), expected);
+  assert.deepEqual(await published().authenticate(bearer(rs())), expected);
+  const unbound = {
+    ...without('customer'),
+    scope: undefined,
+    scp: ['customer:write', 'customer:any', 'else'],
+    merchant_id: 'm-1',
+  };
+  const caller = await shared.authenticate(bearer(hs(unbound)));
+  assert.deepEqual([[...caller.scopes], caller.merchant, caller.customers], [['customer:write'], 'm-1', 'any']);
+  assert.equal((await shared.authenticate(bearer(hs(without('customer'))))).customers, 'none');
+});
+
+const publicPem = pair.publicKey.export({ format: 'pem', type: 'spki' }) as string;
+
+/** Tokens that somebody has tried somewhere. None of them may pass. */
+const hostile: readonly [string, 'secret' | 'keys', string][] = [
+  ['no signature, alg none', 'secret', `${encode({ alg: 'none' })}.${encode(good)}.`],
+  ['no signature, alg None', 'keys', `${encode({ alg: 'None' })}.${encode(good)}.`],
+  ['an empty signature', 'secret', `${encode({ alg: 'HS256' })}.${encode(good)}.`],
+  ['an empty signature, RS256', 'keys', `${encode({ alg: 'RS256', kid: 'one' })}.${encode(good)}.`],
+  ['HS256 signed with the public key', 'keys', compact({ alg: 'HS256', kid: 'one' }, good, hmac(publicPem))],
+  ['HS256 signed with a published symmetric key', 'keys', compact({ alg: 'HS256', kid: 'sym' }, good, hmac(secret))],
+  ['RS256 where a secret is shared', 'secret', rs()],
+  ['PS256 named, RS256 signed', 'keys', rs(good, { alg: 'PS256' })],
+  ['RS512 named, RS256 signed', 'keys', rs(good, { alg: 'RS512' })],
+  ['another key under a known id', 'keys', rs(good, {}, otherPair.privateKey)],
+  ['a key id that is a path', 'keys', rs(good, { kid: '../../dev/null' }, otherPair.privateKey)],
+  ['a key id that is SQL', 'keys', rs(good, { kid: "' OR 1=1 --" }, otherPair.privateKey)],
+  ['a key id that is an address', 'keys', rs(good, { kid: 'https://evil.test/key' }, otherPair.privateKey)],
+  [
+    'an embedded key',
+    'keys',
+    rs(good, { kid: 'new', jwk: otherPair.publicKey.export({ format: 'jwk' }) }, otherPair.privateKey),
+  ],
+  ['a key elsewhere, jku', 'keys', rs(good, { kid: 'new', jku: 'https://evil.test/keys' }, otherPair.privateKey)],
+  ['a key elsewhere, x5u', 'keys', rs(good, { kid: 'new', x5u: 'https://evil.test/cert' }, otherPair.privateKey)],
+  ['an unknown critical header', 'secret', hs(good, { crit: ['exotic'], exotic: true })],
+  ['an unencoded payload', 'secret', hs(good, { b64: false, crit: ['b64'] })],
+  [
+    'an unsigned token within a signed one',
+    'secret',
+    hs(`${encode({ alg: 'none' })}.${encode(good)}.`, { cty: 'JWT' }),
+  ],
+  ['another type of token', 'secret', hs(good, { typ: 'logout+jwt' })],
+  ['a changed payload', 'secret', hs(good).replace(/\.[^.]+\./, `.${encode({ ...good, sub: 'user-2' })}.`)],
+  ['two parts', 'secret', hs(good).split('.').slice(0, 2).join('.')],
+  ['four parts', 'secret', `${hs(good)}.${encode('x')}`],
+  ['parts that are doubled', 'secret', `${hs(good)}.${hs(good)}`],
+  ['nothing', 'secret', ''],
+  ['a megabyte', 'secret', hs({ ...good, filler: 'x'.repeat(1_000_000) })],
+  ['a payload that is no JSON', 'secret', hs('not json')],
+  ['a payload that is a list', 'secret', hs([good])],
+  ['a payload that is null', 'secret', hs(null)],
+  ['no exp', 'secret', hs(without('exp'))],
+  ['exp in the past', 'secret', hs({ ...good, exp: nowSeconds - 60 })],
+  ['exp that is text', 'secret', hs({ ...good, exp: String(nowSeconds + 600) })],
+  ['nbf ahead', 'secret', hs({ ...good, nbf: nowSeconds + 120 })],
+  ['no iss', 'secret', hs(without('iss'))],
+  ['another iss', 'secret', hs({ ...good, iss: 'https://issuer.test.evil.test' })],
+  ['no aud', 'secret', hs(without('aud'))],
+  ['another aud', 'secret', hs({ ...good, aud: ['other'] })],
+  ['no sub', 'secret', hs(without('sub'))],
+  ['an empty sub', 'secret', hs({ ...good, sub: ' ' })],
+  ['a sub that is a number', 'secret', hs({ ...good, sub: 7 })],
+  ['an empty customer', 'secret', hs({ ...good, customer: '' })],
+  ['a customer that is a list', 'secret', hs({ ...good, customer: ['reference-1', 'reference-2'] })],
+  ['a customer that is null', 'secret', hs({ ...good, customer: null })],
+  ['a merchant that is a number', 'secret', hs({ ...good, merchant_id: 1 })],
+  ['another secret', 'secret', compact({ alg: 'HS256' }, good, hmac(`${secret}!`))],
+];
+
+for (const [name, kind, token] of hostile) {
+  test(`a token with ${name} MUST be refused`, async () => {
+    assert.equal(await statusOf(kind === 'secret' ? shared : published(), bearer(token)), 401);
+  });
+}
+
+test('at least 30 hostile tokens MUST be tried', () => assert.ok(hostile.length >= 30));
+
+for (const [name, headers] of [
+  ['no credentials', {}],
+  ['another scheme', { authorization: 'Basic dXNlcjpwYXNz' }],
+  ['a scheme without a token', { authorization: 'Bearer ' }],
+  ['two tokens', { authorization: `Bearer ${hs(good)}, Bearer ${hs(good)}` }],
+  ['a good token beside a key of a kind that is off', { authorization: `Bearer ${hs(good)}`, 'x-api-key': 'k' }],
+] as const) {
+  test(`${name} MUST be refused`, async () => {
+    assert.equal(await statusOf(shared, new Headers(headers)), 401);
+  });
+}
+
+test('scopes of odd types MUST grant nothing', async () => {
+  for (const scope of [7, { a: 1 }, ['customer:read'], null, 'customer:readx', 'CUSTOMER:READ']) {
+    assert.equal((await shared.authenticate(bearer(hs({ ...good, scope })))).scopes.size, 0);
+  }
+});
+
+test('a new key MUST work once it is published, and an old one no longer than it is', async () => {
+  let keys = [jwk(pair, 'one')];
+  let clockMs = Date.now();
+  const { authenticator } = withKeySet(
+    async () => answer({ keys }),
+    () => clockMs,
+  );
+  assert.equal(typeof (await statusOf(authenticator, bearer(rs()))), 'object');
+  keys = [jwk(otherPair, 'two')];
+  const next = bearer(rs(good, { kid: 'two' }, otherPair.privateKey));
+  assert.equal(await statusOf(authenticator, next), 401);
+  clockMs += 31_000;
+  assert.equal(typeof (await statusOf(authenticator, next)), 'object');
+  assert.equal(await statusOf(authenticator, bearer(rs())), 401);
+});
+
+test('known keys MUST go on working through an outage of their source, whatever it looks like', async () => {
+  const outages: ((url: string, init: RequestInit) => Promise<Response>)[] = [
+    async () => Promise.reject(new TypeError('refused')),
+    async () => answer('<html>', { status: 502 }),
+    async () => answer('<html>'),
+    async () => answer({ keys: [] }),
+    async () => answer('null'),
+    async () => answer(`{"keys":[${'{},'.repeat(60_000)}{}]}`),
+    (_url, { signal }) =>
+      new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
+  ];
+  for (const outage of outages) {
+    let clockMs = Date.now();
+    let source: (url: string, init: RequestInit) => Promise<Response> = async () =>
+      answer({ keys: [jwk(pair, 'one')] });
+    const { authenticator } = withKeySet(
+      (url, init) => source(url, init),
+      () => clockMs,
+    );
+    await authenticator.authenticate(bearer(rs()));
+    source = outage;
+    clockMs += 3_600_000;
+    const later = bearer(rs({ ...good, exp: Math.floor(clockMs / 1000) + 600 }));
+    assert.equal(typeof (await statusOf(authenticator, later)), 'object');
+    assert.equal(typeof (await statusOf(authenticator, later)), 'object');
+  }
+});
+
+test('a token that nobody can check while the source is down MUST be 503, and never an error of ours', async () => {
+  const { authenticator, fetches } = withKeySet(async () => Promise.reject(new TypeError('refused')));
+  for (let n = 0; n < 5; n += 1) assert.equal(await statusOf(authenticator, bearer(rs())), 503);
+  assert.equal(fetches(), 1);
+});
+
+test('unknown key ids MUST cost at most one fetch in 30 s, and redirects be refused', async () => {
+  let redirect: RequestRedirect | undefined;
+  const { authenticator, fetches } = withKeySet(async (_url, init) => {
+    redirect = init.redirect;
+    return answer({ keys: [jwk(pair, 'one')] });
+  });
+  for (let n = 0; n < 50; n += 1) {
+    assert.equal(await statusOf(authenticator, bearer(rs(good, { kid: `k-${n}` }, otherPair.privateKey))), 401);
+  }
+  assert.equal(fetches(), 1);
+  assert.equal(redirect, 'error');
+});
+
+const digest = (key: string) => createHash('sha256').update(key).digest('hex');
+
+test('an API key MUST give its caller; two keys of one name live side by side; a changed file counts', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'keys-'));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'keys.json');
+  const write = (content: unknown) => {
+    writeFileSync(`${path}.new`, typeof content === 'string' ? content : JSON.stringify(content));
+    renameSync(`${path}.new`, path);
+  };
+  const lines: string[] = [];
+  let logged = Promise.withResolvers<string>();
+  const entry = (key: string, more: object = {}) => ({
+    name: 'bff',
+    sha256: digest(key),
+    scopes: ['customer:read'],
+    ...more,
+  });
+  write([entry('key-canary-1'), entry('key-canary-2', { customer: 'reference-1', merchant: 'm-1', documents: 'any' })]);
+  const authenticator = createAuthenticator(
+    { modes: ['api-key'], apiKeysFile: path },
+    createLog('debug', (line) => {
+      lines.push(line);
+      logged.resolve(line);
+    }),
+  );
+  context.after(() => authenticator.dispose());
+  const key = (value: string) => new Headers({ 'x-api-key': value });
+  assert.deepEqual((await authenticator.authenticate(key('key-canary-1'))).customers, 'any');
+  assert.deepEqual(await authenticator.authenticate(key('key-canary-2')), {
+    name: 'bff',
+    scopes: new Set(['customer:read']),
+    merchant: 'm-1',
+    customers: ['reference-1'],
+    contradicts: false,
+    anyDocument: true,
+  });
+  assert.equal(await statusOf(authenticator, key('key-canary-3')), 401);
+  assert.equal(await statusOf(authenticator, new Headers()), 401);
+
+  write([entry('key-canary-3')]);
+  assert.match(await logged.promise, /API keys read anew/);
+  assert.equal(typeof (await statusOf(authenticator, key('key-canary-3'))), 'object');
+  assert.equal(await statusOf(authenticator, key('key-canary-1')), 401);
+
+  logged = Promise.withResolvers();
+  write('{"canary');
+  assert.match(await logged.promise, /unusable/);
+  assert.equal(typeof (await statusOf(authenticator, key('key-canary-3'))), 'object');
+  assert.doesNotMatch(lines.join(''), /canary/);
+});
+
+test('a broken file of API keys MUST be refused at the start, by place and never by value', (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'keys-'));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'keys.json');
+  writeFileSync(path, JSON.stringify([{ name: 'canary', sha256: 'CANARY', scopes: ['canary'], extra: 1 }]));
+  assert.throws(
+    () => createAuthenticator({ modes: ['api-key'], apiKeysFile: path }, silent),
+    (error: unknown) =>
+      error instanceof Error && /0\.sha256.*0\.scopes/.test(error.message) && !/canary/i.test(error.message),
+  );
+});
