@@ -15,8 +15,8 @@ export interface Caller {
    * references that a customer must have, all of them: two credentials may bind to the same person in two ways.
    */
   readonly customers: 'any' | 'none' | readonly string[];
-  /** Two valid credentials that contradict each other: nothing is allowed. */
-  readonly contradicts: boolean;
+  /** Nothing is allowed: two valid credentials that contradict each other, or a merchant that there is not. */
+  readonly barred: boolean;
   /** May send documents that no manifest holds: an API key entry of a router. */
   readonly anyDocument: boolean;
 }
@@ -27,7 +27,7 @@ export const anonymous: Caller = {
   scopes: new Set(scopes),
   merchant: undefined,
   customers: 'any',
-  contradicts: false,
+  barred: false,
   anyDocument: false,
 };
 
@@ -38,7 +38,7 @@ export function combine(one: Caller, other: Caller): Caller {
     scopes: new Set(scopes.filter((scope) => one.scopes.has(scope) && other.scopes.has(scope))),
     merchant: one.merchant ?? other.merchant,
     customers: bothOf(one.customers, other.customers),
-    contradicts: one.merchant !== undefined && other.merchant !== undefined && one.merchant !== other.merchant,
+    barred: one.merchant !== undefined && other.merchant !== undefined && one.merchant !== other.merchant,
     anyDocument: one.anyDocument || other.anyDocument,
   };
 }

@@ -104,11 +104,11 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
       signal: request.signal,
     };
     const client = merchants.of(caller);
-    const customers = client
-      ? owned(batched(client(operation), { maxReads: limits.upstreamReads }), caller)
-      : forbidden;
     // A GET may be repeated, kept and logged by anything on its way: it mints nothing.
-    const rights = request.method === 'GET' ? withoutTokens(caller) : caller;
+    const rights = { ...(request.method === 'GET' ? withoutTokens(caller) : caller), barred: caller.barred || !client };
+    const customers = client
+      ? owned(batched(client(operation), { maxReads: limits.upstreamReads }), rights)
+      : forbidden;
     return { requestId, caller: rights, customers, log };
   }
 }

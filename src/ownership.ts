@@ -9,7 +9,7 @@ import { GatewayError } from './errors.ts';
  */
 export function owned(api: CustomerApi, caller: Caller): CustomerApi {
   const { customers } = caller;
-  if (caller.contradicts || customers === 'none') return forbidden;
+  if (caller.barred || customers === 'none') return forbidden;
   if (customers === 'any') return api;
   /** Exactly: a provider that ignores case when it looks up must not make two people one. */
   const owns = ({ id, objectReferenceId }: Customer) =>

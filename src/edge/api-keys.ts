@@ -82,7 +82,7 @@ function callerOf({ name, scopes: granted, merchant, customer, documents }: Entr
     scopes: new Set(granted),
     merchant,
     customers: customer === undefined ? 'any' : [customer],
-    contradicts: false,
+    barred: false,
     anyDocument: documents === 'any',
   };
 }

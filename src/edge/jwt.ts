@@ -77,7 +77,7 @@ function callerOf(payload: Readonly<Record<string, unknown>>, { merchantClaim, c
     scopes: new Set(scopes.filter((scope) => granted.includes(scope))),
     merchant: textClaim(payload, merchantClaim),
     customers: customer !== undefined ? [customer] : granted.includes('customer:any') ? 'any' : 'none',
-    contradicts: false,
+    barred: false,
     anyDocument: false,
   };
 }

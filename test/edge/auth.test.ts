@@ -102,7 +102,7 @@ test('a good token MUST give its caller, its scopes and its bindings', async () 
     scopes: new Set(['customer:read', 'customer:token']),
     merchant: undefined,
     customers: ['reference-1'],
-    contradicts: false,
+    barred: false,
     anyDocument: false,
   };
   assert.deepEqual(await shared.authenticate(bearer(hs(good))), expected);
@@ -300,7 +300,7 @@ test('an API key MUST give its caller; two keys of one name live side by side; a
     scopes: new Set(['customer:read']),
     merchant: 'm-1',
     customers: ['reference-1'],
-    contradicts: false,
+    barred: false,
     anyDocument: true,
   });
   assert.equal(await statusOf(authenticator, key('key-canary-3')), 401);

@@ -1,0 +1,321 @@
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { loadConfig } from '../../src/config.ts';
+import { createGateway, type Gateway } from '../../src/gateway.ts';
+import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
+import { Secret } from '../../src/secret.ts';
+import { createLog } from '../../src/telemetry.ts';
+import { type Answer, codesOf } from '../support.ts';
+
+const secret = 'a shared secret of more than thirty-two bytes';
+const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+function tokenFor(claims: object): string {
+  const exp = Math.floor(Date.now() / 1000) + 600;
+  const input = `${encode({ alg: 'HS256' })}.${encode({ iss: 'i', aud: 'a', sub: 's', exp, ...claims })}`;
+  return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`;
+}
+
+let gateway: Gateway;
+let home: Sandbox;
+let abroad: Sandbox;
+
+before(async () => {
+  [home, abroad] = await Promise.all([startSandbox(), startSandbox({ merchantId: 'abroad', apiKey: 'abroad-key' })]);
+  const access = ({ url: baseUrl, merchantId, apiKey }: Sandbox) => ({
+    baseUrl,
+    merchantId,
+    apiKey: new Secret(apiKey),
+  });
+  const config = loadConfig({
+    AUTH_MODE: 'jwt',
+    AUTH_JWT_SECRET: secret,
+    AUTH_JWT_ISSUER: 'i',
+    AUTH_JWT_AUDIENCE: 'a',
+  });
+  gateway = createGateway(
+    { ...config, provider: access(home), merchants: [access(abroad)] },
+    { log: createLog('silent', () => undefined) },
+  );
+});
+
+after(async () => {
+  await gateway.dispose();
+  await Promise.all([home.close(), abroad.close()]);
+});
+
+async function ask(claims: object | undefined, query: string, init: { get?: boolean } = {}): Promise<Answer> {
+  const headers: Record<string, string> = { 'content-type': 'application/json' };
+  if (claims) headers['authorization'] = `Bearer ${tokenFor(claims)}`;
+  const url = 'http://gateway.test/graphql';
+  const request = init.get
+    ? new Request(`${url}?query=${encodeURIComponent(query)}`, { headers })
+    : new Request(url, { method: 'POST', headers, body: JSON.stringify({ query }) });
+  const response = await gateway.fetch(request);
+  const text = await response.text();
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    ...(JSON.parse(text) as Pick<Answer, 'data' | 'errors'>),
+  };
+}
+
+const all = 'customer:read customer:write customer:token';
+const own = 'asha.rao@example.com';
+
+/** Who calls. */
+const roles = {
+  'bound by reference': { scope: all, customer: own },
+  'bound by id': { scope: all, customer: 'cth_A1b2C3d4E5f6G7h8' },
+  unbound: { scope: `${all} customer:any` },
+  'read only': { scope: 'customer:read customer:any' },
+  'write only': { scope: 'customer:write customer:any' },
+  'no scope': { scope: 'customer:any' },
+  'no customer': { scope: all },
+  'no such merchant': { scope: `${all} customer:any`, merchant_id: 'nowhere' },
+} as const;
+type Role = keyof typeof roles;
+
+/** Whose customer: one's own, somebody else's, one of another merchant, nobody's. */
+const targets = {
+  own: 'cth_A1b2C3d4E5f6G7h8',
+  ownReference: own,
+  other: 'customer-10002',
+  foreign: 'abroad-0001',
+  nobody: 'nobody-0001',
+} as const;
+type Target = keyof typeof targets;
+
+const operations = {
+  read: (id: string) => `{ customer(id: "${id}") { id } }`,
+  byReference: (id: string) => `{ customerByReference(objectReferenceId: "${id}") { id } }`,
+  list: (id: string) => `{ customers(ids: ["${id}"]) { id } }`,
+  token: (id: string) => `{ customer(id: "${id}") { id clientAuthToken { __typename } } }`,
+  update: (id: string) => `mutation { updateCustomer(id: "${id}", input: { lastName: "Rao" }) { __typename } }`,
+  create: (id: string) =>
+    `mutation { createCustomer(input: { objectReferenceId: "${id}", mobileNumber: "1", emailAddress: "a@b" }) { __typename ... on CustomerAlreadyExistsError { existing { id } differingFields } } }`,
+} as const;
+type OperationName = keyof typeof operations;
+
+/** What a cell shows: `FORBIDDEN`, `null`, `ok`, the type of a result; `+token`, `-token` where it was asked for. */
+function cell(answer: Answer, name: OperationName): string {
+  const codes = Object.values(codesOf(answer));
+  const value = Object.values(answer.data ?? {})[0] as Record<string, unknown> | unknown[] | null;
+  const first = Array.isArray(value) ? (value[0] as Record<string, unknown> | null) : value;
+  if (first === null || first === undefined) return codes.length > 0 ? String(codes[0]) : 'null';
+  if (name === 'token') return first['clientAuthToken'] === null ? `ok, token ${codes[0]}` : 'ok, token';
+  const type = first['__typename'];
+  if (type === 'CustomerAlreadyExistsError') return `exists, ${first['existing'] === null ? 'hidden' : 'shown'}`;
+  return type === undefined ? 'ok' : String(type);
+}
+
+const rows = (role: Role, table: Record<OperationName, Record<Target, string>>) => ({ role, table });
+const everywhere = (what: string): Record<Target, string> => ({
+  own: what,
+  ownReference: what,
+  other: what,
+  foreign: what,
+  nobody: what,
+});
+const forbidden = Object.fromEntries(Object.keys(operations).map((name) => [name, everywhere('FORBIDDEN')])) as Record<
+  OperationName,
+  Record<Target, string>
+>;
+/** A reference of the provider's own form is refused before anything else. */
+const created = {
+  own: 'CustomerValidationError',
+  ownReference: 'exists, shown',
+  other: 'exists, shown',
+  foreign: 'CreateCustomerSuccess',
+  nobody: 'CreateCustomerSuccess',
+};
+
+const matrix = [
+  rows('bound by reference', {
+    read: { own: 'ok', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
+    byReference: { own: 'null', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
+    list: { own: 'ok', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
+    token: { own: 'ok, token', ownReference: 'ok, token', other: 'null', foreign: 'null', nobody: 'null' },
+    update: {
+      own: 'UpdateCustomerSuccess',
+      ownReference: 'UpdateCustomerSuccess',
+      other: 'CustomerNotFoundError',
+      foreign: 'CustomerNotFoundError',
+      nobody: 'CustomerNotFoundError',
+    },
+    create: { ...everywhere('FORBIDDEN'), ownReference: 'exists, shown' },
+  }),
+  rows('bound by id', {
+    read: { own: 'ok', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
+    byReference: { own: 'null', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
+    list: { own: 'ok', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
+    token: { own: 'ok, token', ownReference: 'ok, token', other: 'null', foreign: 'null', nobody: 'null' },
+    update: {
+      own: 'UpdateCustomerSuccess',
+      ownReference: 'UpdateCustomerSuccess',
+      other: 'CustomerNotFoundError',
+      foreign: 'CustomerNotFoundError',
+      nobody: 'CustomerNotFoundError',
+    },
+    create: { ...everywhere('FORBIDDEN'), own: 'CustomerValidationError' },
+  }),
+  rows('unbound', {
+    read: { own: 'ok', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
+    byReference: { own: 'null', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
+    list: { own: 'ok', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
+    token: { own: 'ok, token', ownReference: 'ok, token', other: 'ok, token', foreign: 'null', nobody: 'null' },
+    update: {
+      own: 'UpdateCustomerSuccess',
+      ownReference: 'UpdateCustomerSuccess',
+      other: 'UpdateCustomerSuccess',
+      foreign: 'CustomerNotFoundError',
+      nobody: 'CustomerNotFoundError',
+    },
+    create: created,
+  }),
+  rows('read only', {
+    read: { own: 'ok', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
+    byReference: { own: 'null', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
+    list: { own: 'ok', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
+    token: {
+      own: 'ok, token FORBIDDEN',
+      ownReference: 'ok, token FORBIDDEN',
+      other: 'ok, token FORBIDDEN',
+      foreign: 'null',
+      nobody: 'null',
+    },
+    update: everywhere('FORBIDDEN'),
+    create: everywhere('FORBIDDEN'),
+  }),
+  rows('write only', {
+    read: everywhere('FORBIDDEN'),
+    byReference: everywhere('FORBIDDEN'),
+    list: everywhere('FORBIDDEN'),
+    token: everywhere('FORBIDDEN'),
+    update: {
+      own: 'UpdateCustomerSuccess',
+      ownReference: 'UpdateCustomerSuccess',
+      other: 'UpdateCustomerSuccess',
+      foreign: 'CustomerNotFoundError',
+      nobody: 'CustomerNotFoundError',
+    },
+    create: { ...created, ownReference: 'exists, hidden', other: 'exists, hidden' },
+  }),
+  rows('no scope', forbidden),
+  rows('no customer', forbidden),
+  rows('no such merchant', forbidden),
+];
+
+for (const { role, table } of matrix) {
+  for (const name of Object.keys(operations) as OperationName[]) {
+    test(`a caller that is ${role}: each cell of ${name} MUST hold`, async () => {
+      home.reset();
+      abroad.reset();
+      await ask({ ...roles.unbound, merchant_id: 'abroad' }, operations.create(targets.foreign));
+      const seen: Record<string, string> = {};
+      for (const target of Object.keys(targets) as Target[]) {
+        const answer = await ask(roles[role], operations[name](targets[target]));
+        assert.equal(answer.status, 200);
+        seen[target] = cell(answer, name);
+      }
+      assert.deepEqual(seen, table[name]);
+      // Nothing of this merchant's callers ever reached the other one.
+      assert.equal(abroad.calls.length, 1);
+      if (role !== 'bound by reference' && role !== 'bound by id') return;
+      // No token was minted for anybody else.
+      const minted = home.calls.filter(
+        ({ query, form }) => query['options.get_client_auth_token'] ?? form?.['options.get_client_auth_token'],
+      );
+      assert.ok(minted.every(({ pathId }) => pathId === targets.own || pathId === own));
+    });
+  }
+}
+
+test('every cell of the matrix MUST be filled: 8 roles, 6 operations, 5 targets', () => {
+  assert.equal(matrix.flatMap(({ table }) => Object.values(table).flatMap((row) => Object.values(row))).length, 240);
+});
+
+test('no credentials MUST be 401 before anything is executed', async () => {
+  home.reset();
+  const answer = await ask(undefined, operations.read(own));
+  assert.equal(answer.status, 401);
+  assert.deepEqual(codesOf(answer), { '': 'UNAUTHENTICATED' });
+  assert.equal(answer.data, undefined);
+  assert.deepEqual(home.calls, []);
+});
+
+test("somebody else's customer MUST be exactly like one that does not exist: the same answer, for the same calls", async () => {
+  for (const name of ['read', 'byReference', 'list', 'token', 'update'] as const) {
+    const seen = [];
+    for (const id of [targets.other, targets.nobody]) {
+      home.reset();
+      const { status, text, headers } = await ask(roles['bound by reference'], operations[name](id));
+      const requestId = headers.get('x-request-id') ?? '';
+      seen.push({
+        status,
+        text: text.replaceAll(requestId, '').replaceAll(id, 'ID'),
+        calls: home.calls.map(({ method, target }) => `${method} ${target.replace(id, 'ID')}`),
+      });
+    }
+    assert.deepEqual(seen[0], seen[1], name);
+  }
+});
+
+test('one root mutation for somebody else MUST stop all of them', async () => {
+  home.reset();
+  const one = (id: string, directive = '') =>
+    `createCustomer(input: { objectReferenceId: "${id}", mobileNumber: "1", emailAddress: "a@b" }) ${directive} { __typename }`;
+  const claims = { scope: all, customer: 'reference-0001' };
+  const answer = await ask(
+    claims,
+    `mutation { a: ${one('reference-0001')} ...f } fragment f on Mutation { b: ${one('reference-0002')} }`,
+  );
+  assert.deepEqual(codesOf(answer), { a: 'FORBIDDEN', b: 'FORBIDDEN' });
+  assert.deepEqual(home.calls, []);
+  const skipped = await ask(
+    claims,
+    `mutation { a: ${one('reference-0001')} b: ${one('reference-0002', '@skip(if: true)')} }`,
+  );
+  assert.deepEqual(skipped.data, { a: { __typename: 'CreateCustomerSuccess' } });
+});
+
+test('a token MUST never be minted over GET', async () => {
+  home.reset();
+  const answer = await ask(roles.unbound, operations.token(own), { get: true });
+  assert.deepEqual(codesOf(answer), { 'customer.clientAuthToken': 'FORBIDDEN' });
+  assert.deepEqual(
+    home.calls.map(({ target }) => target),
+    ['/customers/asha.rao%40example.com'],
+  );
+});
+
+test('a key that rotates MUST cost no failed operation, before and after the provider takes the new one', async () => {
+  const both = async (valid: string) => {
+    const sandbox = await startSandbox({ apiKey: valid });
+    const provider = {
+      baseUrl: sandbox.url,
+      merchantId: sandbox.merchantId,
+      apiKey: new Secret('new-key'),
+      olderApiKey: new Secret('old-key'),
+    };
+    const rotating = createGateway({ ...loadConfig({}), provider }, { log: createLog('silent', () => undefined) });
+    const texts = [];
+    for (let n = 0; n < 5; n += 1) {
+      const body = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });
+      const response = await rotating.fetch(
+        new Request('http://g.test/graphql', { method: 'POST', headers: { 'content-type': 'application/json' }, body }),
+      );
+      texts.push(await response.text());
+    }
+    const statuses = sandbox.calls.map(({ status }) => status);
+    await rotating.dispose();
+    await sandbox.close();
+    assert.deepEqual(new Set(texts), new Set(['{"data":{"customer":{"id":"cst_0123456789abcdef"}}}']));
+    return statuses;
+  };
+  assert.deepEqual(await both('new-key'), [200, 200, 200, 200, 200]);
+  // Refused once; then the key that works comes first.
+  assert.deepEqual(await both('old-key'), [401, 200, 200, 200, 200, 200]);
+});
