@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { lexicographicSortSchema, printSchema } from 'graphql';
@@ -6,7 +7,15 @@ import { buildSchema } from './src/graphql/schema.ts';
 
 /** Everything that is made from the code and committed, by its path from the root. */
 function outputs(): Readonly<Record<string, string>> {
+  const folder = fileURLToPath(new URL('schema/operations/', import.meta.url));
+  const documents = readdirSync(folder)
+    .toSorted()
+    .map((name) => readFileSync(`${folder}${name}`, 'utf8').trim());
+  const manifest = Object.fromEntries(
+    documents.map((text) => [`sha256:${createHash('sha256').update(text).digest('hex')}`, text]),
+  );
   return {
+    'schema/generated/persisted-documents.json': `${JSON.stringify(manifest, null, 2)}\n`,
     'schema/schema.graphql': `${printSchema(lexicographicSortSchema(buildSchema()))}\n`,
   };
 }

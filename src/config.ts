@@ -1,17 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
+import { defaultBaseUrl, type ProviderAccess, readMerchants, withoutSlash } from './merchants.ts';
 import { Secret } from './secret.ts';
-import { Environment, Merchants, settings } from './settings.ts';
+import { Environment, settings } from './settings.ts';
 
-/** Where the provider is and who we are to it. */
-export interface ProviderAccess {
-  /** Origin and path prefix, without a slash at the end. */
-  readonly baseUrl: string;
-  readonly merchantId: string;
-  readonly apiKey: Secret;
-  /** Still valid while a key rotates. */
-  readonly olderApiKey?: Secret;
-}
+export type { ProviderAccess } from './merchants.ts';
 
 /** The settings of one gateway, checked and complete. */
 export interface Config {
@@ -47,6 +40,11 @@ export interface Config {
     readonly rootMutations: number;
     readonly upstreamReads: number;
   };
+  /** Operations of one caller in a minute; `undefined`: as many as come. */
+  readonly rateLimit: { readonly perMinute: number; readonly redisUrl: Secret | undefined } | undefined;
+  readonly persisted: { readonly only: boolean; readonly files: readonly string[] };
+  /** How many proxies stand in front. */
+  readonly trustedProxies: number;
   readonly shutdownGraceMs: number;
   readonly introspection: boolean;
   readonly graphiql: boolean;
@@ -67,9 +65,7 @@ export class ConfigError extends Error {
 }
 
 /** Controls that the design names and this version does not have: whoever sets one must not believe it is on. */
-const notYet = 'METRICS_PORT RATE_LIMIT_PER_MINUTE REDIS_URL PERSISTED_ONLY PERSISTED_DOCUMENTS_FILE TRUST_PROXY'.split(
-  ' ',
-);
+const notYet = ['METRICS_PORT'];
 
 /**
  * Reads the settings. Pure but for secret files. An empty variable counts as unset.
@@ -135,6 +131,15 @@ export function loadConfig(
       rootMutations: set.LIMIT_ROOT_MUTATIONS ?? 10,
       upstreamReads: set.LIMIT_UPSTREAM_READS ?? 100,
     },
+    rateLimit:
+      set.RATE_LIMIT_PER_MINUTE === undefined
+        ? undefined
+        : {
+            perMinute: set.RATE_LIMIT_PER_MINUTE,
+            redisUrl: set.REDIS_URL === undefined ? undefined : new Secret(set.REDIS_URL),
+          },
+    persisted: { only: set.PERSISTED_ONLY ?? false, files: set.PERSISTED_DOCUMENTS_FILE ?? [] },
+    trustedProxies: set.TRUST_PROXY ?? 0,
     shutdownGraceMs: set.SHUTDOWN_GRACE_MS ?? 10_000,
     introspection: set.INTROSPECTION ?? !production,
     graphiql: set.GRAPHIQL ?? !production,
@@ -144,8 +149,6 @@ export function loadConfig(
 }
 
 type Set = z.output<typeof Environment>;
-
-const defaultBaseUrl = 'https://sandbox.juspay.in';
 
 function providerOf(set: Set): ProviderAccess | undefined {
   if (set.JUSPAY_API_KEY === undefined || set.JUSPAY_MERCHANT_ID === undefined) return undefined;
@@ -166,44 +169,6 @@ function jwtOf(set: Set): Config['auth']['jwt'] {
     merchantClaim: set.AUTH_MERCHANT_CLAIM ?? 'merchant_id',
     customerClaim: set.AUTH_CUSTOMER_CLAIM ?? 'customer',
   };
-}
-
-/** The merchants of the file; what is wrong with it goes to `problems`. */
-function readMerchants(
-  path: string,
-  readFile: (path: string) => string,
-  fallbackUrl: string | undefined,
-  problems: string[],
-): ProviderAccess[] {
-  let json: unknown;
-  try {
-    json = JSON.parse(readFile(path));
-  } catch {
-    problems.push('MERCHANTS_FILE names a file that cannot be read, or that is no JSON.');
-    return [];
-  }
-  const parsed = Merchants.safeParse(json);
-  if (!parsed.success) {
-    // Places are positions: a merchant's own name is a value of the operator's.
-    const places = new Set(parsed.error.issues.map(({ path: place }) => String(place[1] ?? 'a merchant')));
-    problems.push(
-      `MERCHANTS_FILE is not \`{ "<merchant id>": { "apiKey", "baseUrl"? } }\`: see ${[...places].join(', ')}.`,
-    );
-    return [];
-  }
-  return Object.entries(parsed.data).map(([merchantId, { apiKey, baseUrl }]) => {
-    const [newer, older] = typeof apiKey === 'string' ? [apiKey] : apiKey;
-    return {
-      merchantId,
-      baseUrl: withoutSlash(baseUrl ?? fallbackUrl ?? defaultBaseUrl),
-      apiKey: new Secret(newer ?? ''),
-      ...(older !== undefined && { olderApiKey: new Secret(older) }),
-    };
-  });
-}
-
-function withoutSlash(url: string): string {
-  return url.replace(/\/+$/, '');
 }
 
 /** What single settings cannot tell: which ones belong together. */

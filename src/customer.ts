@@ -79,6 +79,8 @@ export interface Operation {
   readonly deadlineAtMs: number;
   /** Aborted when nobody waits for the answer any more. Stops reads; a write that was sent goes on. */
   readonly signal: AbortSignal;
+  /** Told the provider's own id of each answer, where it sent one. */
+  readonly onProviderRequest?: (id: string) => void;
 }
 
 /** What could pass for an id of the provider's: a merchant's reference must not. */

@@ -1,8 +1,9 @@
-import { randomUUID } from 'node:crypto';
+import { createHmac, randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import type { GraphQLSchema } from 'graphql';
-import { createYoga, useReadinessCheck } from 'graphql-yoga';
+import { createYoga, type GraphQLParams, useReadinessCheck } from 'graphql-yoga';
+import { audited } from './audit.ts';
 import { batched } from './batching.ts';
 import { anonymous, type Caller } from './caller.ts';
 import { coalescing } from './coalescing.ts';
@@ -14,6 +15,8 @@ import { createCors } from './edge/cors.ts';
 import { useDocuments } from './edge/documents.ts';
 import { type Examples, graphiqlOptions, renderGraphiql, usePagePolicy } from './edge/graphiql.ts';
 import { type RequestState, useHttp } from './edge/http.ts';
+import { type Manifest, readManifest } from './edge/persisted.ts';
+import { addressOf, createRateLimit } from './edge/rate-limit.ts';
 import { buildSchema } from './graphql/schema.ts';
 import { createClient } from './juspay/client.ts';
 import { resilient } from './juspay/resilience.ts';
@@ -45,13 +48,14 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
 
   const merchants = openMerchants(config, log);
   const authenticator = openAuthenticator(config, merchants, log);
+  const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log);
   const schema = buildSchema();
   const flights = createFlights();
 
   const yoga = createYoga<{ state: RequestState }, OperationContext>({
     schema,
     graphqlEndpoint: endpoint,
-    context: ({ request, state }) => createContext(request, state),
+    context: ({ request, state, params }) => createContext(request, state, params),
     cors: createCors(config.corsOrigins),
     graphiql: config.graphiql ? graphiqlOptions(endpoint, parts.examples) : false,
     renderGraphiQL: renderGraphiql,
@@ -70,6 +74,9 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
         maxBodyBytes: limits.bodyBytes,
         isDraining: flights.isDraining,
         authenticate: authenticator.authenticate,
+        admit: rateLimit?.admit,
+        manifest: openManifest(config),
+        persistedOnly: config.persisted.only,
         log,
       }),
       useDocuments({ limits, introspection: config.introspection }),
@@ -83,42 +90,60 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
     listener: (request, response) => {
       // Answered means that the last byte was handed over, or that nobody is there to take it.
       flights.track(new Promise<void>((resolve) => response.once('close', resolve)));
-      void yoga(request, response, { state: createState() });
+      const forwardedFor = request.headers['x-forwarded-for'];
+      const address = addressOf(request.socket.remoteAddress, String(forwardedFor ?? ''), config.trustedProxies);
+      void yoga(request, response, { state: createState(address) });
     },
     drain: flights.drain,
     async dispose() {
       authenticator.dispose();
+      await rateLimit?.dispose();
       await merchants.close();
     },
   };
 
-  function createState(): RequestState {
-    return { requestId: randomUUID(), startedAtMs: performance.now() };
+  function createState(address?: string): RequestState {
+    return { requestId: randomUUID(), startedAtMs: performance.now(), address };
   }
 
-  function createContext(request: Request, state: RequestState): OperationContext {
+  function createContext(request: Request, state: RequestState, params: GraphQLParams): OperationContext {
     const { requestId, startedAtMs, caller = anonymous } = state;
     const operation: Operation = {
       requestId,
       deadlineAtMs: startedAtMs + config.operationTimeoutMs,
       signal: request.signal,
+      onProviderRequest: (id) => {
+        providerRequestId = id;
+      },
     };
+    let providerRequestId: string | undefined;
     const client = merchants.of(caller);
     // A GET may be repeated, kept and logged by anything on its way: it mints nothing.
     const rights = { ...(request.method === 'GET' ? withoutTokens(caller) : caller), barred: caller.barred || !client };
-    const customers = client
-      ? owned(batched(client(operation), { maxReads: limits.upstreamReads }), rights)
-      : forbidden;
-    return { requestId, caller: rights, customers, log };
+    if (!client) return { requestId, caller: rights, customers: forbidden, log };
+    const reads = batched(client.open(operation), { maxReads: limits.upstreamReads });
+    const audit = {
+      requestId,
+      caller,
+      merchant: client.merchantId,
+      pseudonym: client.pseudonym,
+      operationName: nameOf(params),
+      providerRequestId: () => providerRequestId,
+    };
+    return { requestId, caller: rights, customers: audited(owned(reads, rights), audit, log), log };
   }
 }
 
-type Client = (operation: Operation) => CustomerApi;
+interface Merchant {
+  readonly merchantId: string;
+  readonly open: (operation: Operation) => CustomerApi;
+  readonly pseudonym: (text: string) => string;
+}
 
 /** Every merchant with a pool, a client and flights of its own: nothing of one is ever seen by another. */
 function openMerchants({ provider, merchants, juspay }: GatewayConfig, log: Log) {
   const transports: Transport[] = [];
-  const clients = new Map<string, Client>();
+  const known = new Map<string, Merchant>();
   for (const access of provider === undefined ? merchants : [provider, ...merchants]) {
     const transport = createTransport({
       ...access,
@@ -128,13 +153,17 @@ function openMerchants({ provider, merchants, juspay }: GatewayConfig, log: Log)
     });
     transports.push(transport);
     const client = createClient(resilient(transport, { timeoutMs: juspay.timeoutMs, log }), log);
-    clients.set(access.merchantId, coalescing(client));
+    known.set(access.merchantId, {
+      merchantId: access.merchantId,
+      open: coalescing(client),
+      pseudonym: (text) => createHmac('sha256', access.apiKey.reveal()).update(text).digest('hex').slice(0, 16),
+    });
   }
   return {
-    has: (merchantId: string) => clients.has(merchantId),
-    /** The client of the caller's merchant, or of the default one; `undefined` where there is none. */
-    of({ merchant }: Caller): Client | undefined {
-      return clients.get(merchant ?? provider?.merchantId ?? '');
+    has: (merchantId: string) => known.has(merchantId),
+    /** The caller's merchant, or the default one; `undefined` where there is none. */
+    of({ merchant }: Caller): Merchant | undefined {
+      return known.get(merchant ?? provider?.merchantId ?? '');
     },
     close: () => Promise.all(transports.map((transport) => transport.close())),
   };
@@ -156,6 +185,22 @@ function openAuthenticator(
   throw new ConfigError([
     'AUTH_API_KEYS_FILE names a merchant that neither MERCHANTS_FILE nor JUSPAY_MERCHANT_ID describes.',
   ]);
+}
+
+/** The package's own manifest is there when the operations were generated; others are named by the operator. */
+function openManifest({ persisted }: GatewayConfig): Manifest {
+  const own = new URL('../schema/generated/persisted-documents.json', import.meta.url);
+  try {
+    return readManifest(persisted.files.length > 0 ? persisted.files : [own]);
+  } catch (error) {
+    throw new ConfigError([error instanceof Error ? error.message : 'PERSISTED_DOCUMENTS_FILE is unusable.']);
+  }
+}
+
+/** The operation's name, where it is one: it goes into the audit. */
+function nameOf({ operationName, query }: GraphQLParams): string | undefined {
+  const name = operationName ?? /^\s*(?:query|mutation)\s+(\w+)/.exec(query ?? '')?.[1];
+  return name !== undefined && /^\w{1,80}$/.test(name) ? name : undefined;
 }
 
 function withoutTokens(caller: Caller): Caller {

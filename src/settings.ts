@@ -113,9 +113,27 @@ const table = {
   LIMIT_ALIASES: [integer(0, 10_000), '60', 'aliases in a document, `__typename` included'],
   LIMIT_ROOT_MUTATIONS: [integer(1, 1_000), '10', 'mutation fields in one operation'],
   LIMIT_UPSTREAM_READS: [integer(1, 10_000), '100', 'distinct upstream calls that one operation may cost'],
+  RATE_LIMIT_PER_MINUTE: [
+    integer(1, 1_000_000),
+    'unset: off',
+    'operations per caller and minute (anonymous ones by address; refused documents count); shared by all instances when `REDIS_URL` is set',
+  ],
+  REDIS_URL: [
+    z.string().regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://'),
+    'unset',
+    'where instances share their counters',
+    'secret',
+  ],
   SHUTDOWN_GRACE_MS: [milliseconds(0), '10000', 'how long in-flight operations may still run after SIGTERM'],
   INTROSPECTION: [toggle, '`on`; `off` in production', 'whether the schema can be asked for'],
   GRAPHIQL: [toggle, '`on`; `off` in production', 'whether `/graphql` shows GraphiQL to browsers'],
+  PERSISTED_ONLY: [toggle, '`off`', '`on`: run only documents of the manifests, by their ids'],
+  PERSISTED_DOCUMENTS_FILE: [
+    z.string().transform((list) => list.split(',').map((path) => path.trim())),
+    "the package's own manifest",
+    'comma list of manifests: `{ "sha256:<hex>": "<document>" }`',
+  ],
+  TRUST_PROXY: [integer(0, 16), '0', 'number of proxies in front whose `X-Forwarded-For` is believed'],
   CORS_ORIGINS: [
     origins,
     'none; with the embedded sandbox any loopback origin',
@@ -146,9 +164,3 @@ export const Environment = z.object(
 function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname);
 }
-
-/** What `MERCHANTS_FILE` holds. */
-export const Merchants = z.record(
-  headerText,
-  z.strictObject({ apiKey: z.union([headerText, z.tuple([headerText, headerText])]), baseUrl: baseUrl.optional() }),
-);

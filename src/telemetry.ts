@@ -18,6 +18,14 @@ export interface LogFields {
   /** The provider's own id of the request, where it sent one. */
   providerRequestId?: string;
   field?: string;
+  /** Pseudonyms. */
+  caller?: string;
+  customer?: string;
+  merchant?: string;
+  operationName?: string;
+  /** Names of fields, never values. */
+  changed?: readonly string[];
+  outcome?: string;
   url?: string;
   signal?: string;
   setting?: string;

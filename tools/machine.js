@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 
 const programs = [
   { name: 'Chromium', commands: ['chromium', 'chromium-browser', 'google-chrome'], debian: 'chromium' },
+  { name: 'Redis', commands: ['redis-server'], debian: 'redis-server' },
 ];
 
 const has = (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;

@@ -9,7 +9,12 @@ const files = patterns.length > 0 ? patterns.flatMap((pattern) => globSync(patte
 
 let passed = 0;
 let failed = 0;
-const stream = run({ files, concurrency: 2, execArgv: ['--unhandled-rejections=strict'], timeout: 600_000 });
+const stream = run({
+  files,
+  concurrency: 2,
+  execArgv: ['--unhandled-rejections=strict', '--expose-gc'],
+  timeout: 600_000,
+});
 const isFile = ({ name, file }) => name === file || files.includes(name);
 stream.on('test:pass', (data) => {
   if (data.details?.type === 'suite' || isFile(data)) return;

@@ -2,12 +2,15 @@ import type { FetchAPI, Plugin } from 'graphql-yoga';
 import type { Caller } from '../caller.ts';
 import type { Log } from '../telemetry.ts';
 import { EdgeError, refusalBody, toClientError } from './outcome.ts';
+import { type DocumentRequest, documentOf, type Manifest } from './persisted.ts';
 
 /** What accompanies one request through the server, from its first byte to its answer. */
 export interface RequestState {
   readonly requestId: string;
   /** On the monotonic clock, in ms. */
   readonly startedAtMs: number;
+  /** Of the client; `undefined` where nobody knows. */
+  readonly address?: string | undefined;
   /** Set before anything is executed. */
   caller?: Caller;
 }
@@ -18,6 +21,11 @@ export interface HttpRules {
   readonly isDraining: () => boolean;
   /** @throws EdgeError, which is answered; nothing is executed then. */
   readonly authenticate: (headers: Headers) => Promise<Caller>;
+  /** @throws EdgeError when this caller has had its share. */
+  readonly admit?: ((caller: Caller, address: string | undefined) => Promise<void>) | undefined;
+  readonly manifest: Manifest;
+  /** Whether callers may send ids of documents only. */
+  readonly persistedOnly: boolean;
   readonly log: Log;
 }
 
@@ -42,18 +50,20 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
         const fault = findFault(request, url, rules.maxBodyBytes);
         if (fault !== undefined) throw fault;
         state.caller = await rules.authenticate(request.headers);
+        await rules.admit?.(state.caller, state.address);
       } catch (error) {
         if (!(error instanceof EdgeError)) throw error;
         endResponse(refusalResponse(error, request, state.requestId, fetchAPI));
       }
     },
 
-    onRequestParse({ request, url, setRequestParser }) {
-      setRequestParser(
-        request.method === 'GET'
-          ? () => paramsOfQuery(url.searchParams)
-          : () => readParams(request, rules.maxBodyBytes),
-      );
+    onRequestParse({ request, url, setRequestParser, serverContext }) {
+      const onlyIds = rules.persistedOnly && !serverContext.state.caller?.anyDocument;
+      setRequestParser(async () => {
+        const params =
+          request.method === 'GET' ? paramsOfQuery(url.searchParams) : await readParams(request, rules.maxBodyBytes);
+        return { ...params, query: documentOf(params, rules.manifest, onlyIds) };
+      });
     },
 
     onResultProcess({ result, setResult, serverContext }) {
@@ -144,14 +154,14 @@ function paramsOfQuery(query: URLSearchParams): Params {
   };
   return checkParams({
     query: query.get('query') ?? undefined,
+    documentId: query.get('documentId') ?? undefined,
     operationName: query.get('operationName') || undefined,
     variables: json('variables'),
     extensions: json('extensions'),
   });
 }
 
-interface Params {
-  query: string;
+interface Params extends DocumentRequest {
   operationName?: string;
   variables?: Record<string, unknown>;
   extensions?: Record<string, unknown>;
@@ -160,18 +170,27 @@ interface Params {
 /** Takes what GraphQL over HTTP knows and ignores the rest, as the specification asks. */
 function checkParams(params: unknown): Params {
   if (!isRecord(params)) throw new EdgeError('BAD_USER_INPUT', { message: 'The body must be a JSON object.' });
-  const { query, operationName, variables, extensions } = params;
+  const { query, documentId, operationName, variables, extensions } = params;
   const wrong = (message: string) => new EdgeError('BAD_USER_INPUT', { message });
-  if (typeof query !== 'string') throw wrong('`query` must be a text: the GraphQL document.');
+  if (query != null && typeof query !== 'string') throw wrong('`query` must be a text: the GraphQL document.');
+  if (documentId != null && typeof documentId !== 'string') throw wrong('`documentId` must be a text.');
   if (operationName != null && typeof operationName !== 'string') throw wrong('`operationName` must be a text.');
   if (variables != null && !isRecord(variables)) throw wrong('`variables` must be an object.');
   if (extensions != null && !isRecord(extensions)) throw wrong('`extensions` must be an object.');
   return {
-    query,
+    query: query ?? undefined,
+    documentId: documentId ?? apolloId(extensions),
     ...(operationName != null && { operationName }),
     ...(variables != null && { variables }),
     ...(extensions != null && { extensions }),
   };
+}
+
+/** Apollo's clients name the document in an extension. */
+function apolloId(extensions: unknown): string | undefined {
+  const persisted = isRecord(extensions) ? extensions['persistedQuery'] : undefined;
+  const hash = isRecord(persisted) ? persisted['sha256Hash'] : undefined;
+  return typeof hash === 'string' ? hash : undefined;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

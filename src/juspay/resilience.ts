@@ -79,6 +79,8 @@ export function resilient(transport: Transport, options: { timeoutMs: number; lo
           // A write that was sent is never aborted: whoever asked may be gone, what it did is not.
           ...(policy.kind === 'get' && { signal: operation.signal }),
         });
+        const known = exchange.kind === 'answered' ? providerRequestId(exchange.headers['x-request-id']) : undefined;
+        if (known !== undefined) operation.onProviderRequest?.(known);
         try {
           if (exchange.kind === 'failed') throw unanswered(exchange);
           const value = decode(exchange);
@@ -111,7 +113,7 @@ export function resilient(transport: Transport, options: { timeoutMs: number; lo
             durationMs: Math.round(performance.now() - startedAtMs),
             ...(exchange.kind === 'answered' && {
               status: exchange.status,
-              ...providerRequestId(exchange.headers['x-request-id']),
+              ...(known !== undefined && { providerRequestId: known }),
             }),
           };
         }
@@ -155,6 +157,6 @@ async function pause(ms: number, { signal }: Operation): Promise<void> {
 }
 
 /** The provider's own id of the call, where it looks like one: it goes into the log. */
-function providerRequestId(header: string | string[] | undefined): { providerRequestId?: string } {
-  return typeof header === 'string' && /^[\w.-]{1,64}$/.test(header) ? { providerRequestId: header } : {};
+function providerRequestId(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' && /^[\w.-]{1,64}$/.test(header) ? header : undefined;
 }

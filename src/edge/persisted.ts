@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import { EdgeError } from './outcome.ts';
+
+/** Documents by their ids: `sha256:<hex>` as the manifest has it, or the hash alone as Apollo's clients send it. */
+export interface Manifest {
+  find(id: string): string | undefined;
+}
+
+/**
+ * Reads manifests: objects of id → document.
+ *
+ * @throws Error naming the setting when a file is unusable.
+ */
+export function readManifest(paths: readonly (string | URL)[]): Manifest {
+  const documents = new Map<string, string>();
+  for (const path of paths) {
+    let json: unknown;
+    try {
+      json = JSON.parse(readFileSync(path, 'utf8'));
+    } catch {
+      throw new Error('PERSISTED_DOCUMENTS_FILE names a file that cannot be read, or that is no JSON.');
+    }
+    const entries =
+      typeof json === 'object' && json !== null && !Array.isArray(json) ? Object.entries(json) : undefined;
+    if (!entries?.every(([, text]) => typeof text === 'string')) {
+      throw new Error('PERSISTED_DOCUMENTS_FILE is not an object of ids and documents.');
+    }
+    for (const [id, text] of entries) documents.set(id.replace(/^sha256:/, ''), text as string);
+  }
+  return { find: (id) => documents.get(id.replace(/^sha256:/, '')) };
+}
+
+/** What a request says of its document. */
+export interface DocumentRequest {
+  readonly query: string | undefined;
+  readonly documentId: string | undefined;
+}
+
+/**
+ * The text to run.
+ *
+ * @param onlyPersisted whether this caller may send ids only.
+ * @throws EdgeError `PERSISTED_QUERY_NOT_FOUND`, `PERSISTED_QUERY_ONLY`, `BAD_USER_INPUT`.
+ */
+export function documentOf({ query, documentId }: DocumentRequest, manifest: Manifest, onlyPersisted: boolean): string {
+  if (query !== undefined && !onlyPersisted) return query;
+  if (query !== undefined) throw new EdgeError('PERSISTED_QUERY_ONLY', { inDocument: true });
+  if (documentId === undefined) {
+    throw new EdgeError('BAD_USER_INPUT', {
+      message: '`query` must be a text: the GraphQL document. Or send `documentId`.',
+    });
+  }
+  const text = manifest.find(documentId);
+  if (text === undefined) throw new EdgeError('PERSISTED_QUERY_NOT_FOUND', { inDocument: true });
+  return text;
+}

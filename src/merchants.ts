@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import { Secret } from './secret.ts';
+import { baseUrl, headerText } from './settings.ts';
+
+/** Where the provider is and who we are to it. */
+export interface ProviderAccess {
+  /** Origin and path prefix, without a slash at the end. */
+  readonly baseUrl: string;
+  readonly merchantId: string;
+  readonly apiKey: Secret;
+  /** Still valid while a key rotates. */
+  readonly olderApiKey?: Secret;
+}
+
+/** Where the provider is unless somebody says otherwise; never in production. */
+export const defaultBaseUrl = 'https://sandbox.juspay.in';
+
+/** What `MERCHANTS_FILE` holds. */
+const Merchants = z.record(
+  headerText,
+  z.strictObject({ apiKey: z.union([headerText, z.tuple([headerText, headerText])]), baseUrl: baseUrl.optional() }),
+);
+
+/** The merchants of the file; what is wrong with it goes to `problems`. */
+export function readMerchants(
+  path: string,
+  readFile: (path: string) => string,
+  fallbackUrl: string | undefined,
+  problems: string[],
+): ProviderAccess[] {
+  let json: unknown;
+  try {
+    json = JSON.parse(readFile(path));
+  } catch {
+    problems.push('MERCHANTS_FILE names a file that cannot be read, or that is no JSON.');
+    return [];
+  }
+  const parsed = Merchants.safeParse(json);
+  if (!parsed.success) {
+    // Places are positions: a merchant's own name is a value of the operator's.
+    const places = new Set(parsed.error.issues.map(({ path: place }) => String(place[1] ?? 'a merchant')));
+    problems.push(
+      `MERCHANTS_FILE is not \`{ "<merchant id>": { "apiKey", "baseUrl"? } }\`: see ${[...places].join(', ')}.`,
+    );
+    return [];
+  }
+  return Object.entries(parsed.data).map(([merchantId, { apiKey, baseUrl }]) => {
+    const [newer, older] = typeof apiKey === 'string' ? [apiKey] : apiKey;
+    return {
+      merchantId,
+      baseUrl: withoutSlash(baseUrl ?? fallbackUrl ?? defaultBaseUrl),
+      apiKey: new Secret(newer ?? ''),
+      ...(older !== undefined && { olderApiKey: new Secret(older) }),
+    };
+  });
+}
+
+/** As it stands before a path. */
+export function withoutSlash(url: string): string {
+  return url.replace(/\/+$/, '');
+}

@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { test } from 'node:test';
+import { anonymous, type Caller } from '../../src/caller.ts';
+import { EdgeError } from '../../src/edge/outcome.ts';
+import { addressOf, createRateLimit, type RateLimit } from '../../src/edge/rate-limit.ts';
+import { createLog } from '../../src/telemetry.ts';
+import { codesOf, inWorld } from '../support.ts';
+
+const silent = createLog('silent', () => undefined);
+const bound = (name: string, customer: string): Caller => ({ ...anonymous, name, customers: [customer] });
+
+/** How many of so many operations are let through. */
+async function admitted(limit: RateLimit, caller: Caller, attempts: number, address?: string): Promise<number> {
+  let count = 0;
+  for (let n = 0; n < attempts; n += 1) {
+    try {
+      await limit.admit(caller, address);
+      count += 1;
+    } catch (error) {
+      assert.ok(error instanceof EdgeError && error.code === 'RATE_LIMITED' && error.status === 429);
+      assert.ok((error.retryAfterSeconds ?? 0) >= 1 && (error.retryAfterSeconds ?? 0) <= 60);
+    }
+  }
+  return count;
+}
+
+test('each caller MUST have a share of its own, and anonymous ones one for each address', async () => {
+  const limit = createRateLimit({ perMinute: 5 }, silent);
+  assert.equal(await admitted(limit, bound('a', 'reference-1'), 8), 5);
+  assert.equal(await admitted(limit, bound('b', 'reference-2'), 8), 5);
+  assert.equal(await admitted(limit, anonymous, 8, '10.0.0.1'), 5);
+  assert.equal(await admitted(limit, anonymous, 8, '10.0.0.2'), 5);
+  assert.equal(await admitted(limit, anonymous, 8, '10.0.0.1'), 0);
+});
+
+test('many tokens for one customer MUST share one share', async () => {
+  const limit = createRateLimit({ perMinute: 5 }, silent);
+  let count = 0;
+  for (const name of ['a', 'b', 'c']) count += await admitted(limit, bound(name, 'reference-1'), 3);
+  assert.equal(count, 5);
+});
+
+test('an operation beyond the share MUST be 429 with Retry-After, and nothing be executed; refused documents count', () =>
+  inWorld(
+    async (world) => {
+      await world.ask('{ nothing }');
+      assert.equal((await world.ask('{ customer(id: "u7") { id } }')).status, 200);
+      const answer = await world.ask('{ customer(id: "u7") { id } }');
+      assert.equal(answer.status, 429);
+      assert.match(answer.headers.get('retry-after') ?? '', /^\d+$/);
+      assert.deepEqual(codesOf(answer), { '': 'RATE_LIMITED' });
+      assert.equal(world.sandbox.calls.length, 1);
+    },
+    { RATE_LIMIT_PER_MINUTE: '2' },
+  ));
+
+test('X-Forwarded-For MUST be believed as far as there are proxies, and no further', () => {
+  const chain = 'spoofed, 203.0.113.7, 10.0.0.1';
+  assert.equal(addressOf('10.0.0.2', chain, 0), '10.0.0.2');
+  assert.equal(addressOf('10.0.0.2', chain, 1), '10.0.0.1');
+  assert.equal(addressOf('10.0.0.2', chain, 2), '203.0.113.7');
+  assert.equal(addressOf('10.0.0.2', undefined, 2), '10.0.0.2');
+});
+
+async function startRedis(): Promise<{ url: string; child: ChildProcess; port: number }> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  const child = spawn('redis-server', [
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+  ]);
+  for await (const line of child.stdout) if (String(line).includes('Ready to accept connections')) break;
+  child.stdout.resume();
+  return { url: `redis://127.0.0.1:${port}`, child, port };
+}
+
+test('instances MUST share their counters over Redis, and count alone while it is down', async () => {
+  const { url, child } = await startRedis();
+  const redisUrl = { reveal: () => url };
+  const limits = [0, 1].map(() => createRateLimit({ perMinute: 10, redisUrl }, silent));
+  const caller = bound('a', 'reference-1');
+  try {
+    await Promise.all(limits.map((limit) => limit.connected()));
+    const counts = await Promise.all(limits.map((limit) => admitted(limit, caller, 8)));
+    assert.equal(
+      counts.reduce((sum, count) => sum + count, 0),
+      10,
+    );
+
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const alone = await Promise.all(limits.map((limit) => admitted(limit, bound('b', 'reference-2'), 12)));
+    assert.deepEqual(alone, [10, 10]);
+  } finally {
+    child.kill('SIGKILL');
+    await Promise.all(limits.map((limit) => limit.dispose()));
+  }
+});
+
+test('documents MUST be found by their ids, as documentId and as the extension of Apollo', () =>
+  inWorld(
+    async (world) => {
+      const { createHash } = await import('node:crypto');
+      const { readFileSync } = await import('node:fs');
+      const text = readFileSync(new URL('../../schema/operations/Customer.graphql', import.meta.url), 'utf8').trim();
+      const hash = createHash('sha256').update(text).digest('hex');
+      const send = (body: object) =>
+        world.fetch({
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ variables: { id: 'u7' }, ...body }),
+        });
+      for (const body of [
+        { documentId: `sha256:${hash}` },
+        { documentId: hash },
+        { extensions: { persistedQuery: { version: 1, sha256Hash: hash } } },
+      ]) {
+        assert.equal((await send(body)).data?.['customer'] !== null, true);
+      }
+      assert.deepEqual(codesOf(await send({ documentId: 'sha256:00' })), { '': 'PERSISTED_QUERY_NOT_FOUND' });
+      for (const body of [{ query: '{ __typename }' }, { query: text, documentId: hash }]) {
+        assert.deepEqual(codesOf(await send(body)), { '': 'PERSISTED_QUERY_ONLY' });
+      }
+      assert.deepEqual(codesOf(await send({})), { '': 'BAD_USER_INPUT' });
+    },
+    { PERSISTED_ONLY: 'on' },
+  ));
+
+test('every write MUST leave one line of audit, whatever became of it, without a value', () =>
+  inWorld(async (world) => {
+    await world.ask(
+      'mutation Register { createCustomer(input: { objectReferenceId: "canary-0001", mobileNumber: "9000000055", emailAddress: "canary@example.com" }) { __typename } }',
+    );
+    await world.ask(
+      'mutation Rename { updateCustomer(id: "fault_unauthorized", input: { firstName: "Canary" }) { __typename } }',
+    );
+    const lines = world.log
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter(({ message }) => message === 'audit');
+    assert.deepEqual(
+      lines.map(({ field, operationName, merchant, changed, outcome }) => ({
+        field,
+        operationName,
+        merchant,
+        changed,
+        outcome,
+      })),
+      [
+        {
+          field: 'createCustomer',
+          operationName: 'Register',
+          merchant: 'sandbox_merchant',
+          changed: ['objectReferenceId', 'mobileNumber', 'emailAddress'],
+          outcome: 'CREATED',
+        },
+        {
+          field: 'updateCustomer',
+          operationName: 'Rename',
+          merchant: 'sandbox_merchant',
+          changed: ['firstName'],
+          outcome: 'UPSTREAM_MISCONFIGURED',
+        },
+      ],
+    );
+    assert.match(String(lines[0]?.['providerRequestId']), /^req_\d+$/);
+    assert.match(String(lines[0]?.['customer']), /^[0-9a-f]{16}$/);
+    assert.doesNotMatch(world.log.join('\n'), /canary|9000000055|fault_unauthorized/i);
+  }));
+
+test('1,100 distinct documents of the largest size MUST hold less than 64 MB of heap', (context) =>
+  inWorld(async (world) => {
+    const collect = globalThis.gc ?? assert.fail('run with --expose-gc');
+    // As many tokens and bytes as are let in; refused only when it is executed, for its 1,900 ids.
+    const id = (n: number, i: number) => `"document-${n}-${String(i).padStart(12, '0')}"`;
+    const largest = (n: number) =>
+      `{ customers(ids: [${Array.from({ length: 1900 }, (_, i) => id(n, i)).join(' ')}]) { id } }`;
+    await world.ask(largest(-1));
+    collect();
+    const beforeBytes = process.memoryUsage().heapUsed;
+    for (let n = 0; n < 1100; n += 1)
+      assert.deepEqual(codesOf(await world.ask(largest(n))), { customers: 'BAD_USER_INPUT' });
+    collect();
+    const heldBytes = process.memoryUsage().heapUsed - beforeBytes;
+    context.diagnostic(`${Math.round(heldBytes / 1024 / 1024)} MB held`);
+    assert.ok(heldBytes < 64 * 1024 * 1024, `${Math.round(heldBytes / 1024 / 1024)} MB`);
+  }));
