@@ -8,6 +8,7 @@ const commands = {
   serve: 'start the gateway (the default); without credentials, with an embedded sandbox',
   sandbox: 'start the stand-in provider alone',
   config: 'print the effective settings, secrets hidden',
+  token: 'make a token from AUTH_JWT_SECRET, for development',
   help: 'print this',
 } as const;
 
@@ -25,6 +26,15 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
   if (command === 'help' || argv.includes('--help') || argv.includes('-h')) return print(helpText());
   if (argv.includes('--version')) return print([version()]);
   if (command === 'sandbox') return sandbox(rest, environment);
+  if (command === 'token') {
+    const { makeToken, TokenUsageError } = await import('./tokens.ts');
+    try {
+      return print([await makeToken(rest, environment)]);
+    } catch (error) {
+      if (error instanceof TokenUsageError) return fail(usage, [error.message]);
+      throw error;
+    }
+  }
   if (command !== 'serve' && command !== 'config') {
     return fail(usage, [
       `There is no command ${JSON.stringify(command)}. Commands: ${Object.keys(commands).join(', ')}.`,
@@ -51,12 +61,12 @@ async function serve(config: Config): Promise<undefined> {
   const [{ createGateway }, { startServer }] = await Promise.all([import('./gateway.ts'), import('./server.ts')]);
   const log = createLog(config.logLevel);
   const { provider } = config;
-  const embedded = provider === 'sandbox' ? await startEmbedded() : undefined;
+  const embedded = provider === 'sandbox' ? await startEmbedded(config) : undefined;
   const access = provider === 'sandbox' ? embedded?.access : provider;
   const [first] = embedded?.sandbox.customers ?? [];
   const gateway = createGateway(
-    { ...config, provider: access },
-    { log, ...(first && { examples: { id: first.id, reference: first.objectReferenceId } }) },
+    { ...config, provider: access, ...(embedded?.auth && { auth: embedded.auth }) },
+    { log, ...(first && { examples: { id: first.id, reference: first.objectReferenceId, ...embedded?.roles } }) },
   );
   const server = await startServer(gateway, config).catch(async (error: unknown) => {
     await Promise.all([gateway.dispose(), embedded?.sandbox.close()]);
@@ -73,17 +83,22 @@ async function serve(config: Config): Promise<undefined> {
   return undefined;
 }
 
-async function startEmbedded() {
-  const [{ startSandbox }, { gatewayBanner }, { Secret }] = await Promise.all([
+async function startEmbedded({ auth, host }: Config) {
+  const [{ startSandbox }, { gatewayBanner }, { Secret }, { playRoles }] = await Promise.all([
     import('./sandbox/server.ts'),
     import('./sandbox/banner.ts'),
     import('./secret.ts'),
+    import('./tokens.ts'),
   ]);
   const started = await startSandbox();
-  const { url: baseUrl, merchantId, apiKey } = started;
+  const { url: baseUrl, merchantId, apiKey, customers } = started;
+  const isLoopback = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
+  const roles = auth.modes.length === 0 && isLoopback ? await playRoles(customers[0]?.id ?? '') : undefined;
   return {
     sandbox: started,
     access: { baseUrl, merchantId, apiKey: new Secret(apiKey) },
+    auth: roles?.auth,
+    roles: roles && { tokens: roles.tokens },
     banner: (url: string, graphiql: boolean) => gatewayBanner(started, { url, graphiql }),
   };
 }

@@ -31,6 +31,8 @@ export interface Config {
         }
       | undefined;
     readonly apiKeysFile: string | undefined;
+    /** Callers without credentials are anonymous: the embedded sandbox on a loopback address, and nowhere else. */
+    readonly optional?: boolean;
   };
   readonly limits: {
     readonly bodyBytes: number;

@@ -1,3 +1,4 @@
+import type { AuditEntry } from './audit.ts';
 import type { Caller } from './caller.ts';
 import type { CustomerApi } from './customer.ts';
 import type { Log } from './telemetry.ts';
@@ -10,5 +11,7 @@ export interface OperationContext {
   readonly caller: Caller;
   /** Everything that can be done with customers, under this operation's rights, limits and deadline. */
   readonly customers: CustomerApi;
+  /** Records a write that was asked for. */
+  readonly audit: (entry: AuditEntry) => void;
   readonly log: Log;
 }

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import type { GraphQLSchema } from 'graphql';
 import { createYoga, type GraphQLParams, useReadinessCheck } from 'graphql-yoga';
-import { audited } from './audit.ts';
+import { createAudit } from './audit.ts';
 import { batched } from './batching.ts';
 import { anonymous, type Caller } from './caller.ts';
 import { coalescing } from './coalescing.ts';
@@ -120,17 +120,21 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
     const client = merchants.of(caller);
     // A GET may be repeated, kept and logged by anything on its way: it mints nothing.
     const rights = { ...(request.method === 'GET' ? withoutTokens(caller) : caller), barred: caller.barred || !client };
-    if (!client) return { requestId, caller: rights, customers: forbidden, log };
-    const reads = batched(client.open(operation), { maxReads: limits.upstreamReads });
-    const audit = {
-      requestId,
-      caller,
-      merchant: client.merchantId,
-      pseudonym: client.pseudonym,
-      operationName: nameOf(params),
-      providerRequestId: () => providerRequestId,
-    };
-    return { requestId, caller: rights, customers: audited(owned(reads, rights), audit, log), log };
+    const audit = createAudit(
+      {
+        requestId,
+        caller,
+        merchant: client?.merchantId,
+        pseudonym: client?.pseudonym ?? (() => 'unknown'),
+        operationName: nameOf(params),
+        providerRequestId: () => providerRequestId,
+      },
+      log,
+    );
+    const customers = client
+      ? owned(batched(client.open(operation), { maxReads: limits.upstreamReads }), rights)
+      : forbidden;
+    return { requestId, caller: rights, customers, audit, log };
   }
 }
 

@@ -1,4 +1,5 @@
 import pino from 'pino';
+import { marks } from './privacy.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -49,6 +50,7 @@ export function createLog(level: LogLevel | 'silent', write?: (line: string) => 
     {
       level,
       base: null,
+      redact: { paths: Object.keys(marks).flatMap((name) => [name, `*.${name}`]), censor: '[hidden]' },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       messageKey: 'message',

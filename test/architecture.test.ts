@@ -14,16 +14,17 @@ interface Room {
 const table: Readonly<Record<string, Room>> = {
   errors: { rooms: [], packages: [] },
   secret: { rooms: [], packages: ['node:util'] },
-  telemetry: { rooms: [], packages: ['pino'] },
+  privacy: { rooms: [], packages: [] },
+  telemetry: { rooms: ['privacy'], packages: ['pino'] },
   settings: { rooms: [], packages: ['zod'] },
   merchants: { rooms: ['secret', 'settings'], packages: ['zod'] },
   config: { rooms: ['merchants', 'secret', 'settings'], packages: ['zod', 'node:fs'] },
   caller: { rooms: [], packages: [] },
-  audit: { rooms: ['caller', 'customer', 'errors', 'telemetry'], packages: [] },
+  audit: { rooms: ['caller', 'telemetry'], packages: [] },
   ownership: { rooms: ['caller', 'customer', 'errors'], packages: [] },
   customer: { rooms: ['errors', 'input'], packages: [] },
   input: { rooms: ['customer', 'errors'], packages: ['zod'] },
-  context: { rooms: ['caller', 'customer', 'telemetry'], packages: [] },
+  context: { rooms: ['audit', 'caller', 'customer', 'telemetry'], packages: [] },
   juspay: {
     rooms: ['customer', 'input', 'errors', 'telemetry'],
     packages: ['undici', 'zod', 'node:perf_hooks', 'node:timers/promises'],
@@ -31,7 +32,7 @@ const table: Readonly<Record<string, Room>> = {
   batching: { rooms: ['customer', 'errors'], packages: ['dataloader'] },
   coalescing: { rooms: ['customer', 'errors'], packages: ['node:perf_hooks'] },
   graphql: {
-    rooms: ['caller', 'customer', 'input', 'errors', 'context'],
+    rooms: ['caller', 'customer', 'input', 'errors', 'context', 'privacy'],
     packages: ['@pothos/core', '@pothos/plugin-scope-auth', 'graphql'],
   },
   edge: {
@@ -67,13 +68,14 @@ const table: Readonly<Record<string, Room>> = {
   },
   server: { rooms: ['gateway'], packages: ['node:http', 'node:net'] },
   cli: {
-    rooms: ['config', 'gateway', 'sandbox', 'secret', 'server', 'settings', 'telemetry'],
+    rooms: ['config', 'gateway', 'sandbox', 'secret', 'server', 'settings', 'telemetry', 'tokens'],
     packages: ['node:fs', 'node:util'],
   },
   index: {
     rooms: ['config', 'errors', 'gateway', 'graphql', 'input', 'secret', 'settings', 'telemetry'],
     packages: [],
   },
+  tokens: { rooms: ['edge', 'secret'], packages: ['node:crypto', 'node:util'] },
   // Written from the provider's document alone: sharing encoders, both sides would agree on one mistake.
   sandbox: { rooms: [], packages: ['node:http', 'node:net', 'node:crypto', 'node:zlib'] },
 };

@@ -118,6 +118,66 @@ test('config MUST print the effective settings, with secrets hidden', async () =
   assert.doesNotMatch(run.output(), /key-canary/);
 });
 
+test('token MUST make a token that a gateway with the same settings takes, and say what it needs', async () => {
+  const settingsOfJwt = {
+    AUTH_JWT_SECRET: 'a-secret-of-enough-bytes-for-everybody',
+    AUTH_JWT_ISSUER: 'i',
+    AUTH_JWT_AUDIENCE: 'a',
+  };
+  const bare = start(['token']);
+  assert.equal(await bare.exit, 2);
+  assert.match(bare.output(), /AUTH_JWT_SECRET/);
+  const made = start(['token', '--customer', 'asha.rao@example.com'], settingsOfJwt);
+  assert.equal(await made.exit, 0);
+  const run = start([], { PORT: '0', AUTH_MODE: 'jwt', ...settingsOfJwt });
+  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${made.output().trim()}` },
+    body: JSON.stringify({
+      query: '{ own: customer(id: "asha.rao@example.com") { firstName } other: customer(id: "u7") { id } }',
+    }),
+  });
+  assert.deepEqual(await response.json(), { data: { own: { firstName: 'Asha' }, other: null } });
+  assert.equal((await ask(url, '{ __typename }')).status, 401);
+  run.child.kill('SIGTERM');
+  assert.equal(await run.exit, 0);
+});
+
+test('GraphiQL on the embedded sandbox MUST offer a token for each role, and they MUST count', async () => {
+  const run = start([], { PORT: '0' });
+  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  const page = await (await fetch(url, { headers: { accept: 'text/html' } })).text();
+  const tokens = [...page.matchAll(/Bearer ([\w-]+\.[\w-]+\.[\w-]+)/g)].map(([, token]) => token);
+  const seen = [];
+  for (const token of tokens) {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify({
+        query:
+          '{ own: customer(id: "asha.rao@example.com") { clientAuthToken { __typename } } other: customer(id: "u7") { __typename } }',
+      }),
+    });
+    const { data } = (await response.json()) as { data: { own: { clientAuthToken: unknown }; other: unknown } };
+    seen.push([data.own.clientAuthToken !== null, data.other !== null]);
+  }
+  assert.deepEqual(seen, [
+    [true, false],
+    [true, true],
+    [false, true],
+  ]);
+  // Elsewhere than on a loopback address nobody gets any.
+  const wide = start([], { PORT: '0', HOST: '0.0.0.0' });
+  const [, port = ''] = await wide.says(/GraphiQL {2}http:\/\/[^:]+:(\d+)/);
+  const bare = await (await fetch(`http://127.0.0.1:${port}/graphql`, { headers: { accept: 'text/html' } })).text();
+  assert.doesNotMatch(bare, /Bearer [\w-]+\./);
+  for (const { child, exit } of [run, wide]) {
+    child.kill('SIGTERM');
+    assert.equal(await exit, 0);
+  }
+});
+
 test('serve MUST start the sandbox and the gateway, say where they are, and stop cleanly on SIGINT', async () => {
   const run = start([], { PORT: '0' });
   const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);

@@ -1,11 +1,16 @@
 // Runs the tests and closes with a line that is true: `N passed, N failed`. A skipped test counts as failed, since
 // nothing may be skipped, and a run without tests fails. Arguments, if any, are file patterns.
+import { randomBytes } from 'node:crypto';
 import { globSync } from 'node:fs';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 
 const patterns = process.argv.slice(2);
 const files = patterns.length > 0 ? patterns.flatMap((pattern) => globSync(pattern)) : globSync('test/**/*.test.ts');
+
+// A word that tests plant wherever a person's data or a secret may stand. Nothing that is printed may hold it.
+process.env.CANARY = `canary-${randomBytes(6).toString('hex')}`;
+let printedCanary = false;
 
 let passed = 0;
 let failed = 0;
@@ -26,10 +31,22 @@ stream.on('test:fail', (data) => {
   if (data.details?.type === 'suite' || data.details?.error?.failureType === 'subtestsFailed') return;
   failed += 1;
 });
-stream.compose(new spec()).pipe(process.stdout);
+let printed = '';
+const output = stream.compose(new spec());
+output.on('data', (chunk) => {
+  printed = printed.slice(-process.env.CANARY.length) + chunk;
+  printedCanary ||= printed.includes(process.env.CANARY);
+});
+output.pipe(process.stdout);
 stream.on('end', () => {
-  process.stdout.once('drain', () => undefined);
   setImmediate(() => {
+    if (printedCanary) {
+      failed += 1;
+      process.stdout.write('\nA planted word was printed: see above.\n');
+    } else if (patterns.length === 0) {
+      passed += 1;
+      process.stdout.write('\n✔ nothing that was planted was printed\n');
+    }
     if (passed + failed === 0) failed = 1;
     process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
     process.exitCode = failed > 0 ? 1 : 0;

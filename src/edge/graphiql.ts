@@ -4,6 +4,8 @@ import type { GraphiQLOptions, Plugin } from 'graphql-yoga';
 export interface Examples {
   readonly id: string;
   readonly reference: string;
+  /** Tokens by role, for the sandbox: each gets a tab of its own. */
+  readonly tokens?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -16,7 +18,13 @@ export function graphiqlOptions(endpoint: string, examples: Examples | undefined
   return {
     title: 'Customer gateway',
     endpoint,
-    defaultTabs: tabs(id, reference, examples !== undefined).map((query) => ({ query: query.trim() })),
+    defaultTabs: [
+      ...tabs(id, reference, examples !== undefined).map((query) => ({ query: query.trim() })),
+      ...Object.entries(examples?.tokens ?? {}).map(([role, token]) => ({
+        query: roleTab(role, id).trim(),
+        headers: JSON.stringify({ authorization: `Bearer ${token}` }, null, 2),
+      })),
+    ],
     shouldPersistHeaders: false,
   };
 }
@@ -50,6 +58,22 @@ export function usePagePolicy(): Plugin {
       response.headers.set('referrer-policy', 'no-referrer');
     },
   };
+}
+
+function roleTab(role: string, id: string): string {
+  return `
+# As another caller: the token below, in Headers, is signed by a key of this process and good for this sandbox only.
+query As${role} {
+  own: customer(id: "${id}") {
+    objectReferenceId
+    clientAuthToken {
+      expiresInSeconds
+    }
+  }
+  other: customer(id: "customer-10002") {
+    objectReferenceId
+  }
+}`;
 }
 
 function tabs(id: string, reference: string, isSandbox: boolean): string[] {

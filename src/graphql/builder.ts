@@ -24,7 +24,10 @@ export function createBuilder() {
     scopeAuth: {
       authScopes: ({ caller }) => ({ scope: (scope) => caller.scopes.has(scope) }),
       // At the field alone: the rest of the answer stands.
-      unauthorizedError: () => new GatewayError('FORBIDDEN'),
+      unauthorizedError: (_parent, { audit }, { parentType, fieldName }) => {
+        if (parentType.name === 'Mutation') audit({ field: fieldName, subject: '', changed: {}, outcome: 'FORBIDDEN' });
+        return new GatewayError('FORBIDDEN');
+      },
     },
   });
   builder.scalarType('DateTime', {

@@ -1,3 +1,6 @@
+import type { GraphQLResolveInfo } from 'graphql';
+import type { OperationContext } from '../context.ts';
+import { GatewayError } from '../errors.ts';
 import { decodeCustomerUpdate, decodeNewCustomer, type NewCustomer } from '../input.ts';
 import type { Builder } from './builder.ts';
 import { type CustomerRef, tokenOption } from './customer.ts';
@@ -25,20 +28,19 @@ export function defineMutations(builder: Builder, CustomerRef: CustomerRef): voi
           'An answer of the provider that is lost is settled by reading back before this mutation answers.',
         ].join('\n'),
         args: { input: t.arg({ type: CreateInput, required: true, description: 'The customer to be made.' }) },
-        resolve: async (_root, args, context, info) => {
-          assertMayWrite(context, info);
-          let input: NewCustomer | undefined;
-          try {
-            input = decodeNewCustomer(args.input);
-            const created = await context.customers.create(
-              input,
-              tokenOption(context, info, ['CreateCustomerSuccess.customer']),
-            );
-            return { __typename: 'CreateCustomerSuccess' as const, ...created };
-          } catch (error) {
-            return asData(error, input);
-          }
-        },
+        resolve: (_root, args, context, info) =>
+          recorded(context, info, args.input.objectReferenceId, args.input, async () => {
+            assertMayWrite(context, info);
+            let input: NewCustomer | undefined;
+            try {
+              input = decodeNewCustomer(args.input);
+              const options = tokenOption(context, info, ['CreateCustomerSuccess.customer']);
+              const created = await context.customers.create(input, options);
+              return { __typename: 'CreateCustomerSuccess' as const, ...created };
+            } catch (error) {
+              return asData(error, input);
+            }
+          }),
       }),
       updateCustomer: t.field({
         type: UpdateResult,
@@ -51,21 +53,40 @@ export function defineMutations(builder: Builder, CustomerRef: CustomerRef): voi
           id: t.arg.id({ required: true, description: "The provider's id or your object reference id." }),
           input: t.arg({ type: UpdateInput, required: true, description: 'The fields to change, at least one.' }),
         },
-        resolve: async (_root, args, context, info) => {
-          assertMayWrite(context, info);
-          try {
-            const { id, changes } = decodeCustomerUpdate(args.id, args.input);
-            return {
-              __typename: 'UpdateCustomerSuccess' as const,
-              customer: await context.customers.update(id, changes),
-            };
-          } catch (error) {
-            return asData(error);
-          }
-        },
+        resolve: (_root, args, context, info) =>
+          recorded(context, info, args.id, args.input, async () => {
+            assertMayWrite(context, info);
+            try {
+              const { id, changes } = decodeCustomerUpdate(args.id, args.input);
+              const customer = await context.customers.update(id, changes);
+              return { __typename: 'UpdateCustomerSuccess' as const, customer };
+            } catch (error) {
+              return asData(error);
+            }
+          }),
       }),
     }),
   });
+}
+
+/** Every write leaves a line of audit, whatever becomes of it. */
+async function recorded<Result extends object>(
+  { audit }: OperationContext,
+  { fieldName }: GraphQLResolveInfo,
+  subject: string,
+  changed: object,
+  write: () => Promise<Result>,
+): Promise<Result> {
+  const record = (outcome: string) => audit({ field: fieldName, subject, changed, outcome });
+  try {
+    const result = await write();
+    if ('error' in result && result.error instanceof GatewayError) record(result.error.code);
+    else record('origin' in result ? String(result.origin) : 'UPDATED');
+    return result;
+  } catch (error) {
+    record(error instanceof GatewayError ? error.code : 'INTERNAL_SERVER_ERROR');
+    throw error;
+  }
 }
 
 function defineInputs(builder: Builder) {

@@ -318,6 +318,47 @@ test('an API key MUST give its caller; two keys of one name live side by side; a
   assert.doesNotMatch(lines.join(''), /canary/);
 });
 
+test('both credentials on one request MUST both be valid; scopes intersect, every binding applies, merchants must agree', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'keys-'));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'keys.json');
+  const entry = (key: string, more: object) => ({
+    name: 'bff',
+    sha256: digest(key),
+    scopes: ['customer:read', 'customer:write'],
+    ...more,
+  });
+  writeFileSync(
+    path,
+    JSON.stringify([
+      entry('plain', {}),
+      entry('bound', { customer: 'cth_1', merchant: 'm-1' }),
+      entry('other', { merchant: 'm-2' }),
+    ]),
+  );
+  const jwt = {
+    issuer,
+    audience,
+    keys: { secret: { reveal: () => secret } },
+    merchantClaim: 'merchant_id',
+    customerClaim: 'customer',
+  };
+  const both = createAuthenticator({ modes: ['jwt', 'api-key'], jwt, apiKeysFile: path }, silent);
+  context.after(() => both.dispose());
+  const headers = (key: string, token: string) => new Headers({ 'x-api-key': key, authorization: `Bearer ${token}` });
+  const token = hs({ ...good, merchant_id: 'm-1' });
+  const caller = await both.authenticate(headers('bound', token));
+  assert.deepEqual(
+    [[...caller.scopes], caller.merchant, caller.customers, caller.barred],
+    [['customer:read'], 'm-1', ['cth_1', 'reference-1'], false],
+  );
+  assert.equal((await both.authenticate(headers('other', token))).barred, true);
+  assert.deepEqual((await both.authenticate(headers('plain', hs(without('customer'))))).customers, 'none');
+  assert.equal(await statusOf(both, headers('wrong', token)), 401);
+  assert.equal(await statusOf(both, headers('plain', `${token}x`)), 401);
+  assert.equal(typeof (await statusOf(both, new Headers({ 'x-api-key': 'plain' }))), 'object');
+});
+
 test('a broken file of API keys MUST be refused at the start, by place and never by value', (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'keys-'));
   context.after(() => rmSync(folder, { recursive: true, force: true }));

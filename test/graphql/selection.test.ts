@@ -47,6 +47,7 @@ async function run(source: string, variableValues: Record<string, unknown>) {
   const contextValue: OperationContext = {
     requestId: 'r',
     caller: anonymous,
+    audit: () => undefined,
     customers,
     log: createLog('silent', () => undefined),
   };

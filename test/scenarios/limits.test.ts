@@ -147,6 +147,9 @@ test('every write MUST leave one line of audit, whatever became of it, without a
     await world.ask(
       'mutation Rename { updateCustomer(id: "fault_unauthorized", input: { firstName: "Canary" }) { __typename } }',
     );
+    await world.ask(
+      'mutation { createCustomer(input: { objectReferenceId: "canary", mobileNumber: "+", emailAddress: "canary" }) { __typename } }',
+    );
     const lines = world.log
       .map((line) => JSON.parse(line) as Record<string, unknown>)
       .filter(({ message }) => message === 'audit');
@@ -163,7 +166,7 @@ test('every write MUST leave one line of audit, whatever became of it, without a
           field: 'createCustomer',
           operationName: 'Register',
           merchant: 'sandbox_merchant',
-          changed: ['objectReferenceId', 'mobileNumber', 'emailAddress'],
+          changed: ['emailAddress', 'mobileNumber', 'objectReferenceId'],
           outcome: 'CREATED',
         },
         {
@@ -172,6 +175,13 @@ test('every write MUST leave one line of audit, whatever became of it, without a
           merchant: 'sandbox_merchant',
           changed: ['firstName'],
           outcome: 'UPSTREAM_MISCONFIGURED',
+        },
+        {
+          field: 'createCustomer',
+          operationName: undefined,
+          merchant: 'sandbox_merchant',
+          changed: ['emailAddress', 'mobileNumber', 'objectReferenceId'],
+          outcome: 'VALIDATION_FAILED',
         },
       ],
     );
