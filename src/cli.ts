@@ -64,22 +64,28 @@ async function serve(config: Config): Promise<undefined> {
   const embedded = provider === 'sandbox' ? await startEmbedded(config) : undefined;
   const access = provider === 'sandbox' ? embedded?.access : provider;
   const [first] = embedded?.sandbox.customers ?? [];
-  const gateway = createGateway(
-    { ...config, provider: access, ...(embedded?.auth && { auth: embedded.auth }) },
-    { log, ...(first && { examples: { id: first.id, reference: first.objectReferenceId, ...embedded?.roles } }) },
-  );
-  const server = await startServer(gateway, config).catch(async (error: unknown) => {
-    await Promise.all([gateway.dispose(), embedded?.sandbox.close()]);
-    throw error;
-  });
-  if (embedded && config.logLevel !== 'silent') print(embedded.banner(server.url, config.graphiql));
-  else log.info('listening', { url: server.url });
+  try {
+    const gateway = createGateway(
+      { ...config, provider: access, ...(embedded?.auth && { auth: embedded.auth }) },
+      { log, ...(first && { examples: { id: first.id, reference: first.objectReferenceId, ...embedded?.roles } }) },
+    );
+    const server = await startServer(gateway, config).catch(async (error: unknown) => {
+      await gateway.dispose();
+      throw error;
+    });
+    if (embedded && config.logLevel !== 'silent') print(embedded.banner(server.url, config.graphiql));
+    else log.info('listening', { url: server.url });
 
-  onStop(async () => {
-    await server.stop(config.shutdownGraceMs);
-    await Promise.all([gateway.dispose(), embedded?.sandbox.close()]);
-    if (!embedded) log.info('stopped');
-  });
+    onStop(async () => {
+      await server.stop(config.shutdownGraceMs);
+      await Promise.all([gateway.dispose(), embedded?.sandbox.close()]);
+      if (!embedded) log.info('stopped');
+    });
+  } catch (error) {
+    // What was started for this start must not keep the process alive.
+    await embedded?.sandbox.close();
+    throw error;
+  }
   return undefined;
 }
 

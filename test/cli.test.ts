@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { settings } from '../src/settings.ts';
@@ -76,6 +79,42 @@ for (const [name, args, environment, code, says] of [
   test(`${name} MUST be refused with exit code ${code} and a sentence`, async () => {
     const run = start(args, environment);
     assert.equal(await run.exit, code);
+    assert.match(run.output(), says);
+    assert.doesNotMatch(run.output(), /canary|node:internal/);
+  });
+}
+
+const nobody = '0'.repeat(64);
+const realCredentials = { JUSPAY_API_KEY: 'canary', JUSPAY_MERCHANT_ID: 'm', JUSPAY_BASE_URL: 'http://127.0.0.1:9' };
+
+for (const [name, file, environment, says] of [
+  ['a file of keys that is no JSON', '{', {}, /AUTH_API_KEYS_FILE/],
+  [
+    'a file of keys for an unknown merchant',
+    `[{"name":"a","sha256":"${nobody}","scopes":[],"merchant":"canary"}]`,
+    {},
+    /AUTH_API_KEYS_FILE names a merchant/,
+  ],
+  [
+    'the same with real credentials',
+    `[{"name":"a","sha256":"${nobody}","scopes":[],"merchant":"canary"}]`,
+    realCredentials,
+    /AUTH_API_KEYS_FILE names a merchant/,
+  ],
+  [
+    'manifests that are none',
+    '[]',
+    { ...realCredentials, PERSISTED_DOCUMENTS_FILE: '/nowhere' },
+    /PERSISTED_DOCUMENTS_FILE/,
+  ],
+] as const) {
+  test(`${name} MUST end the start`, async (context) => {
+    const folder = mkdtempSync(join(tmpdir(), 'cli-'));
+    context.after(() => rmSync(folder, { recursive: true, force: true }));
+    const path = join(folder, 'keys.json');
+    writeFileSync(path, file);
+    const run = start([], { PORT: '0', AUTH_MODE: 'api-key', AUTH_API_KEYS_FILE: path, ...environment });
+    assert.equal(await run.exit, 1);
     assert.match(run.output(), says);
     assert.doesNotMatch(run.output(), /canary|node:internal/);
   });
