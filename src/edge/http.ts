@@ -100,7 +100,7 @@ function findFault({ method, headers }: Request, url: URL, maxBodyBytes: number)
       const message = `GET takes one of the headers ${preflightHeaders.join(', ')} or content-type: application/json. Or send POST.`;
       return new EdgeError('BAD_USER_INPUT', { status: 403, message });
     }
-    return undefined;
+    return findUnreadable(headers);
   }
   if (method !== 'POST') {
     return new EdgeError('BAD_USER_INPUT', {
@@ -119,7 +119,27 @@ function findFault({ method, headers }: Request, url: URL, maxBodyBytes: number)
   if (encoding !== undefined && encoding !== '' && encoding !== 'identity') {
     return new EdgeError('BAD_USER_INPUT', { status: 415, message: 'The body must not be compressed.' });
   }
-  return Number(headers.get('content-length')) > maxBodyBytes ? tooLong(maxBodyBytes) : undefined;
+  return Number(headers.get('content-length')) > maxBodyBytes ? tooLong(maxBodyBytes) : findUnreadable(headers);
+}
+
+/** Said before anything is executed: an answer that nobody can read would hide what was done. */
+function findUnreadable(headers: Headers): EdgeError | undefined {
+  if (acceptsJson(headers.get('accept'))) return undefined;
+  const message = 'Answers are application/graphql-response+json or application/json, in UTF-8: accept one of them.';
+  return new EdgeError('BAD_USER_INPUT', { status: 406, message });
+}
+
+function acceptsJson(accept: string | null): boolean {
+  if (accept === null || accept.trim() === '') return true;
+  return accept
+    .toLowerCase()
+    .split(',')
+    .some((range) => {
+      const [type = '', ...parameters] = range.split(';').map((part) => part.trim());
+      const charset = parameters.find((parameter) => parameter.startsWith('charset='));
+      const isOurs = /^(\*\/\*|application\/(\*|json|graphql-response\+json))$/.test(type);
+      return isOurs && (charset === undefined || charset === 'charset=utf-8');
+    });
 }
 
 /** `application/json`, in UTF-8 where a charset is named; no other parameter matters. */

@@ -87,6 +87,33 @@ for (const [name, init, status, code] of refused) {
     }));
 }
 
+test('a mutation whose answer nobody could read MUST NOT be executed', () =>
+  inWorld(async (world) => {
+    const document = 'mutation { updateCustomer(id: "u7", input: { firstName: "A" }) { __typename } }';
+    for (const accept of [
+      'text/plain',
+      'text/event-stream',
+      'multipart/mixed',
+      'text/html',
+      'application/json; charset=utf-16',
+    ]) {
+      const answer = await world.fetch(post(query(document), { ...json, accept }));
+      assert.equal(answer.status, 406, accept);
+      assert.deepEqual(codesOf(answer), { '': 'BAD_USER_INPUT' });
+    }
+    assert.deepEqual(world.upstream(), []);
+    for (const accept of [
+      '*/*',
+      'application/*',
+      'text/html, application/json;q=0.9',
+      'text/event-stream, application/graphql-response+json',
+    ]) {
+      const answer = await world.fetch(post(query(document), { ...json, accept }));
+      assert.equal(answer.status, 200, accept);
+      assert.deepEqual(answer.data, { updateCustomer: { __typename: 'UpdateCustomerSuccess' } }, accept);
+    }
+  }));
+
 test('an endless chunked body MUST be cut off at the limit', () =>
   inWorld(async (world) => {
     let sent = 0;
