@@ -26,7 +26,6 @@ process.on('message', (order: Order) => {
     (error: unknown) => process.send?.({ ok: false, reason: String(error) } satisfies Report),
   );
 });
-process.on('disconnect', () => process.exit());
 
 async function round({ origin, path, isPlain, workload, first, operations }: Order): Promise<Report> {
   const pool = pools.get(origin) ?? new Pool(origin, { connections, headersTimeout: 30_000, bodyTimeout: 30_000 });

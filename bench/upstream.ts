@@ -45,4 +45,3 @@ function createdFrom(form: URLSearchParams): WireCustomer {
 
 server.keepAliveTimeout = 60_000;
 server.listen(Number(process.env['PORT']), '127.0.0.1', 4096);
-process.on('disconnect', () => process.exit());

@@ -12,7 +12,7 @@ type Fields = Readonly<Record<string, unknown>>;
 interface Workload {
   readonly title: string;
   readonly query: string;
-  /** Upstream calls that one operation must cost, with ids that no other operation uses. */
+  /** Upstream calls that one operation cannot do without: no other operation uses its ids. */
   readonly calls: number;
   readonly operations: { readonly quick: number; readonly full: number };
   readonly ask: (n: number) => Ask;

@@ -17,7 +17,7 @@ import { type Examples, graphiqlOptions, renderGraphiql, usePagePolicy } from '.
 import { type RequestState, useHttp } from './edge/http.ts';
 import { type Manifest, readManifest } from './edge/persisted.ts';
 import { addressOf, createRateLimit } from './edge/rate-limit.ts';
-import { buildSchema } from './graphql/schema.ts';
+import { buildSubgraph } from './graphql/schema.ts';
 import { createClient } from './juspay/client.ts';
 import { resilient } from './juspay/resilience.ts';
 import { createTransport, type Transport } from './juspay/transport.ts';
@@ -49,7 +49,7 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
   const merchants = openMerchants(config, log);
   const authenticator = openAuthenticator(config, merchants, log);
   const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log);
-  const schema = buildSchema();
+  const schema = buildSubgraph({ tellsAboutItself: config.introspection });
   const flights = createFlights();
 
   const yoga = createYoga<{ state: RequestState }, OperationContext>({

@@ -35,8 +35,6 @@ export const tokenOption = 'options.get_client_auth_token';
 export function environment(): { port: number; upstream: string } {
   const { PORT, UPSTREAM } = process.env;
   if (!PORT || !UPSTREAM) throw new Error('PORT and UPSTREAM must be set');
-  // Whoever started this peer is gone.
-  process.on('disconnect', () => process.exit());
   return { port: Number(PORT), upstream: UPSTREAM };
 }
 

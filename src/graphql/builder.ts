@@ -12,6 +12,8 @@ export interface Types {
   Scalars: {
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };
+    /** Of routers; see `federation.ts`. */
+    _Any: { Input: unknown; Output: unknown };
   };
 }
 

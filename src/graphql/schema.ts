@@ -1,15 +1,35 @@
 import { type GraphQLSchema, isInputObjectType, isObjectType } from 'graphql';
 import { marks } from '../privacy.ts';
-import { createBuilder } from './builder.ts';
-import { defineCustomer, defineQueries } from './customer.ts';
+import { type Builder, createBuilder } from './builder.ts';
+import { type CustomerRef, defineCustomer, defineQueries } from './customer.ts';
+import { defineFederation, printSubgraph } from './federation.ts';
 import { defineMutations } from './mutations.ts';
 
-/** The executable schema, sorted. Its context is an `OperationContext`. */
+/** The schema of the contract, executable, sorted, without a router's fields. Its context is an `OperationContext`. */
 export function buildSchema(): GraphQLSchema {
+  return build(() => undefined);
+}
+
+/**
+ * The schema that is served: the contract, and what routers ask a subgraph for.
+ *
+ * @param tellsAboutItself whether `_service` answers, as introspection does.
+ */
+export function buildSubgraph({ tellsAboutItself }: { tellsAboutItself: boolean }): GraphQLSchema {
+  let text: string | undefined;
+  const sdl = () => {
+    text ??= printSubgraph(buildSchema());
+    return text;
+  };
+  return build((builder, CustomerRef) => defineFederation(builder, CustomerRef, tellsAboutItself ? sdl : undefined));
+}
+
+function build(extend: (builder: Builder, CustomerRef: CustomerRef) => void): GraphQLSchema {
   const builder = createBuilder();
   const CustomerRef = defineCustomer(builder);
   defineQueries(builder, CustomerRef);
   defineMutations(builder, CustomerRef);
+  extend(builder, CustomerRef);
   return marked(builder.toSchema({ sortSchema: true }));
 }
 

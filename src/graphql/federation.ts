@@ -1,0 +1,94 @@
+import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql';
+import type { OperationContext } from '../context.ts';
+import type { Customer, CustomerKey } from '../customer.ts';
+import { GatewayError } from '../errors.ts';
+import type { Builder } from './builder.ts';
+import { type CustomerRef, tokenOption } from './customer.ts';
+
+/** The version of the specification that the print links to. */
+const link = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.6", import: ["@key"])';
+
+/**
+ * The subgraph as routers compose it: the plain schema with the two keys of a customer, and no security directives (some
+ * gateways refuse to start on them).
+ */
+export function printSubgraph(plain: GraphQLSchema): string {
+  const sdl = printSchema(lexicographicSortSchema(plain));
+  const keyed = sdl.replace(
+    /^type Customer \{/m,
+    'type Customer @key(fields: "id") @key(fields: "objectReferenceId") {',
+  );
+  return `${link}\n\n${keyed}\n`;
+}
+
+/**
+ * What a router asks a subgraph for: entities by either key, read through the same layers as every other customer, each
+ * null or failing on its own; and, where introspection is on, the subgraph's own text.
+ *
+ * Built here rather than on `@apollo/subgraph`, which brings an Elastic-licensed package along.
+ *
+ * @param sdl what `_service` tells; `undefined` leaves the field out.
+ */
+export function defineFederation(builder: Builder, CustomerRef: CustomerRef, sdl: (() => string) | undefined): void {
+  builder.scalarType('_Any', {
+    description: 'A representation of an entity: `__typename`, and the fields of one of its keys.',
+    serialize: (value) => value,
+    parseValue: (value) => value,
+  });
+  const Entity = builder.unionType('_Entity', {
+    description: 'Everything that this subgraph can resolve by a key.',
+    types: [CustomerRef],
+    resolveType: () => 'Customer',
+  });
+  builder.queryField('_entities', (t) =>
+    t.field({
+      type: [Entity],
+      nullable: { list: false, items: true },
+      description: 'For routers: customers by `id` or by `objectReferenceId`, in order; null where there is none.',
+      args: {
+        representations: t.arg({ type: ['_Any'], required: true, description: 'What the router knows of each.' }),
+      },
+      resolve: (_root, { representations }, context, info) => {
+        const options = tokenOption(context, info);
+        return representations.map((representation) => resolveEntity(representation, context, options));
+      },
+    }),
+  );
+  if (sdl === undefined) return;
+  const Service = builder.objectRef<{ sdl: string }>('_Service').implement({
+    description: 'For routers: what this subgraph is.',
+    fields: (t) => ({ sdl: t.exposeString('sdl', { nullable: false, description: 'The text of the subgraph.' }) }),
+  });
+  builder.queryField('_service', (t) =>
+    t.field({
+      type: Service,
+      nullable: false,
+      description: 'For routers: what this subgraph is.',
+      resolve: () => ({ sdl: sdl() }),
+    }),
+  );
+}
+
+/** Fails alone: `_entities` itself cannot be null, so neither a missing scope nor a bad representation may fail it. */
+async function resolveEntity(
+  representation: unknown,
+  { caller, customers }: OperationContext,
+  options: { withClientAuthToken: boolean },
+): Promise<Customer | null> {
+  if (!caller.scopes.has('customer:read')) throw new GatewayError('FORBIDDEN');
+  const key = keyOf(representation);
+  if (key === undefined) {
+    throw new GatewayError('BAD_USER_INPUT', {
+      message: 'A representation names a Customer by id or by objectReferenceId.',
+    });
+  }
+  return customers.get(key, options);
+}
+
+function keyOf(representation: unknown): CustomerKey | undefined {
+  if (typeof representation !== 'object' || representation === null) return undefined;
+  const { __typename: typename, id, objectReferenceId } = representation as Partial<Record<string, unknown>>;
+  if (typename !== 'Customer') return undefined;
+  if (typeof id === 'string') return { id };
+  return typeof objectReferenceId === 'string' ? { reference: objectReferenceId } : undefined;
+}
