@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { lexicographicSortSchema, printSchema } from 'graphql';
-import { printSubgraph } from './src/graphql/federation.ts';
+import { printPlain, printSubgraph } from './src/graphql/federation.ts';
 import { buildSchema } from './src/graphql/schema.ts';
 
 /** Everything that is made from the code and committed, by its path from the root. */
@@ -18,7 +17,7 @@ function outputs(): Readonly<Record<string, string>> {
   return {
     'schema/subgraph.graphql': printSubgraph(buildSchema()),
     'schema/generated/persisted-documents.json': `${JSON.stringify(manifest, null, 2)}\n`,
-    'schema/schema.graphql': `${printSchema(lexicographicSortSchema(buildSchema()))}\n`,
+    'schema/schema.graphql': printPlain(buildSchema()),
   };
 }
 

@@ -8,6 +8,7 @@ const commands = {
   serve: 'start the gateway (the default); without credentials, with an embedded sandbox',
   sandbox: 'start the stand-in provider alone',
   config: 'print the effective settings, secrets hidden',
+  schema: 'print the schema: --for plain (the default) or federation',
   token: 'make a token from AUTH_JWT_SECRET, for development',
   help: 'print this',
 } as const;
@@ -26,6 +27,7 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
   if (command === 'help' || argv.includes('--help') || argv.includes('-h')) return print(helpText());
   if (argv.includes('--version')) return print([version()]);
   if (command === 'sandbox') return sandbox(rest, environment);
+  if (command === 'schema') return schema(rest);
   if (command === 'token') {
     const { makeToken, TokenUsageError } = await import('./tokens.ts');
     try {
@@ -152,6 +154,20 @@ async function sandbox(argv: readonly string[], environment: NodeJS.ProcessEnv):
     }
     return failToListen(error, 'HOST and PORT (or --host and --port)');
   }
+}
+
+async function schema(argv: readonly string[]): Promise<number> {
+  const [option, wanted = 'plain', ...more] = argv.flatMap((word) => word.split('='));
+  const isKnown = (option === undefined || option === '--for') && more.length === 0;
+  const [{ printPlain, printSubgraph }, { buildSchema }] = await Promise.all([
+    import('./graphql/federation.ts'),
+    import('./graphql/schema.ts'),
+  ]);
+  const prints: Partial<Record<string, typeof printPlain>> = { plain: printPlain, federation: printSubgraph };
+  const printed = isKnown ? prints[wanted]?.(buildSchema()) : undefined;
+  return printed === undefined
+    ? fail(usage, ['`schema` takes --for plain or --for federation.'])
+    : print([printed.trimEnd()]);
 }
 
 /** The first signal stops cleanly, the second at once. */

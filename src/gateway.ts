@@ -110,7 +110,7 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
     const { requestId, startedAtMs, caller = anonymous } = state;
     const operation: Operation = {
       requestId,
-      deadlineAtMs: startedAtMs + config.operationTimeoutMs,
+      deadlineAtMs: startedAtMs + Math.min(config.operationTimeoutMs, budgetOf(request)),
       signal: request.signal,
       onProviderRequest: (id) => {
         providerRequestId = id;
@@ -199,6 +199,12 @@ function openManifest({ persisted }: GatewayConfig): Manifest {
   } catch (error) {
     throw new ConfigError([error instanceof Error ? error.message : 'PERSISTED_DOCUMENTS_FILE is unusable.']);
   }
+}
+
+/** How much time the caller has left, in ms; infinitely much where it does not say. It can only shorten the deadline. */
+function budgetOf({ headers }: Request): number {
+  const text = headers.get('x-request-timeout-ms') ?? '';
+  return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY;
 }
 
 /** The operation's name, where it is one: it goes into the audit. */

@@ -68,7 +68,7 @@ const table: Readonly<Record<string, Room>> = {
   },
   server: { rooms: ['gateway'], packages: ['node:http', 'node:net'] },
   cli: {
-    rooms: ['config', 'gateway', 'sandbox', 'secret', 'server', 'settings', 'telemetry', 'tokens'],
+    rooms: ['config', 'graphql', 'gateway', 'sandbox', 'secret', 'server', 'settings', 'telemetry', 'tokens'],
     packages: ['node:fs', 'node:util'],
   },
   index: {

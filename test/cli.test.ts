@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -155,6 +155,19 @@ test('config MUST print the effective settings, with secrets hidden', async () =
   assert.ok(lines.includes('PORT=4321  (environment)'));
   assert.ok(lines.includes('LIMIT_DEPTH=10  (default)'));
   assert.doesNotMatch(run.output(), /key-canary/);
+});
+
+test('schema MUST print what is committed, for each way to compose', async () => {
+  for (const [args, file] of [
+    [[], 'schema.graphql'],
+    [['--for', 'plain'], 'schema.graphql'],
+    [['--for=federation'], 'subgraph.graphql'],
+  ] as const) {
+    const run = start(['schema', ...args]);
+    assert.equal(await run.exit, 0);
+    assert.equal(run.output(), readFileSync(new URL(`../schema/${file}`, import.meta.url), 'utf8'));
+  }
+  assert.equal(await start(['schema', '--for', 'nobody']).exit, 2);
 });
 
 test('token MUST make a token that a gateway with the same settings takes, and say what it needs', async () => {

@@ -8,17 +8,21 @@ import { type CustomerRef, tokenOption } from './customer.ts';
 /** The version of the specification that the print links to. */
 const link = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.6", import: ["@key"])';
 
+/** The contract: sorted, with descriptions, without a router's fields. */
+export function printPlain(plain: GraphQLSchema): string {
+  return `${printSchema(lexicographicSortSchema(plain))}\n`;
+}
+
 /**
  * The subgraph as routers compose it: the plain schema with the two keys of a customer, and no security directives (some
  * gateways refuse to start on them).
  */
 export function printSubgraph(plain: GraphQLSchema): string {
-  const sdl = printSchema(lexicographicSortSchema(plain));
-  const keyed = sdl.replace(
+  const keyed = printPlain(plain).replace(
     /^type Customer \{/m,
     'type Customer @key(fields: "id") @key(fields: "objectReferenceId") {',
   );
-  return `${link}\n\n${keyed}\n`;
+  return `${link}\n\n${keyed}`;
 }
 
 /**

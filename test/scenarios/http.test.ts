@@ -224,6 +224,29 @@ test('variables MUST be refused by path, never by value', () =>
     assert.deepEqual(world.upstream(), []);
   }));
 
+test('x-request-timeout-ms MUST shorten the deadline, and never prolong it', () =>
+  inWorld(
+    async (world) => {
+      const ask = (budget: string) =>
+        world.fetch(
+          post(query('{ customer(id: "fault_timeout") { id } }'), { ...json, 'x-request-timeout-ms': budget }),
+        );
+      // One attempt fits into what the caller has; two into what the gateway allows.
+      for (const [budget, calls] of [
+        ['100', 1],
+        ['999999999', 2],
+        ['-5', 2],
+        ['1e3', 2],
+        ['0', 2],
+      ] as const) {
+        world.sandbox.clearCalls();
+        assert.deepEqual(codesOf(await ask(budget)), { customer: 'UPSTREAM_TIMEOUT' });
+        assert.equal(world.sandbox.calls.length, calls, budget);
+      }
+    },
+    { JUSPAY_TIMEOUT_MS: '400', OPERATION_TIMEOUT_MS: '700' },
+  ));
+
 test('CORS MUST answer listed origins only, and without credentials', () =>
   inWorld(
     async (world) => {
