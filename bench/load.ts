@@ -20,6 +20,8 @@ export type Report =
 const connections = 64;
 const pools = new Map<string, Pool>();
 
+// Between two rounds nothing else keeps it alive.
+process.channel?.ref();
 process.on('message', (order: Order) => {
   round(order).then(
     (report) => process.send?.(report),

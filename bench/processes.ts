@@ -9,8 +9,12 @@ export const isPinned = availableParallelism() >= 2 && spawnSync('taskset', ['-V
 export const cores = { server: '0', support: '1' } as const;
 
 const children = new Set<ChildProcess>();
-// Whoever started a child may be killed without a word: the child then sees its channel close, and goes too.
-const endWithParent = ['--import', 'data:text/javascript,process.on("disconnect",()=>process.exit())'];
+// Whoever started a child may be killed without a word: the child then sees its channel close, and goes too. The channel
+// must not keep alive a program that wants to end, such as a gateway that refuses its settings.
+const endWithParent = [
+  '--import',
+  'data:text/javascript,process.on("disconnect",()=>process.exit());process.channel?.unref()',
+];
 
 export function start(
   args: readonly string[],

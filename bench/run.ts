@@ -14,11 +14,11 @@ const here = dirname(fileURLToPath(import.meta.url));
 
 /** Those that are compared; `limit` is what the others are ratios to. */
 const servers = {
-  limit: { file: 'peers/limit.ts', path: '/', isPlain: true, title: 'bare `node:http` + undici, no GraphQL' },
-  gateway: { file: '../src/cli.ts', path: '/graphql', isPlain: false, title: 'this gateway, as shipped' },
-  yoga: { file: 'peers/yoga.ts', path: '/graphql', isPlain: false, title: 'graphql-yoga + Pothos + DataLoader' },
-  apollo: { file: 'peers/apollo.ts', path: '/', isPlain: false, title: 'Apollo Server + RESTDataSource' },
-  mercurius: { file: 'peers/mercurius.ts', path: '/graphql', isPlain: false, title: 'Mercurius + JIT' },
+  limit: { command: ['peers/limit.ts'], path: '/', isPlain: true, title: 'bare `node:http` + undici, no GraphQL' },
+  gateway: { command: ['../src/cli.ts', 'serve'], path: '/graphql', isPlain: false, title: 'this gateway, as shipped' },
+  yoga: { command: ['peers/yoga.ts'], path: '/graphql', isPlain: false, title: 'graphql-yoga + Pothos + DataLoader' },
+  apollo: { command: ['peers/apollo.ts'], path: '/', isPlain: false, title: 'Apollo Server + RESTDataSource' },
+  mercurius: { command: ['peers/mercurius.ts'], path: '/graphql', isPlain: false, title: 'Mercurius + JIT' },
 } as const;
 type ServerName = keyof typeof servers;
 
@@ -63,7 +63,7 @@ for (const name of runServers) {
     AUTH_MODE: 'none',
     LOG_LEVEL: 'error',
   };
-  const child = start([servers[name].file], {
+  const child = start(servers[name].command, {
     cwd: here,
     core: 'server',
     env: name === 'gateway' ? { PORT: port, ...settings } : env,
@@ -177,21 +177,23 @@ function report(table: string): string {
 
 ${table}
 
-${verdict()} The peers do less: none of them limits documents, retries a read or settles
-a write whose answer was lost. The metric to trust is CPU per 1,000 operations: with upstream and load generator on one core,
-latency under full load follows it, and differences under 15 % are noise unless they repeat.
+${verdict()}
+
+The peers do less: none of them limits documents, retries a read or settles a write whose answer was lost. The metric to
+trust is CPU per 1,000 operations: with upstream and load generator on one core, latency under full load follows it, and
+differences under 15 % are noise unless they repeat.
 `;
 }
 
 /** Where this gateway stands, from the figures of this very run: better or worse, it is said. */
 function verdict(): string {
-  const sentences = runWorkloads.map((workload) => {
+  const lines = runWorkloads.map((workload) => {
     const ratio = (name: ServerName) =>
       (figures.get(`${name} ${workload}`)?.cpuMsPer1000 ?? Number.NaN) /
       (figures.get(`limit ${workload}`)?.cpuMsPer1000 ?? Number.NaN);
     const peers = runServers.filter((name) => name !== 'limit' && name !== 'gateway');
     const order = peers.toSorted((a, b) => ratio(a) - ratio(b)).map((name) => `${name} ${ratio(name).toFixed(1)}×`);
-    return `${workload.toUpperCase()} ${ratio('gateway').toFixed(1)}× (${order.join(', ')})`;
+    return `- ${workload.toUpperCase()} ${ratio('gateway').toFixed(1)}× (${order.join(', ')})`;
   });
-  return `CPU of this gateway as a multiple of the bare proxy, the peers' beside it: ${sentences.join('; ')}.`;
+  return `CPU of this gateway as a multiple of the bare proxy, the peers' in brackets:\n\n${lines.join('\n')}`;
 }
