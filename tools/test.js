@@ -6,7 +6,10 @@ import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 
 const patterns = process.argv.slice(2);
-const files = patterns.length > 0 ? patterns.flatMap((pattern) => globSync(pattern)) : globSync('test/**/*.test.ts');
+const files =
+  patterns.length > 0
+    ? patterns.flatMap((pattern) => globSync(pattern))
+    : globSync('test/**/*.test.{ts,tsx}', { exclude: ['**/node_modules'] });
 
 // A word that tests plant wherever a person's data or a secret may stand. Nothing that is printed may hold it.
 process.env.CANARY = `canary-${randomBytes(6).toString('hex')}`;

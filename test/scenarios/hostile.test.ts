@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { performance } from 'node:perf_hooks';
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { type FaultName, faultNames } from '../../src/sandbox/faults.ts';
 import { createOperation, newCustomer, resultOf, startWorld, updateOperation } from '../support.ts';
@@ -61,6 +61,8 @@ for (const seed of [1, 2, 3]) {
     const updates: { id: string; value: string; result: Record<string, unknown> }[] = [];
     let slowestMs = 0;
     let next = 0;
+    const stalls = monitorEventLoopDelay({ resolution: 5 });
+    stalls.enable();
 
     const count = (name: string) => outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
     const provoke = (on: 'create' | 'get' | 'update', pathId: string) => {
@@ -129,6 +131,10 @@ for (const seed of [1, 2, 3]) {
       }),
     );
 
+    stalls.disable();
+    // Sandbox, gateway and load share one thread here: while it stood still, nobody could answer.
+    const stalledMs = Math.max(0, stalls.max / 1e6 - 5);
+
     const stored = Map.groupBy(world.sandbox.customers, ({ objectReferenceId }) => objectReferenceId);
     const commits = world.sandbox.calls.filter(({ route, committed }) => route === 'update' && committed);
     const books = { duplicates: 0, lostCreates: 0, falseCreateFailures: 0, lostUpdates: 0, falseUpdateFailures: 0 };
@@ -148,7 +154,12 @@ for (const seed of [1, 2, 3]) {
     }
     await world.close();
     context.diagnostic(
-      JSON.stringify({ ...books, slowestMs: Math.round(slowestMs), ...Object.fromEntries([...outcomes].sort()) }),
+      JSON.stringify({
+        ...books,
+        slowestMs: Math.round(slowestMs),
+        stalledMs: Math.round(stalledMs),
+        ...Object.fromEntries([...outcomes].sort()),
+      }),
     );
 
     assert.deepEqual(books, {
@@ -159,7 +170,7 @@ for (const seed of [1, 2, 3]) {
       falseUpdateFailures: 0,
     });
     // A promise of the product, not a measure of the machine: the deadline, and 250 ms to say so.
-    assert.ok(slowestMs <= deadlineMs + 250, `an answer took ${Math.round(slowestMs)} ms`);
+    assert.ok(slowestMs - stalledMs <= deadlineMs + 250, `an answer took ${Math.round(slowestMs)} ms`);
     assert.equal(
       [...outcomes.values()].reduce((sum, value) => sum + value, 0),
       operations,

@@ -34,11 +34,24 @@ test('a create MUST ask for the token in its form iff it is selected under the s
     await world.ask(decoy, { input });
     assert.equal(world.sandbox.calls[0]?.form?.['options.get_client_auth_token'], undefined);
     world.sandbox.clearCalls();
-    const wanted = `mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) { ...a } } fragment a on CreateCustomerSuccess { customer { t: clientAuthToken { expiresInSeconds } } }`;
+    const wanted = `mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) { ...a } } fragment a on CreateCustomerSuccess { customer { t: clientAuthToken { __typename } } }`;
     const answer = await world.ask(wanted, { input: newCustomer('reference-2') });
     assert.equal(world.sandbox.calls[0]?.form?.['options.get_client_auth_token'], 'true');
     assert.deepEqual(world.upstream(), ['POST /customers']);
-    assert.deepEqual(resultOf(answer, 'createCustomer'), { customer: { t: { expiresInSeconds: 899 } } });
+    assert.deepEqual(resultOf(answer, 'createCustomer'), { customer: { t: { __typename: 'ClientAuthToken' } } });
+  }));
+
+test('the life of a token MUST be counted when the gateway answers', () =>
+  inWorld(async (world) => {
+    const beforeMs = Date.now();
+    const answer = await world.ask('{ customer(id: "u7") { clientAuthToken { expiresAt expiresInSeconds } } }');
+    const afterMs = Date.now();
+    const { clientAuthToken } = (answer.data ?? {})['customer'] as {
+      clientAuthToken: { expiresAt: string; expiresInSeconds: number };
+    };
+    const secondsFrom = (nowMs: number) => Math.floor((Date.parse(clientAuthToken.expiresAt) - nowMs) / 1000);
+    assert.ok(clientAuthToken.expiresInSeconds <= secondsFrom(beforeMs));
+    assert.ok(clientAuthToken.expiresInSeconds >= secondsFrom(afterMs));
   }));
 
 test('a token after an update MUST cost one more read', () =>
