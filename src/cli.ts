@@ -60,14 +60,14 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
 
 async function serve(config: Config): Promise<undefined> {
   // Loaded when the settings are known to be good: a refused start is a quick one.
-  const [{ createGateway }, { startServer }] = await Promise.all([import('./gateway.ts'), import('./server.ts')]);
+  const [{ openGateway }, { startServer }] = await Promise.all([import('./gateway.ts'), import('./server.ts')]);
   const log = createLog(config.logLevel);
   const { provider } = config;
   const embedded = provider === 'sandbox' ? await startEmbedded(config) : undefined;
   const access = provider === 'sandbox' ? embedded?.access : provider;
   const [first] = embedded?.sandbox.customers ?? [];
   try {
-    const gateway = createGateway(
+    const gateway = openGateway(
       { ...config, provider: access, ...(embedded?.auth && { auth: embedded.auth }) },
       { log, ...(first && { examples: { id: first.id, reference: first.objectReferenceId, ...embedded?.roles } }) },
     );

@@ -71,10 +71,15 @@ const table: Readonly<Record<string, Room>> = {
     rooms: ['config', 'graphql', 'gateway', 'sandbox', 'secret', 'server', 'settings', 'telemetry', 'tokens'],
     packages: ['node:fs', 'node:util'],
   },
+  options: { rooms: ['config', 'telemetry'], packages: ['node:fs'] },
+  mount: { rooms: ['gateway', 'options', 'sandbox', 'secret', 'telemetry'], packages: [] },
+  // The doors of the package; `./sandbox` is the room itself.
   index: {
-    rooms: ['config', 'errors', 'gateway', 'graphql', 'input', 'secret', 'settings', 'telemetry'],
+    rooms: ['config', 'errors', 'gateway', 'input', 'mount', 'options', 'secret', 'settings', 'telemetry'],
     packages: [],
   },
+  node: { rooms: ['gateway', 'mount', 'options', 'server'], packages: [] },
+  schema: { rooms: ['graphql'], packages: [] },
   tokens: { rooms: ['edge', 'secret'], packages: ['node:crypto', 'node:util'] },
   // Written from the provider's document alone: sharing encoders, both sides would agree on one mistake.
   sandbox: { rooms: [], packages: ['node:http', 'node:net', 'node:crypto', 'node:zlib'] },
