@@ -5,4 +5,5 @@ export { buildSchema } from './graphql/schema.ts';
 export { CustomerChangesSchema, NewCustomerSchema } from './input.ts';
 export { Secret } from './secret.ts';
 export { type Setting, settings } from './settings.ts';
+export { type CustomerEntryPoint, stitchingMerge } from './stitching.ts';
 export { createLog, type Log, type LogFields, type LogLevel } from './telemetry.ts';

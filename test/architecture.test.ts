@@ -72,9 +72,10 @@ const table: Readonly<Record<string, Room>> = {
     packages: ['node:fs', 'node:util'],
   },
   index: {
-    rooms: ['config', 'errors', 'gateway', 'graphql', 'input', 'secret', 'settings', 'telemetry'],
+    rooms: ['config', 'errors', 'gateway', 'graphql', 'input', 'secret', 'settings', 'stitching', 'telemetry'],
     packages: [],
   },
+  stitching: { rooms: [], packages: [] },
   tokens: { rooms: ['edge', 'secret'], packages: ['node:crypto', 'node:util'] },
   // Written from the provider's document alone: sharing encoders, both sides would agree on one mistake.
   sandbox: { rooms: [], packages: ['node:http', 'node:net', 'node:crypto', 'node:zlib'] },
