@@ -1,7 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
-import type { GraphQLSchema } from 'graphql';
 import { createYoga, type GraphQLParams, useReadinessCheck } from 'graphql-yoga';
 import { createAudit } from './audit.ts';
 import { batched } from './batching.ts';
@@ -18,6 +16,7 @@ import { type RequestState, useHttp } from './edge/http.ts';
 import { type Manifest, readManifest } from './edge/persisted.ts';
 import { addressOf, createRateLimit } from './edge/rate-limit.ts';
 import { buildSubgraph } from './graphql/schema.ts';
+import type { NodeGateway } from './handler.ts';
 import { createClient } from './juspay/client.ts';
 import { resilient } from './juspay/resilience.ts';
 import { createTransport, late, type Transport } from './juspay/transport.ts';
@@ -30,28 +29,6 @@ export type GatewayConfig = Omit<Config, 'provider'> & {
     | (Omit<ProviderAccess, 'baseUrl'> & { readonly baseUrl: string | (() => Promise<string>) })
     | undefined;
 };
-
-/** What the server around a mounted gateway knows, and a `Request` does not tell. */
-export interface Peer {
-  /** The address at the other end of the socket: anonymous callers are counted by it. */
-  readonly clientAddress?: string | undefined;
-}
-
-export interface Gateway {
-  /** What is served, routers' fields included. Its resolvers run in a context of this gateway's own: execute with `fetch`. */
-  readonly schema: GraphQLSchema;
-  /** One HTTP request, one answer: to mount in any server that speaks fetch. */
-  readonly fetch: (request: Request, peer?: Peer) => Promise<Response>;
-  /** Releases sockets, timers and watched files. What still runs fails, new operations answer 503. */
-  readonly dispose: () => Promise<void>;
-}
-
-export interface NodeGateway extends Gateway {
-  /** The same as `fetch` for `node:http`, and for frameworks that hand out its request and response. */
-  readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
-  /** From now on `/ready` and new operations answer 503; resolves when the last request in flight was answered. */
-  readonly drain: () => Promise<void>;
-}
 
 export interface GatewayParts {
   readonly log: Log;

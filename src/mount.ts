@@ -1,4 +1,5 @@
-import { type Gateway, type NodeGateway, openGateway } from './gateway.ts';
+import { openGateway } from './gateway.ts';
+import type { Gateway, NodeGateway } from './handler.ts';
 import { type GatewayOptions, readOptions } from './options.ts';
 import type { Sandbox } from './sandbox/server.ts';
 import { Secret } from './secret.ts';

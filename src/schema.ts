@@ -1,2 +1,2 @@
-export { printPlain, printSubgraph } from './graphql/federation.ts';
+export { printPlain, printSubgraph, prints } from './graphql/prints.ts';
 export { buildSchema, buildSubgraph } from './graphql/schema.ts';

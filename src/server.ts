@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { NodeGateway } from './gateway.ts';
+import type { NodeGateway } from './handler.ts';
 
 export interface Server {
   readonly port: number;
