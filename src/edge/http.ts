@@ -62,7 +62,8 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       setRequestParser(async () => {
         const params =
           request.method === 'GET' ? paramsOfQuery(url.searchParams) : await readParams(request, rules.maxBodyBytes);
-        return { ...params, query: documentOf(params, rules.manifest, onlyIds) };
+        // The library takes no parameter but those of the specification.
+        return { ...params, documentId: undefined, query: documentOf(params, rules.manifest, onlyIds) };
       });
     },
 
