@@ -8,47 +8,57 @@ import { createLog, type Log, type LogLevel } from './telemetry.ts';
  */
 export interface GatewayOptions {
   /** The default merchant. Without a key the embedded sandbox stands in for the provider, and production refuses. */
-  readonly juspay?: {
-    readonly apiKey?: string | undefined;
-    readonly merchantId?: string | undefined;
-    /** `https://sandbox.juspay.in` by default; required in production. */
-    readonly baseUrl?: string | undefined;
-    /** `YYYY-MM-DD`. */
-    readonly version?: string | undefined;
-    readonly timeoutMs?: number | undefined;
-    readonly connections?: number | undefined;
-  };
+  readonly juspay?:
+    | {
+        readonly apiKey?: string | undefined;
+        readonly merchantId?: string | undefined;
+        /** `https://sandbox.juspay.in` by default; required in production. */
+        readonly baseUrl?: string | undefined;
+        /** `YYYY-MM-DD`. */
+        readonly version?: string | undefined;
+        readonly timeoutMs?: number | undefined;
+        readonly connections?: number | undefined;
+      }
+    | undefined;
   /** Further merchants by their ids; two keys (new, old) while one rotates. */
-  readonly merchants?: Readonly<
-    Record<string, { readonly apiKey: string | readonly [string, string]; readonly baseUrl?: string | undefined }>
-  >;
+  readonly merchants?:
+    | Readonly<
+        Record<string, { readonly apiKey: string | readonly [string, string]; readonly baseUrl?: string | undefined }>
+      >
+    | undefined;
   readonly operationTimeoutMs?: number | undefined;
-  readonly auth?: {
-    /** Must be said with real credentials. */
-    readonly mode?: 'none' | 'jwt' | 'api-key' | readonly ('jwt' | 'api-key')[] | undefined;
-    readonly jwksUrl?: string | undefined;
-    readonly jwtSecret?: string | undefined;
-    readonly jwtIssuer?: string | undefined;
-    readonly jwtAudience?: string | undefined;
-    readonly apiKeysFile?: string | undefined;
-    readonly merchantClaim?: string | undefined;
-    readonly customerClaim?: string | undefined;
-  };
-  readonly limits?: {
-    readonly bodyBytes?: number | undefined;
-    readonly depth?: number | undefined;
-    readonly tokens?: number | undefined;
-    readonly aliases?: number | undefined;
-    readonly rootMutations?: number | undefined;
-    readonly upstreamReads?: number | undefined;
-  };
-  readonly rateLimit?: { readonly perMinute?: number | undefined; readonly redisUrl?: string | undefined };
-  readonly persisted?: {
-    /** Run only documents of the manifests. */
-    readonly only?: boolean | undefined;
-    /** Paths of manifests; the package's own by default. */
-    readonly documentsFiles?: readonly string[] | undefined;
-  };
+  readonly auth?:
+    | {
+        /** Must be said with real credentials. */
+        readonly mode?: 'none' | 'jwt' | 'api-key' | readonly ('jwt' | 'api-key')[] | undefined;
+        readonly jwksUrl?: string | undefined;
+        readonly jwtSecret?: string | undefined;
+        readonly jwtIssuer?: string | undefined;
+        readonly jwtAudience?: string | undefined;
+        readonly apiKeysFile?: string | undefined;
+        readonly merchantClaim?: string | undefined;
+        readonly customerClaim?: string | undefined;
+      }
+    | undefined;
+  readonly limits?:
+    | {
+        readonly bodyBytes?: number | undefined;
+        readonly depth?: number | undefined;
+        readonly tokens?: number | undefined;
+        readonly aliases?: number | undefined;
+        readonly rootMutations?: number | undefined;
+        readonly upstreamReads?: number | undefined;
+      }
+    | undefined;
+  readonly rateLimit?: { readonly perMinute?: number | undefined; readonly redisUrl?: string | undefined } | undefined;
+  readonly persisted?:
+    | {
+        /** Run only documents of the manifests. */
+        readonly only?: boolean | undefined;
+        /** Paths of manifests; the package's own by default. */
+        readonly documentsFiles?: readonly string[] | undefined;
+      }
+    | undefined;
   readonly introspection?: boolean | undefined;
   readonly graphiql?: boolean | undefined;
   /** Exact origins. Leave CORS to one of the two: this gateway, or the server around it. */

@@ -84,6 +84,9 @@ test('Express: behind express.json() and in a nested router', () =>
     await serving(app, async (url) => {
       const send: Send = (init) => fetch(`${url}/api/graphql`, init);
       await assertServes(send, sandbox);
+      const byGet = `${url}/api/graphql?${new URLSearchParams({ query: '{ customer(id: "u7") { id } }' })}`;
+      const got = await fetch(byGet, { headers: { 'apollo-require-preflight': '1' } });
+      assert.deepEqual(await got.json(), { data: { customer: { id: 'cst_0123456789abcdef' } } });
       // What express.json() read is counted again: it inflates, and its own cap may be wider.
       assert.equal((await send({ ...post([]), body: '{}' })).status, 400);
       assert.equal((await send(post([{ query }]))).status, 400);

@@ -83,6 +83,16 @@ test('its answers MUST be the Response of the platform, and its schema the one t
   await gateway.dispose();
 });
 
+test('an answer without a body MUST stay one: what browsers ask before a request', async () => {
+  const gateway = createGateway({ corsOrigins: ['https://shop.example'], logLevel: 'silent' });
+  const headers = { origin: 'https://shop.example', 'access-control-request-method': 'POST' };
+  const answer = await gateway.fetch(new Request('http://app.test/graphql', { method: 'OPTIONS', headers }));
+  assert.equal(answer.status, 204);
+  assert.equal(answer.headers.get('access-control-allow-origin'), 'https://shop.example');
+  assert.equal(await answer.text(), '');
+  await gateway.dispose();
+});
+
 test('every setting MUST be an option, but for those of the socket', () => {
   const ofTheSocket = ['HOST', 'PORT', 'SHUTDOWN_GRACE_MS'];
   assert.deepEqual(
