@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { printPlain, printSubgraph } from './src/graphql/federation.ts';
+import { prints } from './src/graphql/prints.ts';
 import { buildSchema } from './src/graphql/schema.ts';
 
 /** Everything that is made from the code and committed, by its path from the root. */
@@ -15,9 +15,8 @@ function outputs(): Readonly<Record<string, string>> {
     documents.map((text) => [`sha256:${createHash('sha256').update(text).digest('hex')}`, text]),
   );
   return {
-    'schema/subgraph.graphql': printSubgraph(buildSchema()),
+    ...Object.fromEntries(Object.values(prints).map(({ file, print }) => [`schema/${file}`, print(buildSchema())])),
     'schema/generated/persisted-documents.json': `${JSON.stringify(manifest, null, 2)}\n`,
-    'schema/schema.graphql': printPlain(buildSchema()),
   };
 }
 

@@ -8,7 +8,7 @@ const commands = {
   serve: 'start the gateway (the default); without credentials, with an embedded sandbox',
   sandbox: 'start the stand-in provider alone',
   config: 'print the effective settings, secrets hidden',
-  schema: 'print the schema: --for plain (the default) or federation',
+  schema: 'print the schema: --for plain (the default), federation, federation-scopes, composite or stitching',
   token: 'make a token from AUTH_JWT_SECRET, for development',
   help: 'print this',
 } as const;
@@ -60,14 +60,14 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
 
 async function serve(config: Config): Promise<undefined> {
   // Loaded when the settings are known to be good: a refused start is a quick one.
-  const [{ createGateway }, { startServer }] = await Promise.all([import('./gateway.ts'), import('./server.ts')]);
+  const [{ openGateway }, { startServer }] = await Promise.all([import('./gateway.ts'), import('./server.ts')]);
   const log = createLog(config.logLevel);
   const { provider } = config;
   const embedded = provider === 'sandbox' ? await startEmbedded(config) : undefined;
   const access = provider === 'sandbox' ? embedded?.access : provider;
   const [first] = embedded?.sandbox.customers ?? [];
   try {
-    const gateway = createGateway(
+    const gateway = openGateway(
       { ...config, provider: access, ...(embedded?.auth && { auth: embedded.auth }) },
       { log, ...(first && { examples: { id: first.id, reference: first.objectReferenceId, ...embedded?.roles } }) },
     );
@@ -159,15 +159,14 @@ async function sandbox(argv: readonly string[], environment: NodeJS.ProcessEnv):
 async function schema(argv: readonly string[]): Promise<number> {
   const [option, wanted = 'plain', ...more] = argv.flatMap((word) => word.split('='));
   const isKnown = (option === undefined || option === '--for') && more.length === 0;
-  const [{ printPlain, printSubgraph }, { buildSchema }] = await Promise.all([
-    import('./graphql/federation.ts'),
+  const [{ prints }, { buildSchema }] = await Promise.all([
+    import('./graphql/prints.ts'),
     import('./graphql/schema.ts'),
   ]);
-  const prints: Partial<Record<string, typeof printPlain>> = { plain: printPlain, federation: printSubgraph };
-  const printed = isKnown ? prints[wanted]?.(buildSchema()) : undefined;
-  return printed === undefined
-    ? fail(usage, ['`schema` takes --for plain or --for federation.'])
-    : print([printed.trimEnd()]);
+  const [, found] = Object.entries(prints).find(([name]) => isKnown && name === wanted) ?? [];
+  return found === undefined
+    ? fail(usage, [`\`schema\` takes --for and one of ${Object.keys(prints).join(', ')}.`])
+    : print([found.print(buildSchema()).trimEnd()]);
 }
 
 /** The first signal stops cleanly, the second at once. */

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Gateway } from './gateway.ts';
+import type { NodeGateway } from './handler.ts';
 
 export interface Server {
   readonly port: number;
@@ -14,26 +14,33 @@ export interface Server {
 }
 
 /**
- * Listens. Slow senders are cut off: 3 s for the head of a request, 5 s for all of it; idle sockets go after 5 s.
+ * Against slow senders, for `node:http`'s `createServer`: 3 s for the head of a request, 5 s for all of it; idle sockets go
+ * after 5 s, heads end at 16 KiB.
+ */
+export const socketLimits = {
+  headersTimeout: 3_000,
+  requestTimeout: 5_000,
+  connectionsCheckingInterval: 500,
+  keepAliveTimeout: 5_000,
+  maxHeaderSize: 16_384,
+} as const;
+
+/**
+ * Listens, within {@link socketLimits}.
  *
+ * @param options.port 0 stands for a free one.
  * @throws the system's error, such as `EADDRINUSE`.
  */
-export async function startServer(gateway: Gateway, options: { host: string; port: number }): Promise<Server> {
+export async function startServer(
+  gateway: Pick<NodeGateway, 'listener' | 'drain'>,
+  options: { host: string; port: number },
+): Promise<Server> {
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     // While it stops, each answer is the last one of its socket.
     if (stopping) response.setHeader('connection', 'close');
     gateway.listener(request, response);
   };
-  const server = createServer(
-    {
-      headersTimeout: 3_000,
-      requestTimeout: 5_000,
-      connectionsCheckingInterval: 500,
-      keepAliveTimeout: 5_000,
-      maxHeaderSize: 16_384,
-    },
-    answer,
-  );
+  const server = createServer(socketLimits, answer);
   let stopping = false;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -60,21 +60,30 @@ const table: Readonly<Record<string, Room>> = {
       'customer',
       'edge',
       'graphql',
+      'handler',
       'juspay',
       'ownership',
       'telemetry',
     ],
     packages: ['graphql-yoga', 'graphql', 'node:crypto', 'node:http', 'node:perf_hooks'],
   },
-  server: { rooms: ['gateway'], packages: ['node:http', 'node:net'] },
+  server: { rooms: ['handler'], packages: ['node:http', 'node:net'] },
   cli: {
     rooms: ['config', 'graphql', 'gateway', 'sandbox', 'secret', 'server', 'settings', 'telemetry', 'tokens'],
     packages: ['node:fs', 'node:util'],
   },
+  // What a gateway is to those who mount it, in types that drag no server library along.
+  handler: { rooms: [], packages: ['graphql', 'node:http'] },
+  options: { rooms: ['config', 'telemetry'], packages: ['node:fs'] },
+  mount: { rooms: ['gateway', 'handler', 'options', 'sandbox', 'secret', 'telemetry'], packages: [] },
+  // The doors of the package; `./sandbox` is the room itself.
   index: {
-    rooms: ['config', 'errors', 'gateway', 'graphql', 'input', 'secret', 'settings', 'telemetry'],
+    rooms: ['config', 'errors', 'handler', 'input', 'mount', 'options', 'secret', 'settings', 'stitching', 'telemetry'],
     packages: [],
   },
+  node: { rooms: ['handler', 'mount', 'options', 'server'], packages: [] },
+  schema: { rooms: ['graphql'], packages: [] },
+  stitching: { rooms: [], packages: [] },
   tokens: { rooms: ['edge', 'secret'], packages: ['node:crypto', 'node:util'] },
   // Written from the provider's document alone: sharing encoders, both sides would agree on one mistake.
   sandbox: { rooms: [], packages: ['node:http', 'node:net', 'node:crypto', 'node:zlib'] },

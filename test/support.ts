@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Socket } from 'node:net';
 import { loadConfig, type ProviderAccess } from '../src/config.ts';
-import { createGateway, type Gateway } from '../src/gateway.ts';
+import { openGateway } from '../src/gateway.ts';
+import type { NodeGateway } from '../src/handler.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../src/sandbox/server.ts';
 import { Secret } from '../src/secret.ts';
 import { createLog } from '../src/telemetry.ts';
@@ -24,7 +25,7 @@ export interface AnswerError {
 
 export interface World {
   readonly sandbox: Sandbox;
-  readonly gateway: Gateway;
+  readonly gateway: NodeGateway;
   /** Every line that the gateway logged. */
   readonly log: readonly string[];
   ask(query: string, variables?: object, signal?: AbortSignal): Promise<Answer>;
@@ -44,7 +45,7 @@ export async function startWorld(
   const { url: baseUrl, merchantId, apiKey } = sandbox;
   const provider = { baseUrl, merchantId, apiKey: new Secret(apiKey), ...options.provider };
   const config = { ...loadConfig(environment), provider };
-  const gateway = createGateway(config, { log: createLog('debug', (line) => log.push(line)) });
+  const gateway = openGateway(config, { log: createLog('debug', (line) => log.push(line)) });
 
   const send = async ({ path = '/graphql', ...init }: RequestInit & { path?: string }): Promise<Answer> => {
     const response = await gateway.fetch(new Request(`http://gateway.test${path}`, init));

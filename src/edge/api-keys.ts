@@ -36,14 +36,15 @@ const pollMs = 500;
  */
 export function openApiKeys(path: string, log: Log): ApiKeys {
   let entries = read(path);
-  watchFile(path, { interval: pollMs, persistent: false }, () => {
+  const readAgain = () => {
     try {
       entries = read(path);
       log.info('API keys read anew', { count: entries.length });
     } catch (cause) {
       log.error('API keys file is unusable: the keys known before go on counting', { cause });
     }
-  });
+  };
+  watchFile(path, { interval: pollMs, persistent: false }, readAgain);
   return {
     find(key) {
       const digest = createHash('sha256').update(key).digest();
@@ -53,7 +54,8 @@ export function openApiKeys(path: string, log: Log): ApiKeys {
       return found && callerOf(found);
     },
     merchants: () => entries.flatMap(({ entry }) => entry.merchant ?? []),
-    dispose: () => unwatchFile(path),
+    // This watcher alone: another gateway of the process may watch the same file.
+    dispose: () => unwatchFile(path, readAgain),
   };
 }
 

@@ -62,7 +62,8 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       setRequestParser(async () => {
         const params =
           request.method === 'GET' ? paramsOfQuery(url.searchParams) : await readParams(request, rules.maxBodyBytes);
-        return { ...params, query: documentOf(params, rules.manifest, onlyIds) };
+        // The library takes no parameter but those of the specification.
+        return { ...params, documentId: undefined, query: documentOf(params, rules.manifest, onlyIds) };
       });
     },
 
@@ -153,18 +154,31 @@ function isJson(contentType: string | null): boolean {
 }
 
 async function readParams(request: Request, maxBodyBytes: number): Promise<Params> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  // Counted while it comes in: a chunked body does not tell its length.
-  for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
-    bytes += chunk.byteLength;
-    if (bytes > maxBodyBytes) throw tooLong(maxBodyBytes);
-    chunks.push(chunk);
-  }
-  const body = parseJson(() => new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)), 'The body');
+  const bytes = await readBytes(request, maxBodyBytes);
+  const body = parseJson(() => new TextDecoder('utf-8', { fatal: true }).decode(bytes), 'The body');
   if (Array.isArray(body))
     throw new EdgeError('BAD_USER_INPUT', { message: 'Batches of operations are not taken. Send one.' });
   return checkParams(body);
+}
+
+async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  // Read and parsed already by the framework around us, which keeps the value: there is no stream any more.
+  if (request.body === null) {
+    const bytes = Buffer.from(await request.text());
+    if (bytes.byteLength > maxBytes) throw tooLong(maxBytes);
+    return bytes;
+  }
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  // Not `for await`, which would destroy the socket, and the refusal with it, when it is left early.
+  const reader = request.body.getReader();
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    // Counted while it comes in: a chunked body does not tell its length.
+    length += read.value.byteLength;
+    if (length > maxBytes) throw tooLong(maxBytes);
+    chunks.push(read.value);
+  }
+  return Buffer.concat(chunks, length);
 }
 
 function paramsOfQuery(query: URLSearchParams): Params {

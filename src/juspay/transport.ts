@@ -122,6 +122,18 @@ export function createTransport(options: TransportOptions): Transport {
   }
 }
 
+/** A transport that is opened by its first call: its provider's address is only known then. */
+export function late(open: () => Promise<Transport>): Transport {
+  let opening: Promise<Transport> | undefined;
+  return {
+    async send(call, limits) {
+      opening ??= open();
+      return (await opening).send(call, limits);
+    },
+    close: async () => (await opening)?.close(),
+  };
+}
+
 function attempt(
   pool: Pool,
   request: Dispatcher.DispatchOptions,

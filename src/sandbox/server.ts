@@ -21,6 +21,8 @@ export interface SandboxOptions {
   /** Whether a second create of a reference is refused. Default `true`. */
   readonly uniqueReferences?: boolean;
   readonly now?: () => Date;
+  /** It does not keep the process alive. Default `false`. */
+  readonly background?: boolean;
 }
 
 /** A fault to be played on the next calls that match. */
@@ -78,6 +80,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     server.listen(options.port ?? 0, host, resolve);
   });
   const { port } = server.address() as AddressInfo;
+  if (options.background) server.unref().on('connection', (socket) => socket.unref());
 
   const sandbox: Sandbox = {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,

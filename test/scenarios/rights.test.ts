@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { loadConfig } from '../../src/config.ts';
-import { createGateway, type Gateway } from '../../src/gateway.ts';
+import { openGateway } from '../../src/gateway.ts';
+import type { NodeGateway } from '../../src/handler.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { Secret } from '../../src/secret.ts';
 import { createLog } from '../../src/telemetry.ts';
@@ -17,7 +18,7 @@ function tokenFor(claims: object): string {
   return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`;
 }
 
-let gateway: Gateway;
+let gateway: NodeGateway;
 let home: Sandbox;
 let abroad: Sandbox;
 
@@ -34,7 +35,7 @@ before(async () => {
     AUTH_JWT_ISSUER: 'i',
     AUTH_JWT_AUDIENCE: 'a',
   });
-  gateway = createGateway(
+  gateway = openGateway(
     { ...config, provider: access(home), merchants: [access(abroad)] },
     { log: createLog('silent', () => undefined) },
   );
@@ -233,6 +234,42 @@ for (const { role, table } of matrix) {
   }
 }
 
+/** What the rows of the root fields say about an entity by id: who answers to a reference only is nobody. */
+const byIdAlone = ({ own: cellOfOwn }: Record<Target, string>): Record<Target, string> => ({
+  ...everywhere(cellOfOwn === 'FORBIDDEN' ? 'FORBIDDEN' : 'null'),
+  own: cellOfOwn,
+});
+const entityOf = (key: string) => (id: string) =>
+  `{ _entities(representations: [{ __typename: "Customer", ${key}: "${id}" }]) { ... on Customer { id } } }`;
+
+for (const { role, table } of matrix) {
+  for (const [kind, expected, operation] of [
+    ['by reference', table.byReference, entityOf('objectReferenceId')],
+    ['by id', byIdAlone(table.read), entityOf('id')],
+    [
+      'with the token',
+      byIdAlone(table.token),
+      (id: string) => entityOf('id')(id).replace('{ id }', '{ id clientAuthToken { __typename } }'),
+    ],
+  ] as const) {
+    test(`a caller that is ${role}: entities ${kind} MUST have the rights of the root fields`, async () => {
+      home.reset();
+      const seen: Record<string, string> = {};
+      for (const target of Object.keys(targets) as Target[]) {
+        const answer = await ask(roles[role], operation(targets[target]));
+        assert.equal(answer.status, 200);
+        seen[target] = cell(answer, kind === 'with the token' ? 'token' : 'list');
+      }
+      assert.deepEqual(seen, expected);
+      const minted = home.calls.filter(({ query }) => query['options.get_client_auth_token']);
+      const mayMint = kind === 'with the token' && expected.own === 'ok, token';
+      assert.ok(minted.every(() => mayMint));
+      if (role === 'bound by reference' || role === 'bound by id')
+        assert.ok(minted.every(({ pathId }) => pathId === targets.own || pathId === own));
+    });
+  }
+}
+
 test('every cell of the matrix MUST be filled: 8 roles, 6 operations, 5 targets', () => {
   assert.equal(matrix.flatMap(({ table }) => Object.values(table).flatMap((row) => Object.values(row))).length, 240);
 });
@@ -300,7 +337,7 @@ test('a key that rotates MUST cost no failed operation, before and after the pro
       apiKey: new Secret('new-key'),
       olderApiKey: new Secret('old-key'),
     };
-    const rotating = createGateway({ ...loadConfig({}), provider }, { log: createLog('silent', () => undefined) });
+    const rotating = openGateway({ ...loadConfig({}), provider }, { log: createLog('silent', () => undefined) });
     const texts = [];
     for (let n = 0; n < 5; n += 1) {
       const body = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });
