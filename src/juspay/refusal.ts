@@ -38,16 +38,23 @@ export class CallFailure extends Error {
 /** The provider says that there is no such customer. */
 export class NoSuchCustomer extends Error {}
 
-/** Codes of `error_info.code`, the most reliable of what an error body holds. `CONFIG_ERROR` is a category. */
-const byInfoCode: Readonly<Record<string, Meaning>> = {
+/**
+ * The codes that mean something, folded to upper case: those of `error_info.code`, which is the more reliable, and those
+ * of `error_code`, which is free text. Either place may hold any of them.
+ */
+const meanings: Readonly<Record<string, Meaning>> = {
   RESOURCE_NOT_FOUND: 'absent',
+  OBJECT_NOT_FOUND: 'absent',
   ALREADY_EXISTS: 'exists',
+  UNIQUE: 'exists',
   INVALID_INPUT: 'invalid',
   MISSING_MANDATORY_PARAMETER: 'invalid',
   DUPLICATE_REQUEST: 'busy',
   UNAUTHORIZED: 'misconfigured',
   UNAUTHENTICATED: 'misconfigured',
+  ACCESS_DENIED: 'misconfigured',
   BAD_ORIGIN: 'misconfigured',
+  CONFIG_ERROR: 'misconfigured',
   GATEWAY_NOT_FOUND: 'misconfigured',
   ACCOUNT_NOT_FOUND: 'misconfigured',
   INVALID_ACCOUNT_DETAILS: 'misconfigured',
@@ -55,21 +62,13 @@ const byInfoCode: Readonly<Record<string, Meaning>> = {
   FEATURE_NOT_ENABLED: 'misconfigured',
   EXPIRED: 'rejected',
   INVALID_ACTION: 'rejected',
+  INVALID_REQUEST: 'rejected',
+  'INVALID REQUEST': 'rejected',
+  'MANDATORY FIELDS ARE MISSING': 'rejected',
+  INVALID: 'rejected',
 };
-
-/** `error_code` is free text; these are the ones that mean something. Folded to lower case. */
-const byErrorCode: Readonly<Record<string, Meaning>> = {
-  unique: 'exists',
-  object_not_found: 'absent',
-  access_denied: 'misconfigured',
-  bad_origin: 'misconfigured',
-  missing: 'misconfigured',
-  nullable: 'misconfigured',
-  invalid_request: 'rejected',
-  'invalid request': 'rejected',
-  'mandatory fields are missing': 'rejected',
-  invalid: 'rejected',
-};
+/** They mean an unknown merchant where nothing explains them; with `error_info` they are a generic refusal. */
+const bareCodes = ['MISSING', 'NULLABLE'];
 
 type Meaning = 'absent' | 'exists' | 'invalid' | 'busy' | 'misconfigured' | 'rejected';
 
@@ -104,10 +103,12 @@ function decodeError(body: unknown): ProviderError | undefined {
   const parsed = ErrorBody.safeParse(body);
   if (!parsed.success) return undefined;
   const { status, error, error_code, errorCode, error_info, errorInfo } = parsed.data;
-  const info = ErrorInfo.safeParse(parseIfText(error_info ?? errorInfo)).data;
-  const code = (error_code || errorCode || undefined)?.toLowerCase();
+  const told = ErrorInfo.safeParse(parseIfText(error_info ?? errorInfo)).data;
+  // One that is empty says nothing: such a block may stand beside a customer.
+  const info = told?.code || told?.category ? told : undefined;
+  const code = (error_code || errorCode || undefined)?.toUpperCase();
   const failed = /^(error|not_found)$/i.test(status ?? '') || error === true;
-  return info || code || failed ? { info, errorCode: code, status: status?.toLowerCase() } : undefined;
+  return info || code || failed ? { info, errorCode: code, status: status?.toUpperCase() } : undefined;
 }
 
 function parseIfText(value: unknown): unknown {
@@ -122,10 +123,11 @@ function parseIfText(value: unknown): unknown {
 /**
  * What an answer that is no customer means: an error to throw.
  *
- * By status alone: 5xx, 429 and 3xx. Then by `error_info.code`, by `error_code`, by status. Messages are never read.
+ * By status alone: 5xx, 429, 3xx, 401 and 403; a 404 that does not say that there is no such customer is a wrong address.
+ * Else by `error_info.code`, by `error_code`, by status. Messages are never read.
  *
  * @param body the parsed JSON, or `undefined` when there is none.
- * @param readable whether the body could be read at all (a compressed or oversized one could not).
+ * @param readable whether the body could be read at all (a compressed one could not, nor an oversized success).
  */
 export function refusal(
   kind: CallKind,
@@ -142,9 +144,10 @@ export function refusal(
   if (status === 401 || status === 403) return definite('UPSTREAM_MISCONFIGURED');
   if (!readable) return malformed();
   const error = decodeError(body);
-  const meaning = error && meaningOf(error);
+  const meaning = error && meaningOf(error, status);
   if (status < 300 && meaning === undefined) return malformed();
-  switch (meaning ?? (status === 404 ? 'misconfigured' : 'rejected')) {
+  if (status === 404 && meaning !== 'absent') return definite('UPSTREAM_MISCONFIGURED');
+  switch (meaning) {
     case 'absent':
       return kind === 'create' ? definite('UPSTREAM_MISCONFIGURED') : new NoSuchCustomer();
     case 'exists':
@@ -175,14 +178,13 @@ export function malformed(): CallFailure {
   return new CallFailure(new GatewayError('UPSTREAM_MALFORMED'), 'unknown', 'once');
 }
 
-function meaningOf({ info, errorCode, status }: ProviderError): Meaning | undefined {
-  const known = byInfoCode[info?.code?.toUpperCase() ?? ''];
+function meaningOf({ info, errorCode = '', status }: ProviderError, httpStatus: number): Meaning | undefined {
+  const known = meanings[info?.code?.toUpperCase() ?? ''];
   if (known !== undefined) return known;
   if (info?.category?.toUpperCase() === 'CONFIG_ERROR') return 'misconfigured';
-  const coded = byErrorCode[errorCode ?? ''];
-  // These two mean an unknown merchant only where nothing explains them; with `error_info` they are a generic refusal.
-  if ((errorCode === 'missing' || errorCode === 'nullable') && info !== undefined) return 'rejected';
-  return coded ?? (status === 'not_found' ? 'absent' : undefined);
+  if (bareCodes.includes(errorCode)) return info === undefined ? 'misconfigured' : 'rejected';
+  // Servers of any kind put this into their 404s too; only in a success is it the provider's own.
+  return meanings[errorCode] ?? (httpStatus < 300 && status === 'NOT_FOUND' ? 'absent' : undefined);
 }
 
 function definite(code: ErrorCode): CallFailure {
@@ -213,7 +215,7 @@ function unavailable(status: number, retryAfter: string | undefined): CallFailur
 function decodeRetryAfter(value: string | undefined): number | undefined {
   const text = value?.trim() ?? '';
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
-  // Date.parse takes much that is no date; an HTTP date begins with the name of a day.
-  const at = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text) : Number.NaN;
+  // Date.parse takes much that is no date; an HTTP date begins with the name of a day, and is of GMT even if it does not say so.
+  const at = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text.replace(/( GMT)?$/, ' GMT')) : Number.NaN;
   return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());
 }

@@ -17,7 +17,10 @@ export type Exchange =
       readonly kind: 'answered';
       readonly status: number;
       readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-      /** `null` where it cannot be read: longer than the cap, compressed, or cut off (kept for 429 and 5xx only). */
+      /**
+       * `null` where it cannot be read: compressed, a success longer than the cap, or cut off (kept for 429 and 5xx
+       * only). An error longer than the cap has an empty one: its status alone speaks.
+       */
       readonly body: Buffer | null;
     }
   | {
@@ -178,7 +181,7 @@ function attempt(
             return;
           }
           chunks = [];
-          settle({ kind: 'answered', status, headers, body: null });
+          settle({ kind: 'answered', status, headers, body: status < 300 ? null : Buffer.alloc(0) });
           running.abort(new Error('answer is too long'));
         },
         onResponseEnd() {

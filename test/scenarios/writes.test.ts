@@ -46,7 +46,7 @@ test('the life of a token MUST be counted when the gateway answers', () =>
     const beforeMs = Date.now();
     const answer = await world.ask('{ customer(id: "u7") { clientAuthToken { expiresAt expiresInSeconds } } }');
     const afterMs = Date.now();
-    const { clientAuthToken } = (answer.data ?? {})['customer'] as {
+    const { clientAuthToken } = (answer.data?.['customer'] ?? assert.fail(answer.text)) as {
       clientAuthToken: { expiresAt: string; expiresInSeconds: number };
     };
     const secondsFrom = (nowMs: number) => Math.floor((Date.parse(clientAuthToken.expiresAt) - nowMs) / 1000);
