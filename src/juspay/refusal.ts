@@ -17,22 +17,20 @@ export class CallFailure extends Error {
   readonly certainty: Certainty;
   /** Whether one more attempt can help: for `once`, a second failure of this sort is final. */
   readonly repeat: 'never' | 'once' | 'always';
-  /** What the provider's `Retry-After` asks for. */
-  readonly retryAfterMs: number | undefined;
 
-  constructor(
-    error: GatewayError,
-    certainty: Certainty,
-    repeat: 'never' | 'once' | 'always',
-    retryAfterMs?: number | undefined,
-  ) {
+  constructor(error: GatewayError, certainty: Certainty, repeat: 'never' | 'once' | 'always') {
     super(error.code, { cause: error.cause });
     this.name = 'CallFailure';
     this.error = error;
     this.certainty = certainty;
     this.repeat = repeat;
-    this.retryAfterMs = retryAfterMs;
   }
+}
+
+/** What an answer says before its body. */
+interface Head {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
 /** The provider says that there is no such customer. */
@@ -131,14 +129,10 @@ function parseIfText(value: unknown): unknown {
  */
 export function refusal(
   kind: CallKind,
-  {
-    status,
-    body,
-    readable,
-    retryAfter,
-  }: { status: number; body: unknown; readable: boolean; retryAfter?: string | undefined },
+  answer: Head & { readonly body: unknown; readonly readable: boolean },
 ): CallFailure | NoSuchCustomer {
-  if (status >= 500 || status === 429) return unavailable(status, retryAfter);
+  const { status, body, readable } = answer;
+  if (status >= 500 || status === 429) return unavailable(answer);
   if (status >= 300 && status < 400) return definite('UPSTREAM_MISCONFIGURED');
   // 401 and 403 are about the gateway, whatever else they say.
   if (status === 401 || status === 403) return definite('UPSTREAM_MISCONFIGURED');
@@ -202,18 +196,20 @@ function invalid(kind: 'create' | 'update', error: ProviderError | undefined): C
   return new CallFailure(new CustomerInvalidError([...issues.values()]), 'refused', 'never');
 }
 
-function unavailable(status: number, retryAfter: string | undefined): CallFailure {
+function unavailable(answer: Head): CallFailure {
+  const { status } = answer;
   const limited = status === 429;
-  const retryAfterMs = limited || status === 503 ? decodeRetryAfter(retryAfter) : undefined;
-  const retryAfterSeconds = retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs / 1000);
+  const askedMs = retryAfterMs(answer);
+  const retryAfterSeconds = askedMs === undefined ? undefined : Math.ceil(askedMs / 1000);
   const error = new GatewayError(limited ? 'RATE_LIMITED' : 'UPSTREAM_UNAVAILABLE', { retryAfterSeconds });
   const repeat = limited || (status >= 502 && status <= 504) ? 'always' : status === 500 ? 'once' : 'never';
-  return new CallFailure(error, limited ? 'refused' : 'unknown', repeat, retryAfterMs);
+  return new CallFailure(error, limited ? 'refused' : 'unknown', repeat);
 }
 
-/** Seconds or an HTTP date; anything else counts as not sent. */
-function decodeRetryAfter(value: string | undefined): number | undefined {
-  const text = value?.trim() ?? '';
+/** What an answer's `Retry-After` asks for: seconds or an HTTP date, on 429 and 503; anything else counts as not sent. */
+export function retryAfterMs({ status, headers }: Head): number | undefined {
+  if (status !== 429 && status !== 503) return undefined;
+  const text = String(headers['retry-after'] ?? '').trim();
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
   // Date.parse takes much that is no date; an HTTP date begins with the name of a day, and is of GMT even if it does not say so.
   const at = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text.replace(/( GMT)?$/, ' GMT')) : Number.NaN;

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createOperation, inWorld, newCustomer, resultOf, startRaw, updateOperation } from '../support.ts';
+import {
+  codesOf,
+  createOperation,
+  inScriptedWorld,
+  inWorld,
+  newCustomer,
+  resultOf,
+  startRaw,
+  updateOperation,
+} from '../support.ts';
 
 const option = '?options.get_client_auth_token=true';
 
@@ -140,6 +149,16 @@ test('200 concurrent creates of one reference MUST be one POST', () =>
     assert.equal(results.filter((name) => name === 'CustomerAlreadyExistsError').length, 199);
   }));
 
+test('concurrent creates of references that differ in case only MUST each be sent', () =>
+  inWorld(async (world) => {
+    const origins = ['Reference-1', 'reference-1'].map(
+      async (reference) =>
+        resultOf(await world.ask(createOperation, { input: newCustomer(reference) }), 'createCustomer')['origin'],
+    );
+    assert.deepEqual(await Promise.all(origins), ['CREATED', 'CREATED']);
+    assert.equal(world.upstream().length, 2);
+  }));
+
 test('a create behind an unknown outcome MUST look up before it posts', () =>
   inWorld(
     async (world) => {
@@ -183,6 +202,20 @@ test('ALREADY_EXISTS after an unknown attempt MUST be looked up and compared', (
       world.sandbox.calls.map(({ route }) => route),
       ['create', 'get', 'create', 'get'],
     );
+  }));
+
+test('an update whose answer was lost MUST NOT be denied on the word of a read that finds no customer', () =>
+  inWorld(async (world) => {
+    // The first POST commits and is lost; a replica that lags answers the read.
+    world.sandbox.arm({ fault: 'reset', on: 'update', afterCommit: true });
+    world.sandbox.arm({ fault: 'not_found', on: 'get' });
+    const result = resultOf(
+      await world.ask(updateOperation, { id: 'u7', input: { firstName: 'A' } }),
+      'updateCustomer',
+    );
+    assert.equal(result['code'], 'OUTCOME_UNKNOWN');
+    assert.equal(result['retryable'], true);
+    assert.deepEqual(world.upstream(), ['POST /customers/u7', 'GET /customers/u7']);
   }));
 
 test('a connection that was never made MUST be a definite failure, and a retry', async () => {
@@ -249,6 +282,32 @@ test('Retry-After MUST hold back all calls of the merchant, and who cannot wait 
     assert.ok(Number(result['retryAfterSeconds']) > 25 && Number(result['retryAfterSeconds']) <= 30);
     assert.deepEqual(world.upstream(), ['GET /customers/u7']);
   }));
+
+test('Retry-After MUST hold back the calls that wait for a connection already', () =>
+  inScriptedWorld(
+    () => ({ status: 429, body: '', headers: { 'retry-after': '50' }, afterMs: 50 }),
+    async (world, calls) => {
+      const answer = await world.ask('{ customers(ids: ["a-1", "a-2", "a-3"]) { id } }');
+      assert.deepEqual(Object.values(codesOf(answer)), ['RATE_LIMITED', 'RATE_LIMITED', 'RATE_LIMITED']);
+      assert.deepEqual(calls, ['GET /customers/a-1']);
+    },
+    { JUSPAY_CONNECTIONS: '1' },
+  ));
+
+test('Retry-After of more than a minute MUST be told as it was sent, and hold calls back for a minute', () =>
+  inScriptedWorld(
+    () => ({ status: 503, body: '', headers: { 'retry-after': '3600' } }),
+    async (world, calls) => {
+      const told = async (id: string) =>
+        (await world.ask('query ($id: ID!) { customer(id: $id) { id } }', { id })).errors?.[0]?.extensions;
+      const first = await told('a-1');
+      assert.deepEqual([first?.['code'], first?.['retryAfterSeconds']], ['UPSTREAM_UNAVAILABLE', 3600]);
+      const second = await told('a-2');
+      assert.equal(second?.['code'], 'RATE_LIMITED');
+      assert.ok(Number(second?.['retryAfterSeconds']) <= 60);
+      assert.deepEqual(calls, ['GET /customers/a-1']);
+    },
+  ));
 
 test('Retry-After that fits the deadline MUST be waited for', () =>
   inWorld(async (world) => {
