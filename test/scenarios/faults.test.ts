@@ -89,6 +89,7 @@ const matrix: Readonly<Record<FaultName, Expected>> = {
   bad_dates: fine,
   wrong_types: fine,
   no_token: fine,
+  null_token: fine,
   half_token: fine,
   camel_case: absent,
   error_info_text: absent,

@@ -44,7 +44,14 @@ const refusals: readonly FaultName[] = [
   'redirect',
 ];
 const denials: readonly FaultName[] = ['not_found', 'not_found_in_200', 'camel_case', 'error_info_text'];
-const oddities: readonly FaultName[] = ['extra_fields', 'bad_dates', 'wrong_types', 'no_token', 'half_token'];
+const oddities: readonly FaultName[] = [
+  'extra_fields',
+  'bad_dates',
+  'wrong_types',
+  'no_token',
+  'null_token',
+  'half_token',
+];
 const ambiguous = faultNames.filter((name) => name !== '429' && ![...refusals, ...denials, ...oddities].includes(name));
 
 for (const seed of [1, 2, 3]) {
