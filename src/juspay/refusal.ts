@@ -75,10 +75,7 @@ const anything = z.unknown().optional();
 const ErrorInfo = z.object({
   code: optionalText,
   category: optionalText,
-  fields: z
-    .array(z.object({ field_name: optionalText }))
-    .optional()
-    .catch(undefined),
+  fields: z.array(z.object({ field_name: optionalText }).catch({})).catch([]),
 });
 /** Answers of old carry no `error_info`; the vendor's own SDK accepts camelCase, and `error_info` as a JSON text. */
 const ErrorBody = z.object({
@@ -186,7 +183,8 @@ function definite(code: ErrorCode): CallFailure {
 }
 
 function invalid(kind: 'create' | 'update', error: ProviderError | undefined): CallFailure {
-  const paths = (error?.info?.fields ?? []).map(({ field_name }) => inputPath(field_name ?? '', kind));
+  const fields = error?.info?.fields ?? [];
+  const paths = fields.flatMap(({ field_name }) => (field_name ? [inputPath(field_name, kind)] : []));
   const issues = new Map<string, Issue>(
     (paths.length > 0 ? paths : [['input']]).map((path) => [
       path.join('.'),

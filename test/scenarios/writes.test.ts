@@ -326,3 +326,23 @@ test('what the provider complains about MUST be mapped to the path of the input'
     );
     assert.deepEqual(result['issues'], [{ path: ['input', 'mobileNumber'], code: 'REJECTED_BY_PROVIDER' }]);
   }));
+
+test('each field that the provider complains about MUST be named once, whatever stands beside it', () => {
+  const named = ['mobile_number', 'mobile_number', 'zodiac', 'object_reference_id', 'customer_id'];
+  const fields = [null, {}, ...named.map((field_name) => ({ field_name, reason: 'Invalid value.' }))];
+  return inScriptedWorld(
+    () => ({ status: 400, body: { error_info: { code: 'INVALID_INPUT', fields } } }),
+    async (world) => {
+      const pathsOf = (result: Record<string, unknown>) =>
+        (result['issues'] as { path: string[] }[]).map(({ path }) => path.join('.'));
+      const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+      assert.deepEqual(pathsOf(resultOf(created, 'createCustomer')), [
+        'input.mobileNumber',
+        'input',
+        'input.objectReferenceId',
+      ]);
+      const updated = await world.ask(updateOperation, { id: 'u7', input: { mobileNumber: '1' } });
+      assert.deepEqual(pathsOf(resultOf(updated, 'updateCustomer')), ['input.mobileNumber', 'input', 'id']);
+    },
+  );
+});
