@@ -17,13 +17,16 @@ export class CallFailure extends Error {
   readonly certainty: Certainty;
   /** Whether one more attempt can help: for `once`, a second failure of this sort is final. */
   readonly repeat: 'never' | 'once' | 'always';
+  /** The least time before one more attempt. */
+  readonly pauseMs: number;
 
-  constructor(error: GatewayError, certainty: Certainty, repeat: 'never' | 'once' | 'always') {
+  constructor(error: GatewayError, certainty: Certainty, repeat: 'never' | 'once' | 'always', pauseMs = 0) {
     super(error.code, { cause: error.cause });
     this.name = 'CallFailure';
     this.error = error;
     this.certainty = certainty;
     this.repeat = repeat;
+    this.pauseMs = pauseMs;
   }
 }
 
@@ -67,6 +70,9 @@ const meanings: Readonly<Record<string, Meaning>> = {
 };
 /** They mean an unknown merchant where nothing explains them; with `error_info` they are a generic refusal. */
 const bareCodes = ['MISSING', 'NULLABLE'];
+
+/** How long another call about the same customer is given to be over. */
+const busyPauseMs = 200;
 
 type Meaning = 'absent' | 'exists' | 'invalid' | 'busy' | 'misconfigured' | 'rejected';
 
@@ -151,6 +157,7 @@ export function refusal(
         new GatewayError('UPSTREAM_UNAVAILABLE'),
         kind === 'create' ? 'unknown' : 'refused',
         'once',
+        busyPauseMs,
       );
     case 'misconfigured':
       return definite('UPSTREAM_MISCONFIGURED');

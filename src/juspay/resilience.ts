@@ -89,7 +89,7 @@ export function resilient(transport: Transport, options: { timeoutMs: number; lo
           });
           if (attempt >= policy.maxAttempts || !policy.repeats(failure, repeatedOnce)) throw failure;
           repeatedOnce ||= failure.repeat === 'once';
-          const waitMs = Math.max(backoffMs(attempt), heldUntilMs - performance.now());
+          const waitMs = Math.max(backoffMs(attempt), failure.pauseMs, heldUntilMs - performance.now());
           // What the provider said last is a better answer than a timeout that is sure to come.
           if (operation.signal.aborted || waitMs >= remainingMs(operation)) throw failure;
           await pause(waitMs, operation);

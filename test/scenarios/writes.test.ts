@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
 import {
   codesOf,
@@ -343,6 +344,24 @@ test('each field that the provider complains about MUST be named once, whatever 
       ]);
       const updated = await world.ask(updateOperation, { id: 'u7', input: { mobileNumber: '1' } });
       assert.deepEqual(pathsOf(resultOf(updated, 'updateCustomer')), ['input.mobileNumber', 'input', 'id']);
+    },
+  );
+});
+
+test('a call that another one is in the way of MUST be sent once more, and not at once', () => {
+  const atMs: number[] = [];
+  return inScriptedWorld(
+    () => {
+      atMs.push(performance.now());
+      return { status: 400, body: { error_info: { code: 'DUPLICATE_REQUEST', category: 'USER_ERROR' } } };
+    },
+    async (world, calls) => {
+      const answer = await world.ask(updateOperation, { id: 'u7', input: { mobileNumber: '1' } });
+      const result = resultOf(answer, 'updateCustomer');
+      assert.deepEqual([result['code'], result['retryable']], ['UPSTREAM_UNAVAILABLE', true]);
+      assert.deepEqual(calls, ['POST /customers/u7', 'POST /customers/u7']);
+      const [first = 0, second = 0] = atMs;
+      assert.ok(second - first >= 150);
     },
   );
 });
