@@ -125,6 +125,7 @@ async function sandbox(argv: readonly string[], environment: NodeJS.ProcessEnv):
         dialect: { type: 'string', default: 'real' },
         dates: { type: 'string', default: 'utc' },
         strict: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
       },
     });
     const port = /^\d{1,5}$/.test(values.port) ? Number(values.port) : Number.NaN;
@@ -140,6 +141,7 @@ async function sandbox(argv: readonly string[], environment: NodeJS.ProcessEnv):
       dialect,
       dates,
       strict: values.strict,
+      json: values.json,
       ...(apiKey && { apiKey }),
       ...(merchantId && { merchantId }),
     });
@@ -149,7 +151,7 @@ async function sandbox(argv: readonly string[], environment: NodeJS.ProcessEnv):
   } catch (error) {
     if ((error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) {
       return fail(usage, [
-        'Options of `sandbox`: --host, --port, --dialect real|seed|both, --dates utc|offset|micros, --strict.',
+        'Options of `sandbox`: --host, --port, --dialect real|seed|both, --dates utc|offset|micros, --strict, --json.',
       ]);
     }
     return failToListen(error, 'HOST and PORT (or --host and --port)');
@@ -194,7 +196,7 @@ function helpText(): string[] {
     '',
     ...Object.entries(commands).map(([name, does]) => `  ${name.padEnd(9)}${does}`),
     '',
-    '  sandbox takes --host, --port (4010), --dialect real|seed|both, --dates utc|offset|micros, --strict;',
+    '  sandbox takes --host, --port (4010), --dialect real|seed|both, --dates utc|offset|micros, --strict, --json;',
     '  JUSPAY_API_KEY and JUSPAY_MERCHANT_ID are the key and the merchant that it wants.',
     '',
     'Settings are environment variables. An empty one counts as unset.',
