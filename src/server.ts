@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { refuseRequest, refuseSocket } from './edge/raw.ts';
 import type { Gateway } from './gateway.ts';
 
 export interface Server {
@@ -22,6 +24,7 @@ export async function startServer(gateway: Gateway, options: { host: string; por
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     // While it stops, each answer is the last one of its socket.
     if (stopping) response.setHeader('connection', 'close');
+    answers.set(request.socket, response);
     gateway.listener(request, response);
   };
   const server = createServer(
@@ -31,9 +34,19 @@ export async function startServer(gateway: Gateway, options: { host: string; por
       connectionsCheckingInterval: 500,
       keepAliveTimeout: 5_000,
       maxHeaderSize: 16_384,
+      // Ours to refuse, with a body that says so.
+      requireHostHeader: false,
     },
     answer,
   );
+  const answers = new WeakMap<Duplex, ServerResponse>();
+  server.on('checkExpectation', (_request, response) => refuseRequest(response, 417));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const last = answers.get(socket);
+    const isHalfSent = last?.headersSent === true && !last.writableFinished;
+    if (isHalfSent || !socket.writable) socket.destroy();
+    else refuseSocket(socket, error);
+  });
   let stopping = false;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

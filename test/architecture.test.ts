@@ -47,6 +47,8 @@ const table: Readonly<Record<string, Room>> = {
       'zod',
       'node:crypto',
       'node:fs',
+      'node:http',
+      'node:stream',
     ],
   },
   gateway: {
@@ -66,7 +68,7 @@ const table: Readonly<Record<string, Room>> = {
     ],
     packages: ['graphql-yoga', 'graphql', 'node:crypto', 'node:http', 'node:perf_hooks'],
   },
-  server: { rooms: ['gateway'], packages: ['node:http', 'node:net'] },
+  server: { rooms: ['edge', 'gateway'], packages: ['node:http', 'node:net', 'node:stream'] },
   cli: {
     rooms: ['config', 'graphql', 'gateway', 'sandbox', 'secret', 'server', 'settings', 'telemetry', 'tokens'],
     packages: ['node:fs', 'node:util'],

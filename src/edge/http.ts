@@ -1,7 +1,7 @@
 import type { FetchAPI, Plugin } from 'graphql-yoga';
 import type { Caller } from '../caller.ts';
 import type { Log } from '../telemetry.ts';
-import { EdgeError, refusalBody, toClientError } from './outcome.ts';
+import { EdgeError, refusalBody, toClientError, toRefusal } from './outcome.ts';
 import { type DocumentRequest, documentOf, type Manifest } from './persisted.ts';
 
 /** What accompanies one request through the server, from its first byte to its answer. */
@@ -43,17 +43,19 @@ const drainRetryAfterSeconds = 1;
 export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { state: RequestState }> {
   return {
     async onRequest({ request, url, serverContext, fetchAPI, endResponse }) {
-      if (url.pathname !== rules.endpoint || request.method === 'OPTIONS') return;
       const { state } = serverContext;
       try {
+        // The library takes more addresses for its endpoint than this one, such as `/any/graphql`.
+        if (URL.parse(request.url)?.pathname !== rules.endpoint) throw notHere(rules.endpoint);
         if (rules.isDraining()) throw draining();
         const fault = findFault(request, url, rules.maxBodyBytes);
         if (fault !== undefined) throw fault;
         state.caller = await rules.authenticate(request.headers);
         await rules.admit?.(state.caller, state.address);
       } catch (error) {
-        if (!(error instanceof EdgeError)) throw error;
-        endResponse(refusalResponse(error, request, state.requestId, fetchAPI));
+        // Whatever it is: the library would answer with the stack.
+        const refusal = toRefusal(error, { requestId: state.requestId, log: rules.log });
+        endResponse(refusalResponse(refusal, request, state.requestId, fetchAPI));
       }
     },
 
@@ -83,6 +85,10 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
         response.headers.set('connection', 'close');
     },
   };
+}
+
+function notHere(endpoint: string): EdgeError {
+  return new EdgeError('BAD_USER_INPUT', { status: 404, message: `There is nothing here: GraphQL is at ${endpoint}.` });
 }
 
 function draining(): EdgeError {
