@@ -19,7 +19,7 @@ import { type RequestState, useHttp } from './edge/http.ts';
 import { EdgeError } from './edge/outcome.ts';
 import { type Manifest, readManifest } from './edge/persisted.ts';
 import { addressOf, createRateLimit } from './edge/rate-limit.ts';
-import { isAddressed, refuseRequest } from './edge/raw.ts';
+import { discardRest, isAddressed, refuseRequest } from './edge/raw.ts';
 import { buildSubgraph } from './graphql/schema.ts';
 import { createClient } from './juspay/client.ts';
 import { resilient } from './juspay/resilience.ts';
@@ -96,6 +96,7 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
       if (!isAddressed(request)) return refuseRequest(response, 400);
       // Answered means that the last byte was handed over, or that nobody is there to take it.
       flights.track(new Promise<void>((resolve) => response.once('close', resolve)));
+      response.once('finish', () => discardRest(request));
       const forwardedFor = request.headers['x-forwarded-for'];
       const address = addressOf(request.socket.remoteAddress, String(forwardedFor ?? ''), config.trustedProxies);
       void yoga(request, response, { state: createState(address) });
@@ -140,7 +141,7 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
       log,
     );
     const customers = client
-      ? owned(batched(client.open(operation), { maxReads: limits.upstreamReads }), rights)
+      ? owned(batched(outlasting(client.open(operation), flights), { maxReads: limits.upstreamReads }), rights)
       : forbidden;
     return { requestId, caller: rights, customers, audit, log };
   }
@@ -219,6 +220,15 @@ function budgetOf({ headers }: Request): number {
 function nameOf({ operationName, query }: GraphQLParams): string | undefined {
   const name = operationName ?? /^\s*(?:query|mutation)\s+(\w+)/.exec(query ?? '')?.[1];
   return name !== undefined && /^\w{1,80}$/.test(name) ? name : undefined;
+}
+
+/** A write goes on when its caller is gone, so a stop waits for the write itself. */
+function outlasting(api: CustomerApi, { track }: ReturnType<typeof createFlights>): CustomerApi {
+  return {
+    get: api.get,
+    create: (input, options) => track(api.create(input, options)),
+    update: (id, changes) => track(api.update(id, changes)),
+  };
 }
 
 function withoutTokens(caller: Caller): Caller {

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
 import { refuseRequest, refuseSocket } from './edge/raw.ts';
 import type { Gateway } from './gateway.ts';
 
@@ -15,6 +16,9 @@ export interface Server {
   stop(graceMs: number): Promise<void>;
 }
 
+/** How long connections may take to end by themselves once nothing is under way. */
+const lastWordsMs = 250;
+
 /**
  * Listens. Slow senders are cut off: 3 s for the head of a request, 5 s for all of it; idle sockets go after 5 s.
  *
@@ -24,7 +28,7 @@ export async function startServer(gateway: Gateway, options: { host: string; por
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     // While it stops, each answer is the last one of its socket.
     if (stopping) response.setHeader('connection', 'close');
-    answers.set(request.socket, response);
+    last.set(request.socket, { request, response });
     gateway.listener(request, response);
   };
   const server = createServer(
@@ -39,12 +43,13 @@ export async function startServer(gateway: Gateway, options: { host: string; por
     },
     answer,
   );
-  const answers = new WeakMap<Duplex, ServerResponse>();
+  const last = new WeakMap<Duplex, { request: IncomingMessage; response: ServerResponse }>();
   server.on('checkExpectation', (_request, response) => refuseRequest(response, 417));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    const last = answers.get(socket);
-    const isHalfSent = last?.headersSent === true && !last.writableFinished;
-    if (isHalfSent || !socket.writable) socket.destroy();
+    const { request, response } = last.get(socket) ?? {};
+    // What is wrong belongs to a request that has its answer, or half of it: a second one would stand in its midst.
+    const isAnswered = response?.headersSent === true && !(request?.complete && response.writableFinished);
+    if (isAnswered || !socket.writable) socket.destroy();
     else refuseSocket(socket, error);
   });
   let stopping = false;
@@ -59,12 +64,11 @@ export async function startServer(gateway: Gateway, options: { host: string; por
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     async stop(graceMs) {
       stopping = true;
-      const late = Promise.withResolvers<void>();
-      const timer = setTimeout(late.resolve, graceMs);
       // The listener stays open until here, so that a load balancer sees 503 rather than a refused connection.
-      await Promise.race([gateway.drain(), late.promise]);
-      clearTimeout(timer);
+      const isDrained = await Promise.race([gateway.drain().then(() => true), wait(graceMs, false, { ref: false })]);
       const closed = new Promise((resolve) => server.close(resolve));
+      // What came in at the last moment is still refused in words; who sends nothing is not waited for.
+      if (isDrained) await Promise.race([closed, wait(lastWordsMs, undefined, { ref: false })]);
       server.closeAllConnections();
       await closed;
     },

@@ -68,7 +68,7 @@ const table: Readonly<Record<string, Room>> = {
     ],
     packages: ['graphql-yoga', 'graphql', 'node:crypto', 'node:http', 'node:perf_hooks'],
   },
-  server: { rooms: ['edge', 'gateway'], packages: ['node:http', 'node:net', 'node:stream'] },
+  server: { rooms: ['edge', 'gateway'], packages: ['node:http', 'node:net', 'node:stream', 'node:timers/promises'] },
   cli: {
     rooms: ['config', 'graphql', 'gateway', 'sandbox', 'secret', 'server', 'settings', 'telemetry', 'tokens'],
     packages: ['node:fs', 'node:util'],

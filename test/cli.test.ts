@@ -284,6 +284,30 @@ test('SIGTERM MUST let what is under way finish, refuse what is new, and exit 0'
   assert.equal(await sandbox.exit, 0);
 });
 
+test('a write whose caller is gone MUST be finished, and its audit written, before a stop ends', async () => {
+  const run = start([], { PORT: '0' });
+  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  const [, admin = ''] = await run.says(/(http:\S+\/__admin)/);
+  await fetch(`${admin}/faults`, { method: 'POST', body: '{"fault":"slow","on":"create","delayMs":1500}' });
+  const gone = new AbortController();
+  const asked = fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      query:
+        'mutation { createCustomer(input: { objectReferenceId: "reference-2", mobileNumber: "1", emailAddress: "a@b" }) { __typename } }',
+    }),
+    signal: gone.signal,
+  }).catch(() => 'gone');
+  const seen = async (): Promise<boolean> => ((await (await fetch(`${admin}/calls`)).json()) as unknown[]).length > 0;
+  while (!(await seen()));
+  gone.abort();
+  assert.equal(await asked, 'gone');
+  run.child.kill('SIGTERM');
+  assert.equal(await run.exit, 0);
+  assert.match(run.output(), /"field":"createCustomer".*"outcome":"CREATED"/);
+});
+
 test('an upstream that hangs MUST NOT hold up a stop beyond its grace', async () => {
   const run = start([], { PORT: '0', SHUTDOWN_GRACE_MS: '200' });
   const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);

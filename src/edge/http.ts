@@ -76,13 +76,10 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       setResult({ ...result, errors });
     },
 
-    onResponse({ request, response, serverContext }) {
+    onResponse({ response, serverContext }) {
       response.headers.set('x-request-id', serverContext.state.requestId);
       response.headers.set('cache-control', 'no-store');
       response.headers.set('x-content-type-options', 'nosniff');
-      // An unread body would keep the socket busy.
-      if (request.body !== null && !request.bodyUsed && response.status >= 400)
-        response.headers.set('connection', 'close');
     },
   };
 }
@@ -161,11 +158,13 @@ function isJson(contentType: string | null): boolean {
 async function readParams(request: Request, maxBodyBytes: number): Promise<Params> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  // Counted while it comes in: a chunked body does not tell its length.
-  for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
-    bytes += chunk.byteLength;
+  // Counted while it comes in: a chunked body does not tell its length. The reader is left as it is: to cancel it would
+  // close the connection, and nobody would read the refusal.
+  const reader = request.body?.getReader();
+  for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) {
+    bytes += part.value.byteLength;
     if (bytes > maxBodyBytes) throw tooLong(maxBodyBytes);
-    chunks.push(chunk);
+    chunks.push(part.value);
   }
   const body = parseJson(() => new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)), 'The body');
   if (Array.isArray(body))

@@ -14,6 +14,15 @@ export function refuseRequest(response: ServerResponse, status: 400 | 417): void
   response.writeHead(status, headers).end(body);
 }
 
+/**
+ * Takes what still comes in of a request that was answered early. A connection that is closed on unread bytes is reset,
+ * and the answer can be lost with it; the server's time limit for a whole request ends it.
+ */
+export function discardRest(request: IncomingMessage): void {
+  // A reader that gave up is still listening, and holds the stream.
+  request.removeAllListeners('readable').resume();
+}
+
 /** Refuses what is no HTTP, or too slow, or too long for its head, where there is only a socket yet. */
 export function refuseSocket(socket: Duplex, { code }: { code?: string | undefined }): void {
   const [status, reason] = reasons[code ?? ''] ?? [400, 'Bad Request'];

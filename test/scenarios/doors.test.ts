@@ -97,7 +97,39 @@ for (const [name, text, status] of [
       assert.match(headers, /^cache-control: no-store/im);
       const { errors } = JSON.parse(body) as { errors: { message: string; extensions: object }[] };
       assert.deepEqual(Object.keys(errors[0]?.extensions ?? {}), ['code', 'retryable', 'requestId']);
-      assert.doesNotMatch(answer, /node:internal|node_modules|    at /);
+      assert.doesNotMatch(answer, /node:internal|node_modules| {4}at /);
       assert.deepEqual(world.upstream(), []);
     }));
 }
+
+test('the refusal of a body that is too long, or that nobody reads, MUST reach whoever is still sending it', () =>
+  withoutCallers(async (world, server) => {
+    const chunked = (bytes: number) => new Blob([document, ' '.repeat(bytes)]).stream();
+    const send = async (path: string, body: BodyInit, headers: Record<string, string>): Promise<number> => {
+      const init = { method: 'POST', body, headers, duplex: 'half' };
+      const response = await fetch(`${server.url}${path}`, init as RequestInit);
+      assert.ok(Array.isArray(((await response.json()) as { errors: unknown }).errors));
+      return response.status;
+    };
+    for (let n = 0; n < 10; n += 1) {
+      assert.equal(await send('/graphql', ' '.repeat(5_000_000), json), 413);
+      assert.equal(await send('/graphql', chunked(1_000_000), json), 401);
+      assert.equal(await send('/graphql', chunked(1_000_000), { 'content-type': 'text/plain' }), 415);
+      assert.equal(await send('/any', chunked(1_000_000), json), 404);
+    }
+    assert.deepEqual(world.upstream(), []);
+  }));
+
+test('a chunked body over the limit MUST be refused with 413 that reaches whoever sends it', () =>
+  inWorld(async (world) => {
+    const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0 });
+    for (let n = 0; n < 10; n += 1) {
+      const body = new Blob([document, ' '.repeat(1_000_000)]).stream();
+      const init = { method: 'POST', headers: json, body, duplex: 'half' };
+      const response = await fetch(`${server.url}/graphql`, init as RequestInit);
+      assert.equal(response.status, 413);
+      assert.match(await response.text(), /"code":"BAD_USER_INPUT"/);
+    }
+    await server.stop(0);
+    assert.deepEqual(world.upstream(), []);
+  }));

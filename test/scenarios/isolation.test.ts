@@ -62,6 +62,9 @@ test('10,000 concurrent operations of 50 merchants and 20 callers each MUST show
         AUTH_JWT_ISSUER: 'i',
         AUTH_JWT_AUDIENCE: 'a',
         JUSPAY_CONNECTIONS: '4',
+        // A busy machine may be slow; it may not mix anything up.
+        JUSPAY_TIMEOUT_MS: '120000',
+        OPERATION_TIMEOUT_MS: '120000',
       }),
       provider: undefined,
       merchants: Array.from({ length: merchants }, (_, n) => access(n)),
