@@ -1,13 +1,14 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
 import type { GraphQLSchema } from 'graphql';
 import { createYoga, type GraphQLParams } from 'graphql-yoga';
 import { createAudit } from './audit.ts';
 import { batched } from './batching.ts';
 import type { Caller } from './caller.ts';
 import { coalescing } from './coalescing.ts';
-import { type Config, ConfigError, type ProviderAccess } from './config.ts';
+import { type Config, ConfigError, type ProviderAccess, unknownMerchant } from './config.ts';
 import type { OperationContext } from './context.ts';
 import type { CustomerApi, Operation } from './customer.ts';
 import { type Authenticator, createAuthenticator } from './edge/auth.ts';
@@ -195,14 +196,12 @@ function openAuthenticator(
   } catch (error) {
     throw new ConfigError([error instanceof Error ? error.message : 'AUTH_API_KEYS_FILE is unusable.']);
   }
-  throw new ConfigError([
-    'AUTH_API_KEYS_FILE names a merchant that neither MERCHANTS_FILE nor JUSPAY_MERCHANT_ID describes.',
-  ]);
+  throw new ConfigError([unknownMerchant]);
 }
 
 /** The package's own manifest is there when the operations were generated; others are named by the operator. */
 function openManifest({ persisted }: GatewayConfig): Manifest {
-  const own = new URL('../schema/generated/persisted-documents.json', import.meta.url);
+  const own = fileURLToPath(new URL('../schema/generated/persisted-documents.json', import.meta.url));
   try {
     return readManifest(persisted.files.length > 0 ? persisted.files : [own]);
   } catch (error) {

@@ -18,7 +18,8 @@ const table: Readonly<Record<string, Room>> = {
   telemetry: { rooms: ['privacy'], packages: ['pino'] },
   settings: { rooms: [], packages: ['zod'] },
   merchants: { rooms: ['secret', 'settings'], packages: ['zod'] },
-  config: { rooms: ['merchants', 'secret', 'settings'], packages: ['zod', 'node:fs'] },
+  'operator-files': { rooms: ['caller'], packages: ['zod'] },
+  config: { rooms: ['merchants', 'operator-files', 'secret', 'settings'], packages: ['zod', 'node:fs'] },
   caller: { rooms: [], packages: [] },
   audit: { rooms: ['caller', 'telemetry'], packages: [] },
   ownership: { rooms: ['caller', 'customer', 'errors'], packages: [] },
@@ -36,7 +37,7 @@ const table: Readonly<Record<string, Room>> = {
     packages: ['@pothos/core', '@pothos/plugin-scope-auth', 'graphql'],
   },
   edge: {
-    rooms: ['caller', 'errors', 'telemetry'],
+    rooms: ['caller', 'errors', 'operator-files', 'telemetry'],
     packages: [
       'graphql-yoga',
       'graphql',
@@ -44,8 +45,8 @@ const table: Readonly<Record<string, Room>> = {
       'jose',
       'rate-limiter-flexible',
       'ioredis',
-      'zod',
       'node:crypto',
+      'node:events',
       'node:fs',
       'node:http',
       'node:stream',
@@ -66,7 +67,7 @@ const table: Readonly<Record<string, Room>> = {
       'ownership',
       'telemetry',
     ],
-    packages: ['graphql-yoga', 'graphql', 'node:crypto', 'node:http', 'node:perf_hooks'],
+    packages: ['graphql-yoga', 'graphql', 'node:crypto', 'node:http', 'node:perf_hooks', 'node:url'],
   },
   server: { rooms: ['edge', 'gateway'], packages: ['node:http', 'node:net', 'node:stream', 'node:timers/promises'] },
   cli: {

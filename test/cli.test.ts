@@ -170,7 +170,7 @@ test('schema MUST print what is committed, for each way to compose', async () =>
   assert.equal(await start(['schema', '--for', 'nobody']).exit, 2);
 });
 
-test('token MUST make a token that a gateway with the same settings takes, and say what it needs', async () => {
+test('token MUST make a token that a gateway with the same settings takes, and say what it needs', async (context) => {
   const settingsOfJwt = {
     AUTH_JWT_SECRET: 'a-secret-of-enough-bytes-for-everybody',
     AUTH_JWT_ISSUER: 'i',
@@ -179,7 +179,13 @@ test('token MUST make a token that a gateway with the same settings takes, and s
   const bare = start(['token']);
   assert.equal(await bare.exit, 2);
   assert.match(bare.output(), /AUTH_JWT_SECRET/);
-  const made = start(['token', '--customer', 'asha.rao@example.com'], settingsOfJwt);
+  const folder = mkdtempSync(join(tmpdir(), 'cli-'));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'secret');
+  writeFileSync(path, `${settingsOfJwt.AUTH_JWT_SECRET}\n`);
+  const { AUTH_JWT_SECRET: _, ...others } = settingsOfJwt;
+  const secretInFile = { ...others, AUTH_JWT_SECRET_FILE: path };
+  const made = start(['token', '--customer', 'asha.rao@example.com'], secretInFile);
   assert.equal(await made.exit, 0);
   const run = start([], { PORT: '0', AUTH_MODE: 'jwt', ...settingsOfJwt });
   const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);

@@ -134,25 +134,26 @@ function findUnreadable(headers: Headers): EdgeError | undefined {
 
 function acceptsJson(accept: string | null): boolean {
   if (accept === null || accept.trim() === '') return true;
-  return accept
-    .toLowerCase()
-    .split(',')
-    .some((range) => {
-      const [type = '', ...parameters] = range.split(';').map((part) => part.trim());
-      const charset = parameters.find((parameter) => parameter.startsWith('charset='));
-      const isOurs = /^(\*\/\*|application\/(\*|json|graphql-response\+json))$/.test(type);
-      return isOurs && (charset === undefined || charset === 'charset=utf-8');
-    });
+  return accept.split(',').some((range) => {
+    const { type, isUtf8 } = readMediaType(range);
+    return isUtf8 && /^(\*\/\*|application\/(\*|json|graphql-response\+json))$/.test(type);
+  });
 }
 
 /** `application/json`, in UTF-8 where a charset is named; no other parameter matters. */
 function isJson(contentType: string | null): boolean {
-  const [type, ...parameters] = (contentType ?? '')
-    .toLowerCase()
-    .split(';')
-    .map((part) => part.trim());
-  const charset = parameters.find((parameter) => parameter.startsWith('charset='))?.slice('charset='.length);
-  return type === 'application/json' && (charset === undefined || /^"?utf-?8"?$/.test(charset));
+  const { type, isUtf8 } = readMediaType(contentType ?? '');
+  return type === 'application/json' && isUtf8;
+}
+
+/** Every charset that is named counts, however it is written: another reader may take the other one. */
+function readMediaType(text: string): { type: string; isUtf8: boolean } {
+  const [type = '', ...parameters] = text.toLowerCase().split(';');
+  const charsets = parameters.filter((parameter) => parameter.includes('charset'));
+  return {
+    type: type.trim(),
+    isUtf8: charsets.every((parameter) => /^\s*charset\s*=\s*("utf-?8"|utf-?8)\s*$/.test(parameter)),
+  };
 }
 
 async function readParams(request: Request, maxBodyBytes: number): Promise<Params> {

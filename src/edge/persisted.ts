@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { readDocuments } from '../operator-files.ts';
 import { EdgeError } from './outcome.ts';
 
 /** Documents by their ids: `sha256:<hex>` as the manifest has it, or the hash alone as Apollo's clients send it. */
@@ -11,21 +12,12 @@ export interface Manifest {
  *
  * @throws Error naming the setting when a file is unusable.
  */
-export function readManifest(paths: readonly (string | URL)[]): Manifest {
+export function readManifest(paths: readonly string[]): Manifest {
   const documents = new Map<string, string>();
   for (const path of paths) {
-    let json: unknown;
-    try {
-      json = JSON.parse(readFileSync(path, 'utf8'));
-    } catch {
-      throw new Error('PERSISTED_DOCUMENTS_FILE names a file that cannot be read, or that is no JSON.');
+    for (const [id, text] of readDocuments(path, (name) => readFileSync(name, 'utf8'))) {
+      documents.set(id.replace(/^sha256:/, ''), text);
     }
-    const entries =
-      typeof json === 'object' && json !== null && !Array.isArray(json) ? Object.entries(json) : undefined;
-    if (!entries?.every(([, text]) => typeof text === 'string')) {
-      throw new Error('PERSISTED_DOCUMENTS_FILE is not an object of ids and documents.');
-    }
-    for (const [id, text] of entries) documents.set(id.replace(/^sha256:/, ''), text as string);
   }
   return { find: (id) => documents.get(id.replace(/^sha256:/, '')) };
 }

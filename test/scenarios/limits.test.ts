@@ -11,7 +11,12 @@ import { createLog } from '../../src/telemetry.ts';
 import { codesOf, inWorld } from '../support.ts';
 
 const silent = createLog('silent', () => undefined);
-const bound = (name: string, customer: string): Caller => ({ ...anonymous, name, customers: [customer] });
+const bound = (name: string, customer: string): Caller => ({
+  ...anonymous,
+  name,
+  counted: [name],
+  customers: [customer],
+});
 
 /** How many of so many operations are let through. */
 async function admitted(limit: RateLimit, caller: Caller, attempts: number, address?: string): Promise<number> {
@@ -42,6 +47,19 @@ test('many tokens for one customer MUST share one share', async () => {
   let count = 0;
   for (const name of ['a', 'b', 'c']) count += await admitted(limit, bound(name, 'reference-1'), 3);
   assert.equal(count, 5);
+});
+
+test('who only calls itself anonymous, or as another kind of caller does, MUST have a share of its own', async () => {
+  const limit = createRateLimit({ perMinute: 5 }, silent);
+  const plain: Caller = { ...anonymous, customers: 'any' };
+  assert.equal(await admitted(limit, plain, 8, '10.0.0.1'), 5);
+  for (const who of ['subject anonymous', 'subject a', 'key a']) {
+    assert.equal(await admitted(limit, { ...plain, name: 'anonymous', counted: [who] }, 8, '10.0.0.1'), 5);
+  }
+  // Both credentials on one request count for each of them.
+  assert.equal(await admitted(limit, { ...plain, counted: ['key a', 'subject b'] }, 8), 0);
+  assert.equal(await admitted(limit, { ...plain, counted: ['key c', 'subject c'] }, 3), 3);
+  assert.equal(await admitted(limit, { ...plain, counted: ['key c'] }, 8), 2);
 });
 
 test('an operation beyond the share MUST be 429 with Retry-After, and nothing be executed; refused documents count', () =>
@@ -93,7 +111,6 @@ test('instances MUST share their counters over Redis, and count alone while it i
   const limits = [0, 1].map(() => createRateLimit({ perMinute: 10, redisUrl }, silent));
   const caller = bound('a', 'reference-1');
   try {
-    await Promise.all(limits.map((limit) => limit.connected()));
     const counts = await Promise.all(limits.map((limit) => admitted(limit, caller, 8)));
     assert.equal(
       counts.reduce((sum, count) => sum + count, 0),
