@@ -128,8 +128,7 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
     };
     let providerRequestId: string | undefined;
     const client = merchants.of(caller);
-    // A GET may be repeated, kept and logged by anything on its way: it mints nothing.
-    const rights = { ...(request.method === 'GET' ? withoutTokens(caller) : caller), barred: caller.barred || !client };
+    const rights = rightsOf(caller, { hasMerchant: client !== undefined, isGet: request.method === 'GET' });
     const audit = createAudit(
       {
         requestId,
@@ -230,8 +229,14 @@ function outlasting(api: CustomerApi, { track }: ReturnType<typeof createFlights
   };
 }
 
-function withoutTokens(caller: Caller): Caller {
-  return { ...caller, scopes: new Set([...caller.scopes].filter((scope) => scope !== 'customer:token')) };
+/** What this operation leaves of a caller's scopes: `FORBIDDEN` at each field then is said where every missing scope is. */
+function rightsOf(caller: Caller, { hasMerchant, isGet }: { hasMerchant: boolean; isGet: boolean }): Caller {
+  if (!hasMerchant || caller.barred || caller.customers === 'none') {
+    return { ...caller, barred: true, scopes: new Set() };
+  }
+  // A GET may be repeated, kept and logged by anything on its way: it mints nothing.
+  const scopes = [...caller.scopes].filter((scope) => !isGet || scope !== 'customer:token');
+  return { ...caller, scopes: new Set(scopes) };
 }
 
 /** Counts requests in flight, so that a stop can wait for the last of them. */
