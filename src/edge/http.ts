@@ -64,7 +64,9 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       setRequestParser(async () => {
         const params =
           request.method === 'GET' ? paramsOfQuery(url.searchParams) : await readParams(request, rules.maxBodyBytes);
-        return { ...params, query: documentOf(params, rules.manifest, onlyIds) };
+        // The library knows no `documentId`, and refuses what it does not know.
+        const { documentId: _, ...known } = params;
+        return { ...known, query: documentOf(params, rules.manifest, onlyIds) };
       });
     },
 
@@ -181,7 +183,7 @@ function paramsOfQuery(query: URLSearchParams): Params {
   return checkParams({
     query: query.get('query') ?? undefined,
     documentId: query.get('documentId') ?? undefined,
-    operationName: query.get('operationName') || undefined,
+    operationName: query.get('operationName') ?? undefined,
     variables: json('variables'),
     extensions: json('extensions'),
   });
@@ -206,7 +208,8 @@ function checkParams(params: unknown): Params {
   return {
     query: query ?? undefined,
     documentId: documentId ?? apolloId(extensions),
-    ...(operationName != null && { operationName }),
+    // Some clients send "" for none.
+    ...(operationName && { operationName }),
     ...(variables != null && { variables }),
     ...(extensions != null && { extensions }),
   };

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { readDocuments } from '../operator-files.ts';
 import { EdgeError } from './outcome.ts';
@@ -35,8 +36,11 @@ export interface DocumentRequest {
  * @throws EdgeError `PERSISTED_QUERY_NOT_FOUND`, `PERSISTED_QUERY_ONLY`, `BAD_USER_INPUT`.
  */
 export function documentOf({ query, documentId }: DocumentRequest, manifest: Manifest, onlyPersisted: boolean): string {
-  if (query !== undefined && !onlyPersisted) return query;
-  if (query !== undefined) throw new EdgeError('PERSISTED_QUERY_ONLY', { inDocument: true });
+  if (query !== undefined && onlyPersisted) throw new EdgeError('PERSISTED_QUERY_ONLY', { inDocument: true });
+  if (query !== undefined && documentId !== undefined && !isIdOf(documentId, query, manifest)) {
+    throw new EdgeError('BAD_USER_INPUT', { message: 'The id is that of another document.', inDocument: true });
+  }
+  if (query !== undefined) return query;
   if (documentId === undefined) {
     throw new EdgeError('BAD_USER_INPUT', {
       message: '`query` must be a text: the GraphQL document. Or send `documentId`.',
@@ -45,4 +49,10 @@ export function documentOf({ query, documentId }: DocumentRequest, manifest: Man
   const text = manifest.find(documentId);
   if (text === undefined) throw new EdgeError('PERSISTED_QUERY_NOT_FOUND', { inDocument: true });
   return text;
+}
+
+/** Clients that were told that nobody knows an id send the document along with it. */
+function isIdOf(documentId: string, query: string, manifest: Manifest): boolean {
+  const hash = createHash('sha256').update(query).digest('hex');
+  return documentId.replace(/^sha256:/, '') === hash || manifest.find(documentId) === query;
 }
