@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { type Config, ConfigError, loadConfig } from './config.ts';
+import { type Config, ConfigError, loadConfig, readGiven } from './config.ts';
 import { settings } from './settings.ts';
 import { createLog } from './telemetry.ts';
 
@@ -26,16 +26,12 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
   const [command = 'serve', ...rest] = argv[0]?.startsWith('-') ? ['serve', ...argv] : argv;
   if (command === 'help' || argv.includes('--help') || argv.includes('-h')) return print(helpText());
   if (argv.includes('--version')) return print([version()]);
-  if (command === 'sandbox') return sandbox(rest, environment);
   if (command === 'schema') return schema(rest);
-  if (command === 'token') {
-    const { makeToken, TokenUsageError } = await import('./tokens.ts');
-    try {
-      return print([await makeToken(rest, environment)]);
-    } catch (error) {
-      if (error instanceof TokenUsageError) return fail(usage, [error.message]);
-      throw error;
-    }
+  if (command === 'sandbox' || command === 'token') {
+    const problems: string[] = [];
+    const given = readGiven(environment, problems);
+    if (problems.length > 0) return fail(refused, problems);
+    return command === 'sandbox' ? sandbox(rest, given) : token(rest, given);
   }
   if (command !== 'serve' && command !== 'config') {
     return fail(usage, [
@@ -111,7 +107,17 @@ async function startEmbedded({ auth, host }: Config) {
   };
 }
 
-async function sandbox(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number | undefined> {
+async function token(argv: readonly string[], given: NodeJS.ProcessEnv): Promise<number> {
+  const { makeToken, TokenUsageError } = await import('./tokens.ts');
+  try {
+    return print([await makeToken(argv, given)]);
+  } catch (error) {
+    if (error instanceof TokenUsageError) return fail(usage, [error.message]);
+    throw error;
+  }
+}
+
+async function sandbox(argv: readonly string[], given: NodeJS.ProcessEnv): Promise<number | undefined> {
   const [{ dateForms, dialects, startSandbox }, { sandboxBanner }] = await Promise.all([
     import('./sandbox/server.ts'),
     import('./sandbox/banner.ts'),
@@ -120,8 +126,8 @@ async function sandbox(argv: readonly string[], environment: NodeJS.ProcessEnv):
     const { values } = parseArgs({
       args: [...argv],
       options: {
-        host: { type: 'string', default: environment['HOST'] || '127.0.0.1' },
-        port: { type: 'string', default: environment['PORT'] || '4010' },
+        host: { type: 'string', default: given['HOST'] || '127.0.0.1' },
+        port: { type: 'string', default: given['PORT'] || '4010' },
         dialect: { type: 'string', default: 'real' },
         dates: { type: 'string', default: 'utc' },
         strict: { type: 'boolean', default: false },
@@ -134,7 +140,7 @@ async function sandbox(argv: readonly string[], environment: NodeJS.ProcessEnv):
     if (!dialect) return fail(usage, [`--dialect is one of ${dialects.join(', ')}.`]);
     const dates = dateForms.find((name) => name === values.dates);
     if (!dates) return fail(usage, [`--dates is one of ${dateForms.join(', ')}.`]);
-    const { JUSPAY_API_KEY: apiKey, JUSPAY_MERCHANT_ID: merchantId } = environment;
+    const { JUSPAY_API_KEY: apiKey, JUSPAY_MERCHANT_ID: merchantId } = given;
     const started = await startSandbox({
       host: values.host,
       port,
@@ -216,6 +222,8 @@ function configText(config: Config, environment: NodeJS.ProcessEnv): string[] {
   const { provider, juspay, limits, auth } = config;
   const access = provider === 'sandbox' ? undefined : provider;
   const unset = provider === 'sandbox' ? 'unset: sandbox' : 'unset: no default merchant';
+  const unused = 'not used';
+  const jwt = auth.modes.includes('jwt') ? auth.jwt : undefined;
   const toggle = (on: boolean) => (on ? 'on' : 'off');
   const effective: Record<string, unknown> = {
     HOST: config.host,
@@ -232,13 +240,13 @@ function configText(config: Config, environment: NodeJS.ProcessEnv): string[] {
         ? `${config.merchants.length} merchants beside the default`
         : 'none beside the default',
     AUTH_MODE: auth.modes.join(',') || 'none',
-    AUTH_JWKS_URL: auth.jwt && 'url' in auth.jwt.keys ? auth.jwt.keys.url : 'unset',
-    AUTH_JWT_SECRET: auth.jwt && 'secret' in auth.jwt.keys ? auth.jwt.keys.secret : 'unset',
-    AUTH_JWT_ISSUER: auth.jwt?.issuer ?? 'unset',
-    AUTH_JWT_AUDIENCE: auth.jwt?.audience ?? 'unset',
-    AUTH_API_KEYS_FILE: auth.apiKeysFile ?? 'unset',
-    AUTH_MERCHANT_CLAIM: auth.jwt?.merchantClaim ?? 'merchant_id',
-    AUTH_CUSTOMER_CLAIM: auth.jwt?.customerClaim ?? 'customer',
+    AUTH_JWKS_URL: jwt && 'url' in jwt.keys ? jwt.keys.url : unused,
+    AUTH_JWT_SECRET: jwt && 'secret' in jwt.keys ? jwt.keys.secret : unused,
+    AUTH_JWT_ISSUER: jwt?.issuer ?? unused,
+    AUTH_JWT_AUDIENCE: jwt?.audience ?? unused,
+    AUTH_API_KEYS_FILE: (auth.modes.includes('api-key') && auth.apiKeysFile) || unused,
+    AUTH_MERCHANT_CLAIM: jwt?.merchantClaim ?? unused,
+    AUTH_CUSTOMER_CLAIM: jwt?.customerClaim ?? unused,
     LIMIT_BODY_BYTES: limits.bodyBytes,
     LIMIT_DEPTH: limits.depth,
     LIMIT_TOKENS: limits.tokens,
@@ -246,7 +254,7 @@ function configText(config: Config, environment: NodeJS.ProcessEnv): string[] {
     LIMIT_ROOT_MUTATIONS: limits.rootMutations,
     LIMIT_UPSTREAM_READS: limits.upstreamReads,
     RATE_LIMIT_PER_MINUTE: config.rateLimit?.perMinute ?? 'unset: off',
-    REDIS_URL: config.rateLimit?.redisUrl ?? 'unset',
+    REDIS_URL: config.rateLimit?.redisUrl ?? unused,
     SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
     INTROSPECTION: toggle(config.introspection),
     GRAPHIQL: toggle(config.graphiql),
@@ -264,7 +272,7 @@ function configText(config: Config, environment: NodeJS.ProcessEnv): string[] {
 function failToListen(error: unknown, which: string): number {
   const { code } = error as { code?: string };
   if (code === 'EADDRINUSE') return fail(refused, [`The address is taken by another program: set ${which}.`]);
-  if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+  if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
     return fail(refused, [`The address cannot be listened on (${code}): set ${which}.`]);
   }
   throw error;

@@ -1,20 +1,24 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import { createYoga, type GraphQLParams, useReadinessCheck } from 'graphql-yoga';
+import { fileURLToPath } from 'node:url';
+import { createYoga, type GraphQLParams } from 'graphql-yoga';
 import { createAudit } from './audit.ts';
 import { batched } from './batching.ts';
-import { anonymous, type Caller } from './caller.ts';
+import type { Caller } from './caller.ts';
 import { coalescing } from './coalescing.ts';
-import { type Config, ConfigError, type ProviderAccess } from './config.ts';
+import { type Config, ConfigError, type ProviderAccess, unknownMerchant } from './config.ts';
 import type { OperationContext } from './context.ts';
 import type { CustomerApi, Operation } from './customer.ts';
 import { type Authenticator, createAuthenticator } from './edge/auth.ts';
 import { createCors } from './edge/cors.ts';
 import { useDocuments } from './edge/documents.ts';
 import { type Examples, graphiqlOptions, renderGraphiql, usePagePolicy } from './edge/graphiql.ts';
+import { useHealth } from './edge/health.ts';
 import { type RequestState, useHttp } from './edge/http.ts';
+import { EdgeError } from './edge/outcome.ts';
 import { type Manifest, readManifest } from './edge/persisted.ts';
 import { addressOf, createRateLimit } from './edge/rate-limit.ts';
+import { discardRest, isAddressed, refuseRequest } from './edge/raw.ts';
 import { buildSubgraph } from './graphql/schema.ts';
 import type { NodeGateway } from './handler.ts';
 import { createClient } from './juspay/client.ts';
@@ -54,6 +58,8 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     context: ({ request, state, params }) => createContext(request, state, params),
     cors: createCors(config.corsOrigins),
     graphiql: config.graphiql ? graphiqlOptions(endpoint, parts.examples) : false,
+    // `useHealth` answers instead: the library's own matches more than its path. No address ends with a blank.
+    healthCheckEndpoint: ' ',
     renderGraphiQL: renderGraphiql,
     landingPage: false,
     logging: false,
@@ -64,7 +70,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     parserAndValidationCache: false,
     maskedErrors: false,
     plugins: [
-      useReadinessCheck({ check: () => !flights.isDraining() }),
+      useHealth(flights),
       useHttp({
         endpoint,
         maxBodyBytes: limits.bodyBytes,
@@ -87,8 +93,10 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
       return flights.track(Promise.resolve(yoga.fetch(request, { state })));
     },
     listener: (request, response) => {
+      if (!isAddressed(request)) return refuseRequest(response, 400);
       // Answered means that the last byte was handed over, or that nobody is there to take it.
       flights.track(new Promise<void>((resolve) => response.once('close', resolve)));
+      response.once('finish', () => discardRest(request));
       const forwardedFor = String(request.headers['x-forwarded-for'] ?? '');
       void yoga(request, response, { state: createState(callerAddress(request.socket.remoteAddress, forwardedFor)) });
     },
@@ -110,7 +118,9 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   }
 
   function createContext(request: Request, state: RequestState, params: GraphQLParams): OperationContext {
-    const { requestId, startedAtMs, caller = anonymous } = state;
+    const { requestId, startedAtMs, caller } = state;
+    // Whoever was not asked who they are gets nowhere, whatever way led here.
+    if (caller === undefined) throw new EdgeError('UNAUTHENTICATED', { status: 401 });
     const operation: Operation = {
       requestId,
       deadlineAtMs: startedAtMs + Math.min(config.operationTimeoutMs, budgetOf(request)),
@@ -121,8 +131,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     };
     let providerRequestId: string | undefined;
     const client = merchants.of(caller);
-    // A GET may be repeated, kept and logged by anything on its way: it mints nothing.
-    const rights = { ...(request.method === 'GET' ? withoutTokens(caller) : caller), barred: caller.barred || !client };
+    const rights = rightsOf(caller, { hasMerchant: client !== undefined, isGet: request.method === 'GET' });
     const audit = createAudit(
       {
         requestId,
@@ -135,7 +144,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
       log,
     );
     const customers = client
-      ? owned(batched(client.open(operation), { maxReads: limits.upstreamReads }), rights)
+      ? owned(batched(outlasting(client.open(operation), flights), { maxReads: limits.upstreamReads }), rights)
       : forbidden;
     return { requestId, caller: rights, customers, audit, log };
   }
@@ -193,14 +202,12 @@ function openAuthenticator(
   } catch (error) {
     throw new ConfigError([error instanceof Error ? error.message : 'AUTH_API_KEYS_FILE is unusable.']);
   }
-  throw new ConfigError([
-    'AUTH_API_KEYS_FILE names a merchant that neither MERCHANTS_FILE nor JUSPAY_MERCHANT_ID describes.',
-  ]);
+  throw new ConfigError([unknownMerchant]);
 }
 
 /** The package's own manifest is there when the operations were generated; others are named by the operator. */
 function openManifest({ persisted }: GatewayConfig): Manifest {
-  const own = new URL('../schema/generated/persisted-documents.json', import.meta.url);
+  const own = fileURLToPath(new URL('../schema/generated/persisted-documents.json', import.meta.url));
   try {
     return readManifest(persisted.files.length > 0 ? persisted.files : [own]);
   } catch (error) {
@@ -220,8 +227,23 @@ function nameOf({ operationName, query }: GraphQLParams): string | undefined {
   return name !== undefined && /^\w{1,80}$/.test(name) ? name : undefined;
 }
 
-function withoutTokens(caller: Caller): Caller {
-  return { ...caller, scopes: new Set([...caller.scopes].filter((scope) => scope !== 'customer:token')) };
+/** A write goes on when its caller is gone, so a stop waits for the write itself. */
+function outlasting(api: CustomerApi, { track }: ReturnType<typeof createFlights>): CustomerApi {
+  return {
+    get: api.get,
+    create: (input, options) => track(api.create(input, options)),
+    update: (id, changes) => track(api.update(id, changes)),
+  };
+}
+
+/** What this operation leaves of a caller's scopes: `FORBIDDEN` at each field then is said where every missing scope is. */
+function rightsOf(caller: Caller, { hasMerchant, isGet }: { hasMerchant: boolean; isGet: boolean }): Caller {
+  if (!hasMerchant || caller.barred || caller.customers === 'none') {
+    return { ...caller, barred: true, scopes: new Set() };
+  }
+  // A GET may be repeated, kept and logged by anything on its way: it mints nothing.
+  const scopes = [...caller.scopes].filter((scope) => !isGet || scope !== 'customer:token');
+  return { ...caller, scopes: new Set(scopes) };
 }
 
 /** Counts requests in flight, so that a stop can wait for the last of them. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { type Config, ConfigError, loadConfig, nearest } from './config.ts';
+import { type Config, ConfigError, loadConfig } from './config.ts';
+import { nearest } from './settings.ts';
 import { createLog, type Log, type LogLevel } from './telemetry.ts';
 
 /**

@@ -18,7 +18,8 @@ const table: Readonly<Record<string, Room>> = {
   telemetry: { rooms: ['privacy'], packages: ['pino'] },
   settings: { rooms: [], packages: ['zod'] },
   merchants: { rooms: ['secret', 'settings'], packages: ['zod'] },
-  config: { rooms: ['merchants', 'secret', 'settings'], packages: ['zod', 'node:fs'] },
+  'operator-files': { rooms: ['caller'], packages: ['zod'] },
+  config: { rooms: ['merchants', 'operator-files', 'secret', 'settings'], packages: ['zod', 'node:fs'] },
   caller: { rooms: [], packages: [] },
   audit: { rooms: ['caller', 'telemetry'], packages: [] },
   ownership: { rooms: ['caller', 'customer', 'errors'], packages: [] },
@@ -36,7 +37,7 @@ const table: Readonly<Record<string, Room>> = {
     packages: ['@pothos/core', '@pothos/plugin-scope-auth', 'graphql'],
   },
   edge: {
-    rooms: ['caller', 'errors', 'telemetry'],
+    rooms: ['caller', 'errors', 'operator-files', 'telemetry'],
     packages: [
       'graphql-yoga',
       'graphql',
@@ -44,9 +45,11 @@ const table: Readonly<Record<string, Room>> = {
       'jose',
       'rate-limiter-flexible',
       'ioredis',
-      'zod',
       'node:crypto',
+      'node:events',
       'node:fs',
+      'node:http',
+      'node:stream',
     ],
   },
   gateway: {
@@ -65,9 +68,9 @@ const table: Readonly<Record<string, Room>> = {
       'ownership',
       'telemetry',
     ],
-    packages: ['graphql-yoga', 'graphql', 'node:crypto', 'node:http', 'node:perf_hooks'],
+    packages: ['graphql-yoga', 'graphql', 'node:crypto', 'node:http', 'node:perf_hooks', 'node:url'],
   },
-  server: { rooms: ['handler'], packages: ['node:http', 'node:net'] },
+  server: { rooms: ['edge', 'handler'], packages: ['node:http', 'node:net', 'node:stream', 'node:timers/promises'] },
   cli: {
     rooms: ['config', 'graphql', 'gateway', 'sandbox', 'secret', 'server', 'settings', 'telemetry', 'tokens'],
     packages: ['node:fs', 'node:util'],

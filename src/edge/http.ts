@@ -1,7 +1,7 @@
 import type { FetchAPI, Plugin } from 'graphql-yoga';
 import type { Caller } from '../caller.ts';
 import type { Log } from '../telemetry.ts';
-import { EdgeError, refusalBody, toClientError } from './outcome.ts';
+import { EdgeError, refusalBody, toClientError, toRefusal } from './outcome.ts';
 import { type DocumentRequest, documentOf, type Manifest } from './persisted.ts';
 
 /** What accompanies one request through the server, from its first byte to its answer. */
@@ -43,17 +43,19 @@ const drainRetryAfterSeconds = 1;
 export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { state: RequestState }> {
   return {
     async onRequest({ request, url, serverContext, fetchAPI, endResponse }) {
-      if (url.pathname !== rules.endpoint || request.method === 'OPTIONS') return;
       const { state } = serverContext;
       try {
+        // The library takes more addresses for its endpoint than this one, such as `/any/graphql`.
+        if (URL.parse(request.url)?.pathname !== rules.endpoint) throw notHere(rules.endpoint);
         if (rules.isDraining()) throw draining();
         const fault = findFault(request, url, rules.maxBodyBytes);
         if (fault !== undefined) throw fault;
         state.caller = await rules.authenticate(request.headers);
         await rules.admit?.(state.caller, state.address);
       } catch (error) {
-        if (!(error instanceof EdgeError)) throw error;
-        endResponse(refusalResponse(error, request, state.requestId, fetchAPI));
+        // Whatever it is: the library would answer with the stack.
+        const refusal = toRefusal(error, { requestId: state.requestId, log: rules.log });
+        endResponse(refusalResponse(refusal, request, state.requestId, fetchAPI));
       }
     },
 
@@ -75,15 +77,16 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       setResult({ ...result, errors });
     },
 
-    onResponse({ request, response, serverContext }) {
+    onResponse({ response, serverContext }) {
       response.headers.set('x-request-id', serverContext.state.requestId);
       response.headers.set('cache-control', 'no-store');
       response.headers.set('x-content-type-options', 'nosniff');
-      // An unread body would keep the socket busy.
-      if (request.body !== null && !request.bodyUsed && response.status >= 400)
-        response.headers.set('connection', 'close');
     },
   };
+}
+
+function notHere(endpoint: string): EdgeError {
+  return new EdgeError('BAD_USER_INPUT', { status: 404, message: `There is nothing here: GraphQL is at ${endpoint}.` });
 }
 
 function draining(): EdgeError {
@@ -132,25 +135,26 @@ function findUnreadable(headers: Headers): EdgeError | undefined {
 
 function acceptsJson(accept: string | null): boolean {
   if (accept === null || accept.trim() === '') return true;
-  return accept
-    .toLowerCase()
-    .split(',')
-    .some((range) => {
-      const [type = '', ...parameters] = range.split(';').map((part) => part.trim());
-      const charset = parameters.find((parameter) => parameter.startsWith('charset='));
-      const isOurs = /^(\*\/\*|application\/(\*|json|graphql-response\+json))$/.test(type);
-      return isOurs && (charset === undefined || charset === 'charset=utf-8');
-    });
+  return accept.split(',').some((range) => {
+    const { type, isUtf8 } = readMediaType(range);
+    return isUtf8 && /^(\*\/\*|application\/(\*|json|graphql-response\+json))$/.test(type);
+  });
 }
 
 /** `application/json`, in UTF-8 where a charset is named; no other parameter matters. */
 function isJson(contentType: string | null): boolean {
-  const [type, ...parameters] = (contentType ?? '')
-    .toLowerCase()
-    .split(';')
-    .map((part) => part.trim());
-  const charset = parameters.find((parameter) => parameter.startsWith('charset='))?.slice('charset='.length);
-  return type === 'application/json' && (charset === undefined || /^"?utf-?8"?$/.test(charset));
+  const { type, isUtf8 } = readMediaType(contentType ?? '');
+  return type === 'application/json' && isUtf8;
+}
+
+/** Every charset that is named counts, however it is written: another reader may take the other one. */
+function readMediaType(text: string): { type: string; isUtf8: boolean } {
+  const [type = '', ...parameters] = text.toLowerCase().split(';');
+  const charsets = parameters.filter((parameter) => parameter.includes('charset'));
+  return {
+    type: type.trim(),
+    isUtf8: charsets.every((parameter) => /^\s*charset\s*=\s*("utf-?8"|utf-?8)\s*$/.test(parameter)),
+  };
 }
 
 async function readParams(request: Request, maxBodyBytes: number): Promise<Params> {
@@ -189,7 +193,7 @@ function paramsOfQuery(query: URLSearchParams): Params {
   return checkParams({
     query: query.get('query') ?? undefined,
     documentId: query.get('documentId') ?? undefined,
-    operationName: query.get('operationName') || undefined,
+    operationName: query.get('operationName') ?? undefined,
     variables: json('variables'),
     extensions: json('extensions'),
   });
@@ -214,7 +218,8 @@ function checkParams(params: unknown): Params {
   return {
     query: query ?? undefined,
     documentId: documentId ?? apolloId(extensions),
-    ...(operationName != null && { operationName }),
+    // Some clients send "" for none.
+    ...(operationName && { operationName }),
     ...(variables != null && { variables }),
     ...(extensions != null && { extensions }),
   };
