@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { composeServices as composeApollo } from '@apollo/composition';
+import { ApolloGateway } from '@apollo/gateway';
 import { composeServices as composeGuild } from '@theguild/federation-composition';
 import { federateSubgraphs, ROUTER_COMPATIBILITY_VERSION_ONE } from '@wundergraph/composition';
 import { buildSchema, parse } from 'graphql';
@@ -46,6 +47,13 @@ for (const [print, services, hasScopes] of [
     assert.deepEqual(new Set(scopes), new Set(hasScopes ? ['customer:read', 'customer:write', 'customer:token'] : []));
   });
 }
+
+test('@apollo/gateway MUST be given the print without scopes: it refuses to start on the other', async () => {
+  const { supergraphSdl = '' } = composeApollo(scoped);
+  const silent = () => undefined;
+  const logger = { debug: silent, info: silent, warn: silent, error: silent };
+  await assert.rejects(new ApolloGateway({ supergraphSdl, logger }).load(), /requiresScopes/);
+});
 
 test("the example's supergraph MUST hold one customer, resolvable by either key from this gateway alone", () => {
   const sdl = readFileSync('examples/bff/supergraph.graphql', 'utf8');
