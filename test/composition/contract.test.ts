@@ -56,7 +56,6 @@ const unexpected: NonNullable<Case['onCustomersRequest']> = async (request) => {
   return Response.json({ data: { [field]: [null] }, errors: [{ message, extensions, path: [field, 0] }] });
 };
 
-const impatient = { JUSPAY_TIMEOUT_MS: '100', OPERATION_TIMEOUT_MS: '1000' };
 const result = '{ __typename ... on CustomerError { code message retryable requestId } }';
 const create = (reference: string, email = 'new@example.com') =>
   `mutation { createCustomer(input: { objectReferenceId: "${reference}", mobileNumber: "9000000077", emailAddress: "${email}" }) ${result} }`;
@@ -77,8 +76,8 @@ const cases: readonly Case[] = [
     code: 'CLIENT_AUTH_TOKEN_UNAVAILABLE',
     operation: '{ ticket(id: "1") { customer { clientAuthToken { token } } } }',
   },
-  { code: 'RATE_LIMITED', customer: 'fault_429', environment: { OPERATION_TIMEOUT_MS: '900' } },
-  { code: 'UPSTREAM_TIMEOUT', customer: 'fault_timeout', environment: impatient },
+  { code: 'RATE_LIMITED', customer: 'fault_429' },
+  { code: 'UPSTREAM_TIMEOUT', customer: 'fault_timeout', environment: { OPERATION_TIMEOUT_MS: '500' } },
   { code: 'UPSTREAM_UNAVAILABLE', customer: 'fault_503' },
   { code: 'UPSTREAM_REJECTED', customer: 'fault_rejected' },
   { code: 'UPSTREAM_MALFORMED', customer: 'fault_html' },
@@ -108,7 +107,7 @@ const cases: readonly Case[] = [
   { code: 'VALIDATION_FAILED', operation: create('short') },
   { code: 'ALREADY_EXISTS', operation: create('customer-10002') },
   { code: 'NOT_FOUND', operation: `mutation { updateCustomer(id: "nobody", input: { firstName: "Ravi" }) ${result} }` },
-  { code: 'OUTCOME_UNKNOWN', operation: create('fault_timeout_x1'), environment: impatient },
+  { code: 'OUTCOME_UNKNOWN', operation: create('fault_503_x1'), environment: { OPERATION_TIMEOUT_MS: '2500' } },
 ];
 
 interface ToldError {

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { chromium } from 'playwright-core';
+import { chromium, type Request } from 'playwright-core';
 
 let example: ChildProcess;
 let printed = '';
@@ -89,7 +89,7 @@ test('its GraphiQL MUST run the first tab as it is, and load nothing from elsewh
   });
   try {
     const page = await browser.newPage();
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(60_000);
     const requested: string[] = [];
     page.on('request', (request) => requested.push(request.url()));
     await page.goto(url);
@@ -97,14 +97,13 @@ test('its GraphiQL MUST run the first tab as it is, and load nothing from elsewh
     // The page takes a moment to hand the tab's text to the button: until then a click does nothing.
     let isSent = false;
     for (let attempt = 0; attempt < 10 && !isSent; attempt += 1) {
-      const sending = page.waitForRequest((request) => Boolean(request.postData()?.includes('OrderWithToken')), {
-        timeout: 2000,
-      });
-      await page.locator('.graphiql-execute-button').dispatchEvent('click');
-      isSent = await sending.then(
+      const isOwn = (request: Request) => Boolean(request.postData()?.includes('OrderWithToken'));
+      const sending = page.waitForRequest(isOwn, { timeout: 2_000 }).then(
         () => true,
         () => false,
       );
+      await page.locator('.graphiql-execute-button').dispatchEvent('click');
+      isSent = await sending;
     }
     await page.locator('.result-window').getByText('tkn_').first().waitFor();
     if (process.env['SCREENSHOTS'])
