@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { prints } from './src/graphql/prints.ts';
+import { composeServices } from '@theguild/federation-composition';
+import { parse } from 'graphql';
+import { addresses, ordersSdl, ticketsSdl } from './examples/bff/subgraphs.ts';
+import { printSubgraph, prints } from './src/graphql/prints.ts';
 import { buildSchema } from './src/graphql/schema.ts';
 
 /** Everything that is made from the code and committed, by its path from the root. */
@@ -16,8 +19,23 @@ function outputs(): Readonly<Record<string, string>> {
   );
   return {
     ...Object.fromEntries(Object.values(prints).map(({ file, print }) => [`schema/${file}`, print(buildSchema())])),
+    'examples/bff/supergraph.graphql': composeExample(),
     'schema/generated/persisted-documents.json': `${JSON.stringify(manifest, null, 2)}\n`,
   };
+}
+
+/** The supergraph of `examples/bff`: this gateway, a subgraph that knows customers by id, and one that knows them by reference. */
+function composeExample(): string {
+  const parts = { customers: printSubgraph(buildSchema()), orders: ordersSdl, tickets: ticketsSdl };
+  const { supergraphSdl, errors } = composeServices(
+    (['customers', 'orders', 'tickets'] as const).map((name) => ({
+      name,
+      url: addresses[name],
+      typeDefs: parse(parts[name]),
+    })),
+  );
+  if (supergraphSdl === undefined) throw new Error(`The example does not compose: ${errors?.join(' ')}`);
+  return `${supergraphSdl.trimEnd()}\n`;
 }
 
 function isFresh(path: string, text: string): boolean {
