@@ -99,13 +99,15 @@ test('the release command MUST keep the prints of a version, and not change what
   const script = resolve('tools/release-schema.js');
   const release = (...words: string[]) =>
     spawnSync(process.execPath, [script, ...words], { cwd: folder, encoding: 'utf8' }).status;
-  mkdirSync(join(folder, 'schema'));
+  mkdirSync(join(folder, 'schema/generated'), { recursive: true });
+  writeFileSync(join(folder, 'schema/generated/persisted-documents.json'), '{ "sha256:1": "{ a }" }');
   writeFileSync(join(folder, 'package.json'), '{ "version": "1.2.3" }');
   const write = (name: string, text: string) => writeFileSync(join(folder, 'schema', name), text);
   write('schema.graphql', 'one');
   write('old.graphql', 'old');
   assert.deepEqual([release(), release()], [0, 0]);
   const kept = join(folder, 'schema/released/1.2.3');
+  assert.equal(readFileSync(join(kept, 'persisted-documents.json'), 'utf8'), '{ "sha256:1": "{ a }" }');
   assert.deepEqual(printsIn(kept), { 'schema.graphql': 'one', 'old.graphql': 'old' });
   write('schema.graphql', 'other');
   rmSync(join(folder, 'schema/old.graphql'));
