@@ -71,13 +71,14 @@ const table: Readonly<Record<string, Room>> = {
     packages: ['graphql-yoga', 'graphql', 'node:crypto', 'node:http', 'node:perf_hooks', 'node:url'],
   },
   server: { rooms: ['edge', 'handler'], packages: ['node:http', 'node:net', 'node:stream', 'node:timers/promises'] },
+  help: { rooms: ['config', 'settings'], packages: [] },
   cli: {
-    rooms: ['config', 'graphql', 'gateway', 'sandbox', 'secret', 'server', 'settings', 'telemetry', 'tokens'],
+    rooms: ['config', 'graphql', 'gateway', 'help', 'sandbox', 'secret', 'server', 'telemetry', 'tokens'],
     packages: ['node:fs', 'node:util'],
   },
   // What a gateway is to those who mount it, in types that drag no server library along.
   handler: { rooms: [], packages: ['graphql', 'node:http'] },
-  options: { rooms: ['config', 'telemetry'], packages: ['node:fs'] },
+  options: { rooms: ['config', 'settings', 'telemetry'], packages: ['node:fs'] },
   mount: { rooms: ['gateway', 'handler', 'options', 'sandbox', 'secret', 'telemetry'], packages: [] },
   // The doors of the package; `./sandbox` is the room itself.
   index: {
