@@ -62,7 +62,9 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       setRequestParser(async () => {
         const params =
           request.method === 'GET' ? paramsOfQuery(url.searchParams) : await readParams(request, rules.maxBodyBytes);
-        return { ...params, query: documentOf(params, rules.manifest, onlyIds) };
+        // The id has done its work: the server library refuses parameters that it does not know.
+        const { documentId: _, ...rest } = params;
+        return { ...rest, query: documentOf(params, rules.manifest, onlyIds) };
       });
     },
 

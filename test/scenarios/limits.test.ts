@@ -130,7 +130,12 @@ test('documents MUST be found by their ids, as documentId and as the extension o
         { documentId: hash },
         { extensions: { persistedQuery: { version: 1, sha256Hash: hash } } },
       ]) {
-        assert.equal((await send(body)).data?.['customer'] !== null, true);
+        const answer = await send(body);
+        assert.equal(
+          (answer.data?.['customer'] as { id?: unknown } | undefined)?.id,
+          'cst_0123456789abcdef',
+          answer.text,
+        );
       }
       assert.deepEqual(codesOf(await send({ documentId: 'sha256:00' })), { '': 'PERSISTED_QUERY_NOT_FOUND' });
       for (const body of [{ query: '{ __typename }' }, { query: text, documentId: hash }]) {
