@@ -92,3 +92,19 @@ function retryAfterOf(headers: Headers | undefined): number | undefined {
   const text = headers?.get('retry-after') ?? '';
   return /^\d{1,6}$/.test(text) ? Number(text) : undefined;
 }
+
+/**
+ * The kit's error behind the one that a client of GraphQL hands out: urql's `CombinedError`, Apollo's `CombinedGraphQLErrors`.
+ * `undefined` for what did not come from the gateway.
+ */
+export function customerErrorOf(error: unknown): CustomerClientError | undefined {
+  if (error instanceof CustomerClientError) return error;
+  const { networkError, graphQLErrors, errors } = (error ?? {}) as {
+    networkError?: unknown;
+    graphQLErrors?: readonly GraphQLErrorLike[];
+    errors?: readonly GraphQLErrorLike[];
+  };
+  const [first] = graphQLErrors ?? errors ?? [];
+  if (first !== undefined) return readError(first);
+  return networkError === undefined ? undefined : customerErrorOf(networkError);
+}

@@ -1,4 +1,4 @@
-import type { ASTNode } from 'graphql';
+import { type ASTNode, type GraphQLSchema, isAbstractType } from 'graphql';
 import type { Operation } from './operations.ts';
 
 /** Where generated files find what they stand on: this repository's sources, or the package. */
@@ -132,6 +132,16 @@ export function emitAstHooks(flavour: 'urql' | 'apollo', operations: readonly Op
 }\n`;
     }),
   ].join('\n');
+}
+
+/** Which types an interface or a union stands for: Apollo's cache drops fields of fragments on them otherwise. */
+export function emitPossibleTypes(schema: GraphQLSchema): string {
+  const entries = Object.values(schema.getTypeMap()).flatMap((type) =>
+    isAbstractType(type) ? [[type.name, schema.getPossibleTypes(type).map(({ name }) => name)]] : [],
+  );
+  const types: unknown = Object.fromEntries(entries);
+  return `${banner}/** For \`InMemoryCache\` of Apollo Client. */
+export const possibleTypes: Record<string, string[]> = ${JSON.stringify(types, null, 2)};\n`;
 }
 
 /** Handlers of Mock Service Worker, and all of them at once, each answering with its fixture. */

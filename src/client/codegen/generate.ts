@@ -1,6 +1,15 @@
 import { plugin as printTypes } from '@graphql-codegen/typescript-operations';
 import type { DocumentNode, GraphQLSchema } from 'graphql';
-import { banner, emitAstHooks, emitAsts, emitDocuments, emitMsw, emitReactQuery, type Imports } from './emit.ts';
+import {
+  banner,
+  emitAstHooks,
+  emitAsts,
+  emitDocuments,
+  emitMsw,
+  emitPossibleTypes,
+  emitReactQuery,
+  type Imports,
+} from './emit.ts';
 import { emitFixtures } from './fixtures.ts';
 import { manifestOf, type Operation, readOperations } from './operations.ts';
 
@@ -35,7 +44,10 @@ export async function generate(
   if (flavours.includes('react-query')) files['react-query.ts'] = emitReactQuery(operations, imports);
   if (flavours.includes('urql') || flavours.includes('apollo')) files['asts.ts'] = emitAsts(operations, imports);
   if (flavours.includes('urql')) files['urql.ts'] = emitAstHooks('urql', operations, imports);
-  if (flavours.includes('apollo')) files['apollo.ts'] = emitAstHooks('apollo', operations, imports);
+  if (flavours.includes('apollo')) {
+    files['apollo.ts'] = emitAstHooks('apollo', operations, imports);
+    files['possible-types.ts'] = emitPossibleTypes(schema);
+  }
   if (flavours.includes('msw')) {
     files['fixtures.ts'] = emitFixtures(schema, operations, imports);
     files['msw.ts'] = emitMsw(operations, imports);
