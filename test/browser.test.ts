@@ -25,7 +25,7 @@ before(async () => {
   );
   server = await startServer(gateway, { host: '127.0.0.1', port: 0 });
   browser = await openBrowser();
-  page = await browser.context.newPage();
+  page = await (await browser.newContext()).newPage();
   await page.goto(`${server.url}/graphql`);
   await page.locator('.graphiql-execute-button').waitFor();
   stop = async () => {

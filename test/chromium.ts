@@ -1,23 +1,21 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
 
 export interface Browser {
-  readonly context: BrowserContext;
+  /** A visitor of their own: no cookie, cache or storage is shared. */
+  newContext(viewport?: { width: number; height: number }): Promise<BrowserContext>;
   /** The address of every request that a page made. */
   readonly requested: readonly string[];
   close(): Promise<void>;
 }
 
-/** The Chromium of this machine, with a profile of its own and nothing to say to anybody by itself. */
-export async function openBrowser(viewport = { width: 1440, height: 900 }): Promise<Browser> {
-  const profile = mkdtempSync(join(tmpdir(), 'chromium-'));
-  const context = await chromium.launchPersistentContext(profile, {
+/** The Chromium of this machine, with nothing to say to anybody by itself. */
+export async function openBrowser(): Promise<Browser> {
+  const browser = await chromium.launch({
     executablePath: findChromium(),
     headless: true,
-    viewport,
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -28,16 +26,16 @@ export async function openBrowser(viewport = { width: 1440, height: 900 }): Prom
       '--disable-sync',
     ],
   });
-  context.setDefaultTimeout(30_000);
   const requested: string[] = [];
-  context.on('request', (request) => requested.push(request.url()));
   return {
-    context,
-    requested,
-    async close() {
-      await context.close();
-      rmSync(profile, { recursive: true, force: true });
+    async newContext(viewport = { width: 1440, height: 900 }) {
+      const context = await browser.newContext({ viewport });
+      context.setDefaultTimeout(30_000);
+      context.on('request', (request) => requested.push(request.url()));
+      return context;
     },
+    requested,
+    close: () => browser.close(),
   };
 }
 
@@ -52,9 +50,12 @@ export function strangers(requested: readonly string[], ...servers: string[]): s
   return requested.filter((url) => !/^(data|blob):/.test(url) && !servers.some((server) => url.startsWith(server)));
 }
 
-/** With `SCREENSHOTS=1` (`npm run screenshots`) a page is kept as a picture, in `screenshots/`. */
-export async function keepPicture(page: Page, name: string): Promise<void> {
+/** With `SCREENSHOTS=1` (`npm run screenshots`) a page is kept as a picture, in `screenshots/`; `size` is for this picture only. */
+export async function keepPicture(page: Page, name: string, size?: { width: number; height: number }): Promise<void> {
   if (!process.env['SCREENSHOTS']) return;
   mkdirSync('screenshots', { recursive: true });
+  const before = page.viewportSize();
+  if (size) await page.setViewportSize(size);
   await page.screenshot({ path: join('screenshots', `${name}.png`), fullPage: true });
+  if (size && before) await page.setViewportSize(before);
 }

@@ -68,8 +68,9 @@ export function Account({ reference, isNew }: { reference: string; isNew: boolea
               : 'We pass this on to our payment provider, and to nobody else.'
           }
           onRegistered={onRegistered}
-          onUseExisting={(existing) => {
-            if (existing) void rememberCustomer(queryClient, existing);
+          onUseExisting={async (existing) => {
+            // Before it is asked for, so that it is not asked for.
+            if (existing) await rememberCustomer(queryClient, existing);
             setIsLookedUp(true);
             setIsRegistering(false);
           }}

@@ -1,4 +1,4 @@
-import { fieldMessages, type FieldIssue } from 'juspay-customer-client/validation';
+import { type FieldIssue, fieldMessages } from 'juspay-customer-client/validation';
 import { type ReactNode, type SubmitEvent, useEffect, useRef, useState } from 'react';
 import { Field } from './Field.tsx';
 

@@ -18,7 +18,7 @@ export function Register({
   /** @param wasLost the provider's answer was lost, and the customer was found to exist with this data. */
   onRegistered: (wasLost: boolean) => void;
   /** The customer who has this reference, where they could be read; else they have to be looked up. */
-  onUseExisting: (customer: CustomerFieldsFragment | null) => void;
+  onUseExisting: (customer: CustomerFieldsFragment | null) => Promise<void>;
 }) {
   const create = useCreateCustomer();
   const { isRepeating, send, again } = useRepeat(create);
@@ -64,7 +64,7 @@ export function Register({
             )}
             <p>Nothing was changed.</p>
             <div className="actions">
-              <button type="button" className="primary" onClick={() => onUseExisting(outcome.existing)}>
+              <button type="button" className="primary" onClick={() => void onUseExisting(outcome.existing)}>
                 Use the existing account
               </button>
               <button type="button" className="quiet" onClick={reset}>
