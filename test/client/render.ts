@@ -55,7 +55,12 @@ export function openPage(): void {
   document['documentElement'] = node(document, 1);
   document['activeElement'] = document['body'];
   document['defaultView'] = globalThis;
-  Object.assign(globalThis, { document, window: globalThis, HTMLIFrameElement: class {}, IS_REACT_ACT_ENVIRONMENT: false });
+  Object.assign(globalThis, {
+    document,
+    window: globalThis,
+    HTMLIFrameElement: class {},
+    IS_REACT_ACT_ENVIRONMENT: false,
+  });
 }
 
 export interface Rendered<Value> {
@@ -66,6 +71,11 @@ export interface Rendered<Value> {
   unmount(): void;
 }
 
+function Probe({ useValue, report }: { useValue: () => unknown; report: (value: unknown) => void }): ReactNode {
+  report(useValue());
+  return null;
+}
+
 /** Runs a hook in a component that shows nothing. */
 export async function renderHook<Value>(
   hook: () => Value,
@@ -74,17 +84,16 @@ export async function renderHook<Value>(
   const { createRoot } = await import('react-dom/client');
   const values: Value[] = [];
   const waiting = new Set<() => void>();
-  function Probe(): ReactNode {
-    values.push(hook());
+  const report = (value: unknown) => {
+    values.push(value as Value);
     // After this render is over: a component must not set others in motion.
     queueMicrotask(() => {
       for (const look of waiting) look();
     });
-    return null;
-  }
+  };
   const container = (globalThis as unknown as { document: { createElement(): Element } }).document.createElement();
   const root: Root = createRoot(container);
-  root.render(wrap(createElement(Probe)));
+  root.render(wrap(createElement(Probe, { useValue: hook, report })));
   const rendered: Rendered<Value> = {
     current: () => values.at(-1) as Value,
     until: (isWanted) =>
