@@ -78,7 +78,7 @@ const table: Readonly<Record<string, Room>> = {
   tokens: { rooms: ['edge', 'secret'], packages: ['node:crypto', 'node:util'] },
   // For apps: the rules of input, names and codes are all that it shares with the server. Its packages are its optional peers.
   client: {
-    rooms: ['customer', 'errors', 'input', 'schema'],
+    rooms: ['errors', 'input', 'schema'],
     packages: [
       'react',
       '@tanstack/react-query',

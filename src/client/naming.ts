@@ -1,15 +1,12 @@
-import { foldReference } from '../customer.ts';
-
 /** What names a customer. */
 export interface Named {
   readonly id: string;
   readonly objectReferenceId?: string | null;
 }
 
-/** Whether a question for `name` is a question for this customer, as the gateway reads it: ids exactly, references without case. */
+/** Whether a question for `name` is surely one for this customer. Another case of a reference is for the provider to tell. */
 export function answersTo({ id, objectReferenceId }: Named, name: unknown): boolean {
-  if (typeof name !== 'string') return false;
-  return name === id || (objectReferenceId != null && foldReference(name) === foldReference(objectReferenceId));
+  return name === id || (objectReferenceId != null && name === objectReferenceId);
 }
 
 /** The customers that a mutation's answer shows as they are now. */
