@@ -70,10 +70,11 @@ export function CustomerForm({
   const submit = (event: SubmitEvent<HTMLFormElement>) => {
     event.preventDefault();
     if (busy) return;
-    const found = check(values);
+    const meant = tidy(values);
+    const found = check(meant);
     setIssues(found);
     if (found.length > 0) setRefusals((count) => count + 1);
-    else onSend(values);
+    else onSend(meant);
   };
 
   const field = (name: keyof Values, more: Partial<Parameters<typeof Field>[0]>) => (
@@ -86,7 +87,7 @@ export function CustomerForm({
         const next = { ...values, [name]: event.target.value };
         setValues(next);
         // Once something was found wrong, the fields tell at once when it is right.
-        if (issues.length > 0) setIssues(check(next));
+        if (issues.length > 0) setIssues(check(tidy(next)));
       }}
       {...more}
     />
@@ -121,6 +122,12 @@ export function CustomerForm({
       </div>
     </form>
   );
+}
+
+/** What was meant: without blanks around, and without those that make a number readable. */
+function tidy(values: Values): Values {
+  const trimmed = names.map((name) => [name, values[name].trim()]);
+  return { ...values, ...Object.fromEntries(trimmed), mobileNumber: values.mobileNumber.replace(/[\s-]/g, '') };
 }
 
 /** An issue in this shop's words. `code` and the field decide; `message` is for developers. */

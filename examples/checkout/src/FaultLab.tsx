@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useCallback, useEffect, useState } from 'react';
 
 /** What the sandbox can be told to do from now on, in words; and the faults that it takes. */
 const scenes: readonly { name: string; does: string; faults: readonly object[] }[] = [
@@ -40,7 +40,7 @@ export function FaultLab() {
   const [armed, setArmed] = useState<string>();
   const [problem, setProblem] = useState(false);
 
-  const arm = async (name: string | undefined, faults: readonly object[]) => {
+  const arm = useCallback(async (name: string | undefined, faults: readonly object[]) => {
     const send = async (method: string, body?: object) => {
       const answer = await fetch('/__admin/faults', { method, ...(body && { body: JSON.stringify(body) }) });
       if (!answer.ok) throw new Error('The sandbox refused.');
@@ -53,7 +53,9 @@ export function FaultLab() {
     } catch {
       setProblem(true);
     }
-  };
+  }, []);
+  // What was armed before a reload is not known here any more, so it ends.
+  useEffect(() => void arm(undefined, []), [arm]);
 
   return (
     <details className="lab">

@@ -65,7 +65,7 @@ export function Register({
             <p>Nothing was changed.</p>
             <div className="actions">
               <button type="button" className="primary" onClick={() => void onUseExisting(outcome.existing)}>
-                Use the existing account
+                Use existing account
               </button>
               <button type="button" className="quiet" onClick={reset}>
                 Back to the form
