@@ -12,10 +12,13 @@ export interface Examples {
  * GraphiQL with one titled tab for each task. Options go into a script of the page as they are: only constants and the
  * gateway's own examples may stand in them.
  */
-export function graphiqlOptions(endpoint: string, examples: Examples | undefined): GraphiQLOptions {
+export function graphiqlOptions(
+  endpoint: string,
+  examples: Examples | undefined,
+): (request: Request) => GraphiQLOptions | false {
   const id = examples?.id ?? 'cst_0123456789abcdef';
   const reference = examples?.reference ?? 'your-object-reference-id';
-  return {
+  const options: GraphiQLOptions = {
     title: 'Customer gateway',
     endpoint,
     defaultTabs: [
@@ -27,6 +30,8 @@ export function graphiqlOptions(endpoint: string, examples: Examples | undefined
     ],
     shouldPersistHeaders: false,
   };
+  // The library asks for more addresses than this one.
+  return ({ url }) => URL.parse(url)?.pathname === endpoint && options;
 }
 
 /** 9 MB of page: loaded when the first browser asks for it. It holds all it needs; nothing comes from elsewhere. */
@@ -62,7 +67,9 @@ export function usePagePolicy(): Plugin {
 
 function roleTab(role: string, id: string): string {
   return `
-# As another caller: the token below, in Headers, is signed by a key of this process and good for this sandbox only.
+# As another caller: the token below, in Headers, is
+# signed by a key of this process and good for this
+# sandbox only.
 query As${role} {
   own: customer(id: "${id}") {
     objectReferenceId
@@ -78,8 +85,11 @@ query As${role} {
 
 function tabs(id: string, reference: string, isSandbox: boolean): string[] {
   const fault = `
-# A provoked fault: this magic id makes the sandbox answer 503. The gateway tries three times, then says so.
-# Others: fault_429, fault_timeout, fault_html, fault_500 – README has the list.
+# A provoked fault: this magic id makes the sandbox
+# answer 503. The gateway tries three times, then says
+# so.
+# Others: fault_429, fault_timeout, fault_html,
+# fault_500 – README has the list.
 query ProvokedFault {
   customer(id: "fault_503") {
     id
@@ -87,7 +97,8 @@ query ProvokedFault {
 }`;
   return [
     `
-# One customer, by the provider's id or by your own reference. Null when there is none.
+# One customer, by the provider's id or by your own
+# reference. Null when there is none.
 query ReadCustomer {
   customer(id: "${id}") {
     id
@@ -102,7 +113,8 @@ query ReadCustomer {
   }
 }`,
     `
-# Selecting clientAuthToken, and only that, makes the provider mint a short-lived token for its client SDK.
+# Selecting clientAuthToken, and only that, makes the
+# provider mint a short-lived token for its client SDK.
 query ReadWithToken {
   customerByReference(objectReferenceId: "${reference}") {
     id
@@ -114,7 +126,8 @@ query ReadWithToken {
   }
 }`,
     `
-# Safe to repeat: it never makes a second customer. Run it twice and see the other answer.
+# Safe to repeat: it never makes a second customer. Run
+# it twice and see the other answer.
 mutation CreateCustomer {
   createCustomer(
     input: {
@@ -143,7 +156,8 @@ mutation CreateCustomer {
   }
 }`,
     `
-# A duplicate: the reference is taken. What differs is named, the stored values are not.
+# A duplicate: the reference is taken. What differs is
+# named, the stored values are not.
 mutation DuplicateCustomer {
   createCustomer(
     input: {
@@ -167,7 +181,8 @@ mutation DuplicateCustomer {
   }
 }`,
     `
-# All that is wrong with an input comes back at once, as data. Nothing was sent to the provider.
+# All that is wrong with an input comes back at once, as
+# data. Nothing was sent to the provider.
 mutation InvalidCustomer {
   createCustomer(
     input: {
