@@ -78,7 +78,8 @@ export async function startExample({ port = 0, built, now }: ExampleOptions = {}
       // For the page's own panel of faults; a shop has nothing like it.
       '/__admin': { target: sandbox.url, changeOrigin: true },
     };
-    const where = { host: '127.0.0.1', port, strictPort: port !== 0, proxy };
+    // Where the port is taken it is the next one: the address is printed.
+    const where = { host: '127.0.0.1', port, proxy };
     const common = { configFile, logLevel: 'error', clearScreen: false } as const;
     const app = built
       ? await preview({ ...common, build: { outDir: built }, preview: where })
