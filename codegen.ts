@@ -1,18 +1,34 @@
 import { globSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { composeServices } from '@theguild/federation-composition';
 import { buildASTSchema, type GraphQLSchema, parse } from 'graphql';
+import { addresses, ordersSdl, ticketsSdl } from './examples/bff/subgraphs.ts';
 import { flavours, generate } from './src/client/codegen/generate.ts';
-import { printPlain, printSubgraph } from './src/graphql/federation.ts';
+import { printPlain, printSubgraph, prints } from './src/graphql/prints.ts';
 import { buildSchema } from './src/graphql/schema.ts';
 
 /** Everything that is made from the code and committed, by its path from the root. */
 async function outputs(): Promise<Readonly<Record<string, string>>> {
   return {
-    'schema/subgraph.graphql': printSubgraph(buildSchema()),
+    ...Object.fromEntries(Object.values(prints).map(({ file, print }) => [`schema/${file}`, print(buildSchema())])),
+    'examples/bff/supergraph.graphql': composeExample(),
     ...(await clientOutputs(buildASTSchema(parse(printPlain(buildSchema()))))),
-    'schema/schema.graphql': printPlain(buildSchema()),
   };
+}
+
+/** The supergraph of `examples/bff`: this gateway, a subgraph that knows customers by id, and one that knows them by reference. */
+function composeExample(): string {
+  const parts = { customers: printSubgraph(buildSchema()), orders: ordersSdl, tickets: ticketsSdl };
+  const { supergraphSdl, errors } = composeServices(
+    (['customers', 'orders', 'tickets'] as const).map((name) => ({
+      name,
+      url: addresses[name],
+      typeDefs: parse(parts[name]),
+    })),
+  );
+  if (supergraphSdl === undefined) throw new Error(`The example does not compose: ${errors?.join(' ')}`);
+  return `${supergraphSdl.trimEnd()}\n`;
 }
 
 /** What the client kit is made of: documents, ids, hooks, fixtures. */

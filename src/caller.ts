@@ -5,8 +5,10 @@ export const scopes: readonly Scope[] = ['customer:read', 'customer:write', 'cus
 
 /** Who is calling, and what they may do. */
 export interface Caller {
-  /** For the audit and for rate limits: the name of an API key's entry, the `sub` of a token. Never printed as it is. */
+  /** For the audit: the name of an API key's entry, the `sub` of a token. Never printed as it is. */
   readonly name: string;
+  /** For rate limits: one for each credential, told apart by kind. Empty: nobody knows who it is, so the address counts. */
+  readonly counted: readonly string[];
   readonly scopes: ReadonlySet<Scope>;
   /** Chosen by the caller's credentials; `undefined` is the default merchant. */
   readonly merchant: string | undefined;
@@ -24,6 +26,7 @@ export interface Caller {
 /** Whoever reaches the port, where `AUTH_MODE=none` says so, and on the sandbox. */
 export const anonymous: Caller = {
   name: 'anonymous',
+  counted: [],
   scopes: new Set(scopes),
   merchant: undefined,
   customers: 'any',
@@ -35,6 +38,7 @@ export const anonymous: Caller = {
 export function combine(one: Caller, other: Caller): Caller {
   return {
     name: `${one.name} ${other.name}`,
+    counted: [...one.counted, ...other.counted],
     scopes: new Set(scopes.filter((scope) => one.scopes.has(scope) && other.scopes.has(scope))),
     merchant: one.merchant ?? other.merchant,
     customers: bothOf(one.customers, other.customers),

@@ -1,17 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { type Config, ConfigError, loadConfig } from './config.ts';
-import { settings } from './settings.ts';
+import { type Config, ConfigError, loadConfig, readGiven } from './config.ts';
+import { commands, configText, helpText } from './help.ts';
 import { createLog } from './telemetry.ts';
-
-const commands = {
-  serve: 'start the gateway (the default); without credentials, with an embedded sandbox',
-  sandbox: 'start the stand-in provider alone',
-  config: 'print the effective settings, secrets hidden',
-  schema: 'print the schema: --for plain (the default) or federation',
-  token: 'make a token from AUTH_JWT_SECRET, for development',
-  help: 'print this',
-} as const;
 
 const usage = 2;
 const refused = 1;
@@ -26,16 +17,12 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
   const [command = 'serve', ...rest] = argv[0]?.startsWith('-') ? ['serve', ...argv] : argv;
   if (command === 'help' || argv.includes('--help') || argv.includes('-h')) return print(helpText());
   if (argv.includes('--version')) return print([version()]);
-  if (command === 'sandbox') return sandbox(rest, environment);
   if (command === 'schema') return schema(rest);
-  if (command === 'token') {
-    const { makeToken, TokenUsageError } = await import('./tokens.ts');
-    try {
-      return print([await makeToken(rest, environment)]);
-    } catch (error) {
-      if (error instanceof TokenUsageError) return fail(usage, [error.message]);
-      throw error;
-    }
+  if (command === 'sandbox' || command === 'token') {
+    const problems: string[] = [];
+    const given = readGiven(environment, problems);
+    if (problems.length > 0) return fail(refused, problems);
+    return command === 'sandbox' ? sandbox(rest, given) : token(rest, given);
   }
   if (command !== 'serve' && command !== 'config') {
     return fail(usage, [
@@ -60,14 +47,14 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
 
 async function serve(config: Config): Promise<undefined> {
   // Loaded when the settings are known to be good: a refused start is a quick one.
-  const [{ createGateway }, { startServer }] = await Promise.all([import('./gateway.ts'), import('./server.ts')]);
+  const [{ openGateway }, { startServer }] = await Promise.all([import('./gateway.ts'), import('./server.ts')]);
   const log = createLog(config.logLevel);
   const { provider } = config;
   const embedded = provider === 'sandbox' ? await startEmbedded(config) : undefined;
   const access = provider === 'sandbox' ? embedded?.access : provider;
   const [first] = embedded?.sandbox.customers ?? [];
   try {
-    const gateway = createGateway(
+    const gateway = openGateway(
       { ...config, provider: access, ...(embedded?.auth && { auth: embedded.auth }) },
       { log, ...(first && { examples: { id: first.id, reference: first.objectReferenceId, ...embedded?.roles } }) },
     );
@@ -111,7 +98,17 @@ async function startEmbedded({ auth, host }: Config) {
   };
 }
 
-async function sandbox(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number | undefined> {
+async function token(argv: readonly string[], given: NodeJS.ProcessEnv): Promise<number> {
+  const { makeToken, TokenUsageError } = await import('./tokens.ts');
+  try {
+    return print([await makeToken(argv, given)]);
+  } catch (error) {
+    if (error instanceof TokenUsageError) return fail(usage, [error.message]);
+    throw error;
+  }
+}
+
+async function sandbox(argv: readonly string[], given: NodeJS.ProcessEnv): Promise<number | undefined> {
   const [{ dateForms, dialects, startSandbox }, { sandboxBanner }] = await Promise.all([
     import('./sandbox/server.ts'),
     import('./sandbox/banner.ts'),
@@ -120,11 +117,12 @@ async function sandbox(argv: readonly string[], environment: NodeJS.ProcessEnv):
     const { values } = parseArgs({
       args: [...argv],
       options: {
-        host: { type: 'string', default: environment['HOST'] || '127.0.0.1' },
-        port: { type: 'string', default: environment['PORT'] || '4010' },
+        host: { type: 'string', default: given['HOST'] || '127.0.0.1' },
+        port: { type: 'string', default: given['PORT'] || '4010' },
         dialect: { type: 'string', default: 'real' },
         dates: { type: 'string', default: 'utc' },
         strict: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
       },
     });
     const port = /^\d{1,5}$/.test(values.port) ? Number(values.port) : Number.NaN;
@@ -133,13 +131,14 @@ async function sandbox(argv: readonly string[], environment: NodeJS.ProcessEnv):
     if (!dialect) return fail(usage, [`--dialect is one of ${dialects.join(', ')}.`]);
     const dates = dateForms.find((name) => name === values.dates);
     if (!dates) return fail(usage, [`--dates is one of ${dateForms.join(', ')}.`]);
-    const { JUSPAY_API_KEY: apiKey, JUSPAY_MERCHANT_ID: merchantId } = environment;
+    const { JUSPAY_API_KEY: apiKey, JUSPAY_MERCHANT_ID: merchantId } = given;
     const started = await startSandbox({
       host: values.host,
       port,
       dialect,
       dates,
       strict: values.strict,
+      json: values.json,
       ...(apiKey && { apiKey }),
       ...(merchantId && { merchantId }),
     });
@@ -149,7 +148,7 @@ async function sandbox(argv: readonly string[], environment: NodeJS.ProcessEnv):
   } catch (error) {
     if ((error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) {
       return fail(usage, [
-        'Options of `sandbox`: --host, --port, --dialect real|seed|both, --dates utc|offset|micros, --strict.',
+        'Options of `sandbox`: --host, --port, --dialect real|seed|both, --dates utc|offset|micros, --strict, --json.',
       ]);
     }
     return failToListen(error, 'HOST and PORT (or --host and --port)');
@@ -159,15 +158,14 @@ async function sandbox(argv: readonly string[], environment: NodeJS.ProcessEnv):
 async function schema(argv: readonly string[]): Promise<number> {
   const [option, wanted = 'plain', ...more] = argv.flatMap((word) => word.split('='));
   const isKnown = (option === undefined || option === '--for') && more.length === 0;
-  const [{ printPlain, printSubgraph }, { buildSchema }] = await Promise.all([
-    import('./graphql/federation.ts'),
+  const [{ prints }, { buildSchema }] = await Promise.all([
+    import('./graphql/prints.ts'),
     import('./graphql/schema.ts'),
   ]);
-  const prints: Partial<Record<string, typeof printPlain>> = { plain: printPlain, federation: printSubgraph };
-  const printed = isKnown ? prints[wanted]?.(buildSchema()) : undefined;
-  return printed === undefined
-    ? fail(usage, ['`schema` takes --for plain or --for federation.'])
-    : print([printed.trimEnd()]);
+  const [, found] = Object.entries(prints).find(([name]) => isKnown && name === wanted) ?? [];
+  return found === undefined
+    ? fail(usage, [`\`schema\` takes --for and one of ${Object.keys(prints).join(', ')}.`])
+    : print([found.print(buildSchema()).trimEnd()]);
 }
 
 /** The first signal stops cleanly, the second at once. */
@@ -187,83 +185,10 @@ function onStop(stop: () => Promise<unknown>): void {
   process.on('SIGTERM', onSignal);
 }
 
-function helpText(): string[] {
-  return [
-    'customer-gateway: a typed GraphQL gateway in front of the Juspay customer API',
-    '',
-    'Usage: customer-gateway [command]',
-    '',
-    ...Object.entries(commands).map(([name, does]) => `  ${name.padEnd(9)}${does}`),
-    '',
-    '  sandbox takes --host, --port (4010), --dialect real|seed|both, --dates utc|offset|micros, --strict;',
-    '  JUSPAY_API_KEY and JUSPAY_MERCHANT_ID are the key and the merchant that it wants.',
-    '',
-    'Settings are environment variables. An empty one counts as unset.',
-    '',
-    ...settings.flatMap(({ name, default: byDefault, meaning, secret }) => [
-      `  ${name}${secret ? ` (or ${name}_FILE, the path of a file that holds it)` : ''}`,
-      `      ${meaning.replaceAll('`', '')}`,
-      `      default: ${byDefault.replaceAll('`', '')}`,
-    ]),
-    '  NODE_ENV',
-    '      production turns the sandbox, introspection and GraphiQL off',
-    '      default: unset',
-  ];
-}
-
-function configText(config: Config, environment: NodeJS.ProcessEnv): string[] {
-  const { provider, juspay, limits, auth } = config;
-  const access = provider === 'sandbox' ? undefined : provider;
-  const unset = provider === 'sandbox' ? 'unset: sandbox' : 'unset: no default merchant';
-  const toggle = (on: boolean) => (on ? 'on' : 'off');
-  const effective: Record<string, unknown> = {
-    HOST: config.host,
-    PORT: config.port,
-    JUSPAY_API_KEY: access?.apiKey ?? unset,
-    JUSPAY_MERCHANT_ID: access?.merchantId ?? unset,
-    JUSPAY_BASE_URL: access?.baseUrl ?? unset,
-    JUSPAY_VERSION: juspay.version ?? 'unset: not sent',
-    JUSPAY_TIMEOUT_MS: juspay.timeoutMs,
-    JUSPAY_CONNECTIONS: juspay.connections,
-    OPERATION_TIMEOUT_MS: config.operationTimeoutMs,
-    MERCHANTS_FILE:
-      config.merchants.length > 0
-        ? `${config.merchants.length} merchants beside the default`
-        : 'none beside the default',
-    AUTH_MODE: auth.modes.join(',') || 'none',
-    AUTH_JWKS_URL: auth.jwt && 'url' in auth.jwt.keys ? auth.jwt.keys.url : 'unset',
-    AUTH_JWT_SECRET: auth.jwt && 'secret' in auth.jwt.keys ? auth.jwt.keys.secret : 'unset',
-    AUTH_JWT_ISSUER: auth.jwt?.issuer ?? 'unset',
-    AUTH_JWT_AUDIENCE: auth.jwt?.audience ?? 'unset',
-    AUTH_API_KEYS_FILE: auth.apiKeysFile ?? 'unset',
-    AUTH_MERCHANT_CLAIM: auth.jwt?.merchantClaim ?? 'merchant_id',
-    AUTH_CUSTOMER_CLAIM: auth.jwt?.customerClaim ?? 'customer',
-    LIMIT_BODY_BYTES: limits.bodyBytes,
-    LIMIT_DEPTH: limits.depth,
-    LIMIT_TOKENS: limits.tokens,
-    LIMIT_ALIASES: limits.aliases,
-    LIMIT_ROOT_MUTATIONS: limits.rootMutations,
-    LIMIT_UPSTREAM_READS: limits.upstreamReads,
-    RATE_LIMIT_PER_MINUTE: config.rateLimit?.perMinute ?? 'unset: off',
-    REDIS_URL: config.rateLimit?.redisUrl ?? 'unset',
-    SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
-    INTROSPECTION: toggle(config.introspection),
-    GRAPHIQL: toggle(config.graphiql),
-    PERSISTED_ONLY: toggle(config.persisted.only),
-    PERSISTED_DOCUMENTS_FILE: config.persisted.files.join(',') || "the package's own manifest",
-    TRUST_PROXY: config.trustedProxies,
-    CORS_ORIGINS: config.corsOrigins === 'loopback' ? 'any loopback origin' : config.corsOrigins.join(',') || 'none',
-    LOG_LEVEL: config.logLevel,
-  };
-  const source = (name: string) =>
-    environment[`${name}_FILE`] ? 'file' : environment[name] ? 'environment' : 'default';
-  return settings.map(({ name }) => `${name}=${String(effective[name])}  (${source(name)})`);
-}
-
 function failToListen(error: unknown, which: string): number {
   const { code } = error as { code?: string };
   if (code === 'EADDRINUSE') return fail(refused, [`The address is taken by another program: set ${which}.`]);
-  if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+  if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
     return fail(refused, [`The address cannot be listened on (${code}): set ${which}.`]);
   }
   throw error;

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { defaultBaseUrl, type ProviderAccess, readMerchants, withoutSlash } from './merchants.ts';
+import { type KeyEntry, type ReadFile, readDocuments, readKeyEntries } from './operator-files.ts';
 import { Secret } from './secret.ts';
-import { Environment, settings } from './settings.ts';
+import { Environment, settings, unknownNames } from './settings.ts';
 
 export type { ProviderAccess } from './merchants.ts';
 
@@ -66,9 +67,6 @@ export class ConfigError extends Error {
   }
 }
 
-/** Controls that the design names and this version does not have: whoever sets one must not believe it is on. */
-const notYet = ['METRICS_PORT'];
-
 /**
  * Reads the settings. Pure but for secret files. An empty variable counts as unset.
  *
@@ -76,34 +74,23 @@ const notYet = ['METRICS_PORT'];
  */
 export function loadConfig(
   environment: Readonly<Record<string, string | undefined>>,
-  readFile: (path: string) => string = (path) => readFileSync(path, 'utf8'),
+  readFile: ReadFile = (path) => readFileSync(path, 'utf8'),
 ): Config {
-  const given = Object.fromEntries(
-    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
-  );
-  const problems = unknownNames(Object.keys(given));
-  for (const { name } of settings.filter(({ secret }) => secret)) {
-    const file = given[`${name}_FILE`];
-    if (file === undefined) continue;
-    if (given[name] !== undefined) problems.push(`${name} and ${name}_FILE are both set: set one of them.`);
-    try {
-      given[name] = readFile(file).replace(/\r?\n$/, '');
-      if (given[name] === '') problems.push(`${name}_FILE names an empty file.`);
-    } catch {
-      problems.push(`${name}_FILE names a file that cannot be read.`);
-    }
-  }
-
+  const problems = unknownNames(environment);
+  const given = readGiven(environment, problems, readFile);
   const parsed = Environment.safeParse(given);
   for (const issue of parsed.error?.issues ?? []) problems.push(`${issue.path.join('.')} ${issue.message}.`);
   const file = parsed.data?.MERCHANTS_FILE;
   const listed = file === undefined ? [] : readMerchants(file, readFile, parsed.data?.JUSPAY_BASE_URL, problems);
   problems.push(...contradictions(given, listed));
+  if (parsed.success) problems.push(...unusableFiles(parsed.data, listed, readFile));
   if (!parsed.success || problems.length > 0) throw new ConfigError([...new Set(problems)]);
 
   const set = parsed.data;
   const production = given['NODE_ENV'] === 'production';
-  const own = providerOf(set);
+  const described = providerOf(set);
+  // The same merchant in the file may bring the older key along.
+  const own = listed.find(({ merchantId }) => merchantId === described?.merchantId) ?? described;
   const [only, second] = listed;
   const provider = own ?? (only === undefined ? 'sandbox' : second === undefined ? only : undefined);
   return {
@@ -149,6 +136,59 @@ export function loadConfig(
     logLevel: set.LOG_LEVEL ?? 'info',
   };
 }
+
+/**
+ * The variables that are set, with each secret that a `NAME_FILE` names read from its file. What is wrong goes to
+ * `problems`.
+ */
+export function readGiven(
+  environment: Readonly<Record<string, string | undefined>>,
+  problems: string[],
+  readFile: ReadFile = (path) => readFileSync(path, 'utf8'),
+): Partial<Record<string, string>> {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value));
+  for (const { name } of settings.filter(({ secret }) => secret)) {
+    const file = given[`${name}_FILE`];
+    if (file === undefined) continue;
+    if (given[name] !== undefined) problems.push(`${name} and ${name}_FILE are both set: set one of them.`);
+    try {
+      given[name] = readFile(file).replace(/\r?\n$/, '');
+      if (given[name] === '') problems.push(`${name}_FILE names an empty file.`);
+    } catch {
+      problems.push(`${name}_FILE names a file that cannot be read.`);
+    }
+  }
+  return given;
+}
+
+/** What is wrong with the files of callers and of documents, where they are in use. */
+function unusableFiles(set: Set, listed: readonly ProviderAccess[], readFile: ReadFile): string[] {
+  const problems: string[] = [];
+  const attempt = (read: () => void): void => {
+    try {
+      read();
+    } catch (error) {
+      problems.push(error instanceof Error ? error.message : String(error));
+    }
+  };
+  const merchants = [set.JUSPAY_MERCHANT_ID, ...listed.map(({ merchantId }) => merchantId)];
+  const keys = set.AUTH_MODE?.some((mode) => mode === 'api-key') ? set.AUTH_API_KEYS_FILE : undefined;
+  if (keys !== undefined) {
+    attempt(() => {
+      const entries = readKeyEntries(keys, readFile);
+      // The sandbox's own merchant is known when it runs.
+      const isReal = merchants.some((merchant) => merchant !== undefined);
+      const isKnown = ({ merchant }: KeyEntry) => merchant === undefined || merchants.includes(merchant);
+      if (isReal && !entries.every(isKnown)) throw new Error(unknownMerchant);
+    });
+  }
+  for (const path of set.PERSISTED_DOCUMENTS_FILE ?? []) attempt(() => readDocuments(path, readFile));
+  return problems;
+}
+
+/** Said at the start, whoever finds it. */
+export const unknownMerchant =
+  'AUTH_API_KEYS_FILE names a merchant that neither MERCHANTS_FILE nor JUSPAY_MERCHANT_ID describes.';
 
 type Set = z.output<typeof Environment>;
 
@@ -224,37 +264,4 @@ function contradictions(
     [modes.includes('api-key') && !has('AUTH_API_KEYS_FILE'), 'AUTH_API_KEYS_FILE must be set with AUTH_MODE=api-key.'],
   ];
   return rules.flatMap(([broken, sentence]) => (broken ? [sentence] : []));
-}
-
-function unknownNames(given: readonly string[]): string[] {
-  const known: string[] = settings.flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : [name]));
-  const problems: string[] = [];
-  for (const name of given) {
-    if (notYet.includes(name)) {
-      problems.push(`${name} is set, and this version does not have it yet: unset it.`);
-    } else if (/^(JUSPAY|AUTH|LIMIT)_/.test(name) && !known.includes(name) && !isInjected(name)) {
-      const nearest = known.toSorted((a, b) => distance(a, name) - distance(b, name))[0] ?? '';
-      problems.push(`${name} is not a setting. Did you mean ${nearest}?`);
-    }
-  }
-  return problems;
-}
-
-/** Kubernetes sets these for every service, one that is called `juspay` included. */
-function isInjected(name: string): boolean {
-  return /_SERVICE_HOST$|_SERVICE_PORT(_|$)|_PORT$|_PORT_\d+_(TCP|UDP)(_|$)/.test(name);
-}
-
-/** How many single-character edits lie between two names. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, substitution));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

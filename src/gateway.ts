@@ -1,49 +1,49 @@
 import { createHmac, randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
-import type { GraphQLSchema } from 'graphql';
-import { createYoga, type GraphQLParams, useReadinessCheck } from 'graphql-yoga';
+import { fileURLToPath } from 'node:url';
+import { createYoga, type GraphQLParams } from 'graphql-yoga';
 import { createAudit } from './audit.ts';
 import { batched } from './batching.ts';
-import { anonymous, type Caller } from './caller.ts';
+import type { Caller } from './caller.ts';
 import { coalescing } from './coalescing.ts';
-import { type Config, ConfigError, type ProviderAccess } from './config.ts';
+import { type Config, ConfigError, type ProviderAccess, unknownMerchant } from './config.ts';
 import type { OperationContext } from './context.ts';
 import type { CustomerApi, Operation } from './customer.ts';
 import { type Authenticator, createAuthenticator } from './edge/auth.ts';
 import { createCors } from './edge/cors.ts';
 import { useDocuments } from './edge/documents.ts';
 import { type Examples, graphiqlOptions, renderGraphiql, usePagePolicy } from './edge/graphiql.ts';
+import { useHealth } from './edge/health.ts';
 import { type RequestState, useHttp } from './edge/http.ts';
+import { EdgeError } from './edge/outcome.ts';
 import { type Manifest, readManifest } from './edge/persisted.ts';
 import { addressOf, createRateLimit } from './edge/rate-limit.ts';
+import { discardRest, isAddressed, refuseRequest } from './edge/raw.ts';
 import { buildSubgraph } from './graphql/schema.ts';
+import type { NodeGateway } from './handler.ts';
 import { createClient } from './juspay/client.ts';
 import { resilient } from './juspay/resilience.ts';
-import { createTransport, type Transport } from './juspay/transport.ts';
+import { createTransport, late, type Transport } from './juspay/transport.ts';
 import { forbidden, owned } from './ownership.ts';
 import type { Log } from './telemetry.ts';
 
-/** The settings, with a provider to talk to (the embedded sandbox, or the real one). */
-export type GatewayConfig = Omit<Config, 'provider'> & { readonly provider: ProviderAccess | undefined };
+/** The settings, with a provider to talk to: the real one, or a sandbox that may only start when it is needed. */
+export type GatewayConfig = Omit<Config, 'provider'> & {
+  readonly provider:
+    | (Omit<ProviderAccess, 'baseUrl'> & { readonly baseUrl: string | (() => Promise<string>) })
+    | undefined;
+};
 
-export interface Gateway {
-  readonly schema: GraphQLSchema;
-  /** One HTTP request, one answer: to mount in any server that speaks fetch. */
-  readonly fetch: (request: Request) => Promise<Response>;
-  /** The same for `node:http`. */
-  readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
-  /** From now on `/ready` and new operations answer 503; resolves when the last request in flight was answered. */
-  drain(): Promise<void>;
-  /** Releases the sockets to the provider; what still runs fails. */
-  dispose(): Promise<void>;
+export interface GatewayParts {
+  readonly log: Log;
+  /** The path that requests are sent to, the mount path of a framework included. */
+  readonly endpoint?: string;
+  readonly examples?: Examples;
 }
 
-const endpoint = '/graphql';
-
 /** Puts the rooms together. No work at import; two gateways in one process do not meet. */
-export function createGateway(config: GatewayConfig, parts: { log: Log; examples?: Examples }): Gateway {
-  const { log } = parts;
+export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGateway {
+  const { log, endpoint = '/graphql' } = parts;
   const { limits } = config;
 
   const merchants = openMerchants(config, log);
@@ -58,6 +58,8 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
     context: ({ request, state, params }) => createContext(request, state, params),
     cors: createCors(config.corsOrigins),
     graphiql: config.graphiql ? graphiqlOptions(endpoint, parts.examples) : false,
+    // `useHealth` answers instead: the library's own matches more than its path. No address ends with a blank.
+    healthCheckEndpoint: ' ',
     renderGraphiQL: renderGraphiql,
     landingPage: false,
     logging: false,
@@ -68,7 +70,7 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
     parserAndValidationCache: false,
     maskedErrors: false,
     plugins: [
-      useReadinessCheck({ check: () => !flights.isDraining() }),
+      useHealth(flights),
       useHttp({
         endpoint,
         maxBodyBytes: limits.bodyBytes,
@@ -86,28 +88,39 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
 
   return {
     schema,
-    fetch: (request) => flights.track(Promise.resolve(yoga.fetch(request, { state: createState() }))),
+    fetch: (request, peer) => {
+      const state = createState(callerAddress(peer?.clientAddress, request.headers.get('x-forwarded-for')));
+      return flights.track(Promise.resolve(yoga.fetch(request, { state })));
+    },
     listener: (request, response) => {
+      if (!isAddressed(request)) return refuseRequest(response, 400);
       // Answered means that the last byte was handed over, or that nobody is there to take it.
       flights.track(new Promise<void>((resolve) => response.once('close', resolve)));
-      const forwardedFor = request.headers['x-forwarded-for'];
-      const address = addressOf(request.socket.remoteAddress, String(forwardedFor ?? ''), config.trustedProxies);
-      void yoga(request, response, { state: createState(address) });
+      response.once('finish', () => discardRest(request));
+      const forwardedFor = String(request.headers['x-forwarded-for'] ?? '');
+      void yoga(request, response, { state: createState(callerAddress(request.socket.remoteAddress, forwardedFor)) });
     },
     drain: flights.drain,
     async dispose() {
+      void flights.drain();
       authenticator.dispose();
       await rateLimit?.dispose();
       await merchants.close();
     },
   };
 
-  function createState(address?: string): RequestState {
+  function callerAddress(socketAddress: string | undefined, forwardedFor: string | null): string | undefined {
+    return addressOf(socketAddress, forwardedFor ?? '', config.trustedProxies);
+  }
+
+  function createState(address: string | undefined): RequestState {
     return { requestId: randomUUID(), startedAtMs: performance.now(), address };
   }
 
   function createContext(request: Request, state: RequestState, params: GraphQLParams): OperationContext {
-    const { requestId, startedAtMs, caller = anonymous } = state;
+    const { requestId, startedAtMs, caller } = state;
+    // Whoever was not asked who they are gets nowhere, whatever way led here.
+    if (caller === undefined) throw new EdgeError('UNAUTHENTICATED', { status: 401 });
     const operation: Operation = {
       requestId,
       deadlineAtMs: startedAtMs + Math.min(config.operationTimeoutMs, budgetOf(request)),
@@ -118,8 +131,7 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
     };
     let providerRequestId: string | undefined;
     const client = merchants.of(caller);
-    // A GET may be repeated, kept and logged by anything on its way: it mints nothing.
-    const rights = { ...(request.method === 'GET' ? withoutTokens(caller) : caller), barred: caller.barred || !client };
+    const rights = rightsOf(caller, { hasMerchant: client !== undefined, isGet: request.method === 'GET' });
     const audit = createAudit(
       {
         requestId,
@@ -132,7 +144,7 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
       log,
     );
     const customers = client
-      ? owned(batched(client.open(operation), { maxReads: limits.upstreamReads }), rights)
+      ? owned(batched(outlasting(client.open(operation), flights), { maxReads: limits.upstreamReads }), rights)
       : forbidden;
     return { requestId, caller: rights, customers, audit, log };
   }
@@ -149,12 +161,16 @@ function openMerchants({ provider, merchants, juspay }: GatewayConfig, log: Log)
   const transports: Transport[] = [];
   const known = new Map<string, Merchant>();
   for (const access of provider === undefined ? merchants : [provider, ...merchants]) {
-    const transport = createTransport({
-      ...access,
-      version: juspay.version,
-      connections: juspay.connections,
-      connectTimeoutMs: juspay.timeoutMs,
-    });
+    const open = (baseUrl: string) =>
+      createTransport({
+        ...access,
+        baseUrl,
+        version: juspay.version,
+        connections: juspay.connections,
+        connectTimeoutMs: juspay.timeoutMs,
+      });
+    const { baseUrl } = access;
+    const transport = typeof baseUrl === 'string' ? open(baseUrl) : late(async () => open(await baseUrl()));
     transports.push(transport);
     const client = createClient(resilient(transport, { timeoutMs: juspay.timeoutMs, log }), log);
     known.set(access.merchantId, {
@@ -186,14 +202,12 @@ function openAuthenticator(
   } catch (error) {
     throw new ConfigError([error instanceof Error ? error.message : 'AUTH_API_KEYS_FILE is unusable.']);
   }
-  throw new ConfigError([
-    'AUTH_API_KEYS_FILE names a merchant that neither MERCHANTS_FILE nor JUSPAY_MERCHANT_ID describes.',
-  ]);
+  throw new ConfigError([unknownMerchant]);
 }
 
 /** The package's own manifest is there when the operations were generated; others are named by the operator. */
 function openManifest({ persisted }: GatewayConfig): Manifest {
-  const own = new URL('../schema/generated/persisted-documents.json', import.meta.url);
+  const own = fileURLToPath(new URL('../schema/generated/persisted-documents.json', import.meta.url));
   try {
     return readManifest(persisted.files.length > 0 ? persisted.files : [own]);
   } catch (error) {
@@ -213,8 +227,23 @@ function nameOf({ operationName, query }: GraphQLParams): string | undefined {
   return name !== undefined && /^\w{1,80}$/.test(name) ? name : undefined;
 }
 
-function withoutTokens(caller: Caller): Caller {
-  return { ...caller, scopes: new Set([...caller.scopes].filter((scope) => scope !== 'customer:token')) };
+/** A write goes on when its caller is gone, so a stop waits for the write itself. */
+function outlasting(api: CustomerApi, { track }: ReturnType<typeof createFlights>): CustomerApi {
+  return {
+    get: api.get,
+    create: (input, options) => track(api.create(input, options)),
+    update: (id, changes) => track(api.update(id, changes)),
+  };
+}
+
+/** What this operation leaves of a caller's scopes: `FORBIDDEN` at each field then is said where every missing scope is. */
+function rightsOf(caller: Caller, { hasMerchant, isGet }: { hasMerchant: boolean; isGet: boolean }): Caller {
+  if (!hasMerchant || caller.barred || caller.customers === 'none') {
+    return { ...caller, barred: true, scopes: new Set() };
+  }
+  // A GET may be repeated, kept and logged by anything on its way: it mints nothing.
+  const scopes = [...caller.scopes].filter((scope) => !isGet || scope !== 'customer:token');
+  return { ...caller, scopes: new Set(scopes) };
 }
 
 /** Counts requests in flight, so that a stop can wait for the last of them. */

@@ -44,6 +44,7 @@ export function readMerchants(
     );
     return [];
   }
+  if (Object.keys(parsed.data).length === 0) problems.push('MERCHANTS_FILE lists no merchant.');
   return Object.entries(parsed.data).map(([merchantId, { apiKey, baseUrl }]) => {
     const [newer, older] = typeof apiKey === 'string' ? [apiKey] : apiKey;
     return {

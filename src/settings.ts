@@ -161,6 +161,48 @@ export const Environment = z.object(
   },
 );
 
+/** Controls that the design names and this version does not have: whoever sets one must not believe it is on. */
+const notYet = ['METRICS_PORT'];
+
+/** Names that look like settings and are none, as sentences with a suggestion. */
+export function unknownNames(environment: Readonly<Record<string, string | undefined>>): string[] {
+  const known: string[] = settings.flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : [name]));
+  const problems: string[] = [];
+  for (const [name, value] of Object.entries(environment)) {
+    if (!value) continue;
+    if (notYet.includes(name)) {
+      problems.push(`${name} is set, and this version does not have it yet: unset it.`);
+    } else if (/^(JUSPAY|AUTH|LIMIT)_/.test(name) && !known.includes(name) && !isInjected(name)) {
+      problems.push(`${name} is not a setting. Did you mean ${nearest(name, known)}?`);
+    }
+  }
+  return problems;
+}
+
+/** The known name that was most likely meant. */
+export function nearest(name: string, known: readonly string[]): string {
+  return known.toSorted((a, b) => distance(a, name) - distance(b, name))[0] ?? '';
+}
+
+/** Kubernetes sets these for every service, one that is called `juspay` included. */
+function isInjected(name: string): boolean {
+  return /_SERVICE_HOST$|_SERVICE_PORT(_|$)|_PORT$|_PORT_\d+_(TCP|UDP|SCTP)(_|$)/.test(name);
+}
+
+/** How many single-character edits lie between two names. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, substitution));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
 function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname);
 }

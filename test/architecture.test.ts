@@ -18,7 +18,8 @@ const table: Readonly<Record<string, Room>> = {
   telemetry: { rooms: ['privacy'], packages: ['pino'] },
   settings: { rooms: [], packages: ['zod'] },
   merchants: { rooms: ['secret', 'settings'], packages: ['zod'] },
-  config: { rooms: ['merchants', 'secret', 'settings'], packages: ['zod', 'node:fs'] },
+  'operator-files': { rooms: ['caller'], packages: ['zod'] },
+  config: { rooms: ['merchants', 'operator-files', 'secret', 'settings'], packages: ['zod', 'node:fs'] },
   caller: { rooms: [], packages: [] },
   audit: { rooms: ['caller', 'telemetry'], packages: [] },
   ownership: { rooms: ['caller', 'customer', 'errors'], packages: [] },
@@ -36,7 +37,7 @@ const table: Readonly<Record<string, Room>> = {
     packages: ['@pothos/core', '@pothos/plugin-scope-auth', 'graphql'],
   },
   edge: {
-    rooms: ['caller', 'errors', 'telemetry'],
+    rooms: ['caller', 'errors', 'operator-files', 'telemetry'],
     packages: [
       'graphql-yoga',
       'graphql',
@@ -44,9 +45,11 @@ const table: Readonly<Record<string, Room>> = {
       'jose',
       'rate-limiter-flexible',
       'ioredis',
-      'zod',
       'node:crypto',
+      'node:events',
       'node:fs',
+      'node:http',
+      'node:stream',
     ],
   },
   gateway: {
@@ -60,21 +63,31 @@ const table: Readonly<Record<string, Room>> = {
       'customer',
       'edge',
       'graphql',
+      'handler',
       'juspay',
       'ownership',
       'telemetry',
     ],
-    packages: ['graphql-yoga', 'graphql', 'node:crypto', 'node:http', 'node:perf_hooks'],
+    packages: ['graphql-yoga', 'graphql', 'node:crypto', 'node:http', 'node:perf_hooks', 'node:url'],
   },
-  server: { rooms: ['gateway'], packages: ['node:http', 'node:net'] },
+  server: { rooms: ['edge', 'handler'], packages: ['node:http', 'node:net', 'node:stream', 'node:timers/promises'] },
+  help: { rooms: ['config', 'settings'], packages: [] },
   cli: {
-    rooms: ['config', 'graphql', 'gateway', 'sandbox', 'secret', 'server', 'settings', 'telemetry', 'tokens'],
+    rooms: ['config', 'graphql', 'gateway', 'help', 'sandbox', 'secret', 'server', 'telemetry', 'tokens'],
     packages: ['node:fs', 'node:util'],
   },
+  // What a gateway is to those who mount it, in types that drag no server library along.
+  handler: { rooms: [], packages: ['graphql', 'node:http'] },
+  options: { rooms: ['config', 'settings', 'telemetry'], packages: ['node:fs'] },
+  mount: { rooms: ['gateway', 'handler', 'options', 'sandbox', 'secret', 'telemetry'], packages: [] },
+  // The doors of the package; `./sandbox` is the room itself.
   index: {
-    rooms: ['config', 'errors', 'gateway', 'graphql', 'input', 'secret', 'settings', 'telemetry'],
+    rooms: ['config', 'errors', 'handler', 'input', 'mount', 'options', 'secret', 'settings', 'stitching', 'telemetry'],
     packages: [],
   },
+  node: { rooms: ['handler', 'mount', 'options', 'server'], packages: [] },
+  schema: { rooms: ['graphql'], packages: [] },
+  stitching: { rooms: [], packages: [] },
   tokens: { rooms: ['edge', 'secret'], packages: ['node:crypto', 'node:util'] },
   // For apps: the rules of input, names and codes are all that it shares with the server. Its packages are its optional peers.
   client: {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Page, Request } from 'playwright-core';
 import { loadConfig } from '../src/config.ts';
-import { createGateway } from '../src/gateway.ts';
+import { openGateway } from '../src/gateway.ts';
 import { type Sandbox, startSandbox } from '../src/sandbox/server.ts';
 import { Secret } from '../src/secret.ts';
 import { type Server, startServer } from '../src/server.ts';
@@ -19,7 +19,7 @@ before(async () => {
   sandbox = await startSandbox();
   const { url: baseUrl, merchantId, apiKey, customers } = sandbox;
   const [first] = customers;
-  const gateway = createGateway(
+  const gateway = openGateway(
     { ...loadConfig({}), provider: { baseUrl, merchantId, apiKey: new Secret(apiKey) } },
     { log: createLog('silent'), ...(first && { examples: { id: first.id, reference: first.objectReferenceId } }) },
   );

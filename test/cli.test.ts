@@ -162,6 +162,9 @@ test('schema MUST print what is committed, for each way to compose', async () =>
     [[], 'schema.graphql'],
     [['--for', 'plain'], 'schema.graphql'],
     [['--for=federation'], 'subgraph.graphql'],
+    [['--for', 'federation-scopes'], 'subgraph-scopes.graphql'],
+    [['--for', 'composite'], 'composite.graphql'],
+    [['--for', 'stitching'], 'stitching.graphql'],
   ] as const) {
     const run = start(['schema', ...args]);
     assert.equal(await run.exit, 0);
@@ -170,7 +173,7 @@ test('schema MUST print what is committed, for each way to compose', async () =>
   assert.equal(await start(['schema', '--for', 'nobody']).exit, 2);
 });
 
-test('token MUST make a token that a gateway with the same settings takes, and say what it needs', async () => {
+test('token MUST make a token that a gateway with the same settings takes, and say what it needs', async (context) => {
   const settingsOfJwt = {
     AUTH_JWT_SECRET: 'a-secret-of-enough-bytes-for-everybody',
     AUTH_JWT_ISSUER: 'i',
@@ -179,7 +182,13 @@ test('token MUST make a token that a gateway with the same settings takes, and s
   const bare = start(['token']);
   assert.equal(await bare.exit, 2);
   assert.match(bare.output(), /AUTH_JWT_SECRET/);
-  const made = start(['token', '--customer', 'asha.rao@example.com'], settingsOfJwt);
+  const folder = mkdtempSync(join(tmpdir(), 'cli-'));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'secret');
+  writeFileSync(path, `${settingsOfJwt.AUTH_JWT_SECRET}\n`);
+  const { AUTH_JWT_SECRET: _, ...others } = settingsOfJwt;
+  const secretInFile = { ...others, AUTH_JWT_SECRET_FILE: path };
+  const made = start(['token', '--customer', 'asha.rao@example.com'], secretInFile);
   assert.equal(await made.exit, 0);
   const run = start([], { PORT: '0', AUTH_MODE: 'jwt', ...settingsOfJwt });
   const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
@@ -282,6 +291,30 @@ test('SIGTERM MUST let what is under way finish, refuse what is new, and exit 0'
   assert.doesNotMatch(gateway.output(), /k-1|reference-1/);
   sandbox.child.kill('SIGTERM');
   assert.equal(await sandbox.exit, 0);
+});
+
+test('a write whose caller is gone MUST be finished, and its audit written, before a stop ends', async () => {
+  const run = start([], { PORT: '0' });
+  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  const [, admin = ''] = await run.says(/(http:\S+\/__admin)/);
+  await fetch(`${admin}/faults`, { method: 'POST', body: '{"fault":"slow","on":"create","delayMs":1500}' });
+  const gone = new AbortController();
+  const asked = fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      query:
+        'mutation { createCustomer(input: { objectReferenceId: "reference-2", mobileNumber: "1", emailAddress: "a@b" }) { __typename } }',
+    }),
+    signal: gone.signal,
+  }).catch(() => 'gone');
+  const seen = async (): Promise<boolean> => ((await (await fetch(`${admin}/calls`)).json()) as unknown[]).length > 0;
+  while (!(await seen()));
+  gone.abort();
+  assert.equal(await asked, 'gone');
+  run.child.kill('SIGTERM');
+  assert.equal(await run.exit, 0);
+  assert.match(run.output(), /"field":"createCustomer".*"outcome":"CREATED"/);
 });
 
 test('an upstream that hangs MUST NOT hold up a stop beyond its grace', async () => {

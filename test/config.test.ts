@@ -30,6 +30,41 @@ const refused: readonly [string, Record<string, string>, RegExp[]][] = [
     [/AUTH_MODE=none/],
   ],
   ['one merchant described in two ways', { ...real, MERCHANTS_FILE: '/run/twin' }, [/MERCHANTS_FILE and JUSPAY/]],
+  ['a file without merchants', { MERCHANTS_FILE: '/run/empty', AUTH_MODE: 'none' }, [/MERCHANTS_FILE lists no/]],
+  [
+    'a file without merchants in production',
+    {
+      NODE_ENV: 'production',
+      JUSPAY_BASE_URL: 'https://api.juspay.in',
+      MERCHANTS_FILE: '/run/empty',
+      AUTH_MODE: 'none',
+    },
+    [/MERCHANTS_FILE lists no/],
+  ],
+  [
+    'files of callers and of documents that are none, with all else',
+    {
+      ...real,
+      AUTH_MODE: 'api-key',
+      AUTH_API_KEYS_FILE: '/run/empty',
+      PERSISTED_DOCUMENTS_FILE: '/run/key, /run/merchants',
+      LIMIT_DEEP: '1',
+      AUTH_JWKS_URL: 'https://a.example',
+      AUTH_JWT_SECRET: 'canary',
+    },
+    [
+      /LIMIT_DEEP/,
+      /AUTH_JWKS_URL and AUTH_JWT_SECRET/,
+      /AUTH_API_KEYS_FILE is not/,
+      /PERSISTED_DOCUMENTS_FILE names/,
+      /PERSISTED_DOCUMENTS_FILE is not/,
+    ],
+  ],
+  [
+    'a caller of an unknown merchant',
+    { ...real, MERCHANTS_FILE: '/run/merchants', AUTH_MODE: 'api-key', AUTH_API_KEYS_FILE: '/run/callers' },
+    [/AUTH_API_KEYS_FILE names a merchant/],
+  ],
   ['a file of merchants that is none', { MERCHANTS_FILE: '/run/key', AUTH_MODE: 'none' }, [/MERCHANTS_FILE/]],
   ['a security control that is not there yet', { METRICS_PORT: '9000' }, [/METRICS_PORT/]],
   ['an address for the sandbox', { JUSPAY_BASE_URL: 'https://canary.example' }, [/JUSPAY_BASE_URL/]],
@@ -67,6 +102,10 @@ const readFile = (path: string) => {
   if (path === '/run/key') return 'key-from-file\n';
   if (path === '/run/merchants')
     return '{"a":{"apiKey":"canary"},"b":{"apiKey":["canary","old"],"baseUrl":"https://b.example"}}';
+  if (path === '/run/empty') return '{}';
+  if (path === '/run/callers')
+    return `[{"name":"canary","sha256":"${'0'.repeat(64)}","scopes":[],"merchant":"a"},{"name":"x","sha256":"${'1'.repeat(64)}","scopes":[],"merchant":"canary"}]`;
+  if (path === '/run/rotating') return '{"merchant":{"apiKey":["key-canary","older-canary"]}}';
   if (path === '/run/twin') return '{"merchant":{"apiKey":"canary"}}';
   throw new Error(`no ${path}`);
 };
@@ -128,6 +167,13 @@ test('a secret MUST be read from its file, and shown by no print', () => {
     String(provider.apiKey),
   ];
   assert.doesNotMatch(prints.join(), /key-from-file/);
+});
+
+test('a merchant that the file and the variables describe alike MUST keep the older key of the file', () => {
+  const { provider, merchants } = loadConfig({ ...real, MERCHANTS_FILE: '/run/rotating' }, readFile);
+  assert.ok(provider !== 'sandbox' && provider !== undefined);
+  assert.deepEqual([provider.merchantId, provider.olderApiKey?.reveal()], ['merchant', 'older-canary']);
+  assert.deepEqual(merchants, []);
 });
 
 test('names that Kubernetes injects MUST be ignored', () => {

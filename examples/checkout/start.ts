@@ -2,13 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createNodeGateway, startServer } from 'juspay-customer-gateway/node';
+import { type Sandbox, startSandbox } from 'juspay-customer-gateway/sandbox';
 import { build, createServer, type ProxyOptions, preview } from 'vite';
-import { loadConfig } from '../../src/config.ts';
-import { createGateway } from '../../src/gateway.ts';
-import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
-import { Secret } from '../../src/secret.ts';
-import { startServer } from '../../src/server.ts';
-import { createLog } from '../../src/telemetry.ts';
 import { createBackend } from './backend.ts';
 
 export interface Example {
@@ -49,22 +45,17 @@ export async function startExample({ port = 0, built, now }: ExampleOptions = {}
       audience: 'customer-gateway',
     };
     const { url: baseUrl, merchantId, apiKey } = sandbox;
-    const config = loadConfig({
-      AUTH_MODE: 'jwt',
-      AUTH_JWT_SECRET: jwt.secret,
-      AUTH_JWT_ISSUER: jwt.issuer,
-      AUTH_JWT_AUDIENCE: jwt.audience,
+    const gateway = createNodeGateway({
+      juspay: { apiKey, merchantId, baseUrl, timeoutMs: 1500 },
+      // Shorter than the defaults, as `timeoutMs` is, so that a fault can be watched without getting up.
+      operationTimeoutMs: 6000,
+      auth: { mode: 'jwt', jwtSecret: jwt.secret, jwtIssuer: jwt.issuer, jwtAudience: jwt.audience },
       // A page needs six operations, and its visitors no others.
-      PERSISTED_ONLY: 'on',
-      // Shorter than the defaults, so that a fault can be watched without getting up.
-      JUSPAY_TIMEOUT_MS: '1500',
-      OPERATION_TIMEOUT_MS: '6000',
-      PORT: '0',
+      persisted: { only: true },
+      logLevel: 'silent',
     });
-    const provider = { baseUrl, merchantId, apiKey: new Secret(apiKey) };
-    const gateway = createGateway({ ...config, provider }, { log: createLog('silent') });
     stops.push(() => gateway.dispose());
-    const gatewayServer = await startServer(gateway, config);
+    const gatewayServer = await startServer(gateway, { host: '127.0.0.1', port: 0 });
     stops.push(() => gatewayServer.stop(0));
 
     const backend = createBackend({ ...jwt, ...(now && { now }) });

@@ -16,7 +16,7 @@ import type {
 } from './operations.ts';
 
 /** The mutation `CreateCustomer`. */
-export const CreateCustomerDocument: TypedDocument<CreateCustomerMutation, CreateCustomerMutationVariables> = /* @__PURE__ */ Object.freeze({
+export const CreateCustomerDocument: TypedDocument<CreateCustomerMutation, CreateCustomerMutationVariables> = {
   id: 'sha256:91354e129333317c3b75c26e30e32efda44f258b28a05d9b9620117eb33573a8',
   kind: 'mutation',
   name: 'CreateCustomer',
@@ -79,10 +79,10 @@ fragment ErrorFields on CustomerError {
   requestId
   __typename
 }`,
-});
+};
 
 /** The mutation `CreateCustomerWithToken`. */
-export const CreateCustomerWithTokenDocument: TypedDocument<CreateCustomerWithTokenMutation, CreateCustomerWithTokenMutationVariables> = /* @__PURE__ */ Object.freeze({
+export const CreateCustomerWithTokenDocument: TypedDocument<CreateCustomerWithTokenMutation, CreateCustomerWithTokenMutationVariables> = {
   id: 'sha256:5235093a450e0cdcdf10e18e923eb69bb47f7783c82c626480ef599033847f76',
   kind: 'mutation',
   name: 'CreateCustomerWithToken',
@@ -151,10 +151,10 @@ fragment ErrorFields on CustomerError {
   requestId
   __typename
 }`,
-});
+};
 
 /** The query `Customer`. */
-export const CustomerDocument: TypedDocument<CustomerQuery, CustomerQueryVariables> = /* @__PURE__ */ Object.freeze({
+export const CustomerDocument: TypedDocument<CustomerQuery, CustomerQueryVariables> = {
   id: 'sha256:95715da654fa7d27a81f1d0b9c1e70f33614ac7d33f80f27a5397c62290a3690',
   kind: 'query',
   name: 'Customer',
@@ -177,10 +177,10 @@ fragment CustomerFields on Customer {
   lastUpdated
   __typename
 }`,
-});
+};
 
 /** The query `CustomerWithToken`. */
-export const CustomerWithTokenDocument: TypedDocument<CustomerWithTokenQuery, CustomerWithTokenQueryVariables> = /* @__PURE__ */ Object.freeze({
+export const CustomerWithTokenDocument: TypedDocument<CustomerWithTokenQuery, CustomerWithTokenQueryVariables> = {
   id: 'sha256:2ee78a7dd427d95b2e208799f328e8e41b7a8ac952257e4822d64a64e3fb0184',
   kind: 'query',
   name: 'CustomerWithToken',
@@ -197,10 +197,10 @@ export const CustomerWithTokenDocument: TypedDocument<CustomerWithTokenQuery, Cu
     __typename
   }
 }`,
-});
+};
 
 /** The query `Customers`. */
-export const CustomersDocument: TypedDocument<CustomersQuery, CustomersQueryVariables> = /* @__PURE__ */ Object.freeze({
+export const CustomersDocument: TypedDocument<CustomersQuery, CustomersQueryVariables> = {
   id: 'sha256:d653b2d8bcd38de4c836ea1a04bd943e97577670611f5b2a1a82fe90261d85e8',
   kind: 'query',
   name: 'Customers',
@@ -223,10 +223,10 @@ fragment CustomerFields on Customer {
   lastUpdated
   __typename
 }`,
-});
+};
 
 /** The mutation `UpdateCustomer`. */
-export const UpdateCustomerDocument: TypedDocument<UpdateCustomerMutation, UpdateCustomerMutationVariables> = /* @__PURE__ */ Object.freeze({
+export const UpdateCustomerDocument: TypedDocument<UpdateCustomerMutation, UpdateCustomerMutationVariables> = {
   id: 'sha256:79e6b7d1208c8f13084bf3d7e2987d37e99926b4a653b04b27273c99721a728c',
   kind: 'mutation',
   name: 'UpdateCustomer',
@@ -280,4 +280,4 @@ fragment ErrorFields on CustomerError {
   requestId
   __typename
 }`,
-});
+};

@@ -4,6 +4,7 @@ import { print } from 'graphql';
 import type { CustomerFieldsFragment } from '../../schema/generated/operations.ts';
 import { customerCache, forgetCustomer, rememberCustomer } from './apollo-cache.ts';
 import type { TypedAst, TypedDocument } from './document.ts';
+import { asGraphQLError } from './error.ts';
 import type { CustomerClient } from './kit.ts';
 import { customerIn } from './naming.ts';
 import { type Outcome, outcomeOf, type RootOf } from './outcome.ts';
@@ -26,7 +27,7 @@ export function customerLink(client: CustomerClient): ApolloLink {
         const abort = new AbortController();
         client.request(document, variables, { signal: abort.signal }).then(
           ({ data, errors }) => {
-            observer.next({ data, ...(errors.length > 0 && { errors: errors.map((error) => error.toJSON()) }) });
+            observer.next({ data, ...(errors.length > 0 && { errors: errors.map(asGraphQLError) }) });
             observer.complete();
           },
           (error) => observer.error(error),

@@ -48,12 +48,6 @@ export class CustomerClientError extends Error {
     this.status = details.status;
     this.path = path;
   }
-
-  /** As a GraphQL error, for clients that want those. */
-  toJSON(): { message: string; path: readonly (string | number)[]; extensions: Record<string, unknown> } {
-    const { message, path, code, retryable, requestId, retryAfterSeconds } = this;
-    return { message, path, extensions: { code, retryable, requestId, retryAfterSeconds } };
-  }
 }
 
 interface GraphQLErrorLike {
@@ -107,4 +101,9 @@ export function customerErrorOf(error: unknown): CustomerClientError | undefined
   const [first] = graphQLErrors ?? errors ?? [];
   if (first !== undefined) return readError(first);
   return networkError === undefined ? undefined : customerErrorOf(networkError);
+}
+
+/** As a GraphQL error, for clients that want those. */
+export function asGraphQLError({ message, path, code, retryable, requestId, retryAfterSeconds }: CustomerClientError) {
+  return { message, path, extensions: { code, retryable, requestId, retryAfterSeconds } };
 }

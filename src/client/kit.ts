@@ -1,10 +1,11 @@
 import { CustomerWithTokenDocument } from '../../schema/generated/documents.ts';
-import { type Clock, pageVisibility, systemClock, type Visibility } from './clock.ts';
+import { type Clock, systemClock } from './clock.ts';
 import type { TypedDocument } from './document.ts';
 import { CustomerClientError } from './error.ts';
 import { type Outcome, outcomeOf, type RootOf } from './outcome.ts';
 import { type ClientAuthTokens, createTokens, type MintedToken } from './tokens.ts';
 import { type Answer, createTransport, type RequestOptions, type TransportOptions } from './transport.ts';
+import type { Visibility } from './visibility.ts';
 import { createWrites, isLost } from './writes.ts';
 
 export interface CustomerClientOptions extends TransportOptions {
@@ -42,16 +43,16 @@ export interface CustomerClient {
   ): Promise<Answer<Result>>;
   /** Client auth tokens. One that comes with a mutation is moved here too, out of the result. */
   readonly tokens: ClientAuthTokens;
+  readonly clock: Clock;
+  /** As it was given. */
+  readonly visibility: Visibility | undefined;
 }
 
 /** No work is done, and nothing sent, until an operation is run. */
 export function createCustomerClient(options: CustomerClientOptions): CustomerClient {
   const send = createTransport(options);
-  const tokens = createTokens({
-    mint: async (id) => mintedOf(await execute(CustomerWithTokenDocument, { id })),
-    clock: options.clock ?? systemClock,
-    visibility: options.visibility ?? pageVisibility,
-  });
+  const { clock = systemClock, visibility } = options;
+  const tokens = createTokens(async (id) => mintedOf(await execute(CustomerWithTokenDocument, { id })), clock);
   const writes = createWrites(tokens);
 
   const request: CustomerClient['request'] = async (document, variables, requestOptions) => {
@@ -88,6 +89,8 @@ export function createCustomerClient(options: CustomerClientOptions): CustomerCl
       return outcomeOf(result) as Outcome<RootOf<Result>>;
     },
     tokens,
+    clock,
+    visibility,
   };
 }
 

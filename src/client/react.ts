@@ -8,12 +8,12 @@ import {
   useState,
   useSyncExternalStore,
 } from 'react';
-import { pageOf } from './clock.ts';
 import type { CustomerClient } from './kit.ts';
-import type { ClientAuthTokenState } from './tokens.ts';
+import { pageOf, pageVisibility } from './visibility.ts';
+import { type ClientAuthTokenState, createWatching, type Watching } from './watching.ts';
 
 export type { CustomerClient } from './kit.ts';
-export type { ClientAuthTokenState, ReadyToken } from './tokens.ts';
+export type { ClientAuthTokenState, WatchOptions } from './watching.ts';
 
 const Context = /* @__PURE__ */ createContext<CustomerClient | undefined>(undefined);
 
@@ -55,19 +55,20 @@ export function useClientAuthToken(
   { client, enabled = true, renewBeforeSeconds }: ClientAuthTokenOptions = {},
 ): ClientAuthTokenState {
   const above = useContext(Context);
-  const tokens = (client ?? above)?.tokens;
-  if (tokens === undefined) throw new Error('There is no <CustomerProvider client={…}> above this component.');
+  const used = client ?? above;
+  if (used === undefined) throw new Error('There is no <CustomerProvider client={…}> above this component.');
+  const watching = watchingOf(used);
   const wanted = enabled && id != null ? id : undefined;
   const subscribe = useCallback(
     (onChange: () => void) =>
       wanted === undefined
         ? () => undefined
-        : tokens.watch(wanted, onChange, renewBeforeSeconds === undefined ? {} : { renewBeforeSeconds }),
-    [tokens, wanted, renewBeforeSeconds],
+        : watching.watch(wanted, onChange, renewBeforeSeconds === undefined ? {} : { renewBeforeSeconds }),
+    [watching, wanted, renewBeforeSeconds],
   );
   const read = () => {
     if (wanted === undefined) return idle;
-    const state = tokens.state(wanted);
+    const state = watching.state(wanted);
     // Nobody has asked yet: this component is about to.
     return state.status === 'idle' ? loading : state;
   };
@@ -76,6 +77,17 @@ export function useClientAuthToken(
     if (pageOf() !== undefined) return loading;
     throw new Error('useClientAuthToken mints nothing in server rendering. Put its component in a <Suspense>.');
   });
+}
+
+const watchings = /* @__PURE__ */ new WeakMap<CustomerClient, Watching>();
+
+/** One for each client, so that all components share requests, timers and states. */
+function watchingOf(client: CustomerClient): Watching {
+  const known = watchings.get(client);
+  if (known !== undefined) return known;
+  const watching = createWatching(client.tokens, client.clock, client.visibility ?? pageVisibility);
+  watchings.set(client, watching);
+  return watching;
 }
 
 /** The token's whole seconds of life, counting down; `undefined` while there is no token. */

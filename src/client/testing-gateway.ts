@@ -1,5 +1,5 @@
 // The one place that knows the entries of the server's package.
-import { createGateway, createLog, loadConfig, Secret } from 'juspay-customer-gateway';
+import { createGateway } from 'juspay-customer-gateway';
 import { type Sandbox, startSandbox } from 'juspay-customer-gateway/sandbox';
 
 export type { Sandbox } from 'juspay-customer-gateway/sandbox';
@@ -8,8 +8,12 @@ export type { Sandbox } from 'juspay-customer-gateway/sandbox';
 export async function openGateway(settings: Readonly<Record<string, string>>) {
   const sandbox: Sandbox = await startSandbox();
   const { url: baseUrl, merchantId, apiKey } = sandbox;
-  const config = { ...loadConfig(settings), provider: { baseUrl, merchantId, apiKey: new Secret(apiKey) } };
-  const gateway = createGateway(config, { log: createLog('silent') });
+  const gateway = createGateway({
+    environment: { AUTH_MODE: 'none', ...settings },
+    juspay: { baseUrl, merchantId, apiKey },
+    production: false,
+    logLevel: 'silent',
+  });
   return {
     sandbox,
     schema: gateway.schema,

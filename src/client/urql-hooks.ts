@@ -22,6 +22,7 @@ import {
   useQuery,
 } from 'urql';
 import type { TypedAst, TypedDocument } from './document.ts';
+import { asGraphQLError } from './error.ts';
 import type { CustomerClient } from './kit.ts';
 import { type Outcome, outcomeOf, type RootOf } from './outcome.ts';
 
@@ -37,7 +38,7 @@ export function customerExchange(client: CustomerClient): Exchange {
       fetch: async (_url, init) => {
         const signal = init?.signal ?? undefined;
         const { data, errors } = await client.request(documentOf(operation), operation.variables, { signal });
-        const body = errors.length > 0 ? { data, errors: errors.map((error) => error.toJSON()) } : { data };
+        const body = errors.length > 0 ? { data, errors: errors.map(asGraphQLError) } : { data };
         return Response.json(body);
       },
     });

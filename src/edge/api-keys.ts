@@ -1,21 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
-import { z } from 'zod';
-import { type Caller, type Scope, scopes } from '../caller.ts';
+import { readFileSync, statSync } from 'node:fs';
+import type { Caller } from '../caller.ts';
+import { type KeyEntry, readKeyEntries } from '../operator-files.ts';
 import type { Log } from '../telemetry.ts';
-
-/** One line of the operator's file. Two entries may share a name: two live keys of one caller, while it rotates. */
-const Entries = z.array(
-  z.strictObject({
-    name: z.string().min(1),
-    sha256: z.string().regex(/^[0-9a-f]{64}$/),
-    scopes: z.array(z.enum(scopes as [Scope, ...Scope[]])),
-    merchant: z.string().min(1).optional(),
-    customer: z.string().min(1).optional(),
-    documents: z.literal('any').optional(),
-  }),
-);
-type Entry = z.output<typeof Entries>[number];
 
 export interface ApiKeys {
   /** @returns `undefined` when no entry holds this key. */
@@ -35,50 +22,50 @@ const pollMs = 500;
  * @throws Error with all problems, by place and never by value, when the file is unusable at the start.
  */
 export function openApiKeys(path: string, log: Log): ApiKeys {
+  // Taken before the file is read: what changes in between is read once more, and not missed.
+  let seen = stampOf(path);
   let entries = read(path);
-  watchFile(path, { interval: pollMs, persistent: false }, () => {
+  const timer = setInterval(() => {
+    const stamp = stampOf(path);
+    if (stamp === seen) return;
+    seen = stamp;
     try {
       entries = read(path);
       log.info('API keys read anew', { count: entries.length });
     } catch (cause) {
       log.error('API keys file is unusable: the keys known before go on counting', { cause });
     }
-  });
+  }, pollMs).unref();
   return {
     find(key) {
       const digest = createHash('sha256').update(key).digest();
-      let found: Entry | undefined;
+      let found: KeyEntry | undefined;
       // All of them, found or not: the time tells nothing.
       for (const { entry, digest: own } of entries) if (timingSafeEqual(own, digest)) found ??= entry;
       return found && callerOf(found);
     },
     merchants: () => entries.flatMap(({ entry }) => entry.merchant ?? []),
-    dispose: () => unwatchFile(path),
+    dispose: () => clearInterval(timer),
   };
 }
 
-function read(path: string): { entry: Entry; digest: Buffer }[] {
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(path, 'utf8'));
-  } catch {
-    throw new Error('AUTH_API_KEYS_FILE names a file that cannot be read, or that is no JSON.');
-  }
-  const parsed = Entries.safeParse(json);
-  if (!parsed.success) {
-    const places = [
-      ...new Set(parsed.error.issues.map(({ path: place }) => place.map(String).join('.') || 'the whole')),
-    ];
-    throw new Error(
-      `AUTH_API_KEYS_FILE is not a list of { name, sha256, scopes, merchant?, customer?, documents? }: see ${places.join(', ')}.`,
-    );
-  }
-  return parsed.data.map((entry) => ({ entry, digest: Buffer.from(entry.sha256, 'hex') }));
+function read(path: string): { entry: KeyEntry; digest: Buffer }[] {
+  return readKeyEntries(path, (name) => readFileSync(name, 'utf8')).map((entry) => ({
+    entry,
+    digest: Buffer.from(entry.sha256, 'hex'),
+  }));
 }
 
-function callerOf({ name, scopes: granted, merchant, customer, documents }: Entry): Caller {
+/** Differs when the file was written, or when another one took its place. */
+function stampOf(path: string): string {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? '' : [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join();
+}
+
+function callerOf({ name, scopes: granted, merchant, customer, documents }: KeyEntry): Caller {
   return {
     name,
+    counted: [`key ${name}`],
     scopes: new Set(granted),
     merchant,
     customers: customer === undefined ? 'any' : [customer],

@@ -59,7 +59,7 @@ export function useDocuments(options: { limits: DocumentLimits; introspection: b
                 new GraphQLError(error.message, {
                   nodes: error.nodes ?? null,
                   originalError: new EdgeError('GRAPHQL_VALIDATION_FAILED', {
-                    message: error.message,
+                    message: withoutSuggestion(error.message),
                     inDocument: true,
                   }),
                 }),
@@ -93,6 +93,11 @@ function parseText(text: string, limits: DocumentLimits): DocumentNode {
   }
 }
 
+/** One rule suggests in spite of `hideSuggestions`. */
+function withoutSuggestion(message: string): string {
+  return message.replace(/ Did you mean .*$/s, '');
+}
+
 /** The rule's findings quote the value they are about; which field it stands in is told by the place. */
 function withoutValues(rule: ValidationRule): ValidationRule {
   return (context: ValidationContext) => {
@@ -121,6 +126,13 @@ function variableErrors({ schema, document, operationName, variableValues }: Exe
   if (operation === undefined || (operationName == null && operations.length > 1)) {
     const message = 'The document holds no operation of this name, or several and none is named.';
     return [located(new EdgeError('BAD_USER_INPUT', { message, inDocument: true }))];
+  }
+  if (schema.getRootType(operation.operation) == null) {
+    return [
+      located(
+        new EdgeError('BAD_USER_INPUT', { message: `There is no ${operation.operation} here.`, inDocument: true }),
+      ),
+    ];
   }
   const errors: GraphQLError[] = [];
   const report = (node: VariableDefinitionNode, path: readonly (string | number)[]) => {

@@ -12,10 +12,13 @@ export interface Examples {
  * GraphiQL with one titled tab for each task. Options go into a script of the page as they are: only constants and the
  * gateway's own examples may stand in them.
  */
-export function graphiqlOptions(endpoint: string, examples: Examples | undefined): GraphiQLOptions {
+export function graphiqlOptions(
+  endpoint: string,
+  examples: Examples | undefined,
+): (request: Request) => GraphiQLOptions | false {
   const id = examples?.id ?? 'cst_0123456789abcdef';
   const reference = examples?.reference ?? 'your-object-reference-id';
-  return {
+  const options: GraphiQLOptions = {
     title: 'Customer gateway',
     endpoint,
     defaultTabs: [
@@ -27,6 +30,8 @@ export function graphiqlOptions(endpoint: string, examples: Examples | undefined
     ],
     shouldPersistHeaders: false,
   };
+  // The library asks for more addresses than this one.
+  return ({ url }) => URL.parse(url)?.pathname === endpoint && options;
 }
 
 /** 9 MB of page: loaded when the first browser asks for it. It holds all it needs; nothing comes from elsewhere. */

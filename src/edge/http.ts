@@ -1,7 +1,7 @@
 import type { FetchAPI, Plugin } from 'graphql-yoga';
 import type { Caller } from '../caller.ts';
 import type { Log } from '../telemetry.ts';
-import { EdgeError, refusalBody, toClientError } from './outcome.ts';
+import { EdgeError, refusalBody, toClientError, toRefusal } from './outcome.ts';
 import { type DocumentRequest, documentOf, type Manifest } from './persisted.ts';
 
 /** What accompanies one request through the server, from its first byte to its answer. */
@@ -43,17 +43,19 @@ const drainRetryAfterSeconds = 1;
 export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { state: RequestState }> {
   return {
     async onRequest({ request, url, serverContext, fetchAPI, endResponse }) {
-      if (url.pathname !== rules.endpoint || request.method === 'OPTIONS') return;
       const { state } = serverContext;
       try {
+        // The library takes more addresses for its endpoint than this one, such as `/any/graphql`.
+        if (URL.parse(request.url)?.pathname !== rules.endpoint) throw notHere(rules.endpoint);
         if (rules.isDraining()) throw draining();
         const fault = findFault(request, url, rules.maxBodyBytes);
         if (fault !== undefined) throw fault;
         state.caller = await rules.authenticate(request.headers);
         await rules.admit?.(state.caller, state.address);
       } catch (error) {
-        if (!(error instanceof EdgeError)) throw error;
-        endResponse(refusalResponse(error, request, state.requestId, fetchAPI));
+        // Whatever it is: the library would answer with the stack.
+        const refusal = toRefusal(error, { requestId: state.requestId, log: rules.log });
+        endResponse(refusalResponse(refusal, request, state.requestId, fetchAPI));
       }
     },
 
@@ -62,9 +64,8 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       setRequestParser(async () => {
         const params =
           request.method === 'GET' ? paramsOfQuery(url.searchParams) : await readParams(request, rules.maxBodyBytes);
-        // The id has done its work: the server library refuses parameters that it does not know.
-        const { documentId: _, ...rest } = params;
-        return { ...rest, query: documentOf(params, rules.manifest, onlyIds) };
+        // The library takes no parameter but those of the specification.
+        return { ...params, documentId: undefined, query: documentOf(params, rules.manifest, onlyIds) };
       });
     },
 
@@ -76,15 +77,16 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       setResult({ ...result, errors });
     },
 
-    onResponse({ request, response, serverContext }) {
+    onResponse({ response, serverContext }) {
       response.headers.set('x-request-id', serverContext.state.requestId);
       response.headers.set('cache-control', 'no-store');
       response.headers.set('x-content-type-options', 'nosniff');
-      // An unread body would keep the socket busy.
-      if (request.body !== null && !request.bodyUsed && response.status >= 400)
-        response.headers.set('connection', 'close');
     },
   };
+}
+
+function notHere(endpoint: string): EdgeError {
+  return new EdgeError('BAD_USER_INPUT', { status: 404, message: `There is nothing here: GraphQL is at ${endpoint}.` });
 }
 
 function draining(): EdgeError {
@@ -133,40 +135,54 @@ function findUnreadable(headers: Headers): EdgeError | undefined {
 
 function acceptsJson(accept: string | null): boolean {
   if (accept === null || accept.trim() === '') return true;
-  return accept
-    .toLowerCase()
-    .split(',')
-    .some((range) => {
-      const [type = '', ...parameters] = range.split(';').map((part) => part.trim());
-      const charset = parameters.find((parameter) => parameter.startsWith('charset='));
-      const isOurs = /^(\*\/\*|application\/(\*|json|graphql-response\+json))$/.test(type);
-      return isOurs && (charset === undefined || charset === 'charset=utf-8');
-    });
+  return accept.split(',').some((range) => {
+    const { type, isUtf8 } = readMediaType(range);
+    return isUtf8 && /^(\*\/\*|application\/(\*|json|graphql-response\+json))$/.test(type);
+  });
 }
 
 /** `application/json`, in UTF-8 where a charset is named; no other parameter matters. */
 function isJson(contentType: string | null): boolean {
-  const [type, ...parameters] = (contentType ?? '')
-    .toLowerCase()
-    .split(';')
-    .map((part) => part.trim());
-  const charset = parameters.find((parameter) => parameter.startsWith('charset='))?.slice('charset='.length);
-  return type === 'application/json' && (charset === undefined || /^"?utf-?8"?$/.test(charset));
+  const { type, isUtf8 } = readMediaType(contentType ?? '');
+  return type === 'application/json' && isUtf8;
+}
+
+/** Every charset that is named counts, however it is written: another reader may take the other one. */
+function readMediaType(text: string): { type: string; isUtf8: boolean } {
+  const [type = '', ...parameters] = text.toLowerCase().split(';');
+  const charsets = parameters.filter((parameter) => parameter.includes('charset'));
+  return {
+    type: type.trim(),
+    isUtf8: charsets.every((parameter) => /^\s*charset\s*=\s*("utf-?8"|utf-?8)\s*$/.test(parameter)),
+  };
 }
 
 async function readParams(request: Request, maxBodyBytes: number): Promise<Params> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  // Counted while it comes in: a chunked body does not tell its length.
-  for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
-    bytes += chunk.byteLength;
-    if (bytes > maxBodyBytes) throw tooLong(maxBodyBytes);
-    chunks.push(chunk);
-  }
-  const body = parseJson(() => new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)), 'The body');
+  const bytes = await readBytes(request, maxBodyBytes);
+  const body = parseJson(() => new TextDecoder('utf-8', { fatal: true }).decode(bytes), 'The body');
   if (Array.isArray(body))
     throw new EdgeError('BAD_USER_INPUT', { message: 'Batches of operations are not taken. Send one.' });
   return checkParams(body);
+}
+
+async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  // Read and parsed already by the framework around us, which keeps the value: there is no stream any more.
+  if (request.body === null) {
+    const bytes = Buffer.from(await request.text());
+    if (bytes.byteLength > maxBytes) throw tooLong(maxBytes);
+    return bytes;
+  }
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  // Not `for await`, which would destroy the socket, and the refusal with it, when it is left early.
+  const reader = request.body.getReader();
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    // Counted while it comes in: a chunked body does not tell its length.
+    length += read.value.byteLength;
+    if (length > maxBytes) throw tooLong(maxBytes);
+    chunks.push(read.value);
+  }
+  return Buffer.concat(chunks, length);
 }
 
 function paramsOfQuery(query: URLSearchParams): Params {
@@ -177,7 +193,7 @@ function paramsOfQuery(query: URLSearchParams): Params {
   return checkParams({
     query: query.get('query') ?? undefined,
     documentId: query.get('documentId') ?? undefined,
-    operationName: query.get('operationName') || undefined,
+    operationName: query.get('operationName') ?? undefined,
     variables: json('variables'),
     extensions: json('extensions'),
   });
@@ -202,7 +218,8 @@ function checkParams(params: unknown): Params {
   return {
     query: query ?? undefined,
     documentId: documentId ?? apolloId(extensions),
-    ...(operationName != null && { operationName }),
+    // Some clients send "" for none.
+    ...(operationName && { operationName }),
     ...(variables != null && { variables }),
     ...(extensions != null && { extensions }),
   };

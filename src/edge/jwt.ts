@@ -75,6 +75,7 @@ function callerOf(payload: Readonly<Record<string, unknown>>, { merchantClaim, c
   const granted = scopesOf(payload);
   return {
     name: subject,
+    counted: [`subject ${subject}`],
     scopes: new Set(scopes.filter((scope) => granted.includes(scope))),
     merchant: textClaim(payload, merchantClaim),
     customers: customer !== undefined ? [customer] : granted.includes('customer:any') ? 'any' : 'none',

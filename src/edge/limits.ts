@@ -40,7 +40,8 @@ export function assertLimits(document: DocumentNode, limits: DocumentLimits): vo
   const measure = createMeasure(fragments);
   for (const node of document.definitions) {
     if (node.kind !== Kind.OPERATION_DEFINITION) continue;
-    const { depth, aliases, directives, fields } = measure(node.selectionSet);
+    const { depth, aliases, fields, ...rest } = measure(node.selectionSet);
+    const directives = rest.directives + directivesOf(node, ...(node.variableDefinitions ?? []));
     if (depth > limits.depth) throw tooComplex(`The operation is more than ${limits.depth} levels deep.`);
     if (aliases > limits.aliases) throw tooComplex(`The operation has more than ${limits.aliases} aliases.`);
     if (directives > maxDirectives) throw tooComplex(`The operation has more than ${maxDirectives} directives.`);
@@ -71,11 +72,12 @@ function createMeasure(
     for (const node of set?.selections ?? []) {
       const inner = node.kind === Kind.FRAGMENT_SPREAD ? measureFragment(node.name.value) : measure(node.selectionSet);
       size.aliases += inner.aliases;
-      size.directives += inner.directives + (node.directives?.length ?? 0);
+      size.directives += inner.directives + directivesOf(node);
       if (node.kind === Kind.FIELD) {
         // Introspection, where it is on, is as deep as tools need it to be.
         size.depth = Math.max(size.depth, isIntrospection(node) ? 1 : inner.depth + 1);
-        size.fields += 1;
+        // `__typename` writes nothing.
+        if (!node.name.value.startsWith('__')) size.fields += 1;
         if (node.alias !== undefined) size.aliases += 1;
       } else {
         size.depth = Math.max(size.depth, inner.depth);
@@ -89,10 +91,16 @@ function createMeasure(
     const size = known.get(name);
     if (size !== undefined) return size;
     known.set(name, { depth: 0, aliases: 0, directives: 0, fields: 0 });
-    const measured = measure(fragments.get(name)?.selectionSet);
+    const fragment = fragments.get(name);
+    const measured = measure(fragment?.selectionSet);
+    if (fragment !== undefined) measured.directives += directivesOf(fragment);
     known.set(name, measured);
     return measured;
   }
+}
+
+function directivesOf(...nodes: readonly { readonly directives?: readonly unknown[] | undefined }[]): number {
+  return nodes.reduce((sum, { directives = [] }) => sum + directives.length, 0);
 }
 
 function isIntrospection({ name }: FieldNode): boolean {

@@ -72,6 +72,13 @@ export function toClientError(
   }
 }
 
+/** What is answered to a request that never reached GraphQL. */
+export function toRefusal(error: unknown, { requestId, log }: { requestId: string; log: Log }): EdgeError {
+  if (error instanceof EdgeError) return error;
+  log.error('unexpected error', { requestId, cause: error });
+  return new EdgeError('INTERNAL_SERVER_ERROR', { status: 500 });
+}
+
 /** The body of an answer that was refused before it reached GraphQL. */
 export function refusalBody(error: GatewayError, requestId: string): string {
   return JSON.stringify({ errors: [{ message: error.message, extensions: { ...error.extensions, requestId } }] });

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { readDocuments } from '../operator-files.ts';
 import { EdgeError } from './outcome.ts';
 
 /** Documents by their ids: `sha256:<hex>` as the manifest has it, or the hash alone as Apollo's clients send it. */
@@ -11,21 +13,12 @@ export interface Manifest {
  *
  * @throws Error naming the setting when a file is unusable.
  */
-export function readManifest(paths: readonly (string | URL)[]): Manifest {
+export function readManifest(paths: readonly string[]): Manifest {
   const documents = new Map<string, string>();
   for (const path of paths) {
-    let json: unknown;
-    try {
-      json = JSON.parse(readFileSync(path, 'utf8'));
-    } catch {
-      throw new Error('PERSISTED_DOCUMENTS_FILE names a file that cannot be read, or that is no JSON.');
+    for (const [id, text] of readDocuments(path, (name) => readFileSync(name, 'utf8'))) {
+      documents.set(id.replace(/^sha256:/, ''), text);
     }
-    const entries =
-      typeof json === 'object' && json !== null && !Array.isArray(json) ? Object.entries(json) : undefined;
-    if (!entries?.every(([, text]) => typeof text === 'string')) {
-      throw new Error('PERSISTED_DOCUMENTS_FILE is not an object of ids and documents.');
-    }
-    for (const [id, text] of entries) documents.set(id.replace(/^sha256:/, ''), text as string);
   }
   return { find: (id) => documents.get(id.replace(/^sha256:/, '')) };
 }
@@ -43,8 +36,11 @@ export interface DocumentRequest {
  * @throws EdgeError `PERSISTED_QUERY_NOT_FOUND`, `PERSISTED_QUERY_ONLY`, `BAD_USER_INPUT`.
  */
 export function documentOf({ query, documentId }: DocumentRequest, manifest: Manifest, onlyPersisted: boolean): string {
-  if (query !== undefined && !onlyPersisted) return query;
-  if (query !== undefined) throw new EdgeError('PERSISTED_QUERY_ONLY', { inDocument: true });
+  if (query !== undefined && onlyPersisted) throw new EdgeError('PERSISTED_QUERY_ONLY', { inDocument: true });
+  if (query !== undefined && documentId !== undefined && !isIdOf(documentId, query, manifest)) {
+    throw new EdgeError('BAD_USER_INPUT', { message: 'The id is that of another document.', inDocument: true });
+  }
+  if (query !== undefined) return query;
   if (documentId === undefined) {
     throw new EdgeError('BAD_USER_INPUT', {
       message: '`query` must be a text: the GraphQL document. Or send `documentId`.',
@@ -53,4 +49,10 @@ export function documentOf({ query, documentId }: DocumentRequest, manifest: Man
   const text = manifest.find(documentId);
   if (text === undefined) throw new EdgeError('PERSISTED_QUERY_NOT_FOUND', { inDocument: true });
   return text;
+}
+
+/** Clients that were told that nobody knows an id send the document along with it. */
+function isIdOf(documentId: string, query: string, manifest: Manifest): boolean {
+  const hash = createHash('sha256').update(query).digest('hex');
+  return documentId.replace(/^sha256:/, '') === hash || manifest.find(documentId) === query;
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { Redis } from 'ioredis';
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Caller } from '../caller.ts';
@@ -15,8 +16,6 @@ export interface RateLimitOptions {
 export interface RateLimit {
   /** @throws EdgeError `RATE_LIMITED`, 429 with `Retry-After`: nothing is executed. */
   admit(caller: Caller, address: string | undefined): Promise<void>;
-  /** Resolves when the shared counters can be reached, at once where there are none. */
-  connected(): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -37,12 +36,18 @@ export function createRateLimit({ perMinute, redisUrl }: RateLimitOptions, log: 
       maxRetriesPerRequest: 0,
       connectTimeout: 1000,
       commandTimeout: redisTimeoutMs,
+      // How long a socket may take to close before it is cut: a process that stops waits for this.
+      disconnectTimeout: redisTimeoutMs,
     });
   redis?.on('error', (cause: unknown) => log.warn('shared counters cannot be reached', { cause }));
+  // Only the very first operations wait for it, 1 s at most: else each instance would count them for itself.
+  const tried =
+    redis && Promise.race(['ready', 'error', 'end'].map((event) => once(redis, event).catch(() => undefined)));
   const limiter = redis ? new RateLimiterRedis({ ...window, storeClient: redis, insuranceLimiter: local }) : local;
 
   return {
     async admit(caller, address) {
+      await tried;
       const refusals = await Promise.all(keysOf(caller, address).map((key) => consume(key)));
       const waitMs = Math.max(...refusals);
       if (waitMs <= 0) return;
@@ -50,10 +55,6 @@ export function createRateLimit({ perMinute, redisUrl }: RateLimitOptions, log: 
       const headers = { 'retry-after': String(retryAfterSeconds) };
       throw new EdgeError('RATE_LIMITED', { status: 429, headers, retryAfterSeconds });
     },
-    connected: () =>
-      redis === undefined || redis.status === 'ready'
-        ? Promise.resolve()
-        : new Promise((resolve) => redis.once('ready', () => resolve())),
     async dispose() {
       redis?.disconnect();
     },
@@ -73,11 +74,10 @@ export function createRateLimit({ perMinute, redisUrl }: RateLimitOptions, log: 
 }
 
 /** Digests: neither names nor addresses stand in a shared store. */
-function keysOf({ name, merchant = '', customers }: Caller, address = 'unknown'): string[] {
-  if (name === 'anonymous') return [digest(`address ${address}`)];
-  const bound =
-    typeof customers === 'string' ? [] : customers.map((customer) => digest(`customer ${merchant} ${customer}`));
-  return [digest(`caller ${merchant} ${name}`), ...bound];
+function keysOf({ counted, merchant = '', customers }: Caller, address = 'unknown'): string[] {
+  if (counted.length === 0) return [digest(`address ${address}`)];
+  const bound = typeof customers === 'string' ? [] : customers.map((customer) => `customer ${customer}`);
+  return [...counted, ...bound].map((who) => digest(`${merchant} ${who}`));
 }
 
 function digest(text: string): string {

@@ -10,7 +10,7 @@ import type { Request } from 'playwright-core';
 import { build, type PreviewServer, preview } from 'vite';
 import { loadConfig } from '../../src/config.ts';
 import { signToken } from '../../src/edge/jwt.ts';
-import { createGateway } from '../../src/gateway.ts';
+import { openGateway } from '../../src/gateway.ts';
 import { startSandbox } from '../../src/sandbox/server.ts';
 import { Secret } from '../../src/secret.ts';
 import { startServer } from '../../src/server.ts';
@@ -72,7 +72,7 @@ async function openBoard(setup: { flavour: Flavour; persisted: 'on' | 'off' }): 
     PORT: '0',
   });
   const provider = { baseUrl, merchantId, apiKey: new Secret(apiKey) };
-  const gateway = createGateway({ ...config, provider }, { log: createLog('silent') });
+  const gateway = openGateway({ ...config, provider }, { log: createLog('silent') });
   const server = await startServer(gateway, config);
   gateways.push(server.url);
   const token = await signToken({

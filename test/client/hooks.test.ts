@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, test } from 'node:test';
+import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { ReactNode } from 'react';
 import { startTestGateway, type TestGateway } from '../../src/client/testing.ts';
 import { newCustomer } from '../support.ts';
@@ -41,6 +41,8 @@ interface Flavour {
   ];
   /** All that the client of GraphQL keeps. */
   readonly kept: () => string;
+  /** Ends its timers. */
+  readonly close: () => void;
 }
 
 const named = (customer: { firstName: string | null } | null | undefined) => customer && (customer.firstName ?? '');
@@ -48,7 +50,9 @@ const seen = (data: unknown, key: string) => (data as Record<string, unknown> | 
 
 const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
   'React Query': ({ client }) => {
-    const queryClient = new QueryClient();
+    // Else its timers keep the process for five minutes.
+    const gcTime = Number.POSITIVE_INFINITY;
+    const queryClient = new QueryClient({ defaultOptions: { queries: { gcTime }, mutations: { gcTime } } });
     const query = ({ isPending, data, error }: { isPending: boolean; data: unknown; error: unknown }): Query => ({
       isLoading: isPending,
       names: [data].flat().map((one) => named(one as { firstName: string })),
@@ -82,6 +86,7 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
             .getAll()
             .map(({ state }) => state),
         ]),
+      close: () => queryClient.clear(),
     };
   },
   urql: ({ client }) => {
@@ -124,6 +129,7 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
         return [outcome as Outcome, async (variables) => (await execute(variables)).outcome as Outcome];
       },
       kept: () => JSON.stringify(results),
+      close: () => undefined,
     };
   },
   'Apollo Client': ({ client }) => {
@@ -150,96 +156,102 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
         return [outcome as Outcome, async (variables) => (await update({ variables })).outcome as Outcome];
       },
       kept: () => JSON.stringify(apolloClient.cache.extract()),
+      close: () => apolloClient.stop(),
     };
   },
 };
 
 for (const [name, open] of Object.entries(flavours)) {
   for (const persisted of [false, true]) {
-    const title = `${name}${persisted ? ', ids only' : ''}`;
-    let gateway: TestGateway;
-    let flavour: Flavour;
-    let rendered: Rendered<unknown>[];
+    describe(`${name}${persisted ? ', ids only' : ''}`, () => {
+      let gateway: TestGateway;
+      let flavour: Flavour;
+      let rendered: Rendered<unknown>[];
 
-    const render = async <Value>(hook: () => Value): Promise<Rendered<Value>> => {
-      const one = await renderHook(hook, flavour.wrap);
-      rendered.push(one as Rendered<unknown>);
-      return one;
-    };
-    const hooksOf = (id: string, ids: string[]) => () => ({
-      customer: flavour.useCustomer(id),
-      customers: flavour.useCustomers(ids),
-      create: flavour.useCreate(),
-      update: flavour.useUpdate(),
-    });
+      const render = async <Value>(hook: () => Value): Promise<Rendered<Value>> => {
+        const one = await renderHook(hook, flavour.wrap);
+        rendered.push(one as Rendered<unknown>);
+        return one;
+      };
+      const hooksOf = (id: string, ids: string[]) => () => ({
+        customer: flavour.useCustomer(id),
+        customers: flavour.useCustomers(ids),
+        create: flavour.useCreate(),
+        update: flavour.useUpdate(),
+      });
 
-    beforeEach(async () => {
-      gateway = await startTestGateway({ settings: persisted ? { PERSISTED_ONLY: 'on' } : {}, client: { persisted } });
-      flavour = open(gateway);
-      rendered = [];
-    });
-    afterEach(async () => {
-      for (const one of rendered) one.unmount();
-      await gateway.close();
-    });
+      beforeEach(async () => {
+        gateway = await startTestGateway({
+          settings: persisted ? { PERSISTED_ONLY: 'on' } : {},
+          client: { persisted },
+        });
+        flavour = open(gateway);
+        rendered = [];
+      });
+      afterEach(async () => {
+        for (const one of rendered) one.unmount();
+        flavour.close();
+        await gateway.close();
+      });
 
-    test(`${title}: after a create the customer MUST be shown where there was none, by reference and by id`, async () => {
-      const hooks = await render(hooksOf('hooks-reference-1', ['u7', 'hooks-reference-1']));
-      const before = await hooks.until(({ customer, customers }) => !customer.isLoading && !customers.isLoading);
-      assert.deepEqual(before.customer.names, [null]);
-      assert.deepEqual(before.customers.names, ['', null]);
+      test(`after a create the customer MUST be shown where there was none, by reference and by id`, async () => {
+        const hooks = await render(hooksOf('hooks-reference-1', ['u7', 'hooks-reference-1']));
+        const before = await hooks.until(({ customer, customers }) => !customer.isLoading && !customers.isLoading);
+        assert.deepEqual(before.customer.names, [null]);
+        assert.deepEqual(before.customers.names, ['', null]);
 
-      const outcome = await before.create[1]({ input: newCustomer('hooks-reference-1', { firstName: 'Noor' }) });
-      assert.equal(outcome?.status, 'success');
-      await hooks.until(
-        ({ customer, customers, create }) =>
-          customer.names[0] === 'Noor' && customers.names[1] === 'Noor' && create[0]?.status === 'success',
-      );
-      const byId = await render(() => flavour.useCustomer(outcome.customer?.id));
-      await byId.until(({ names }) => names[0] === 'Noor');
-    });
+        const outcome = await before.create[1]({ input: newCustomer('hooks-reference-1', { firstName: 'Noor' }) });
+        assert.equal(outcome?.status, 'success');
+        await hooks.until(
+          ({ customer, customers, create }) =>
+            customer.names[0] === 'Noor' && customers.names[1] === 'Noor' && create[0]?.status === 'success',
+        );
+        const byId = await render(() => flavour.useCustomer(outcome.customer?.id));
+        await byId.until(({ names }) => names[0] === 'Noor');
+      });
 
-    test(`${title}: an update MUST be shown wherever the customer is`, async () => {
-      const hooks = await render(hooksOf('asha.rao@example.com', ['cth_A1b2C3d4E5f6G7h8']));
-      const before = await hooks.until(({ customer, customers }) => !customer.isLoading && !customers.isLoading);
-      assert.deepEqual([before.customer.names, before.customers.names], [['Asha'], ['Asha']]);
-      const outcome = await before.update[1]({ id: 'cth_A1b2C3d4E5f6G7h8', input: { firstName: 'Asha Devi' } });
-      assert.equal(outcome?.status, 'success');
-      await hooks.until(
-        ({ customer, customers }) => customer.names[0] === 'Asha Devi' && customers.names[0] === 'Asha Devi',
-      );
-    });
+      test(`an update MUST be shown wherever the customer is`, async () => {
+        const hooks = await render(hooksOf('asha.rao@example.com', ['cth_A1b2C3d4E5f6G7h8']));
+        const before = await hooks.until(({ customer, customers }) => !customer.isLoading && !customers.isLoading);
+        assert.deepEqual([before.customer.names, before.customers.names], [['Asha'], ['Asha']]);
+        const outcome = await before.update[1]({ id: 'cth_A1b2C3d4E5f6G7h8', input: { firstName: 'Asha Devi' } });
+        assert.equal(outcome?.status, 'success');
+        await hooks.until(
+          ({ customer, customers }) => customer.names[0] === 'Asha Devi' && customers.names[0] === 'Asha Devi',
+        );
+      });
 
-    test(`${title}: a token MUST NOT reach what the client keeps, and be there without another call`, async () => {
-      const hooks = await render(() => flavour.useCreate());
-      const outcome = await hooks.current()[1]({ input: newCustomer('hooks-token-1') });
-      assert.equal(outcome?.status, 'success');
-      const token = await render(() => useClientAuthToken(outcome.customer?.id));
-      const state = await token.until(({ status }) => status === 'ready');
-      assert.ok(state.status === 'ready' && /^tkn_[0-9a-f]{32}$/.test(state.token));
-      assert.match(flavour.kept(), /hooks-token-1/);
-      assert.doesNotMatch(flavour.kept(), /tkn_/);
-      assert.equal(gateway.sandbox.calls.filter(({ route }) => route !== 'get').length, 1);
-      assert.equal(
-        gateway.sandbox.calls.some(({ target }) => target.includes('get_client_auth_token')),
-        false,
-      );
-    });
+      test(`a token MUST NOT reach what the client keeps, and be there without another call`, async () => {
+        const hooks = await render(() => flavour.useCreate());
+        const outcome = await hooks.current()[1]({ input: newCustomer('hooks-token-1') });
+        assert.equal(outcome?.status, 'success');
+        const token = await render(() => useClientAuthToken(outcome.customer?.id));
+        const state = await token.until(({ status }) => status === 'ready');
+        assert.ok(state.status === 'ready' && /^tkn_[0-9a-f]{32}$/.test(state.token));
+        assert.match(flavour.kept(), /hooks-token-1/);
+        assert.doesNotMatch(flavour.kept(), /tkn_/);
+        assert.equal(gateway.sandbox.calls.filter(({ route }) => route !== 'get').length, 1);
+        assert.equal(
+          gateway.sandbox.calls.some(({ target }) => target.includes('get_client_auth_token')),
+          false,
+        );
+      });
 
-    test(`${title}: a token that could not be had MUST NOT take the outcome with it`, async () => {
-      gateway.sandbox.arm({ fault: 'no_token', on: 'create' });
-      const hooks = await render(() => flavour.useCreate());
-      const outcome = await hooks.current()[1]({ input: newCustomer('hooks-token-2') });
-      assert.equal(outcome?.status, 'success');
-    });
+      test(`a token that could not be had MUST NOT take the outcome with it`, async () => {
+        gateway.sandbox.arm({ fault: 'no_token', on: 'create' });
+        const hooks = await render(() => flavour.useCreate());
+        const outcome = await hooks.current()[1]({ input: newCustomer('hooks-token-2') });
+        assert.equal(outcome?.status, 'success');
+      });
 
-    test(`${title}: a hook without variables MUST wait, and a failure carry its code`, async () => {
-      const waiting = await render(() => flavour.useCustomer(undefined));
-      assert.deepEqual(waiting.current().names, [undefined]);
-      assert.equal(gateway.sandbox.calls.length, 0);
-      const failing = await render(() => flavour.useCustomer('fault_rejected'));
-      const { error } = await failing.until((query) => !query.isLoading && query.error != null);
-      assert.equal(urql.customerErrorOf(error)?.code, 'UPSTREAM_REJECTED');
+      test(`a hook without variables MUST wait, and a failure carry its code`, async () => {
+        const waiting = await render(() => flavour.useCustomer(undefined));
+        assert.deepEqual(waiting.current().names, [undefined]);
+        assert.equal(gateway.sandbox.calls.length, 0);
+        const failing = await render(() => flavour.useCustomer('fault_rejected'));
+        const { error } = await failing.until((query) => !query.isLoading && query.error != null);
+        assert.equal(urql.customerErrorOf(error)?.code, 'UPSTREAM_REJECTED');
+      });
     });
   }
 }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
-import type { Clock, Visibility } from '../../src/client/clock.ts';
+import type { Clock } from '../../src/client/clock.ts';
 import { CustomerClientError } from '../../src/client/error.ts';
 import { type ClientAuthTokens, createTokens, type MintedToken } from '../../src/client/tokens.ts';
+import type { Visibility } from '../../src/client/visibility.ts';
+import { createWatching, type Watching } from '../../src/client/watching.ts';
 
 /** Two clocks that the test moves, with their timers. */
 function createTime() {
@@ -73,6 +75,7 @@ function createPage() {
 let time: ReturnType<typeof createTime>;
 let page: ReturnType<typeof createPage>;
 let tokens: ClientAuthTokens;
+let watching: Watching;
 let minted: string[];
 let lifeSeconds: number;
 let fail: CustomerClientError | undefined;
@@ -89,32 +92,37 @@ beforeEach(() => {
     if (fail) throw fail;
     return { token: `${id}-${minted.length}`, expiresAt: '2030-01-01T00:00:00Z', expiresInSeconds: lifeSeconds };
   };
-  tokens = createTokens({ mint, clock: time.clock, visibility: page.visibility });
+  open(mint);
 });
 
+function open(mint: (id: string) => Promise<MintedToken>): void {
+  tokens = createTokens(mint, time.clock);
+  watching = createWatching(tokens, time.clock, page.visibility);
+}
+
 const tokenOf = (id: string) => {
-  const state = tokens.state(id);
+  const state = watching.state(id);
   return state.status === 'ready' ? state.token : state.status;
 };
 
 test('any number of watchers MUST share one request, and have one token', async () => {
-  const stops = [1, 2, 3].map(() => tokens.watch('a', () => undefined));
+  const stops = [1, 2, 3].map(() => watching.watch('a', () => undefined));
   const [one, other] = await Promise.all([tokens.get('a'), tokens.get('a')]);
   assert.deepEqual([one.token, other.token, tokenOf('a'), minted.length], ['a-1', 'a-1', 'a-1', 1]);
   for (const stop of stops) stop();
   // React's strict mode mounts, unmounts and mounts again.
-  tokens.watch('a', () => undefined)();
+  watching.watch('a', () => undefined)();
   assert.equal(minted.length, 1);
 });
 
 test('a token MUST be renewed a minute before its end, by the count of seconds that the gateway gave', async () => {
-  tokens.watch('a', () => undefined);
+  watching.watch('a', () => undefined);
   await settled();
   await time.pass(839);
   assert.equal(tokenOf('a'), 'a-1');
   await time.pass(2);
   assert.equal(tokenOf('a'), 'a-2');
-  const state = tokens.state('a');
+  const state = watching.state('a');
   assert.ok(state.status === 'ready');
   await time.pass(10);
   assert.ok(Math.abs(state.secondsLeft() - 889) <= 1, String(state.secondsLeft()));
@@ -122,17 +130,17 @@ test('a token MUST be renewed a minute before its end, by the count of seconds t
 
 test('the time that the request took MUST count as life', async () => {
   const answer = Promise.withResolvers<MintedToken>();
-  tokens = createTokens({ mint: () => answer.promise, clock: time.clock, visibility: page.visibility });
-  tokens.watch('a', () => undefined);
+  open(() => answer.promise);
+  watching.watch('a', () => undefined);
   await time.pass(20);
   answer.resolve({ token: 't', expiresAt: '2030-01-01T00:00:00Z', expiresInSeconds: 900 });
   await settled();
-  const state = tokens.state('a');
+  const state = watching.state('a');
   assert.ok(state.status === 'ready' && state.secondsLeft() === 880);
 });
 
 test('a machine that slept MUST find the token over when it wakes, though its timers stood still', async () => {
-  tokens.watch('a', () => undefined);
+  watching.watch('a', () => undefined);
   await settled();
   time.sleep(3600);
   await time.pass(15);
@@ -140,7 +148,7 @@ test('a machine that slept MUST find the token over when it wakes, though its ti
 });
 
 test('a wall clock that is set back MUST NOT make a token live longer', async () => {
-  tokens.watch('a', () => undefined);
+  watching.watch('a', () => undefined);
   await settled();
   time.setWallBack(7200);
   await time.pass(845);
@@ -149,7 +157,7 @@ test('a wall clock that is set back MUST NOT make a token live longer', async ()
 
 test('nothing MUST be minted for a hidden page, and a token that ended meanwhile never be shown', async () => {
   const seen: string[] = [];
-  tokens.watch('a', () => seen.push(tokenOf('a')));
+  watching.watch('a', () => seen.push(tokenOf('a')));
   await settled();
   page.hidden = true;
   await time.pass(4000);
@@ -162,7 +170,7 @@ test('nothing MUST be minted for a hidden page, and a token that ended meanwhile
 });
 
 test('a page that comes back in time MUST keep its token', async () => {
-  tokens.watch('a', () => undefined);
+  watching.watch('a', () => undefined);
   await settled();
   page.hidden = true;
   await time.pass(60);
@@ -172,7 +180,7 @@ test('a page that comes back in time MUST keep its token', async () => {
 });
 
 test('without a watcher nothing MUST run, and what nobody uses be over in time', async () => {
-  const stop = tokens.watch('a', () => undefined);
+  const stop = watching.watch('a', () => undefined);
   await settled();
   stop();
   assert.deepEqual([time.timers.size, page.listeners.size], [0, 0]);
@@ -182,11 +190,11 @@ test('without a watcher nothing MUST run, and what nobody uses be over in time',
 });
 
 test('a renewal that fails MUST leave the token as long as it is good, and be repeated with pauses', async () => {
-  tokens.watch('a', () => undefined);
+  watching.watch('a', () => undefined);
   await settled();
   fail = new CustomerClientError('UPSTREAM_UNAVAILABLE', { retryable: true });
   await time.pass(850);
-  const state = tokens.state('a');
+  const state = watching.state('a');
   assert.ok(state.status === 'ready' && state.error?.code === 'UPSTREAM_UNAVAILABLE');
   await time.pass(60);
   assert.equal(tokenOf('a'), 'failed');
@@ -198,7 +206,7 @@ test('a renewal that fails MUST leave the token as long as it is good, and be re
 
 test('the pause that the gateway names MUST be kept', async () => {
   fail = new CustomerClientError('RATE_LIMITED', { retryable: true, retryAfterSeconds: 40 });
-  tokens.watch('a', () => undefined);
+  watching.watch('a', () => undefined);
   await settled();
   await time.pass(39);
   assert.equal(minted.length, 1);
@@ -208,10 +216,10 @@ test('the pause that the gateway names MUST be kept', async () => {
 
 test('what no repeat can help MUST NOT be repeated but by hand', async () => {
   fail = new CustomerClientError('FORBIDDEN', { retryable: false });
-  tokens.watch('a', () => undefined);
+  watching.watch('a', () => undefined);
   await settled();
   await time.pass(3600);
-  const state = tokens.state('a');
+  const state = watching.state('a');
   assert.ok(state.status === 'failed' && state.error.code === 'FORBIDDEN');
   assert.equal(minted.length, 1);
   fail = undefined;
@@ -222,7 +230,7 @@ test('what no repeat can help MUST NOT be repeated but by hand', async () => {
 
 test('tokens that are over when they come MUST NOT be asked for in a loop', async () => {
   lifeSeconds = 0;
-  tokens.watch('a', () => undefined);
+  watching.watch('a', () => undefined);
   await settled();
   await time.pass(600);
   assert.deepEqual([tokenOf('a'), minted.length], ['failed', 1]);
@@ -236,7 +244,7 @@ test('a token that came with another answer MUST be used before one is asked for
     expiresInSeconds: 900,
   });
   tokens.keep(['b'], { token: 1 });
-  tokens.watch('reference', () => undefined);
+  watching.watch('reference', () => undefined);
   await settled();
   assert.deepEqual([tokenOf('a'), tokenOf('reference'), tokenOf('b'), minted.length], ['kept', 'kept', 'idle', 0]);
 });
@@ -250,9 +258,9 @@ test('signing out MUST drop every token, and the one that is on its way', async 
 });
 
 test('a state MUST be the same object until something changes', async () => {
-  tokens.watch('a', () => undefined);
+  watching.watch('a', () => undefined);
   await settled();
-  const state = tokens.state('a');
+  const state = watching.state('a');
   await time.pass(60);
-  assert.equal(tokens.state('a'), state);
+  assert.equal(watching.state('a'), state);
 });

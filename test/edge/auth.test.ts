@@ -99,6 +99,7 @@ const statusOf = async (authenticator: Authenticator, headers: Headers): Promise
 test('a good token MUST give its caller, its scopes and its bindings', async () => {
   const expected = {
     name: 'user-1',
+    counted: ['subject user-1'],
     scopes: new Set(['customer:read', 'customer:token']),
     merchant: undefined,
     customers: ['reference-1'],
@@ -297,6 +298,7 @@ test('an API key MUST give its caller; two keys of one name live side by side; a
   assert.deepEqual((await authenticator.authenticate(key('key-canary-1'))).customers, 'any');
   assert.deepEqual(await authenticator.authenticate(key('key-canary-2')), {
     name: 'bff',
+    counted: ['key bff'],
     scopes: new Set(['customer:read']),
     merchant: 'm-1',
     customers: ['reference-1'],
@@ -316,6 +318,22 @@ test('an API key MUST give its caller; two keys of one name live side by side; a
   assert.match(await logged.promise, /unusable/);
   assert.equal(typeof (await statusOf(authenticator, key('key-canary-3'))), 'object');
   assert.doesNotMatch(lines.join(''), /canary/);
+});
+
+test('a change of the file right after the start MUST NOT be missed', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'keys-'));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'keys.json');
+  const entries = (key: string) => JSON.stringify([{ name: 'bff', sha256: digest(key), scopes: [] }]);
+  writeFileSync(path, entries('one'));
+  const { promise: isReadAnew, resolve } = Promise.withResolvers<string>();
+  const authenticator = createAuthenticator({ modes: ['api-key'], apiKeysFile: path }, createLog('info', resolve));
+  context.after(() => authenticator.dispose());
+  // As long as before, in place, and before anything else had its turn.
+  writeFileSync(path, entries('two'));
+  await isReadAnew;
+  assert.equal(typeof (await statusOf(authenticator, new Headers({ 'x-api-key': 'two' }))), 'object');
+  assert.equal(await statusOf(authenticator, new Headers({ 'x-api-key': 'one' })), 401);
 });
 
 test('both credentials on one request MUST both be valid; scopes intersect, every binding applies, merchants must agree', async (context) => {

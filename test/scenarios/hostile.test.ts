@@ -25,7 +25,8 @@ function createRandom(seed: number): () => number {
 
 /**
  * A provider may break in any way; what it says when it does speak is true. So a refusal comes before the commit only,
- * a customer after it only, and a read does not deny what is there. 429 would hold back the whole run; the matrix has it.
+ * a customer after it only. A read may deny what is there, as a replica that lags does. 429 would hold back the whole run;
+ * the matrix has it.
  */
 const refusals: readonly FaultName[] = [
   'duplicate',
@@ -44,7 +45,14 @@ const refusals: readonly FaultName[] = [
   'redirect',
 ];
 const denials: readonly FaultName[] = ['not_found', 'not_found_in_200', 'camel_case', 'error_info_text'];
-const oddities: readonly FaultName[] = ['extra_fields', 'bad_dates', 'wrong_types', 'no_token', 'half_token'];
+const oddities: readonly FaultName[] = [
+  'extra_fields',
+  'bad_dates',
+  'wrong_types',
+  'no_token',
+  'null_token',
+  'half_token',
+];
 const ambiguous = faultNames.filter((name) => name !== '429' && ![...refusals, ...denials, ...oddities].includes(name));
 
 for (const seed of [1, 2, 3]) {
@@ -74,7 +82,7 @@ for (const seed of [1, 2, 3]) {
           random() < 0.6
             ? ambiguous
             : target === 'get'
-              ? [...refusals, ...oddities]
+              ? [...refusals, ...oddities, ...denials]
               : afterCommit
                 ? oddities
                 : refusals;

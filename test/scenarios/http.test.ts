@@ -65,6 +65,18 @@ const refused: readonly [string, RequestInit & { path?: string }, number, string
     415,
     'BAD_USER_INPUT',
   ],
+  [
+    'two charsets',
+    post(query('{__typename}'), { 'content-type': 'application/json; charset=utf-8; charset=utf-16' }),
+    415,
+    'BAD_USER_INPUT',
+  ],
+  [
+    'a charset between blanks',
+    post(query('{__typename}'), { 'content-type': 'application/json; charset = "utf-7"' }),
+    415,
+    'BAD_USER_INPUT',
+  ],
   ['a compressed body', post('x', { ...json, 'content-encoding': 'gzip' }), 415, 'BAD_USER_INPUT'],
   ['a body over the limit', post(query(`{__typename} #${'x'.repeat(70_000)}`)), 413, 'BAD_USER_INPUT'],
   ['malformed JSON', post(`{"query": "${canary}`), 400, 'BAD_USER_INPUT'],
@@ -153,6 +165,12 @@ const documents: readonly [string, string, string][] = [
   ],
   ['2001 tokens', `{ ${repeat(2000, () => 'id')} }`, 'OPERATION_TOO_COMPLEX'],
   ['101 directives', `{ __typename ${'@skip(if: false) '.repeat(101)} }`, 'OPERATION_TOO_COMPLEX'],
+  ['101 directives on the operation', `query ${'@a '.repeat(101)} { __typename }`, 'OPERATION_TOO_COMPLEX'],
+  [
+    '101 directives on a variable and a fragment',
+    `query ($a: ID ${'@a '.repeat(50)}) { ...f } fragment f on Query ${'@b '.repeat(51)} { customer(id: $a) { id } }`,
+    'OPERATION_TOO_COMPLEX',
+  ],
   ['a field 11 levels deep', `{ ${'a { '.repeat(11)} b ${'} '.repeat(11)} }`, 'OPERATION_TOO_COMPLEX'],
   [
     'doubling fragments',
@@ -164,6 +182,8 @@ const documents: readonly [string, string, string][] = [
     '{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }',
     'GRAPHQL_VALIDATION_FAILED',
   ],
+  ['an object without fields', '{ customer(id: "u7") }', 'GRAPHQL_VALIDATION_FAILED'],
+  ['a subscription', 'subscription { __typename }', 'BAD_USER_INPUT'],
   ['an unknown field', '{ custmer(id: "u7") { id } }', 'GRAPHQL_VALIDATION_FAILED'],
   ['a value of a wrong type', `{ customers(ids: { a: "${canary}" }) { id } }`, 'GRAPHQL_VALIDATION_FAILED'],
   ['a syntax error', `{ customer(id: "${canary}" }`, 'GRAPHQL_PARSE_FAILED'],
@@ -192,6 +212,9 @@ test('what is just within the limits MUST be executed', () =>
     const answers = await Promise.all([
       world.ask(`{ ${repeat(60, (n) => `a${n}: __typename`)} }`),
       world.ask(`{ customer(id: "u7") ${nested(30)} }`),
+      world.ask(
+        `mutation { __typename ${repeat(10, (n) => `a${n}: updateCustomer(id: "", input: { firstName: "A" }) { __typename }`)} }`,
+      ),
       world.ask(
         '{ __schema { types { fields { type { ofType { ofType { ofType { ofType { ofType { ofType { name } } } } } } } } } } }',
       ),

@@ -1,17 +1,26 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { anonymous, type Caller } from '../../src/caller.ts';
 import { EdgeError } from '../../src/edge/outcome.ts';
 import { addressOf, createRateLimit, type RateLimit } from '../../src/edge/rate-limit.ts';
 import { createLog } from '../../src/telemetry.ts';
-import { codesOf, inWorld } from '../support.ts';
+import { type Answer, codesOf, inWorld, type World } from '../support.ts';
 
 const silent = createLog('silent', () => undefined);
-const bound = (name: string, customer: string): Caller => ({ ...anonymous, name, customers: [customer] });
+const bound = (name: string, customer: string): Caller => ({
+  ...anonymous,
+  name,
+  counted: [name],
+  customers: [customer],
+});
 
 /** How many of so many operations are let through. */
 async function admitted(limit: RateLimit, caller: Caller, attempts: number, address?: string): Promise<number> {
@@ -42,6 +51,19 @@ test('many tokens for one customer MUST share one share', async () => {
   let count = 0;
   for (const name of ['a', 'b', 'c']) count += await admitted(limit, bound(name, 'reference-1'), 3);
   assert.equal(count, 5);
+});
+
+test('who only calls itself anonymous, or as another kind of caller does, MUST have a share of its own', async () => {
+  const limit = createRateLimit({ perMinute: 5 }, silent);
+  const plain: Caller = { ...anonymous, customers: 'any' };
+  assert.equal(await admitted(limit, plain, 8, '10.0.0.1'), 5);
+  for (const who of ['subject anonymous', 'subject a', 'key a']) {
+    assert.equal(await admitted(limit, { ...plain, name: 'anonymous', counted: [who] }, 8, '10.0.0.1'), 5);
+  }
+  // Both credentials on one request count for each of them.
+  assert.equal(await admitted(limit, { ...plain, counted: ['key a', 'subject b'] }, 8), 0);
+  assert.equal(await admitted(limit, { ...plain, counted: ['key c', 'subject c'] }, 3), 3);
+  assert.equal(await admitted(limit, { ...plain, counted: ['key c'] }, 8), 2);
 });
 
 test('an operation beyond the share MUST be 429 with Retry-After, and nothing be executed; refused documents count', () =>
@@ -93,7 +115,6 @@ test('instances MUST share their counters over Redis, and count alone while it i
   const limits = [0, 1].map(() => createRateLimit({ perMinute: 10, redisUrl }, silent));
   const caller = bound('a', 'reference-1');
   try {
-    await Promise.all(limits.map((limit) => limit.connected()));
     const counts = await Promise.all(limits.map((limit) => admitted(limit, caller, 8)));
     assert.equal(
       counts.reduce((sum, count) => sum + count, 0),
@@ -110,41 +131,79 @@ test('instances MUST share their counters over Redis, and count alone while it i
   }
 });
 
-test('documents MUST be found by their ids, as documentId and as the extension of Apollo', () =>
-  inWorld(
+test('documents MUST be found by their ids, as documentId and as the extension of Apollo', async () => {
+  const path = new URL('../../schema/generated/persisted-documents.json', import.meta.url);
+  const documents: string[] = Object.values(JSON.parse(readFileSync(path, 'utf8')));
+  const text = documents.find((document) => document.startsWith('query Customer(')) ?? '';
+  const hash = createHash('sha256').update(text).digest('hex');
+  const withId = [
+    { documentId: `sha256:${hash}` },
+    { documentId: hash },
+    { extensions: { persistedQuery: { version: 1, sha256Hash: hash } } },
+  ];
+  const send = (world: World, body: object, headers: object = {}) =>
+    world.fetch({
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify({ variables: { id: 'u7' }, ...body }),
+    });
+  const assertRead = (answer: Answer) => {
+    assert.equal(answer.errors, undefined, answer.text);
+    assert.match(JSON.stringify(answer.data), /"id":"cst_0123456789abcdef"/);
+  };
+  for (const PERSISTED_ONLY of ['on', 'off']) {
+    await inWorld(
+      async (world) => {
+        for (const body of withId) assertRead(await send(world, body));
+        const query = new URLSearchParams({ documentId: hash, variables: '{"id":"u7"}' });
+        assertRead(await world.fetch({ path: `/graphql?${query}`, headers: { 'apollo-require-preflight': '1' } }));
+        for (const body of [{ documentId: 'sha256:00' }, { documentId: '__proto__' }]) {
+          assert.deepEqual(codesOf(await send(world, body)), { '': 'PERSISTED_QUERY_NOT_FOUND' });
+        }
+        assert.deepEqual(codesOf(await send(world, {})), { '': 'BAD_USER_INPUT' });
+        assert.equal(world.sandbox.calls.length, 4);
+        if (PERSISTED_ONLY === 'on') {
+          for (const body of [{ query: '{ __typename }' }, ...withId.map((id) => ({ query: text, ...id }))]) {
+            assert.deepEqual(codesOf(await send(world, body)), { '': 'PERSISTED_QUERY_ONLY' });
+          }
+        } else {
+          for (const id of withId) assertRead(await send(world, { query: text, ...id }));
+          assert.deepEqual(codesOf(await send(world, { query: '{ __typename }', ...withId[0] })), {
+            '': 'BAD_USER_INPUT',
+          });
+        }
+      },
+      { PERSISTED_ONLY },
+    );
+  }
+});
+
+test('a router MUST get its own documents through by its key entry, and nobody else', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'routers-'));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, 'keys.json');
+  const entry = (name: string, more: object = {}) => ({
+    name,
+    sha256: createHash('sha256').update(name).digest('hex'),
+    scopes: ['customer:read'],
+    ...more,
+  });
+  writeFileSync(file, JSON.stringify([entry('router', { documents: 'any' }), entry('app')]));
+  await inWorld(
     async (world) => {
-      const { createHash } = await import('node:crypto');
-      const { readFileSync } = await import('node:fs');
-      const path = new URL('../../schema/generated/persisted-documents.json', import.meta.url);
-      const documents: string[] = Object.values(JSON.parse(readFileSync(path, 'utf8')));
-      const text = documents.find((document) => document.startsWith('query Customer(')) ?? '';
-      const hash = createHash('sha256').update(text).digest('hex');
-      const send = (body: object) =>
+      const send = (key: string) =>
         world.fetch({
           method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify({ variables: { id: 'u7' }, ...body }),
+          headers: { 'content-type': 'application/json', 'x-api-key': key },
+          body: '{"query":"{ customer(id: \\"u7\\") { id } }"}',
         });
-      for (const body of [
-        { documentId: `sha256:${hash}` },
-        { documentId: hash },
-        { extensions: { persistedQuery: { version: 1, sha256Hash: hash } } },
-      ]) {
-        const answer = await send(body);
-        assert.equal(
-          (answer.data?.['customer'] as { id?: unknown } | undefined)?.id,
-          'cst_0123456789abcdef',
-          answer.text,
-        );
-      }
-      assert.deepEqual(codesOf(await send({ documentId: 'sha256:00' })), { '': 'PERSISTED_QUERY_NOT_FOUND' });
-      for (const body of [{ query: '{ __typename }' }, { query: text, documentId: hash }]) {
-        assert.deepEqual(codesOf(await send(body)), { '': 'PERSISTED_QUERY_ONLY' });
-      }
-      assert.deepEqual(codesOf(await send({})), { '': 'BAD_USER_INPUT' });
+      assert.deepEqual((await send('router')).data, { customer: { id: 'cst_0123456789abcdef' } });
+      assert.deepEqual(codesOf(await send('app')), { '': 'PERSISTED_QUERY_ONLY' });
+      assert.equal(world.sandbox.calls.length, 1);
     },
-    { PERSISTED_ONLY: 'on' },
-  ));
+    { PERSISTED_ONLY: 'on', AUTH_MODE: 'api-key', AUTH_API_KEYS_FILE: file },
+  );
+});
 
 test('every write MUST leave one line of audit, whatever became of it, without a value', () =>
   inWorld(async (world) => {

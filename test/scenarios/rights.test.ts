@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { loadConfig } from '../../src/config.ts';
-import { createGateway, type Gateway } from '../../src/gateway.ts';
+import { openGateway } from '../../src/gateway.ts';
+import type { NodeGateway } from '../../src/handler.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { Secret } from '../../src/secret.ts';
 import { createLog } from '../../src/telemetry.ts';
@@ -17,7 +18,7 @@ function tokenFor(claims: object): string {
   return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`;
 }
 
-let gateway: Gateway;
+let gateway: NodeGateway;
 let home: Sandbox;
 let abroad: Sandbox;
 
@@ -34,7 +35,7 @@ before(async () => {
     AUTH_JWT_ISSUER: 'i',
     AUTH_JWT_AUDIENCE: 'a',
   });
-  gateway = createGateway(
+  gateway = openGateway(
     { ...config, provider: access(home), merchants: [access(abroad)] },
     { log: createLog('silent', () => undefined) },
   );
@@ -92,6 +93,10 @@ const operations = {
   read: (id: string) => `{ customer(id: "${id}") { id } }`,
   byReference: (id: string) => `{ customerByReference(objectReferenceId: "${id}") { id } }`,
   list: (id: string) => `{ customers(ids: ["${id}"]) { id } }`,
+  entity: (id: string) =>
+    `{ _entities(representations: [{ __typename: "Customer", id: "${id}" }]) { ... on Customer { id } } }`,
+  entityByReference: (id: string) =>
+    `{ _entities(representations: [{ __typename: "Customer", objectReferenceId: "${id}" }]) { ... on Customer { id } } }`,
   token: (id: string) => `{ customer(id: "${id}") { id clientAuthToken { __typename } } }`,
   update: (id: string) => `mutation { updateCustomer(id: "${id}", input: { lastName: "Rao" }) { __typename } }`,
   create: (id: string) =>
@@ -137,6 +142,8 @@ const matrix = [
     read: { own: 'ok', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
     byReference: { own: 'null', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
     list: { own: 'ok', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
+    entity: { ...everywhere('null'), own: 'ok' },
+    entityByReference: { ...everywhere('null'), ownReference: 'ok' },
     token: { own: 'ok, token', ownReference: 'ok, token', other: 'null', foreign: 'null', nobody: 'null' },
     update: {
       own: 'UpdateCustomerSuccess',
@@ -151,6 +158,8 @@ const matrix = [
     read: { own: 'ok', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
     byReference: { own: 'null', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
     list: { own: 'ok', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
+    entity: { ...everywhere('null'), own: 'ok' },
+    entityByReference: { ...everywhere('null'), ownReference: 'ok' },
     token: { own: 'ok, token', ownReference: 'ok, token', other: 'null', foreign: 'null', nobody: 'null' },
     update: {
       own: 'UpdateCustomerSuccess',
@@ -165,6 +174,8 @@ const matrix = [
     read: { own: 'ok', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
     byReference: { own: 'null', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
     list: { own: 'ok', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
+    entity: { ...everywhere('null'), own: 'ok' },
+    entityByReference: { own: 'null', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
     token: { own: 'ok, token', ownReference: 'ok, token', other: 'ok, token', foreign: 'null', nobody: 'null' },
     update: {
       own: 'UpdateCustomerSuccess',
@@ -179,6 +190,8 @@ const matrix = [
     read: { own: 'ok', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
     byReference: { own: 'null', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
     list: { own: 'ok', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
+    entity: { ...everywhere('null'), own: 'ok' },
+    entityByReference: { own: 'null', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
     token: {
       own: 'ok, token FORBIDDEN',
       ownReference: 'ok, token FORBIDDEN',
@@ -193,6 +206,8 @@ const matrix = [
     read: everywhere('FORBIDDEN'),
     byReference: everywhere('FORBIDDEN'),
     list: everywhere('FORBIDDEN'),
+    entity: everywhere('FORBIDDEN'),
+    entityByReference: everywhere('FORBIDDEN'),
     token: everywhere('FORBIDDEN'),
     update: {
       own: 'UpdateCustomerSuccess',
@@ -233,8 +248,29 @@ for (const { role, table } of matrix) {
   }
 }
 
-test('every cell of the matrix MUST be filled: 8 roles, 6 operations, 5 targets', () => {
-  assert.equal(matrix.flatMap(({ table }) => Object.values(table).flatMap((row) => Object.values(row))).length, 240);
+test('every cell of the matrix MUST be filled: 8 roles, 8 operations, 5 targets', () => {
+  assert.equal(matrix.flatMap(({ table }) => Object.values(table).flatMap((row) => Object.values(row))).length, 320);
+});
+
+test('who may reach nobody MUST be FORBIDDEN at each field, where a missing scope is, and without a call', async () => {
+  home.reset();
+  const query = `{
+    __typename
+    one: customer(id: "") { id }
+    none: customers(ids: []) { id }
+    many: customers(ids: ["u7", "u8"]) { id }
+    reference: customerByReference(objectReferenceId: "u7") { id }
+  }`;
+  const mutation = 'mutation { a: updateCustomer(id: "", input: {}) { __typename } b: __typename }';
+  for (const role of ['no customer', 'no such merchant', 'no scope'] as const) {
+    const read = await ask(roles[role], query);
+    assert.equal(read.status, 200);
+    assert.deepEqual(read.data, { __typename: 'Query', one: null, none: null, many: null, reference: null }, role);
+    assert.deepEqual(codesOf(read), { one: 'FORBIDDEN', none: 'FORBIDDEN', many: 'FORBIDDEN', reference: 'FORBIDDEN' });
+    const write = await ask(roles[role], mutation);
+    assert.deepEqual([write.status, write.data, codesOf(write)], [200, { a: null, b: 'Mutation' }, { a: 'FORBIDDEN' }]);
+  }
+  assert.deepEqual(home.calls, []);
 });
 
 test('no credentials MUST be 401 before anything is executed', async () => {
@@ -247,7 +283,7 @@ test('no credentials MUST be 401 before anything is executed', async () => {
 });
 
 test("somebody else's customer MUST be exactly like one that does not exist: the same answer, for the same calls", async () => {
-  for (const name of ['read', 'byReference', 'list', 'token', 'update'] as const) {
+  for (const name of ['read', 'byReference', 'list', 'entity', 'entityByReference', 'token', 'update'] as const) {
     const seen = [];
     for (const id of [targets.other, targets.nobody]) {
       home.reset();
@@ -300,7 +336,7 @@ test('a key that rotates MUST cost no failed operation, before and after the pro
       apiKey: new Secret('new-key'),
       olderApiKey: new Secret('old-key'),
     };
-    const rotating = createGateway({ ...loadConfig({}), provider }, { log: createLog('silent', () => undefined) });
+    const rotating = openGateway({ ...loadConfig({}), provider }, { log: createLog('silent', () => undefined) });
     const texts = [];
     for (let n = 0; n < 5; n += 1) {
       const body = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });

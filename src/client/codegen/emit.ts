@@ -33,12 +33,12 @@ export function emitDocuments(operations: readonly Operation[], imports: Imports
   const documents = operations.map((operation) => {
     const { result, variables } = typesOf(operation);
     const { id, kind, name, text } = operation;
-    return `${docFor(operation)}export const ${name}Document: TypedDocument<${result}, ${variables}> = /* @__PURE__ */ Object.freeze({
+    return `${docFor(operation)}export const ${name}Document: TypedDocument<${result}, ${variables}> = {
   id: '${id}',
   kind: '${kind}',
   name: '${name}',
   text: \`${text.replace(/[\\`]|\$(?=\{)/g, '\\$&')}\`,
-});\n`;
+};\n`;
   });
   const head = `import type { TypedDocument } from '${imports.kit('document')}';\n${typeImport(operations, imports)}`;
   return [banner + head, ...documents].join('\n');

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type Server, startServer } from '../../src/server.ts';
+import { codesOf, inWorld, type World } from '../support.ts';
+
+const document = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });
+const json = { 'content-type': 'application/json' };
+
+/** Runs `test` with a gateway that listens, and that knows no caller at all. */
+async function withoutCallers(run: (world: World, server: Server) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'doors-'));
+  const file = join(folder, 'keys.json');
+  writeFileSync(file, '[]');
+  try {
+    await inWorld(
+      async (world) => {
+        const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0 });
+        try {
+          await run(world, server);
+        } finally {
+          await server.stop(0);
+        }
+      },
+      { AUTH_MODE: 'api-key', AUTH_API_KEYS_FILE: file },
+    );
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Sends bytes as they are, and reads until the other side closes. */
+function sendRaw(port: number, text: string): Promise<string> {
+  return new Promise((resolve) => {
+    let answer = '';
+    const socket = connect(port, '127.0.0.1', () => socket.write(text));
+    socket.on('data', (data) => {
+      answer += String(data);
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () => resolve(answer));
+  });
+}
+
+test('no address but its own MUST lead to GraphQL, and none past the question who calls', () =>
+  withoutCallers(async (world) => {
+    const paths = {
+      '/graphql': 401,
+      '/graphql?x=/health': 401,
+      '/graphql/': 404,
+      '/any/graphql': 404,
+      '/any/graphql/': 404,
+      '//graphql': 404,
+      '/any?x=/graphql': 404,
+      '/any?/graphql/': 404,
+      '/any?/ready': 404,
+      '/GraphQL': 404,
+      '/': 404,
+    };
+    for (const [path, status] of Object.entries(paths)) {
+      const answer = await world.fetch({ path, method: 'POST', headers: json, body: document });
+      assert.equal(answer.status, status, path);
+      assert.deepEqual(codesOf(answer), { '': status === 401 ? 'UNAUTHENTICATED' : 'BAD_USER_INPUT' }, path);
+      const page = await world.fetch({ path, headers: { accept: 'text/html' } });
+      assert.equal(
+        page.headers.get('content-type')?.startsWith('text/html'),
+        path.startsWith('/graphql') && status === 401,
+        path,
+      );
+    }
+    assert.deepEqual(world.upstream(), []);
+  }));
+
+const head = `content-type: application/json\r\ncontent-length: ${document.length}\r\nconnection: close\r\n\r\n${document}`;
+
+for (const [name, text, status] of [
+  ['a host that is none', `POST /graphql HTTP/1.1\r\nhost: [\r\n${head}`, 400],
+  ['a host with a blank', `POST /graphql HTTP/1.1\r\nhost: a b\r\n${head}`, 400],
+  ['no host', `POST /graphql HTTP/1.1\r\n${head}`, 400],
+  ['a host that brings the path along', `POST /any HTTP/1.1\r\nhost: a/graphql?\r\n${head}`, 401],
+  ['an absolute address', `POST http://a/graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
+  ['an expectation', `POST /graphql HTTP/1.1\r\nhost: a\r\nexpect: more\r\n${head}`, 417],
+  ['a head over 16 KiB', `POST /graphql HTTP/1.1\r\nhost: a\r\nx-long: ${'x'.repeat(20_000)}\r\n${head}`, 431],
+  ['two lengths', `POST /graphql HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n${head}`, 400],
+  ['no HTTP at all', '\x16\x03\x01\r\n\r\n', 400],
+  ['a body that never comes', `POST /graphql HTTP/1.1\r\nhost: a\r\n${head.slice(0, -9)}`, 401],
+] as const) {
+  test(`a request with ${name} MUST be refused with ${status} and a body that says so, without a stack`, () =>
+    withoutCallers(async (world, server) => {
+      const answer = await sendRaw(server.port, text);
+      const [, code, headers = '', body = ''] = /^HTTP\/1\.1 (\d+) [^\r]*\r\n(.*?)\r\n\r\n(.*)$/s.exec(answer) ?? [];
+      assert.equal(Number(code), status, answer);
+      assert.match(headers, /^content-type: application\/json/im);
+      assert.match(headers, /^cache-control: no-store/im);
+      const { errors } = JSON.parse(body) as { errors: { message: string; extensions: object }[] };
+      assert.deepEqual(Object.keys(errors[0]?.extensions ?? {}), ['code', 'retryable', 'requestId']);
+      assert.doesNotMatch(answer, /node:internal|node_modules| {4}at /);
+      assert.deepEqual(world.upstream(), []);
+    }));
+}
+
+test('the refusal of a body that is too long, or that nobody reads, MUST reach whoever is still sending it', () =>
+  withoutCallers(async (world, server) => {
+    const chunked = (bytes: number) => new Blob([document, ' '.repeat(bytes)]).stream();
+    const send = async (path: string, body: BodyInit, headers: Record<string, string>): Promise<number> => {
+      const init = { method: 'POST', body, headers, duplex: 'half' };
+      const response = await fetch(`${server.url}${path}`, init as RequestInit);
+      assert.ok(Array.isArray(((await response.json()) as { errors: unknown }).errors));
+      return response.status;
+    };
+    for (let n = 0; n < 10; n += 1) {
+      assert.equal(await send('/graphql', ' '.repeat(5_000_000), json), 413);
+      assert.equal(await send('/graphql', chunked(1_000_000), json), 401);
+      assert.equal(await send('/graphql', chunked(1_000_000), { 'content-type': 'text/plain' }), 415);
+      assert.equal(await send('/any', chunked(1_000_000), json), 404);
+    }
+    assert.deepEqual(world.upstream(), []);
+  }));
+
+test('a chunked body over the limit MUST be refused with 413 that reaches whoever sends it', () =>
+  inWorld(async (world) => {
+    const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0 });
+    for (let n = 0; n < 10; n += 1) {
+      const body = new Blob([document, ' '.repeat(1_000_000)]).stream();
+      const init = { method: 'POST', headers: json, body, duplex: 'half' };
+      const response = await fetch(`${server.url}/graphql`, init as RequestInit);
+      assert.equal(response.status, 413);
+      assert.match(await response.text(), /"code":"BAD_USER_INPUT"/);
+    }
+    await server.stop(0);
+    assert.deepEqual(world.upstream(), []);
+  }));
