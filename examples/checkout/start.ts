@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { createNodeGateway, startServer } from 'juspay-customer-gateway/node';
 import { type Sandbox, startSandbox } from 'juspay-customer-gateway/sandbox';
 import { build, createServer, type ProxyOptions, preview } from 'vite';
@@ -21,7 +22,7 @@ export interface ExampleOptions {
   readonly now?: () => number;
 }
 
-const configFile = new URL('vite.config.ts', import.meta.url).pathname;
+const configFile = fileURLToPath(new URL('vite.config.ts', import.meta.url));
 
 /** Builds the app into a folder. */
 export async function buildApp(outDir: string): Promise<void> {
