@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { createNodeGateway, startServer } from 'juspay-customer-gateway/node';
 import { type Sandbox, startSandbox } from 'juspay-customer-gateway/sandbox';
 import { build, createServer, type ProxyOptions, preview } from 'vite';
@@ -21,7 +22,7 @@ export interface ExampleOptions {
   readonly now?: () => number;
 }
 
-const configFile = new URL('vite.config.ts', import.meta.url).pathname;
+const configFile = fileURLToPath(new URL('vite.config.ts', import.meta.url));
 
 /** Builds the app into a folder. */
 export async function buildApp(outDir: string): Promise<void> {
@@ -69,7 +70,8 @@ export async function startExample({ port = 0, built, now }: ExampleOptions = {}
       // For the page's own panel of faults; a shop has nothing like it.
       '/__admin': { target: sandbox.url, changeOrigin: true },
     };
-    const where = { host: '127.0.0.1', port, strictPort: port !== 0, proxy };
+    // Where the port is taken it is the next one: the address is printed.
+    const where = { host: '127.0.0.1', port, proxy };
     const common = { configFile, logLevel: 'error', clearScreen: false } as const;
     const app = built
       ? await preview({ ...common, build: { outDir: built }, preview: where })

@@ -33,26 +33,32 @@ export function Account({ reference, isNew }: { reference: string; isNew: boolea
       setIsRegistering(false);
       show(
         'details',
-        <Notice tone="success" title="You are registered">
+        <Notice tone="success" title="You are registered" isRead={false}>
           {wasLost && <p>The provider’s answer was lost on the way, so we looked: your details are there, once.</p>}
         </Notice>,
       );
     },
     [show],
   );
-  const onSaved = useCallback(() => show('details', <Notice tone="success" title="Your changes are saved" />), [show]);
+  const onSaved = useCallback(
+    () => show('details', <Notice tone="success" title="Your changes are saved" isRead={false} />),
+    [show],
+  );
+  const isRepeating = found.isPending && found.failureReason !== null;
 
-  if (view === 'pay' && found.data) {
-    return (
-      <>
-        <Steps at={2} />
-        <Pay reference={reference} onBack={() => show('details')} />
-      </>
-    );
-  }
   return (
     <>
-      <Steps at={1} />
+      <Steps at={view === 'pay' ? 2 : 1} />
+      {/* There at all times, so that what comes into it is read out. */}
+      <div role="status" className="news">
+        {isRepeating ? (
+          <Notice tone="warning" title="The payment provider is slow to answer" isRead={false}>
+            <p>We try again by ourselves. Attempt {found.failureCount + 1}.</p>
+          </Notice>
+        ) : (
+          news
+        )}
+      </div>
       {stage()}
     </>
   );
@@ -77,10 +83,10 @@ export function Account({ reference, isNew }: { reference: string; isNew: boolea
         />
       );
     }
+    if (found.data && view === 'pay') return <Pay reference={reference} onBack={() => show('details')} />;
     if (found.data) {
       return (
         <section className="card">
-          <div role="status">{news}</div>
           {view === 'edit' ? (
             <Edit
               reference={reference}
@@ -108,20 +114,11 @@ export function Account({ reference, isNew }: { reference: string; isNew: boolea
             takesFocus={false}
           />
         ) : (
-          <>
-            <div role="status">
-              {found.failureReason && (
-                <Notice tone="warning" title="The payment provider is slow to answer">
-                  <p>We try again by ourselves. Attempt {found.failureCount + 1}.</p>
-                </Notice>
-              )}
-            </div>
-            <div className="skeleton" aria-hidden="true">
-              <span />
-              <span />
-              <span />
-            </div>
-          </>
+          <div className="skeleton" aria-hidden="true">
+            <span />
+            <span />
+            <span />
+          </div>
         )}
       </section>
     );

@@ -16,18 +16,22 @@ export function Notice({
   title,
   children,
   takesFocus = false,
+  isRead = true,
 }: {
   tone: keyof typeof icons;
   title: string;
   children?: ReactNode;
   takesFocus?: boolean;
+  /** Whether it has itself read out; not where it stands in a region that does so. */
+  isRead?: boolean;
 }) {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (takesFocus) box.current?.focus();
   }, [takesFocus]);
+  const role = tone === 'error' ? 'alert' : 'status';
   return (
-    <div className={`notice ${tone}`} role={tone === 'error' ? 'alert' : 'status'} tabIndex={-1} ref={box}>
+    <div className={`notice ${tone}`} role={isRead ? role : undefined} tabIndex={-1} ref={box}>
       <svg viewBox="0 0 24 24" aria-hidden="true">
         <circle cx="12" cy="12" r="9.5" />
         <path d={icons[tone]} />
