@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { type FaultName, faultNames } from '../../src/sandbox/faults.ts';
 import { createOperation, newCustomer, resultOf, startWorld, updateOperation } from '../support.ts';
@@ -20,6 +20,28 @@ function createRandom(seed: number): () => number {
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/**
+ * Sandbox, gateway and load share one thread here: while it stands still, nobody can answer. Counted by how late a timer
+ * comes, so that what an operation took is what the gateway took.
+ */
+function countStalls() {
+  const everyMs = 50;
+  let stalledMs = 0;
+  let lastAtMs = performance.now();
+  const totalMs = () => stalledMs + Math.max(0, performance.now() - lastAtMs - everyMs);
+  const timer = setInterval(() => {
+    stalledMs = totalMs();
+    lastAtMs = performance.now();
+  }, everyMs);
+  return {
+    totalMs,
+    stop() {
+      clearInterval(timer);
+      return totalMs();
+    },
   };
 }
 
@@ -69,8 +91,7 @@ for (const seed of [1, 2, 3]) {
     const updates: { id: string; value: string; result: Record<string, unknown> }[] = [];
     let slowestMs = 0;
     let next = 0;
-    const stalls = monitorEventLoopDelay({ resolution: 5 });
-    stalls.enable();
+    const stalls = countStalls();
 
     const count = (name: string) => outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
     const provoke = (on: 'create' | 'get' | 'update', pathId: string) => {
@@ -91,8 +112,9 @@ for (const seed of [1, 2, 3]) {
     };
     const timed = async <T>(work: Promise<T>): Promise<T> => {
       const startedAtMs = performance.now();
+      const stalledMs = stalls.totalMs();
       const result = await work;
-      slowestMs = Math.max(slowestMs, performance.now() - startedAtMs);
+      slowestMs = Math.max(slowestMs, performance.now() - startedAtMs - (stalls.totalMs() - stalledMs));
       return result;
     };
 
@@ -108,7 +130,8 @@ for (const seed of [1, 2, 3]) {
         created.set(reference, [...(created.get(reference) ?? []), result]);
       } else if (kind < 0.7) {
         const id = `target-${number % 200}`;
-        const value = `9${String(number).padStart(9, '0')}`;
+        // None that a customer has from the start: an update that did nothing would look done.
+        const value = `8${String(number).padStart(9, '0')}`;
         provoke('update', id);
         const result = resultOf(
           await timed(world.ask(updateOperation, { id, input: { mobileNumber: value } })),
@@ -139,9 +162,7 @@ for (const seed of [1, 2, 3]) {
       }),
     );
 
-    stalls.disable();
-    // Sandbox, gateway and load share one thread here: while it stood still, nobody could answer.
-    const stalledMs = Math.max(0, stalls.max / 1e6 - 5);
+    const stalledMs = stalls.stop();
 
     const stored = Map.groupBy(world.sandbox.customers, ({ objectReferenceId }) => objectReferenceId);
     const commits = world.sandbox.calls.filter(({ route, committed }) => route === 'update' && committed);
@@ -178,7 +199,7 @@ for (const seed of [1, 2, 3]) {
       falseUpdateFailures: 0,
     });
     // A promise of the product, not a measure of the machine: the deadline, and 250 ms to say so.
-    assert.ok(slowestMs - stalledMs <= deadlineMs + 250, `an answer took ${Math.round(slowestMs)} ms`);
+    assert.ok(slowestMs <= deadlineMs + 250, `an answer took ${Math.round(slowestMs)} ms`);
     assert.equal(
       [...outcomes.values()].reduce((sum, value) => sum + value, 0),
       operations,
