@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { codegen } from '@graphql-codegen/core';
 import { parse } from 'graphql';
@@ -81,4 +83,38 @@ test('the manifest MUST keep the documents that it held before', async () => {
 
 test('a document that does not fit the schema MUST be refused with every problem', async () => {
   await assert.rejects(generate('query Wrong { customer(id: 1) { nickname } nobody }'), /nickname[\s\S]*nobody/);
+});
+
+test('a change of the schema, or of an operation, without what is generated from it MUST fail the check', () => {
+  const copy = mkdtempSync(join(tmpdir(), 'codegen-'));
+  for (const path of ['codegen.ts', 'package.json', 'src', 'schema', 'examples']) {
+    cpSync(path, join(copy, path), { recursive: true, filter: (source) => !source.includes('node_modules') });
+  }
+  symlinkSync(resolve('node_modules'), join(copy, 'node_modules'), 'junction');
+  const staleAfter = (file: string, from: string, to: string): string[] => {
+    const text = readFileSync(join(copy, file), 'utf8');
+    assert.ok(text.includes(from));
+    writeFileSync(join(copy, file), text.replace(from, to));
+    const { status, stderr } = spawnSync('node', ['codegen.ts', '--check'], { cwd: copy, encoding: 'utf8' });
+    writeFileSync(join(copy, file), text);
+    const stale = [...stderr.matchAll(/^schema\/generated\/(\S+) is not what the code prints/gm)].map(
+      ([, name = '']) => name,
+    );
+    assert.equal(status, stale.length > 0 ? 1 : 0, stderr);
+    return stale;
+  };
+  try {
+    assert.deepEqual(staleAfter('codegen.ts', '', ''), []);
+    const field = 'emailAddress: t.string({ required: true,';
+    assert.deepEqual(staleAfter('src/graphql/mutations.ts', field, 'emailAddress: t.string({'), ['operations.ts']);
+    assert.deepEqual(staleAfter('schema/operations/CustomerFields.graphql', '  lastUpdated\n', '').toSorted(), [
+      'asts.ts',
+      'documents.ts',
+      'fixtures.ts',
+      'operations.ts',
+      'persisted-documents.json',
+    ]);
+  } finally {
+    rmSync(copy, { recursive: true });
+  }
 });

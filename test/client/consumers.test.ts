@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -62,7 +62,7 @@ async function typeCheck(home: string): Promise<void> {
         strict: true,
       },
       // Other packages' declarations are not ours to check: each flavour's client has errors of its own in them.
-      ...{ skipLibCheck: true, noEmit: true, exactOptionalPropertyTypes: true },
+      ...{ skipLibCheck: true, noEmit: true, exactOptionalPropertyTypes: true, jsx: 'react-jsx' },
     };
     const config = join(home, `tsconfig.${module}.json`);
     writeFileSync(config, JSON.stringify({ compilerOptions, files: ['main.ts'] }));
@@ -202,6 +202,19 @@ const client = createCustomerClient({ url: 'http://gateway.test/graphql' });
 console.log((await client.execute(CustomerDocument, { id: 'x' })).customer);
 server.close();`;
   assert.equal(await outputOf(home, code), 'null');
+});
+
+test('what README shows MUST compile, each flavour in a project of its own', async () => {
+  const readme = readFileSync('README.md', 'utf8');
+  const door = readme.slice(readme.indexOf('## Hooks for apps'), readme.indexOf('## Composing'));
+  const blocks = [...door.matchAll(/```tsx\n([\s\S]*?)```/g)].map(([, code = '']) => code);
+  assert.equal(blocks.length, 4);
+  const packages = ['urql', '@urql/core', '@tanstack/react-query', '@apollo/client', 'graphql', 'rxjs', 'zod'];
+  const home = await createConsumer('readme', [...react, ...packages, '@graphql-typed-document-node/core']);
+  for (const [index, code] of blocks.entries()) writeFileSync(join(home, `block-${index}.tsx`), code);
+  const main = blocks.map((_, index) => `import './block-${index}.js';`).join('\n');
+  writeFileSync(join(home, 'main.ts'), main);
+  await typeCheck(home);
 });
 
 test('the tarball MUST hold the package and nothing else', () => {
