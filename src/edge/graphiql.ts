@@ -37,8 +37,19 @@ export function graphiqlOptions(
 /** 9 MB of page: loaded when the first browser asks for it. It holds all it needs; nothing comes from elsewhere. */
 export async function renderGraphiql(options?: GraphiQLOptions): Promise<string> {
   const { renderGraphiQL } = await import('@graphql-yoga/render-graphiql');
-  return renderGraphiQL(options);
+  return renderGraphiQL(options).replace('</head>', () => `<style>${pageStyle}</style></head>`);
 }
+
+/**
+ * Tabs that are still being moved into their places jump away from under the pointer, and the first click on each is lost:
+ * they stand still here. All of them are seen, in as many rows as it takes.
+ */
+const pageStyle = `
+body .graphiql-container .graphiql-tab { transform: none !important; }
+body .graphiql-container .graphiql-session-header { height: auto; min-height: var(--session-header-height); }
+body .graphiql-container .graphiql-tabs { flex-wrap: wrap; row-gap: var(--px-4); }
+body .graphiql-container .graphiql-logo { white-space: nowrap; }
+`;
 
 /** The page runs its own inline scripts and workers, and talks to this gateway only. */
 export const graphiqlPolicy = [
@@ -67,7 +78,8 @@ export function usePagePolicy(): Plugin {
 
 function roleTab(role: string, id: string): string {
   return `
-# As another caller: the token below, in Headers, is signed by a key of this process and good for this sandbox only.
+# As another caller, by the token in Headers below: a key
+# of this process signed it, for this sandbox only.
 query As${role} {
   own: customer(id: "${id}") {
     objectReferenceId
@@ -83,8 +95,9 @@ query As${role} {
 
 function tabs(id: string, reference: string, isSandbox: boolean): string[] {
   const fault = `
-# A provoked fault: this magic id makes the sandbox answer 503. The gateway tries three times, then says so.
-# Others: fault_429, fault_timeout, fault_html, fault_500 – README has the list.
+# A provoked fault: this magic id makes the sandbox answer
+# 503. The gateway tries three times, then says so. Others:
+# fault_429, fault_timeout, fault_html; README has the list.
 query ProvokedFault {
   customer(id: "fault_503") {
     id
@@ -92,7 +105,8 @@ query ProvokedFault {
 }`;
   return [
     `
-# One customer, by the provider's id or by your own reference. Null when there is none.
+# One customer, by the provider's id or by your own
+# reference. Null when there is none.
 query ReadCustomer {
   customer(id: "${id}") {
     id
@@ -107,7 +121,8 @@ query ReadCustomer {
   }
 }`,
     `
-# Selecting clientAuthToken, and only that, makes the provider mint a short-lived token for its client SDK.
+# Selecting clientAuthToken, and only that, makes the
+# provider mint a short-lived token for its client SDK.
 query ReadWithToken {
   customerByReference(objectReferenceId: "${reference}") {
     id
@@ -119,7 +134,8 @@ query ReadWithToken {
   }
 }`,
     `
-# Safe to repeat: it never makes a second customer. Run it twice and see the other answer.
+# Safe to repeat: it never makes a second customer.
+# Run it twice and see the other answer.
 mutation CreateCustomer {
   createCustomer(
     input: {
@@ -148,7 +164,8 @@ mutation CreateCustomer {
   }
 }`,
     `
-# A duplicate: the reference is taken. What differs is named, the stored values are not.
+# A duplicate: the reference is taken. What differs is
+# named, the stored values are not.
 mutation DuplicateCustomer {
   createCustomer(
     input: {
@@ -172,7 +189,8 @@ mutation DuplicateCustomer {
   }
 }`,
     `
-# All that is wrong with an input comes back at once, as data. Nothing was sent to the provider.
+# All that is wrong with an input comes back at once, as
+# data. Nothing was sent to the provider.
 mutation InvalidCustomer {
   createCustomer(
     input: {
