@@ -7,6 +7,7 @@ import { type Sandbox, startSandbox } from '../src/sandbox/server.ts';
 import { Secret } from '../src/secret.ts';
 import { type Server, startServer } from '../src/server.ts';
 import { createLog } from '../src/telemetry.ts';
+import { playRoles } from '../src/tokens.ts';
 import { type Browser, keepPicture, openBrowser, strangers } from './chromium.ts';
 
 let sandbox: Sandbox;
@@ -19,9 +20,11 @@ before(async () => {
   sandbox = await startSandbox();
   const { url: baseUrl, merchantId, apiKey, customers } = sandbox;
   const [first] = customers;
+  assert.ok(first);
+  const { auth, tokens } = await playRoles(first.id);
   const gateway = openGateway(
-    { ...loadConfig({}), provider: { baseUrl, merchantId, apiKey: new Secret(apiKey) } },
-    { log: createLog('silent'), ...(first && { examples: { id: first.id, reference: first.objectReferenceId } }) },
+    { ...loadConfig({}), provider: { baseUrl, merchantId, apiKey: new Secret(apiKey) }, auth },
+    { log: createLog('silent'), examples: { id: first.id, reference: first.objectReferenceId, tokens } },
   );
   server = await startServer(gateway, { host: '127.0.0.1', port: 0 });
   browser = await openBrowser();
@@ -40,8 +43,8 @@ after(() => stop());
 
 /** Runs the tab as it is; the answer that the page got. */
 async function run(tab: string): Promise<string> {
-  // Not by the mouse: right after the page has loaded, GraphiQL's own animation of the tabs swallows the first click.
-  await page.locator('.graphiql-tab-button', { hasText: new RegExp(`^${tab}$`) }).dispatchEvent('click');
+  // By the mouse, as a person does: one click, and the tab is there.
+  await page.locator('.graphiql-tab-button', { hasText: new RegExp(`^${tab}$`) }).click();
   await page.locator('.graphiql-tab-active', { hasText: tab }).waitFor();
   const isOwn = (request: Request) => request.method() === 'POST' && request.postData()?.includes(tab) === true;
   // The page takes a moment to hand the new tab's text to the button: until then a click does nothing, or too little.
@@ -69,11 +72,25 @@ for (const [tab, expected] of [
   ['InvalidCustomer', /"TOO_SHORT".*"INVALID_FORMAT"/],
   ['UpdateCustomer', /"firstName":"Asha Devi"/],
   ['ProvokedFault', /"code":"UPSTREAM_UNAVAILABLE"/],
+  ['AsBoundCustomer', /"own":{[^}]*"expiresInSeconds":\d+}},"other":null/],
+  ['AsUnbound', /"own":{[^}]*"expiresInSeconds":\d+}},"other":{"objectReferenceId":"customer-10002"}/],
+  ['AsReadOnly', /"code":"FORBIDDEN".*"clientAuthToken":null},"other":{"objectReferenceId":"customer-10002"}/],
 ] as const) {
   test(`the tab ${tab} MUST run as it is`, async () => {
     assert.match(await run(tab), expected);
   });
 }
+
+test('every tab, and the title, MUST be seen in whole, and not lie over the editor', async () => {
+  const editor = await page.locator('#graphiql-session').boundingBox();
+  for (const item of [...(await page.locator('.graphiql-tab').all()), page.locator('.graphiql-logo span')]) {
+    const box = await item.boundingBox();
+    const name = (await item.textContent()) ?? '';
+    assert.ok(editor && box && box.x >= 0 && box.x + box.width <= 1440, name);
+    assert.ok(box.y >= 0 && box.y + box.height <= editor.y + 1, name);
+    assert.ok(box.height < 40, name);
+  }
+});
 
 test('the descriptions of the schema MUST be the manual in the docs pane', async () => {
   await page.getByRole('button', { name: 'Show Documentation Explorer' }).click();

@@ -37,8 +37,19 @@ export function graphiqlOptions(
 /** 9 MB of page: loaded when the first browser asks for it. It holds all it needs; nothing comes from elsewhere. */
 export async function renderGraphiql(options?: GraphiQLOptions): Promise<string> {
   const { renderGraphiQL } = await import('@graphql-yoga/render-graphiql');
-  return renderGraphiQL(options);
+  return renderGraphiQL(options).replace('</head>', () => `<style>${pageStyle}</style></head>`);
 }
+
+/**
+ * Tabs that are still being moved into their places jump away from under the pointer, and the first click on each is lost:
+ * they stand still here. All of them are seen, in as many rows as it takes.
+ */
+const pageStyle = `
+body .graphiql-container .graphiql-tab { transform: none !important; }
+body .graphiql-container .graphiql-session-header { height: auto; min-height: var(--session-header-height); }
+body .graphiql-container .graphiql-tabs { flex-wrap: wrap; row-gap: var(--px-4); }
+body .graphiql-container .graphiql-logo { white-space: nowrap; }
+`;
 
 /** The page runs its own inline scripts and workers, and talks to this gateway only. */
 export const graphiqlPolicy = [
@@ -67,9 +78,8 @@ export function usePagePolicy(): Plugin {
 
 function roleTab(role: string, id: string): string {
   return `
-# As another caller: the token below, in Headers, is
-# signed by a key of this process and good for this
-# sandbox only.
+# As another caller, by the token in Headers below: a key
+# of this process signed it, for this sandbox only.
 query As${role} {
   own: customer(id: "${id}") {
     objectReferenceId
@@ -85,11 +95,9 @@ query As${role} {
 
 function tabs(id: string, reference: string, isSandbox: boolean): string[] {
   const fault = `
-# A provoked fault: this magic id makes the sandbox
-# answer 503. The gateway tries three times, then says
-# so.
-# Others: fault_429, fault_timeout, fault_html,
-# fault_500 – README has the list.
+# A provoked fault: this magic id makes the sandbox answer
+# 503. The gateway tries three times, then says so. Others:
+# fault_429, fault_timeout, fault_html; README has the list.
 query ProvokedFault {
   customer(id: "fault_503") {
     id
@@ -126,8 +134,8 @@ query ReadWithToken {
   }
 }`,
     `
-# Safe to repeat: it never makes a second customer. Run
-# it twice and see the other answer.
+# Safe to repeat: it never makes a second customer.
+# Run it twice and see the other answer.
 mutation CreateCustomer {
   createCustomer(
     input: {
