@@ -1,24 +1,61 @@
-import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { printPlain, printSubgraph } from './src/graphql/federation.ts';
+import { composeServices } from '@theguild/federation-composition';
+import { buildASTSchema, type GraphQLSchema, parse } from 'graphql';
+import { addresses, ordersSdl, ticketsSdl } from './examples/bff/subgraphs.ts';
+import { flavours, generate } from './src/client/codegen/generate.ts';
+import { printPlain, printSubgraph, prints } from './src/graphql/prints.ts';
 import { buildSchema } from './src/graphql/schema.ts';
 
 /** Everything that is made from the code and committed, by its path from the root. */
-function outputs(): Readonly<Record<string, string>> {
-  const folder = fileURLToPath(new URL('schema/operations/', import.meta.url));
-  const documents = readdirSync(folder)
-    .toSorted()
-    .map((name) => readFileSync(`${folder}${name}`, 'utf8').trim());
-  const manifest = Object.fromEntries(
-    documents.map((text) => [`sha256:${createHash('sha256').update(text).digest('hex')}`, text]),
-  );
+async function outputs(): Promise<Readonly<Record<string, string>>> {
   return {
-    'schema/subgraph.graphql': printSubgraph(buildSchema()),
-    'schema/generated/persisted-documents.json': `${JSON.stringify(manifest, null, 2)}\n`,
-    'schema/schema.graphql': printPlain(buildSchema()),
+    ...Object.fromEntries(Object.values(prints).map(({ file, print }) => [`schema/${file}`, print(buildSchema())])),
+    'examples/bff/supergraph.graphql': composeExample(),
+    ...(await clientOutputs(buildASTSchema(parse(printPlain(buildSchema()))))),
   };
+}
+
+/** The supergraph of `examples/bff`: this gateway, a subgraph that knows customers by id, and one that knows them by reference. */
+function composeExample(): string {
+  const parts = { customers: printSubgraph(buildSchema()), orders: ordersSdl, tickets: ticketsSdl };
+  const { supergraphSdl, errors } = composeServices(
+    (['customers', 'orders', 'tickets'] as const).map((name) => ({
+      name,
+      url: addresses[name],
+      typeDefs: parse(parts[name]),
+    })),
+  );
+  if (supergraphSdl === undefined) throw new Error(`The example does not compose: ${errors?.join(' ')}`);
+  return `${supergraphSdl.trimEnd()}\n`;
+}
+
+/** What the client kit is made of: documents, ids, hooks, fixtures. */
+async function clientOutputs(schema: GraphQLSchema): Promise<Record<string, string>> {
+  const operations = new URL('schema/operations/', import.meta.url);
+  const documents = readdirSync(operations)
+    .toSorted()
+    .map((name) => parse(readFileSync(new URL(name, operations), 'utf8')));
+  const files = await generate(schema, documents, {
+    flavours,
+    imports: {
+      kit: (part) =>
+        `../../src/client/${{ document: 'document', msw: 'msw-handlers' }[part as 'msw'] ?? `${part}-hooks`}.ts`,
+      sibling: (file) => `./${file}.ts`,
+    },
+    earlier: releasedDocuments(),
+  });
+  return Object.fromEntries(Object.entries(files).map(([name, text]) => [`schema/generated/${name}`, text]));
+}
+
+/** The manifests of the releases so far: apps that were built with them still send their ids. */
+function releasedDocuments(): Record<string, string> {
+  const manifests = globSync('schema/released/*/persisted-documents.json', { cwd: import.meta.dirname }).toSorted();
+  return Object.assign(
+    {},
+    ...manifests.map((path) => JSON.parse(readFileSync(`${import.meta.dirname}/${path}`, 'utf8'))),
+  );
 }
 
 function isFresh(path: string, text: string): boolean {
@@ -31,7 +68,7 @@ function isFresh(path: string, text: string): boolean {
 
 const check = process.argv.includes('--check');
 let stale = 0;
-for (const [name, text] of Object.entries(outputs())) {
+for (const [name, text] of Object.entries(await outputs())) {
   const path = fileURLToPath(new URL(name, import.meta.url));
   if (isFresh(path, text)) continue;
   stale += 1;

@@ -1,5 +1,5 @@
 import DataLoader from 'dataloader';
-import { answersTo, type Customer, type CustomerApi, looksLikeProviderId, pathIdOf } from './customer.ts';
+import { answersTo, type Customer, type CustomerApi, isPathId, looksLikeProviderId, pathIdOf } from './customer.ts';
 import { GatewayError } from './errors.ts';
 
 /** One upstream read of this operation. */
@@ -43,6 +43,8 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): C
   };
 
   function load(pathId: string, withClientAuthToken: boolean): Promise<Customer | null> {
+    // Refused without a call, so it costs none of the reads.
+    if (!isPathId(pathId)) return api.get({ any: pathId });
     const known = reads.get(pathId);
     if (known !== undefined) {
       if (known.withClientAuthToken || !withClientAuthToken) return known.customer;

@@ -1,17 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Config, ConfigError, loadConfig, readGiven } from './config.ts';
-import { settings } from './settings.ts';
+import { commands, configText, helpText } from './help.ts';
 import { createLog } from './telemetry.ts';
-
-const commands = {
-  serve: 'start the gateway (the default); without credentials, with an embedded sandbox',
-  sandbox: 'start the stand-in provider alone',
-  config: 'print the effective settings, secrets hidden',
-  schema: 'print the schema: --for plain (the default) or federation',
-  token: 'make a token from AUTH_JWT_SECRET, for development',
-  help: 'print this',
-} as const;
 
 const usage = 2;
 const refused = 1;
@@ -56,14 +47,14 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
 
 async function serve(config: Config): Promise<undefined> {
   // Loaded when the settings are known to be good: a refused start is a quick one.
-  const [{ createGateway }, { startServer }] = await Promise.all([import('./gateway.ts'), import('./server.ts')]);
+  const [{ openGateway }, { startServer }] = await Promise.all([import('./gateway.ts'), import('./server.ts')]);
   const log = createLog(config.logLevel);
   const { provider } = config;
   const embedded = provider === 'sandbox' ? await startEmbedded(config) : undefined;
   const access = provider === 'sandbox' ? embedded?.access : provider;
   const [first] = embedded?.sandbox.customers ?? [];
   try {
-    const gateway = createGateway(
+    const gateway = openGateway(
       { ...config, provider: access, ...(embedded?.auth && { auth: embedded.auth }) },
       { log, ...(first && { examples: { id: first.id, reference: first.objectReferenceId, ...embedded?.roles } }) },
     );
@@ -131,6 +122,7 @@ async function sandbox(argv: readonly string[], given: NodeJS.ProcessEnv): Promi
         dialect: { type: 'string', default: 'real' },
         dates: { type: 'string', default: 'utc' },
         strict: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
       },
     });
     const port = /^\d{1,5}$/.test(values.port) ? Number(values.port) : Number.NaN;
@@ -146,6 +138,7 @@ async function sandbox(argv: readonly string[], given: NodeJS.ProcessEnv): Promi
       dialect,
       dates,
       strict: values.strict,
+      json: values.json,
       ...(apiKey && { apiKey }),
       ...(merchantId && { merchantId }),
     });
@@ -155,7 +148,7 @@ async function sandbox(argv: readonly string[], given: NodeJS.ProcessEnv): Promi
   } catch (error) {
     if ((error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) {
       return fail(usage, [
-        'Options of `sandbox`: --host, --port, --dialect real|seed|both, --dates utc|offset|micros, --strict.',
+        'Options of `sandbox`: --host, --port, --dialect real|seed|both, --dates utc|offset|micros, --strict, --json.',
       ]);
     }
     return failToListen(error, 'HOST and PORT (or --host and --port)');
@@ -165,15 +158,14 @@ async function sandbox(argv: readonly string[], given: NodeJS.ProcessEnv): Promi
 async function schema(argv: readonly string[]): Promise<number> {
   const [option, wanted = 'plain', ...more] = argv.flatMap((word) => word.split('='));
   const isKnown = (option === undefined || option === '--for') && more.length === 0;
-  const [{ printPlain, printSubgraph }, { buildSchema }] = await Promise.all([
-    import('./graphql/federation.ts'),
+  const [{ prints }, { buildSchema }] = await Promise.all([
+    import('./graphql/prints.ts'),
     import('./graphql/schema.ts'),
   ]);
-  const prints: Partial<Record<string, typeof printPlain>> = { plain: printPlain, federation: printSubgraph };
-  const printed = isKnown ? prints[wanted]?.(buildSchema()) : undefined;
-  return printed === undefined
-    ? fail(usage, ['`schema` takes --for plain or --for federation.'])
-    : print([printed.trimEnd()]);
+  const [, found] = Object.entries(prints).find(([name]) => isKnown && name === wanted) ?? [];
+  return found === undefined
+    ? fail(usage, [`\`schema\` takes --for and one of ${Object.keys(prints).join(', ')}.`])
+    : print([found.print(buildSchema()).trimEnd()]);
 }
 
 /** The first signal stops cleanly, the second at once. */
@@ -191,81 +183,6 @@ function onStop(stop: () => Promise<unknown>): void {
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
-}
-
-function helpText(): string[] {
-  return [
-    'customer-gateway: a typed GraphQL gateway in front of the Juspay customer API',
-    '',
-    'Usage: customer-gateway [command]',
-    '',
-    ...Object.entries(commands).map(([name, does]) => `  ${name.padEnd(9)}${does}`),
-    '',
-    '  sandbox takes --host, --port (4010), --dialect real|seed|both, --dates utc|offset|micros, --strict;',
-    '  JUSPAY_API_KEY and JUSPAY_MERCHANT_ID are the key and the merchant that it wants.',
-    '',
-    'Settings are environment variables. An empty one counts as unset.',
-    '',
-    ...settings.flatMap(({ name, default: byDefault, meaning, secret }) => [
-      `  ${name}${secret ? ` (or ${name}_FILE, the path of a file that holds it)` : ''}`,
-      `      ${meaning.replaceAll('`', '')}`,
-      `      default: ${byDefault.replaceAll('`', '')}`,
-    ]),
-    '  NODE_ENV',
-    '      production turns the sandbox, introspection and GraphiQL off',
-    '      default: unset',
-  ];
-}
-
-function configText(config: Config, environment: NodeJS.ProcessEnv): string[] {
-  const { provider, juspay, limits, auth } = config;
-  const access = provider === 'sandbox' ? undefined : provider;
-  const unset = provider === 'sandbox' ? 'unset: sandbox' : 'unset: no default merchant';
-  const unused = 'not used';
-  const jwt = auth.modes.includes('jwt') ? auth.jwt : undefined;
-  const toggle = (on: boolean) => (on ? 'on' : 'off');
-  const effective: Record<string, unknown> = {
-    HOST: config.host,
-    PORT: config.port,
-    JUSPAY_API_KEY: access?.apiKey ?? unset,
-    JUSPAY_MERCHANT_ID: access?.merchantId ?? unset,
-    JUSPAY_BASE_URL: access?.baseUrl ?? unset,
-    JUSPAY_VERSION: juspay.version ?? 'unset: not sent',
-    JUSPAY_TIMEOUT_MS: juspay.timeoutMs,
-    JUSPAY_CONNECTIONS: juspay.connections,
-    OPERATION_TIMEOUT_MS: config.operationTimeoutMs,
-    MERCHANTS_FILE:
-      config.merchants.length > 0
-        ? `${config.merchants.length} merchants beside the default`
-        : 'none beside the default',
-    AUTH_MODE: auth.modes.join(',') || 'none',
-    AUTH_JWKS_URL: jwt && 'url' in jwt.keys ? jwt.keys.url : unused,
-    AUTH_JWT_SECRET: jwt && 'secret' in jwt.keys ? jwt.keys.secret : unused,
-    AUTH_JWT_ISSUER: jwt?.issuer ?? unused,
-    AUTH_JWT_AUDIENCE: jwt?.audience ?? unused,
-    AUTH_API_KEYS_FILE: (auth.modes.includes('api-key') && auth.apiKeysFile) || unused,
-    AUTH_MERCHANT_CLAIM: jwt?.merchantClaim ?? unused,
-    AUTH_CUSTOMER_CLAIM: jwt?.customerClaim ?? unused,
-    LIMIT_BODY_BYTES: limits.bodyBytes,
-    LIMIT_DEPTH: limits.depth,
-    LIMIT_TOKENS: limits.tokens,
-    LIMIT_ALIASES: limits.aliases,
-    LIMIT_ROOT_MUTATIONS: limits.rootMutations,
-    LIMIT_UPSTREAM_READS: limits.upstreamReads,
-    RATE_LIMIT_PER_MINUTE: config.rateLimit?.perMinute ?? 'unset: off',
-    REDIS_URL: config.rateLimit?.redisUrl ?? unused,
-    SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
-    INTROSPECTION: toggle(config.introspection),
-    GRAPHIQL: toggle(config.graphiql),
-    PERSISTED_ONLY: toggle(config.persisted.only),
-    PERSISTED_DOCUMENTS_FILE: config.persisted.files.join(',') || "the package's own manifest",
-    TRUST_PROXY: config.trustedProxies,
-    CORS_ORIGINS: config.corsOrigins === 'loopback' ? 'any loopback origin' : config.corsOrigins.join(',') || 'none',
-    LOG_LEVEL: config.logLevel,
-  };
-  const source = (name: string) =>
-    environment[`${name}_FILE`] ? 'file' : environment[name] ? 'environment' : 'default';
-  return settings.map(({ name }) => `${name}=${String(effective[name])}  (${source(name)})`);
 }
 
 function failToListen(error: unknown, which: string): number {

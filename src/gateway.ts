@@ -1,8 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
-import type { GraphQLSchema } from 'graphql';
 import { createYoga, type GraphQLParams } from 'graphql-yoga';
 import { createAudit } from './audit.ts';
 import { batched } from './batching.ts';
@@ -22,32 +20,30 @@ import { type Manifest, readManifest } from './edge/persisted.ts';
 import { addressOf, createRateLimit } from './edge/rate-limit.ts';
 import { discardRest, isAddressed, refuseRequest } from './edge/raw.ts';
 import { buildSubgraph } from './graphql/schema.ts';
+import type { NodeGateway } from './handler.ts';
 import { createClient } from './juspay/client.ts';
 import { resilient } from './juspay/resilience.ts';
-import { createTransport, type Transport } from './juspay/transport.ts';
+import { createTransport, late, type Transport } from './juspay/transport.ts';
 import { forbidden, owned } from './ownership.ts';
 import type { Log } from './telemetry.ts';
 
-/** The settings, with a provider to talk to (the embedded sandbox, or the real one). */
-export type GatewayConfig = Omit<Config, 'provider'> & { readonly provider: ProviderAccess | undefined };
+/** The settings, with a provider to talk to: the real one, or a sandbox that may only start when it is needed. */
+export type GatewayConfig = Omit<Config, 'provider'> & {
+  readonly provider:
+    | (Omit<ProviderAccess, 'baseUrl'> & { readonly baseUrl: string | (() => Promise<string>) })
+    | undefined;
+};
 
-export interface Gateway {
-  readonly schema: GraphQLSchema;
-  /** One HTTP request, one answer: to mount in any server that speaks fetch. */
-  readonly fetch: (request: Request) => Promise<Response>;
-  /** The same for `node:http`. */
-  readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
-  /** From now on `/ready` and new operations answer 503; resolves when the last request in flight was answered. */
-  drain(): Promise<void>;
-  /** Releases the sockets to the provider; what still runs fails. */
-  dispose(): Promise<void>;
+export interface GatewayParts {
+  readonly log: Log;
+  /** The path that requests are sent to, the mount path of a framework included. */
+  readonly endpoint?: string;
+  readonly examples?: Examples;
 }
 
-const endpoint = '/graphql';
-
 /** Puts the rooms together. No work at import; two gateways in one process do not meet. */
-export function createGateway(config: GatewayConfig, parts: { log: Log; examples?: Examples }): Gateway {
-  const { log } = parts;
+export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGateway {
+  const { log, endpoint = '/graphql' } = parts;
   const { limits } = config;
 
   const merchants = openMerchants(config, log);
@@ -92,25 +88,32 @@ export function createGateway(config: GatewayConfig, parts: { log: Log; examples
 
   return {
     schema,
-    fetch: (request) => flights.track(Promise.resolve(yoga.fetch(request, { state: createState() }))),
+    fetch: (request, peer) => {
+      const state = createState(callerAddress(peer?.clientAddress, request.headers.get('x-forwarded-for')));
+      return flights.track(Promise.resolve(yoga.fetch(request, { state })));
+    },
     listener: (request, response) => {
       if (!isAddressed(request)) return refuseRequest(response, 400);
       // Answered means that the last byte was handed over, or that nobody is there to take it.
       flights.track(new Promise<void>((resolve) => response.once('close', resolve)));
       response.once('finish', () => discardRest(request));
-      const forwardedFor = request.headers['x-forwarded-for'];
-      const address = addressOf(request.socket.remoteAddress, String(forwardedFor ?? ''), config.trustedProxies);
-      void yoga(request, response, { state: createState(address) });
+      const forwardedFor = String(request.headers['x-forwarded-for'] ?? '');
+      void yoga(request, response, { state: createState(callerAddress(request.socket.remoteAddress, forwardedFor)) });
     },
     drain: flights.drain,
     async dispose() {
+      void flights.drain();
       authenticator.dispose();
       await rateLimit?.dispose();
       await merchants.close();
     },
   };
 
-  function createState(address?: string): RequestState {
+  function callerAddress(socketAddress: string | undefined, forwardedFor: string | null): string | undefined {
+    return addressOf(socketAddress, forwardedFor ?? '', config.trustedProxies);
+  }
+
+  function createState(address: string | undefined): RequestState {
     return { requestId: randomUUID(), startedAtMs: performance.now(), address };
   }
 
@@ -158,12 +161,16 @@ function openMerchants({ provider, merchants, juspay }: GatewayConfig, log: Log)
   const transports: Transport[] = [];
   const known = new Map<string, Merchant>();
   for (const access of provider === undefined ? merchants : [provider, ...merchants]) {
-    const transport = createTransport({
-      ...access,
-      version: juspay.version,
-      connections: juspay.connections,
-      connectTimeoutMs: juspay.timeoutMs,
-    });
+    const open = (baseUrl: string) =>
+      createTransport({
+        ...access,
+        baseUrl,
+        version: juspay.version,
+        connections: juspay.connections,
+        connectTimeoutMs: juspay.timeoutMs,
+      });
+    const { baseUrl } = access;
+    const transport = typeof baseUrl === 'string' ? open(baseUrl) : late(async () => open(await baseUrl()));
     transports.push(transport);
     const client = createClient(resilient(transport, { timeoutMs: juspay.timeoutMs, log }), log);
     known.set(access.merchantId, {

@@ -20,9 +20,13 @@ export function owned(api: CustomerApi, caller: Caller): CustomerApi {
   const get: CustomerApi['get'] = async (key, options = {}) => {
     // No token is minted for a stranger: elsewhere than at its own path a plain read tells first whose it is.
     const first = isOwnPath(pathIdOf(key)) ? options : {};
-    const customer = await api.get(key, first);
-    if (customer === null || !owns(customer)) return null;
-    return first === options || !options.withClientAuthToken ? customer : api.get(key, options);
+    const customer = await ownedOrNone(key, first);
+    if (customer === null || first === options || !options.withClientAuthToken) return customer;
+    return ownedOrNone(key, options);
+  };
+  const ownedOrNone: CustomerApi['get'] = async (key, options) => {
+    const customer = await api.get(key, options);
+    return customer !== null && owns(customer) ? customer : null;
   };
   return {
     get,

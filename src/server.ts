@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { refuseRequest, refuseSocket } from './edge/raw.ts';
-import type { Gateway } from './gateway.ts';
+import type { NodeGateway } from './handler.ts';
 
 export interface Server {
   readonly port: number;
@@ -20,29 +20,35 @@ export interface Server {
 const lastWordsMs = 250;
 
 /**
- * Listens. Slow senders are cut off: 3 s for the head of a request, 5 s for all of it; idle sockets go after 5 s.
+ * Against slow senders, for `node:http`'s `createServer`: 3 s for the head of a request, 5 s for all of it; idle sockets go
+ * after 5 s, heads end at 16 KiB.
+ */
+export const socketLimits = {
+  headersTimeout: 3_000,
+  requestTimeout: 5_000,
+  connectionsCheckingInterval: 500,
+  keepAliveTimeout: 5_000,
+  maxHeaderSize: 16_384,
+} as const;
+
+/**
+ * Listens, within {@link socketLimits}.
  *
+ * @param options.port 0 stands for a free one.
  * @throws the system's error, such as `EADDRINUSE`.
  */
-export async function startServer(gateway: Gateway, options: { host: string; port: number }): Promise<Server> {
+export async function startServer(
+  gateway: Pick<NodeGateway, 'listener' | 'drain'>,
+  options: { host: string; port: number },
+): Promise<Server> {
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     // While it stops, each answer is the last one of its socket.
     if (stopping) response.setHeader('connection', 'close');
     last.set(request.socket, { request, response });
     gateway.listener(request, response);
   };
-  const server = createServer(
-    {
-      headersTimeout: 3_000,
-      requestTimeout: 5_000,
-      connectionsCheckingInterval: 500,
-      keepAliveTimeout: 5_000,
-      maxHeaderSize: 16_384,
-      // Ours to refuse, with a body that says so.
-      requireHostHeader: false,
-    },
-    answer,
-  );
+  // No host is ours to refuse, with a body that says so.
+  const server = createServer({ ...socketLimits, requireHostHeader: false }, answer);
   const last = new WeakMap<Duplex, { request: IncomingMessage; response: ServerResponse }>();
   server.on('checkExpectation', (_request, response) => refuseRequest(response, 417));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {

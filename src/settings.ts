@@ -173,11 +173,15 @@ export function unknownNames(environment: Readonly<Record<string, string | undef
     if (notYet.includes(name)) {
       problems.push(`${name} is set, and this version does not have it yet: unset it.`);
     } else if (/^(JUSPAY|AUTH|LIMIT)_/.test(name) && !known.includes(name) && !isInjected(name)) {
-      const nearest = known.toSorted((a, b) => distance(a, name) - distance(b, name))[0] ?? '';
-      problems.push(`${name} is not a setting. Did you mean ${nearest}?`);
+      problems.push(`${name} is not a setting. Did you mean ${nearest(name, known)}?`);
     }
   }
   return problems;
+}
+
+/** The known name that was most likely meant. */
+export function nearest(name: string, known: readonly string[]): string {
+  return known.toSorted((a, b) => distance(a, name) - distance(b, name))[0] ?? '';
 }
 
 /** Kubernetes sets these for every service, one that is called `juspay` included. */

@@ -1,33 +1,20 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type BrowserContext, chromium, type Page, type Request } from 'playwright-core';
+import type { Page, Request } from 'playwright-core';
 import { loadConfig } from '../src/config.ts';
-import { createGateway } from '../src/gateway.ts';
+import { openGateway } from '../src/gateway.ts';
 import { type Sandbox, startSandbox } from '../src/sandbox/server.ts';
 import { Secret } from '../src/secret.ts';
 import { type Server, startServer } from '../src/server.ts';
 import { createLog } from '../src/telemetry.ts';
 import { playRoles } from '../src/tokens.ts';
-
-/** With `SCREENSHOTS=1` each tab is also kept as a picture, in `screenshots/`. */
-const screenshots = process.env['SCREENSHOTS'] ? 'screenshots' : undefined;
+import { type Browser, keepPicture, openBrowser, strangers } from './chromium.ts';
 
 let sandbox: Sandbox;
 let server: Server;
-let browser: BrowserContext;
+let browser: Browser;
 let page: Page;
 let stop: () => Promise<void>;
-const requested: string[] = [];
-
-function findChromium(): string {
-  const names = ['chromium', 'chromium-browser', 'google-chrome'];
-  const command = names.map((name) => `command -v ${name}`).join(' || ');
-  return execFileSync('sh', ['-c', command], { encoding: 'utf8' }).trim();
-}
 
 before(async () => {
   sandbox = await startSandbox();
@@ -35,29 +22,13 @@ before(async () => {
   const [first] = customers;
   assert.ok(first);
   const { auth, tokens } = await playRoles(first.id);
-  const gateway = createGateway(
+  const gateway = openGateway(
     { ...loadConfig({}), provider: { baseUrl, merchantId, apiKey: new Secret(apiKey) }, auth },
     { log: createLog('silent'), examples: { id: first.id, reference: first.objectReferenceId, tokens } },
   );
   server = await startServer(gateway, { host: '127.0.0.1', port: 0 });
-  const profile = mkdtempSync(join(tmpdir(), 'graphiql-'));
-  browser = await chromium.launchPersistentContext(profile, {
-    executablePath: findChromium(),
-    headless: true,
-    viewport: { width: 1440, height: 900 },
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
-  page = await browser.newPage();
-  page.setDefaultTimeout(10_000);
-  page.on('request', (request) => requested.push(request.url()));
+  browser = await openBrowser();
+  page = await (await browser.newContext()).newPage();
   await page.goto(`${server.url}/graphql`);
   await page.locator('.graphiql-execute-button').waitFor();
   stop = async () => {
@@ -65,7 +36,6 @@ before(async () => {
     await server.stop(0);
     await gateway.dispose();
     await sandbox.close();
-    rmSync(profile, { recursive: true, force: true });
   };
 });
 
@@ -86,10 +56,7 @@ async function run(tab: string): Promise<string> {
   }
   const response = await sent?.response();
   await page.locator('.result-window').getByText('data').first().waitFor();
-  if (screenshots) {
-    mkdirSync(screenshots, { recursive: true });
-    await page.screenshot({ path: join(screenshots, `graphiql-${tab}.png`) });
-  }
+  await keepPicture(page, `graphiql-${tab}`);
   return (await response?.text()) ?? '';
 }
 
@@ -133,13 +100,10 @@ test('the descriptions of the schema MUST be the manual in the docs pane', async
     .or(page.getByText("One customer, by the provider's id"))
     .first()
     .waitFor();
-  if (screenshots) await page.screenshot({ path: join(screenshots, 'graphiql-docs.png') });
+  await keepPicture(page, 'graphiql-docs');
 });
 
 test('no request MUST leave the machine', () => {
-  assert.ok(requested.length > 7);
-  assert.deepEqual(
-    requested.filter((url) => !url.startsWith(server.url) && !/^(data|blob):/.test(url)),
-    [],
-  );
+  assert.ok(browser.requested.length > 7);
+  assert.deepEqual(strangers(browser.requested, server.url), []);
 });

@@ -162,6 +162,9 @@ test('schema MUST print what is committed, for each way to compose', async () =>
     [[], 'schema.graphql'],
     [['--for', 'plain'], 'schema.graphql'],
     [['--for=federation'], 'subgraph.graphql'],
+    [['--for', 'federation-scopes'], 'subgraph-scopes.graphql'],
+    [['--for', 'composite'], 'composite.graphql'],
+    [['--for', 'stitching'], 'stitching.graphql'],
   ] as const) {
     const run = start(['schema', ...args]);
     assert.equal(await run.exit, 0);

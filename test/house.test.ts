@@ -58,6 +58,19 @@ test('versions MUST be exact, and the lockfile hold no address', () => {
   );
 });
 
+test('nothing that runs MUST be under a licence that limits its use', () => {
+  const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, { license?: string }> };
+  const names = Object.keys(packages).filter(
+    (path) => /node_modules\//.test(path) && !path.endsWith('@juspay-customer-gateway/node'),
+  );
+  assert.ok(names.length > 20);
+  const free = /^(MIT|ISC|Apache-2\.0|BSD-[23]-Clause|0BSD|Unlicense)$/;
+  assert.deepEqual(
+    names.filter((path) => path.includes('@apollo/') || !free.test(packages[path]?.license ?? '')),
+    [],
+  );
+});
+
 test('no path of one machine MUST be committed', () => {
   const texts = tracked.filter(
     (path) => !/\.(png|ico)$|package-lock\.json$/.test(path) && path !== 'test/house.test.ts',

@@ -54,7 +54,7 @@ test('the field table MUST name every field of a customer and its token', () => 
 
 test('every operation in README MUST give the answer that stands below it', () =>
   inWorld(async (world) => {
-    const pairs = [...readme.matchAll(/```graphql\n([\s\S]*?)```\n\n```json\n([\s\S]*?)```/g)];
+    const pairs = [...readme.matchAll(/```graphql\n((?:(?!```)[\s\S])*)```\n\n```json\n([\s\S]*?)```/g)];
     assert.ok(pairs.length >= 5);
     for (const [, operation = '', expected = ''] of pairs) {
       const { text } = await world.ask(operation);

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Socket } from 'node:net';
 import { loadConfig, type ProviderAccess } from '../src/config.ts';
-import { createGateway, type Gateway } from '../src/gateway.ts';
+import { openGateway } from '../src/gateway.ts';
+import type { NodeGateway } from '../src/handler.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../src/sandbox/server.ts';
 import { Secret } from '../src/secret.ts';
 import { createLog } from '../src/telemetry.ts';
@@ -24,7 +26,7 @@ export interface AnswerError {
 
 export interface World {
   readonly sandbox: Sandbox;
-  readonly gateway: Gateway;
+  readonly gateway: NodeGateway;
   /** Every line that the gateway logged. */
   readonly log: readonly string[];
   ask(query: string, variables?: object, signal?: AbortSignal): Promise<Answer>;
@@ -44,7 +46,7 @@ export async function startWorld(
   const { url: baseUrl, merchantId, apiKey } = sandbox;
   const provider = { baseUrl, merchantId, apiKey: new Secret(apiKey), ...options.provider };
   const config = { ...loadConfig(environment), provider };
-  const gateway = createGateway(config, { log: createLog('debug', (line) => log.push(line)) });
+  const gateway = openGateway(config, { log: createLog('debug', (line) => log.push(line)) });
 
   const send = async ({ path = '/graphql', ...init }: RequestInit & { path?: string }): Promise<Answer> => {
     const response = await gateway.fetch(new Request(`http://gateway.test${path}`, init));
@@ -109,6 +111,40 @@ export async function startRaw(
       await once(server, 'close');
     },
   };
+}
+
+/** One answer of a scripted provider. */
+export interface Said {
+  readonly status: number;
+  /** Sent as it is when it is text or bytes, else as JSON. */
+  readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly afterMs?: number;
+}
+
+/** The gateway in front of a provider that says what it is told to, call by call: for what the sandbox never says. */
+export async function inScriptedWorld(
+  answer: (call: { readonly number: number; readonly method: string; readonly target: string }) => Said,
+  test: (world: World, calls: readonly string[]) => Promise<void>,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const calls: string[] = [];
+  const server = createHttpServer((request, response) => {
+    const { method = '', url: target = '' } = request;
+    calls.push(`${method} ${target}`);
+    const { status, body, headers, afterMs = 0 } = answer({ number: calls.length, method, target });
+    const content = typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
+    request.resume().once('end', () => setTimeout(() => response.writeHead(status, headers).end(content), afterMs));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  try {
+    await inWorld((world) => test(world, calls), environment, { provider: { baseUrl } });
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 }
 
 /** The codes of an answer's errors, by path. */

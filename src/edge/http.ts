@@ -64,9 +64,8 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       setRequestParser(async () => {
         const params =
           request.method === 'GET' ? paramsOfQuery(url.searchParams) : await readParams(request, rules.maxBodyBytes);
-        // The library knows no `documentId`, and refuses what it does not know.
-        const { documentId: _, ...known } = params;
-        return { ...known, query: documentOf(params, rules.manifest, onlyIds) };
+        // The library takes no parameter but those of the specification.
+        return { ...params, documentId: undefined, query: documentOf(params, rules.manifest, onlyIds) };
       });
     },
 
@@ -159,20 +158,31 @@ function readMediaType(text: string): { type: string; isUtf8: boolean } {
 }
 
 async function readParams(request: Request, maxBodyBytes: number): Promise<Params> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  // Counted while it comes in: a chunked body does not tell its length. The reader is left as it is: to cancel it would
-  // close the connection, and nobody would read the refusal.
-  const reader = request.body?.getReader();
-  for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) {
-    bytes += part.value.byteLength;
-    if (bytes > maxBodyBytes) throw tooLong(maxBodyBytes);
-    chunks.push(part.value);
-  }
-  const body = parseJson(() => new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)), 'The body');
+  const bytes = await readBytes(request, maxBodyBytes);
+  const body = parseJson(() => new TextDecoder('utf-8', { fatal: true }).decode(bytes), 'The body');
   if (Array.isArray(body))
     throw new EdgeError('BAD_USER_INPUT', { message: 'Batches of operations are not taken. Send one.' });
   return checkParams(body);
+}
+
+async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  // Read and parsed already by the framework around us, which keeps the value: there is no stream any more.
+  if (request.body === null) {
+    const bytes = Buffer.from(await request.text());
+    if (bytes.byteLength > maxBytes) throw tooLong(maxBytes);
+    return bytes;
+  }
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  // Not `for await`, which would destroy the socket, and the refusal with it, when it is left early.
+  const reader = request.body.getReader();
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    // Counted while it comes in: a chunked body does not tell its length.
+    length += read.value.byteLength;
+    if (length > maxBytes) throw tooLong(maxBytes);
+    chunks.push(read.value);
+  }
+  return Buffer.concat(chunks, length);
 }
 
 function paramsOfQuery(query: URLSearchParams): Params {

@@ -36,6 +36,8 @@ export function createRateLimit({ perMinute, redisUrl }: RateLimitOptions, log: 
       maxRetriesPerRequest: 0,
       connectTimeout: 1000,
       commandTimeout: redisTimeoutMs,
+      // How long a socket may take to close before it is cut: a process that stops waits for this.
+      disconnectTimeout: redisTimeoutMs,
     });
   redis?.on('error', (cause: unknown) => log.warn('shared counters cannot be reached', { cause }));
   // Only the very first operations wait for it, 1 s at most: else each instance would count them for itself.

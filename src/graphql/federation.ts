@@ -1,29 +1,8 @@
-import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql';
 import type { OperationContext } from '../context.ts';
-import type { Customer, CustomerKey } from '../customer.ts';
+import { answersTo, type Customer, type CustomerKey } from '../customer.ts';
 import { GatewayError } from '../errors.ts';
 import type { Builder } from './builder.ts';
 import { type CustomerRef, tokenOption } from './customer.ts';
-
-/** The version of the specification that the print links to. */
-const link = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.6", import: ["@key"])';
-
-/** The contract: sorted, with descriptions, without a router's fields. */
-export function printPlain(plain: GraphQLSchema): string {
-  return `${printSchema(lexicographicSortSchema(plain))}\n`;
-}
-
-/**
- * The subgraph as routers compose it: the plain schema with the two keys of a customer, and no security directives (some
- * gateways refuse to start on them).
- */
-export function printSubgraph(plain: GraphQLSchema): string {
-  const keyed = printPlain(plain).replace(
-    /^type Customer \{/m,
-    'type Customer @key(fields: "id") @key(fields: "objectReferenceId") {',
-  );
-  return `${link}\n\n${keyed}`;
-}
 
 /**
  * What a router asks a subgraph for: entities by either key, read through the same layers as every other customer, each
@@ -80,19 +59,25 @@ async function resolveEntity(
   options: { withClientAuthToken: boolean },
 ): Promise<Customer | null> {
   if (!caller.scopes.has('customer:read')) throw new GatewayError('FORBIDDEN');
-  const key = keyOf(representation);
+  const [key, other] = keysOf(representation);
   if (key === undefined) {
     throw new GatewayError('BAD_USER_INPUT', {
       message: 'A representation names a Customer by id or by objectReferenceId.',
     });
   }
-  return customers.get(key, options);
+  const customer = await customers.get(key, options);
+  // Who names both means a customer that has both; one of them alone would be somebody else.
+  return customer !== null && other !== undefined && !answersTo(customer, other) ? null : customer;
 }
 
-function keyOf(representation: unknown): CustomerKey | undefined {
-  if (typeof representation !== 'object' || representation === null) return undefined;
+/** One key, or both; none where the representation is no customer's. A key that is null is one that the router lacks. */
+function keysOf(representation: unknown): readonly CustomerKey[] {
+  if (typeof representation !== 'object' || representation === null) return [];
   const { __typename: typename, id, objectReferenceId } = representation as Partial<Record<string, unknown>>;
-  if (typename !== 'Customer') return undefined;
-  if (typeof id === 'string') return { id };
-  return typeof objectReferenceId === 'string' ? { reference: objectReferenceId } : undefined;
+  const isKey = (value: unknown) => value == null || typeof value === 'string';
+  if (typename !== 'Customer' || !isKey(id) || !isKey(objectReferenceId)) return [];
+  return [
+    ...(typeof id === 'string' ? [{ id }] : []),
+    ...(typeof objectReferenceId === 'string' ? [{ reference: objectReferenceId }] : []),
+  ];
 }

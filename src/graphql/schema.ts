@@ -2,8 +2,9 @@ import { type GraphQLSchema, isInputObjectType, isObjectType } from 'graphql';
 import { marks } from '../privacy.ts';
 import { type Builder, createBuilder } from './builder.ts';
 import { type CustomerRef, defineCustomer, defineQueries } from './customer.ts';
-import { defineFederation, printSubgraph } from './federation.ts';
+import { defineFederation } from './federation.ts';
 import { defineMutations } from './mutations.ts';
+import { printSubgraph } from './prints.ts';
 
 /** The schema of the contract, executable, sorted, without a router's fields. Its context is an `OperationContext`. */
 export function buildSchema(): GraphQLSchema {

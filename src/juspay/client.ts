@@ -86,13 +86,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
   ): Customer {
     const json = body === null ? undefined : parseJson(body);
     if (status < 200 || status > 299 || body === null || saysError(json)) {
-      const retryAfter = headers['retry-after'];
-      throw refusal(kind, {
-        status,
-        body: json,
-        readable: body !== null,
-        retryAfter: typeof retryAfter === 'string' ? retryAfter : undefined,
-      });
+      throw refusal(kind, { status, headers, body: json, readable: body !== null });
     }
     const customer = decodeCustomer(json, withClientAuthToken, (field) =>
       log.warn('upstream field is unreadable', { requestId: operation.requestId, field }),

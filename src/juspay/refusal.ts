@@ -17,37 +17,45 @@ export class CallFailure extends Error {
   readonly certainty: Certainty;
   /** Whether one more attempt can help: for `once`, a second failure of this sort is final. */
   readonly repeat: 'never' | 'once' | 'always';
-  /** What the provider's `Retry-After` asks for. */
-  readonly retryAfterMs: number | undefined;
+  /** The least time before one more attempt. */
+  readonly pauseMs: number;
 
-  constructor(
-    error: GatewayError,
-    certainty: Certainty,
-    repeat: 'never' | 'once' | 'always',
-    retryAfterMs?: number | undefined,
-  ) {
+  constructor(error: GatewayError, certainty: Certainty, repeat: 'never' | 'once' | 'always', pauseMs = 0) {
     super(error.code, { cause: error.cause });
     this.name = 'CallFailure';
     this.error = error;
     this.certainty = certainty;
     this.repeat = repeat;
-    this.retryAfterMs = retryAfterMs;
+    this.pauseMs = pauseMs;
   }
+}
+
+/** What an answer says before its body. */
+interface Head {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
 /** The provider says that there is no such customer. */
 export class NoSuchCustomer extends Error {}
 
-/** Codes of `error_info.code`, the most reliable of what an error body holds. `CONFIG_ERROR` is a category. */
-const byInfoCode: Readonly<Record<string, Meaning>> = {
+/**
+ * The codes that mean something, folded to upper case: those of `error_info.code`, which is the more reliable, and those
+ * of `error_code`, which is free text. Either place may hold any of them.
+ */
+const meanings: Readonly<Record<string, Meaning>> = {
   RESOURCE_NOT_FOUND: 'absent',
+  OBJECT_NOT_FOUND: 'absent',
   ALREADY_EXISTS: 'exists',
+  UNIQUE: 'exists',
   INVALID_INPUT: 'invalid',
   MISSING_MANDATORY_PARAMETER: 'invalid',
   DUPLICATE_REQUEST: 'busy',
   UNAUTHORIZED: 'misconfigured',
   UNAUTHENTICATED: 'misconfigured',
+  ACCESS_DENIED: 'misconfigured',
   BAD_ORIGIN: 'misconfigured',
+  CONFIG_ERROR: 'misconfigured',
   GATEWAY_NOT_FOUND: 'misconfigured',
   ACCOUNT_NOT_FOUND: 'misconfigured',
   INVALID_ACCOUNT_DETAILS: 'misconfigured',
@@ -55,21 +63,16 @@ const byInfoCode: Readonly<Record<string, Meaning>> = {
   FEATURE_NOT_ENABLED: 'misconfigured',
   EXPIRED: 'rejected',
   INVALID_ACTION: 'rejected',
+  INVALID_REQUEST: 'rejected',
+  'INVALID REQUEST': 'rejected',
+  'MANDATORY FIELDS ARE MISSING': 'rejected',
+  INVALID: 'rejected',
 };
+/** They mean an unknown merchant where nothing explains them; with `error_info` they are a generic refusal. */
+const bareCodes = ['MISSING', 'NULLABLE'];
 
-/** `error_code` is free text; these are the ones that mean something. Folded to lower case. */
-const byErrorCode: Readonly<Record<string, Meaning>> = {
-  unique: 'exists',
-  object_not_found: 'absent',
-  access_denied: 'misconfigured',
-  bad_origin: 'misconfigured',
-  missing: 'misconfigured',
-  nullable: 'misconfigured',
-  invalid_request: 'rejected',
-  'invalid request': 'rejected',
-  'mandatory fields are missing': 'rejected',
-  invalid: 'rejected',
-};
+/** How long another call about the same customer is given to be over. */
+const busyPauseMs = 200;
 
 type Meaning = 'absent' | 'exists' | 'invalid' | 'busy' | 'misconfigured' | 'rejected';
 
@@ -78,10 +81,7 @@ const anything = z.unknown().optional();
 const ErrorInfo = z.object({
   code: optionalText,
   category: optionalText,
-  fields: z
-    .array(z.object({ field_name: optionalText }))
-    .optional()
-    .catch(undefined),
+  fields: z.array(z.object({ field_name: optionalText }).catch({})).catch([]),
 });
 /** Answers of old carry no `error_info`; the vendor's own SDK accepts camelCase, and `error_info` as a JSON text. */
 const ErrorBody = z.object({
@@ -104,10 +104,12 @@ function decodeError(body: unknown): ProviderError | undefined {
   const parsed = ErrorBody.safeParse(body);
   if (!parsed.success) return undefined;
   const { status, error, error_code, errorCode, error_info, errorInfo } = parsed.data;
-  const info = ErrorInfo.safeParse(parseIfText(error_info ?? errorInfo)).data;
-  const code = (error_code || errorCode || undefined)?.toLowerCase();
+  const told = ErrorInfo.safeParse(parseIfText(error_info ?? errorInfo)).data;
+  // One that is empty says nothing: such a block may stand beside a customer.
+  const info = told?.code || told?.category ? told : undefined;
+  const code = (error_code || errorCode || undefined)?.toUpperCase();
   const failed = /^(error|not_found)$/i.test(status ?? '') || error === true;
-  return info || code || failed ? { info, errorCode: code, status: status?.toLowerCase() } : undefined;
+  return info || code || failed ? { info, errorCode: code, status: status?.toUpperCase() } : undefined;
 }
 
 function parseIfText(value: unknown): unknown {
@@ -122,29 +124,27 @@ function parseIfText(value: unknown): unknown {
 /**
  * What an answer that is no customer means: an error to throw.
  *
- * By status alone: 5xx, 429 and 3xx. Then by `error_info.code`, by `error_code`, by status. Messages are never read.
+ * By status alone: 5xx, 429, 3xx, 401 and 403; a 404 that does not say that there is no such customer is a wrong address.
+ * Else by `error_info.code`, by `error_code`, by status. Messages are never read.
  *
  * @param body the parsed JSON, or `undefined` when there is none.
- * @param readable whether the body could be read at all (a compressed or oversized one could not).
+ * @param readable whether the body could be read at all (a compressed one could not, nor an oversized success).
  */
 export function refusal(
   kind: CallKind,
-  {
-    status,
-    body,
-    readable,
-    retryAfter,
-  }: { status: number; body: unknown; readable: boolean; retryAfter?: string | undefined },
+  answer: Head & { readonly body: unknown; readonly readable: boolean },
 ): CallFailure | NoSuchCustomer {
-  if (status >= 500 || status === 429) return unavailable(status, retryAfter);
+  const { status, body, readable } = answer;
+  if (status >= 500 || status === 429) return unavailable(answer);
   if (status >= 300 && status < 400) return definite('UPSTREAM_MISCONFIGURED');
   // 401 and 403 are about the gateway, whatever else they say.
   if (status === 401 || status === 403) return definite('UPSTREAM_MISCONFIGURED');
   if (!readable) return malformed();
   const error = decodeError(body);
-  const meaning = error && meaningOf(error);
+  const meaning = error && meaningOf(error, status);
   if (status < 300 && meaning === undefined) return malformed();
-  switch (meaning ?? (status === 404 ? 'misconfigured' : 'rejected')) {
+  if (status === 404 && meaning !== 'absent') return definite('UPSTREAM_MISCONFIGURED');
+  switch (meaning) {
     case 'absent':
       return kind === 'create' ? definite('UPSTREAM_MISCONFIGURED') : new NoSuchCustomer();
     case 'exists':
@@ -157,6 +157,7 @@ export function refusal(
         new GatewayError('UPSTREAM_UNAVAILABLE'),
         kind === 'create' ? 'unknown' : 'refused',
         'once',
+        busyPauseMs,
       );
     case 'misconfigured':
       return definite('UPSTREAM_MISCONFIGURED');
@@ -175,14 +176,13 @@ export function malformed(): CallFailure {
   return new CallFailure(new GatewayError('UPSTREAM_MALFORMED'), 'unknown', 'once');
 }
 
-function meaningOf({ info, errorCode, status }: ProviderError): Meaning | undefined {
-  const known = byInfoCode[info?.code?.toUpperCase() ?? ''];
+function meaningOf({ info, errorCode = '', status }: ProviderError, httpStatus: number): Meaning | undefined {
+  const known = meanings[info?.code?.toUpperCase() ?? ''];
   if (known !== undefined) return known;
   if (info?.category?.toUpperCase() === 'CONFIG_ERROR') return 'misconfigured';
-  const coded = byErrorCode[errorCode ?? ''];
-  // These two mean an unknown merchant only where nothing explains them; with `error_info` they are a generic refusal.
-  if ((errorCode === 'missing' || errorCode === 'nullable') && info !== undefined) return 'rejected';
-  return coded ?? (status === 'not_found' ? 'absent' : undefined);
+  if (bareCodes.includes(errorCode)) return info === undefined ? 'misconfigured' : 'rejected';
+  // Servers of any kind put this into their 404s too; only in a success is it the provider's own.
+  return meanings[errorCode] ?? (httpStatus < 300 && status === 'NOT_FOUND' ? 'absent' : undefined);
 }
 
 function definite(code: ErrorCode): CallFailure {
@@ -190,7 +190,8 @@ function definite(code: ErrorCode): CallFailure {
 }
 
 function invalid(kind: 'create' | 'update', error: ProviderError | undefined): CallFailure {
-  const paths = (error?.info?.fields ?? []).map(({ field_name }) => inputPath(field_name ?? '', kind));
+  const fields = error?.info?.fields ?? [];
+  const paths = fields.flatMap(({ field_name }) => (field_name ? [inputPath(field_name, kind)] : []));
   const issues = new Map<string, Issue>(
     (paths.length > 0 ? paths : [['input']]).map((path) => [
       path.join('.'),
@@ -200,20 +201,22 @@ function invalid(kind: 'create' | 'update', error: ProviderError | undefined): C
   return new CallFailure(new CustomerInvalidError([...issues.values()]), 'refused', 'never');
 }
 
-function unavailable(status: number, retryAfter: string | undefined): CallFailure {
+function unavailable(answer: Head): CallFailure {
+  const { status } = answer;
   const limited = status === 429;
-  const retryAfterMs = limited || status === 503 ? decodeRetryAfter(retryAfter) : undefined;
-  const retryAfterSeconds = retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs / 1000);
+  const askedMs = retryAfterMs(answer);
+  const retryAfterSeconds = askedMs === undefined ? undefined : Math.ceil(askedMs / 1000);
   const error = new GatewayError(limited ? 'RATE_LIMITED' : 'UPSTREAM_UNAVAILABLE', { retryAfterSeconds });
   const repeat = limited || (status >= 502 && status <= 504) ? 'always' : status === 500 ? 'once' : 'never';
-  return new CallFailure(error, limited ? 'refused' : 'unknown', repeat, retryAfterMs);
+  return new CallFailure(error, limited ? 'refused' : 'unknown', repeat);
 }
 
-/** Seconds or an HTTP date; anything else counts as not sent. */
-function decodeRetryAfter(value: string | undefined): number | undefined {
-  const text = value?.trim() ?? '';
+/** What an answer's `Retry-After` asks for: seconds or an HTTP date, on 429 and 503; anything else counts as not sent. */
+export function retryAfterMs({ status, headers }: Head): number | undefined {
+  if (status !== 429 && status !== 503) return undefined;
+  const text = String(headers['retry-after'] ?? '').trim();
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
-  // Date.parse takes much that is no date; an HTTP date begins with the name of a day.
-  const at = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text) : Number.NaN;
+  // Date.parse takes much that is no date; an HTTP date begins with the name of a day, and is of GMT even if it does not say so.
+  const at = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text.replace(/( GMT)?$/, ' GMT')) : Number.NaN;
   return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());
 }

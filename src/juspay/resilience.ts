@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Operation } from '../customer.ts';
 import { GatewayError } from '../errors.ts';
 import type { Log, LogFields } from '../telemetry.ts';
-import { CallFailure, type CallKind } from './refusal.ts';
+import { CallFailure, type CallKind, retryAfterMs } from './refusal.ts';
 import type { Call, Exchange, Transport } from './transport.ts';
 
 /** An answer of the provider, whatever it says. */
@@ -71,14 +71,7 @@ export function resilient(transport: Transport, options: { timeoutMs: number; lo
     async call(call, operation, policy, decode) {
       let repeatedOnce = false;
       for (let attempt = 1; ; attempt += 1) {
-        await holdBack(operation);
-        const startedAtMs = performance.now();
-        const exchange = await transport.send(call, {
-          timeoutMs: () => Math.max(1, Math.min(timeoutMs, remainingMs(operation) * policy.share)),
-          waitMs: Math.max(1, remainingMs(operation)),
-          // A write that was sent is never aborted: whoever asked may be gone, what it did is not.
-          ...(policy.kind === 'get' && { signal: operation.signal }),
-        });
+        const { exchange, startedAtMs } = await send(call, operation, policy);
         const known = exchange.kind === 'answered' ? providerRequestId(exchange.headers['x-request-id']) : undefined;
         if (known !== undefined) operation.onProviderRequest?.(known);
         try {
@@ -88,18 +81,15 @@ export function resilient(transport: Transport, options: { timeoutMs: number; lo
           return value;
         } catch (failure) {
           if (!(failure instanceof CallFailure)) throw failure;
-          const { error, retryAfterMs } = failure;
+          const { error } = failure;
           log.warn('upstream call failed', {
             ...describe(exchange, startedAtMs),
             code: error.code,
             cause: error.cause,
           });
-          if (retryAfterMs !== undefined) {
-            heldUntilMs = Math.max(heldUntilMs, performance.now() + Math.min(retryAfterMs, maxHoldMs));
-          }
           if (attempt >= policy.maxAttempts || !policy.repeats(failure, repeatedOnce)) throw failure;
           repeatedOnce ||= failure.repeat === 'once';
-          const waitMs = Math.max(backoffMs(attempt), heldUntilMs - performance.now());
+          const waitMs = Math.max(backoffMs(attempt), failure.pauseMs, heldUntilMs - performance.now());
           // What the provider said last is a better answer than a timeout that is sure to come.
           if (operation.signal.aborted || waitMs >= remainingMs(operation)) throw failure;
           await pause(waitMs, operation);
@@ -120,6 +110,27 @@ export function resilient(transport: Transport, options: { timeoutMs: number; lo
       }
     },
   };
+
+  /** One attempt, which starts when nothing holds it back: `Retry-After` may come while it waits for a connection. */
+  async function send(call: Call, operation: Operation, policy: Policy) {
+    for (;;) {
+      await holdBack(operation);
+      const startedAtMs = performance.now();
+      const exchange = await transport.send(call, {
+        timeoutMs: () => Math.max(1, Math.min(timeoutMs, remainingMs(operation) * policy.share)),
+        waitMs: Math.max(1, remainingMs(operation)),
+        isHeldBack: () => heldUntilMs > performance.now(),
+        onExchange: (answer) => {
+          if (answer.kind !== 'answered') return;
+          const askedMs = retryAfterMs(answer) ?? 0;
+          heldUntilMs = Math.max(heldUntilMs, performance.now() + Math.min(askedMs, maxHoldMs));
+        },
+        // A write that was sent is never aborted: whoever asked may be gone, what it did is not.
+        ...(policy.kind === 'get' && { signal: operation.signal }),
+      });
+      if (exchange !== 'held back') return { exchange, startedAtMs };
+    }
+  }
 
   /** Waits until the merchant's calls are free again; who cannot wait that long is told so at once. */
   async function holdBack(operation: Operation): Promise<void> {

@@ -17,7 +17,10 @@ export type Exchange =
       readonly kind: 'answered';
       readonly status: number;
       readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-      /** `null` where it cannot be read: longer than the cap, compressed, or cut off (kept for 429 and 5xx only). */
+      /**
+       * `null` where it cannot be read: compressed, a success longer than the cap, or cut off (kept for 429 and 5xx
+       * only). An error longer than the cap has an empty one: its status alone speaks.
+       */
       readonly body: Buffer | null;
     }
   | {
@@ -52,9 +55,20 @@ export interface Transport {
    * Makes one attempt. Waits for a free connection first; `timeoutMs` counts from then, connect to last byte.
    *
    * @param waitMs how long the wait for a free connection may take.
+   * @param isHeldBack asked when there is one: whether the call must not be sent now after all.
+   * @param onExchange told before the connection is free for the next call.
    * @param signal ends the attempt, which counts as failed.
    */
-  send(call: Call, limits: { timeoutMs: () => number; waitMs: number; signal?: AbortSignal }): Promise<Exchange>;
+  send(
+    call: Call,
+    limits: {
+      timeoutMs: () => number;
+      waitMs: number;
+      isHeldBack: () => boolean;
+      onExchange: (exchange: Exchange) => void;
+      signal?: AbortSignal;
+    },
+  ): Promise<Exchange | 'held back'>;
   /** Closes all sockets, the busy ones included. */
   close(): Promise<void>;
 }
@@ -89,16 +103,19 @@ export function createTransport(options: TransportOptions): Transport {
   };
 
   return {
-    async send(call, { timeoutMs, waitMs, signal }) {
+    async send(call, { timeoutMs, waitMs, isHeldBack, onExchange, signal }) {
       const refused = await slots.take(waitMs, signal);
       if (refused !== undefined) return { kind: 'failed', sent: false, timedOut: refused === 'late', cause: undefined };
       try {
-        const exchange = await attempt(pool, request(call, key), timeoutMs(), signal);
-        if (otherKey === undefined || exchange.kind !== 'answered' || exchange.status !== 401) return exchange;
-        // Refused by the key alone, so nothing has happened: the other one may have come or gone.
-        const again = await attempt(pool, request(call, otherKey), timeoutMs(), signal);
-        if (again.kind === 'answered' && again.status !== 401) [key, otherKey] = [otherKey, key];
-        return again;
+        if (isHeldBack()) return 'held back';
+        let exchange = await attempt(pool, request(call, key), timeoutMs(), signal);
+        if (otherKey !== undefined && isRefusedKey(exchange)) {
+          // Refused by the key alone, so nothing has happened: the other one may have come or gone.
+          exchange = await attempt(pool, request(call, otherKey), timeoutMs(), signal);
+          if (exchange.kind === 'answered' && !isRefusedKey(exchange)) [key, otherKey] = [otherKey, key];
+        }
+        onExchange(exchange);
+        return exchange;
       } finally {
         slots.release();
       }
@@ -120,6 +137,18 @@ export function createTransport(options: TransportOptions): Transport {
       body: form ?? null,
     };
   }
+}
+
+/** A transport that is opened by its first call: its provider's address is only known then. */
+export function late(open: () => Promise<Transport>): Transport {
+  let opening: Promise<Transport> | undefined;
+  return {
+    async send(call, limits) {
+      opening ??= open();
+      return (await opening).send(call, limits);
+    },
+    close: async () => (await opening)?.close(),
+  };
 }
 
 function attempt(
@@ -178,7 +207,7 @@ function attempt(
             return;
           }
           chunks = [];
-          settle({ kind: 'answered', status, headers, body: null });
+          settle({ kind: 'answered', status, headers, body: status < 300 ? null : Buffer.alloc(0) });
           running.abort(new Error('answer is too long'));
         },
         onResponseEnd() {
@@ -193,6 +222,10 @@ function attempt(
       fail(cause, false);
     }
   });
+}
+
+function isRefusedKey(exchange: Exchange): boolean {
+  return exchange.kind === 'answered' && exchange.status === 401;
 }
 
 /** Nothing was asked to be compressed (no `Accept-Encoding` is sent), and nothing is inflated: a bomb stays small. */

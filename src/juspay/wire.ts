@@ -101,10 +101,12 @@ const dateForm = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\
 function decodeDate(value: unknown): Date | undefined {
   const match = typeof value === 'string' ? dateForm.exec(value.trim()) : null;
   if (match === null) return undefined;
-  const [, day, time, fraction = '', zone = ''] = match;
+  const [, day = '', time, fraction = '', zone = ''] = match;
   const offset = zone.replace(/^(...)(\d\d)$/, '$1:$2');
   const date = new Date(`${day}T${time}.${fraction.slice(0, 3).padEnd(3, '0')}${offset}`);
-  return Number.isNaN(date.getTime()) ? undefined : date;
+  if (Number.isNaN(date.getTime())) return undefined;
+  // `new Date` takes the 30th of February for the 1st of March.
+  return new Date(day).toISOString().startsWith(day) ? date : undefined;
 }
 
 function decodeToken(value: unknown): ClientAuthToken | undefined {

@@ -35,7 +35,8 @@ export function createWrites(calls: Calls) {
       operation: Operation,
       withClientAuthToken: boolean,
     ): Promise<{ customer: Customer; origin: CreateOrigin }> {
-      const turn = await creates.enter(foldReference(input.objectReferenceId), operation);
+      // Exactly: a provider that minds case makes two customers of two spellings; one that does not refuses the second.
+      const turn = await creates.enter(input.objectReferenceId, operation);
       let verdict: Verdict = turn.before ?? 'free';
       try {
         const created = await createOnce(input, operation, withClientAuthToken, verdict);
@@ -108,7 +109,8 @@ export function createWrites(calls: Calls) {
     const lasting = withoutCaller(operation);
     const isDone = (customer: Customer) => differingFields(changes, customer).length === 0;
     const found = await readBack({ any: id }, lasting, settling, false);
-    if (found === null) throw new GatewayError('NOT_FOUND');
+    // That there is none may be the word of a replica that lags; "not found" is for the answer to the write itself.
+    if (found === null) throw new GatewayError('OUTCOME_UNKNOWN');
     if (isDone(found)) return found;
     try {
       return await calls.update(id, changes, lasting);

@@ -234,6 +234,10 @@ export const faults = {
     })),
   },
   no_token: { meaning: '200 without the token that was asked for', play: tampered(({ juspay: _, ...rest }) => rest) },
+  null_token: {
+    meaning: '200 with null in place of the token',
+    play: tampered((customer) => ({ ...customer, juspay: null })),
+  },
   half_token: {
     meaning: '200 with half a token',
     play: tampered((customer) => ({ ...customer, juspay: { client_auth_token: 'tkn_half' } })),

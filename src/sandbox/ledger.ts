@@ -23,8 +23,12 @@ export interface Call {
   readonly closed: Promise<void>;
 }
 
-/** What was asked of the provider: the evidence of tests. */
-export function createLedger() {
+/**
+ * What was asked of the provider: the evidence of tests.
+ *
+ * @param json whether flat JSON counts as a form, where the call says that it is JSON.
+ */
+export function createLedger({ json }: { json: boolean }) {
   let calls: Call[] = [];
   let count = 0;
   const watchers = new Set<(call: Call) => void>();
@@ -37,7 +41,8 @@ export function createLedger() {
       count += 1;
       const { method = '', url = '/', headers } = request;
       const [path = '', query = ''] = url.split('?');
-      const form = method === 'POST' ? Object.fromEntries(new URLSearchParams(body)) : null;
+      const isJson = json && headers['content-type']?.startsWith('application/json');
+      const form = method === 'POST' ? (isJson ? readJson(body) : Object.fromEntries(new URLSearchParams(body))) : null;
       const segment = /^\/customers\/([^/]+)$/.exec(path)?.[1];
       const isCreate = method === 'POST' && path === '/customers';
       const { promise: closed, resolve: close } = Promise.withResolvers<void>();
@@ -87,6 +92,21 @@ export function createLedger() {
       });
     },
   };
+}
+
+/** Texts as they are, numbers and booleans as text; anything else is left out. */
+function readJson(body: string): Record<string, string> {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(body);
+  } catch {
+    return {};
+  }
+  return Object.fromEntries(
+    Object.entries(fields ?? {})
+      .filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
+      .map(([name, value]) => [name, String(value)]),
+  );
 }
 
 function decode(segment: string): string {

@@ -18,9 +18,13 @@ export interface SandboxOptions {
   readonly dates?: DateForm;
   /** Refuses with 400 what the API document forbids and real answers let pass: merchant header, lengths, e-mail. */
   readonly strict?: boolean;
+  /** Takes flat JSON in place of a form, as real ones do in places. Default `false`. */
+  readonly json?: boolean;
   /** Whether a second create of a reference is refused. Default `true`. */
   readonly uniqueReferences?: boolean;
   readonly now?: () => Date;
+  /** It does not keep the process alive. Default `false`. */
+  readonly background?: boolean;
 }
 
 /** A fault to be played on the next calls that match. */
@@ -60,9 +64,9 @@ const maxBodyBytes = 256 * 1024;
 /** The provider's three calls on a port of this machine: stateful, deterministic, and able to go wrong in every way. */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const { host = '127.0.0.1', apiKey = 'sandbox_api_key', merchantId = 'sandbox_merchant' } = options;
-  const { dialect = 'real', dates = 'utc', strict = false, now = () => new Date() } = options;
+  const { dialect = 'real', dates = 'utc', strict = false, json = false, now = () => new Date() } = options;
   const store = createStore({ uniqueReferences: options.uniqueReferences ?? true, now });
-  const ledger = createLedger();
+  const ledger = createLedger({ json });
   const timers = new Set<NodeJS.Timeout>();
   const played = new Set<string>();
   let armed: { fault: ArmedFault; left: number }[] = [];
@@ -78,6 +82,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     server.listen(options.port ?? 0, host, resolve);
   });
   const { port } = server.address() as AddressInfo;
+  if (options.background) server.unref().on('connection', (socket) => socket.unref());
 
   const sandbox: Sandbox = {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
@@ -216,10 +221,10 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   }
 }
 
-/** The status of a refusal: the key with a colon behind it and without one are both in use. */
+/** The status of a refusal, 403 for a key that is missing or cannot be read: the key with a colon behind it and without one are both in use. */
 function authorise(request: IncomingMessage, apiKey: string): 401 | 403 | undefined {
   const [scheme, encoded] = (request.headers.authorization ?? '').split(' ');
-  if (scheme !== 'Basic' || !encoded) return 403;
+  if (scheme !== 'Basic' || !encoded || !/^[A-Za-z0-9+/]+={0,2}$/.test(encoded)) return 403;
   return Buffer.from(encoded, 'base64').toString().replace(/:.*$/s, '') === apiKey ? undefined : 401;
 }
 

@@ -171,6 +171,7 @@ for (const [text, iso] of [
   ['2016-08-02T13:37:52+0530', '2016-08-02T08:07:52.000Z'],
   ['2023-12-15T15:26:03.084947Z', '2023-12-15T15:26:03.084Z'],
   ['2023-13-15T15:26:03Z', undefined],
+  ['2023-02-30T15:26:03Z', undefined],
   ['yesterday', undefined],
 ] as const) {
   test(`the date ${text} MUST read as ${iso ?? 'null, with a line in the log'}`, () => {

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { composeServices } from '@theguild/federation-composition';
-import { parse } from 'graphql';
 import { codesOf, inWorld } from '../support.ts';
 
 const entities = `query ($representations: [_Any!]!, $token: Boolean! = false) {
@@ -83,17 +81,107 @@ test('_service MUST tell the committed print, and only where introspection is on
   );
 });
 
-test('the print MUST compose with subgraphs that know one key each', () => {
-  const stub = (key: string, type: string) => `
-    extend schema @link(url: "https://specs.apollo.dev/federation/v2.6", import: ["@key"])
-    type Query { ${type.toLowerCase()}(id: ID!): ${type} }
-    type ${type} @key(fields: "id") { id: ID! customer: Customer }
-    type Customer @key(fields: "${key}", resolvable: false) { ${key}: ${key === 'id' ? 'ID!' : 'String'} }`;
-  const result = composeServices([
-    { name: 'customers', typeDefs: parse(subgraph) },
-    { name: 'orders', typeDefs: parse(stub('id', 'Order')) },
-    { name: 'tickets', typeDefs: parse(stub('objectReferenceId', 'Ticket')) },
-  ]);
-  assert.deepEqual(result.errors ?? [], []);
-  assert.match(result.supergraphSdl ?? '', /type Customer/);
-});
+test('an entity that names both keys MUST have both, for one read', () =>
+  inWorld(async (world) => {
+    const both = (id: string, objectReferenceId: string | null) => ({ ...byId(id), objectReferenceId });
+    const answer = await world.ask(entities, {
+      representations: [
+        both('cth_A1b2C3d4E5f6G7h8', 'asha.rao@example.com'),
+        both('cth_A1b2C3d4E5f6G7h8', 'customer-10002'),
+        // Null is a key that the router does not have.
+        both('cst_0123456789abcdef', null),
+        { ...byReference('u7'), id: null },
+      ],
+    });
+    assert.deepEqual(answer.errors, undefined);
+    const nameless = { id: 'cst_0123456789abcdef', firstName: null };
+    assert.deepEqual(answer.data, {
+      _entities: [{ id: 'cth_A1b2C3d4E5f6G7h8', firstName: 'Asha' }, null, nameless, nameless],
+    });
+    assert.deepEqual(world.upstream().toSorted(), [
+      'GET /customers/cst_0123456789abcdef',
+      'GET /customers/cth_A1b2C3d4E5f6G7h8',
+      'GET /customers/u7',
+    ]);
+  }));
+
+test('a representation that is no customer MUST fail alone, without a read', () =>
+  inWorld(async (world) => {
+    const hostile = [
+      {},
+      [],
+      'Customer',
+      7,
+      false,
+      { id: 'u7' },
+      { __typename: 'customer', id: 'u7' },
+      { __typename: ['Customer'], id: 'u7' },
+      { __typename: 'Customer', id: 7 },
+      { __typename: 'Customer', id: ['u7'] },
+      { __typename: 'Customer', id: { toString: 'u7' } },
+      { __typename: 'Customer', id: true, objectReferenceId: 'u7' },
+      { __typename: 'Customer', id: null, objectReferenceId: null },
+      { __typename: 'Customer', objectReferenceId: 7 },
+      { __typename: 'Customer', objectReferenceID: 'u7' },
+      { __typename: 'Customer', id: '' },
+      { __typename: 'Customer', id: 'x'.repeat(129) },
+      JSON.parse('{ "__typename": "Customer", "__proto__": { "id": "u7" } }'),
+    ];
+    const answer = await world.ask(entities, { representations: [...hostile, byReference('asha.rao@example.com')] });
+    assert.deepEqual(answer.data?.['_entities'], [
+      ...hostile.map(() => null),
+      { id: 'cth_A1b2C3d4E5f6G7h8', firstName: 'Asha' },
+    ]);
+    assert.deepEqual(
+      codesOf(answer),
+      Object.fromEntries(hostile.map((_, index) => [`_entities.${index}`, 'BAD_USER_INPUT'])),
+    );
+    assert.deepEqual(world.upstream(), ['GET /customers/asha.rao%40example.com']);
+  }));
+
+test('a list of representations that holds null, or is none, MUST be refused before anything is read', () =>
+  inWorld(async (world) => {
+    for (const representations of [null, [null], [byReference('u7'), null]]) {
+      const answer = await world.ask(entities, { representations });
+      assert.deepEqual(codesOf(answer), { '': 'BAD_USER_INPUT' });
+    }
+    assert.deepEqual(world.upstream(), []);
+  }));
+
+test('as many representations as a body holds MUST cost no read more than one operation may', () =>
+  inWorld(async (world) => {
+    const variables = { representations: Array.from({ length: 1500 }, (_, n) => byId(`i${n}`)) };
+    const answer = await world.ask(
+      'query ($representations: [_Any!]!) { _entities(representations: $representations) { __typename } }',
+      variables,
+    );
+    assert.equal(world.sandbox.calls.length, 100);
+    assert.equal((answer.data?.['_entities'] as unknown[] | undefined)?.length, 1500);
+    const variablesTooLong = { representations: Array.from({ length: 5000 }, (_, n) => byId(`i${n}`)) };
+    assert.equal((await world.ask(entities, variablesTooLong)).status, 413);
+  }));
+
+test('a token MUST be minted for entities only where it is really selected', () =>
+  inWorld(async (world) => {
+    const u7 = '_entities(representations: [{ __typename: "Customer", id: "cst_0123456789abcdef" }])';
+    for (const [document, isMinted] of [
+      [`{ ${u7} { ... on Customer { clientAuthToken { token } } } }`, true],
+      [
+        `{ ${u7} { ... { ... on _Entity { ...Deep } } } }
+         fragment Deep on Customer { ...Deeper }
+         fragment Deeper on Customer { t: clientAuthToken { __typename } }`,
+        true,
+      ],
+      [
+        `query ($on: Boolean = false) { ${u7} { ... on Customer { id clientAuthToken @include(if: $on) { token } } } }`,
+        false,
+      ],
+      [`{ ${u7} { ... on Customer { clientAuthToken: id ... @skip(if: true) { clientAuthToken: id } } } }`, false],
+    ] as const) {
+      world.sandbox.clearCalls();
+      const answer = await world.ask(document);
+      assert.equal(answer.errors, undefined, answer.text);
+      const option = isMinted ? '?options.get_client_auth_token=true' : '';
+      assert.deepEqual(world.upstream(), [`GET /customers/cst_0123456789abcdef${option}`], document);
+    }
+  }));

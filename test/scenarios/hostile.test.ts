@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { type FaultName, faultNames } from '../../src/sandbox/faults.ts';
 import { createOperation, newCustomer, resultOf, startWorld, updateOperation } from '../support.ts';
@@ -24,8 +24,31 @@ function createRandom(seed: number): () => number {
 }
 
 /**
+ * Sandbox, gateway and load share one thread here: while it stands still, nobody can answer. Counted by how late a timer
+ * comes, so that what an operation took is what the gateway took.
+ */
+function countStalls() {
+  const everyMs = 50;
+  let stalledMs = 0;
+  let lastAtMs = performance.now();
+  const totalMs = () => stalledMs + Math.max(0, performance.now() - lastAtMs - everyMs);
+  const timer = setInterval(() => {
+    stalledMs = totalMs();
+    lastAtMs = performance.now();
+  }, everyMs);
+  return {
+    totalMs,
+    stop() {
+      clearInterval(timer);
+      return totalMs();
+    },
+  };
+}
+
+/**
  * A provider may break in any way; what it says when it does speak is true. So a refusal comes before the commit only,
- * a customer after it only, and a read does not deny what is there. 429 would hold back the whole run; the matrix has it.
+ * a customer after it only. A read may deny what is there, as a replica that lags does. 429 would hold back the whole run;
+ * the matrix has it.
  */
 const refusals: readonly FaultName[] = [
   'duplicate',
@@ -44,7 +67,14 @@ const refusals: readonly FaultName[] = [
   'redirect',
 ];
 const denials: readonly FaultName[] = ['not_found', 'not_found_in_200', 'camel_case', 'error_info_text'];
-const oddities: readonly FaultName[] = ['extra_fields', 'bad_dates', 'wrong_types', 'no_token', 'half_token'];
+const oddities: readonly FaultName[] = [
+  'extra_fields',
+  'bad_dates',
+  'wrong_types',
+  'no_token',
+  'null_token',
+  'half_token',
+];
 const ambiguous = faultNames.filter((name) => name !== '429' && ![...refusals, ...denials, ...oddities].includes(name));
 
 for (const seed of [1, 2, 3]) {
@@ -61,8 +91,7 @@ for (const seed of [1, 2, 3]) {
     const updates: { id: string; value: string; result: Record<string, unknown> }[] = [];
     let slowestMs = 0;
     let next = 0;
-    const stalls = monitorEventLoopDelay({ resolution: 5 });
-    stalls.enable();
+    const stalls = countStalls();
 
     const count = (name: string) => outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
     const provoke = (on: 'create' | 'get' | 'update', pathId: string) => {
@@ -74,7 +103,7 @@ for (const seed of [1, 2, 3]) {
           random() < 0.6
             ? ambiguous
             : target === 'get'
-              ? [...refusals, ...oddities]
+              ? [...refusals, ...oddities, ...denials]
               : afterCommit
                 ? oddities
                 : refusals;
@@ -83,8 +112,9 @@ for (const seed of [1, 2, 3]) {
     };
     const timed = async <T>(work: Promise<T>): Promise<T> => {
       const startedAtMs = performance.now();
+      const stalledMs = stalls.totalMs();
       const result = await work;
-      slowestMs = Math.max(slowestMs, performance.now() - startedAtMs);
+      slowestMs = Math.max(slowestMs, performance.now() - startedAtMs - (stalls.totalMs() - stalledMs));
       return result;
     };
 
@@ -100,7 +130,8 @@ for (const seed of [1, 2, 3]) {
         created.set(reference, [...(created.get(reference) ?? []), result]);
       } else if (kind < 0.7) {
         const id = `target-${number % 200}`;
-        const value = `9${String(number).padStart(9, '0')}`;
+        // None that a customer has from the start: an update that did nothing would look done.
+        const value = `8${String(number).padStart(9, '0')}`;
         provoke('update', id);
         const result = resultOf(
           await timed(world.ask(updateOperation, { id, input: { mobileNumber: value } })),
@@ -131,9 +162,7 @@ for (const seed of [1, 2, 3]) {
       }),
     );
 
-    stalls.disable();
-    // Sandbox, gateway and load share one thread here: while it stood still, nobody could answer.
-    const stalledMs = Math.max(0, stalls.max / 1e6 - 5);
+    const stalledMs = stalls.stop();
 
     const stored = Map.groupBy(world.sandbox.customers, ({ objectReferenceId }) => objectReferenceId);
     const commits = world.sandbox.calls.filter(({ route, committed }) => route === 'update' && committed);
@@ -170,7 +199,7 @@ for (const seed of [1, 2, 3]) {
       falseUpdateFailures: 0,
     });
     // A promise of the product, not a measure of the machine: the deadline, and 250 ms to say so.
-    assert.ok(slowestMs - stalledMs <= deadlineMs + 250, `an answer took ${Math.round(slowestMs)} ms`);
+    assert.ok(slowestMs <= deadlineMs + 250, `an answer took ${Math.round(slowestMs)} ms`);
     assert.equal(
       [...outcomes.values()].reduce((sum, value) => sum + value, 0),
       operations,

@@ -239,6 +239,16 @@ test('reads beyond LIMIT_UPSTREAM_READS MUST fail alone, in document order', () 
     { LIMIT_UPSTREAM_READS: '2' },
   ));
 
+test('an id that cannot be one MUST NOT cost any of LIMIT_UPSTREAM_READS', () =>
+  inWorld(
+    async (world) => {
+      const answer = await world.ask('{ a: customer(id: "..") { id } b: customer(id: "u7") { id } }');
+      assert.deepEqual(codesOf(answer), { a: 'BAD_USER_INPUT' });
+      assert.deepEqual(world.upstream(), ['GET /customers/u7']);
+    },
+    { LIMIT_UPSTREAM_READS: '1' },
+  ));
+
 test('JUSPAY_CONNECTIONS MUST bound the calls at a time', () =>
   inWorld(
     async (world) => {

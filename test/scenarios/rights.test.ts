@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { loadConfig } from '../../src/config.ts';
-import { createGateway, type Gateway } from '../../src/gateway.ts';
+import { openGateway } from '../../src/gateway.ts';
+import type { NodeGateway } from '../../src/handler.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { Secret } from '../../src/secret.ts';
 import { createLog } from '../../src/telemetry.ts';
@@ -17,7 +18,7 @@ function tokenFor(claims: object): string {
   return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`;
 }
 
-let gateway: Gateway;
+let gateway: NodeGateway;
 let home: Sandbox;
 let abroad: Sandbox;
 
@@ -34,7 +35,7 @@ before(async () => {
     AUTH_JWT_ISSUER: 'i',
     AUTH_JWT_AUDIENCE: 'a',
   });
-  gateway = createGateway(
+  gateway = openGateway(
     { ...config, provider: access(home), merchants: [access(abroad)] },
     { log: createLog('silent', () => undefined) },
   );
@@ -335,7 +336,7 @@ test('a key that rotates MUST cost no failed operation, before and after the pro
       apiKey: new Secret('new-key'),
       olderApiKey: new Secret('old-key'),
     };
-    const rotating = createGateway({ ...loadConfig({}), provider }, { log: createLog('silent', () => undefined) });
+    const rotating = openGateway({ ...loadConfig({}), provider }, { log: createLog('silent', () => undefined) });
     const texts = [];
     for (let n = 0; n < 5; n += 1) {
       const body = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });

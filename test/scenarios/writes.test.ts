@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
+import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
-import { createOperation, inWorld, newCustomer, resultOf, startRaw, updateOperation } from '../support.ts';
+import {
+  codesOf,
+  createOperation,
+  inScriptedWorld,
+  inWorld,
+  newCustomer,
+  resultOf,
+  startRaw,
+  updateOperation,
+} from '../support.ts';
 
 const option = '?options.get_client_auth_token=true';
 
@@ -46,12 +56,11 @@ test('the life of a token MUST be counted when the gateway answers', () =>
     const beforeMs = Date.now();
     const answer = await world.ask('{ customer(id: "u7") { clientAuthToken { expiresAt expiresInSeconds } } }');
     const afterMs = Date.now();
-    const { clientAuthToken } = (answer.data ?? {})['customer'] as {
-      clientAuthToken: { expiresAt: string; expiresInSeconds: number };
-    };
-    const secondsFrom = (nowMs: number) => Math.floor((Date.parse(clientAuthToken.expiresAt) - nowMs) / 1000);
-    assert.ok(clientAuthToken.expiresInSeconds <= secondsFrom(beforeMs));
-    assert.ok(clientAuthToken.expiresInSeconds >= secondsFrom(afterMs));
+    const customer = answer.data?.['customer'] as { clientAuthToken: { expiresAt: string; expiresInSeconds: number } };
+    const { expiresAt, expiresInSeconds } = customer.clientAuthToken;
+    const secondsFrom = (nowMs: number) => Math.floor((Date.parse(expiresAt) - nowMs) / 1000);
+    assert.ok(expiresInSeconds <= secondsFrom(beforeMs));
+    assert.ok(expiresInSeconds >= secondsFrom(afterMs));
   }));
 
 test('a token after an update MUST cost one more read', () =>
@@ -140,6 +149,16 @@ test('200 concurrent creates of one reference MUST be one POST', () =>
     assert.equal(results.filter((name) => name === 'CustomerAlreadyExistsError').length, 199);
   }));
 
+test('concurrent creates of references that differ in case only MUST each be sent', () =>
+  inWorld(async (world) => {
+    const origins = ['Reference-1', 'reference-1'].map(
+      async (reference) =>
+        resultOf(await world.ask(createOperation, { input: newCustomer(reference) }), 'createCustomer')['origin'],
+    );
+    assert.deepEqual(await Promise.all(origins), ['CREATED', 'CREATED']);
+    assert.equal(world.upstream().length, 2);
+  }));
+
 test('a create behind an unknown outcome MUST look up before it posts', () =>
   inWorld(
     async (world) => {
@@ -183,6 +202,20 @@ test('ALREADY_EXISTS after an unknown attempt MUST be looked up and compared', (
       world.sandbox.calls.map(({ route }) => route),
       ['create', 'get', 'create', 'get'],
     );
+  }));
+
+test('an update whose answer was lost MUST NOT be denied on the word of a read that finds no customer', () =>
+  inWorld(async (world) => {
+    // The first POST commits and is lost; a replica that lags answers the read.
+    world.sandbox.arm({ fault: 'reset', on: 'update', afterCommit: true });
+    world.sandbox.arm({ fault: 'not_found', on: 'get' });
+    const result = resultOf(
+      await world.ask(updateOperation, { id: 'u7', input: { firstName: 'A' } }),
+      'updateCustomer',
+    );
+    assert.equal(result['code'], 'OUTCOME_UNKNOWN');
+    assert.equal(result['retryable'], true);
+    assert.deepEqual(world.upstream(), ['POST /customers/u7', 'GET /customers/u7']);
   }));
 
 test('a connection that was never made MUST be a definite failure, and a retry', async () => {
@@ -250,6 +283,32 @@ test('Retry-After MUST hold back all calls of the merchant, and who cannot wait 
     assert.deepEqual(world.upstream(), ['GET /customers/u7']);
   }));
 
+test('Retry-After MUST hold back the calls that wait for a connection already', () =>
+  inScriptedWorld(
+    () => ({ status: 429, body: '', headers: { 'retry-after': '50' }, afterMs: 50 }),
+    async (world, calls) => {
+      const answer = await world.ask('{ customers(ids: ["a-1", "a-2", "a-3"]) { id } }');
+      assert.deepEqual(Object.values(codesOf(answer)), ['RATE_LIMITED', 'RATE_LIMITED', 'RATE_LIMITED']);
+      assert.deepEqual(calls, ['GET /customers/a-1']);
+    },
+    { JUSPAY_CONNECTIONS: '1' },
+  ));
+
+test('Retry-After of more than a minute MUST be told as it was sent, and hold calls back for a minute', () =>
+  inScriptedWorld(
+    () => ({ status: 503, body: '', headers: { 'retry-after': '3600' } }),
+    async (world, calls) => {
+      const told = async (id: string) =>
+        (await world.ask('query ($id: ID!) { customer(id: $id) { id } }', { id })).errors?.[0]?.extensions;
+      const first = await told('a-1');
+      assert.deepEqual([first?.['code'], first?.['retryAfterSeconds']], ['UPSTREAM_UNAVAILABLE', 3600]);
+      const second = await told('a-2');
+      assert.equal(second?.['code'], 'RATE_LIMITED');
+      assert.ok(Number(second?.['retryAfterSeconds']) <= 60);
+      assert.deepEqual(calls, ['GET /customers/a-1']);
+    },
+  ));
+
 test('Retry-After that fits the deadline MUST be waited for', () =>
   inWorld(async (world) => {
     world.sandbox.arm({ fault: '429', on: 'create' });
@@ -267,3 +326,41 @@ test('what the provider complains about MUST be mapped to the path of the input'
     );
     assert.deepEqual(result['issues'], [{ path: ['input', 'mobileNumber'], code: 'REJECTED_BY_PROVIDER' }]);
   }));
+
+test('each field that the provider complains about MUST be named once, whatever stands beside it', () => {
+  const named = ['mobile_number', 'mobile_number', 'zodiac', 'object_reference_id', 'customer_id'];
+  const fields = [null, {}, ...named.map((field_name) => ({ field_name, reason: 'Invalid value.' }))];
+  return inScriptedWorld(
+    () => ({ status: 400, body: { error_info: { code: 'INVALID_INPUT', fields } } }),
+    async (world) => {
+      const pathsOf = (result: Record<string, unknown>) =>
+        (result['issues'] as { path: string[] }[]).map(({ path }) => path.join('.'));
+      const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+      assert.deepEqual(pathsOf(resultOf(created, 'createCustomer')), [
+        'input.mobileNumber',
+        'input',
+        'input.objectReferenceId',
+      ]);
+      const updated = await world.ask(updateOperation, { id: 'u7', input: { mobileNumber: '1' } });
+      assert.deepEqual(pathsOf(resultOf(updated, 'updateCustomer')), ['input.mobileNumber', 'input', 'id']);
+    },
+  );
+});
+
+test('a call that another one is in the way of MUST be sent once more, and not at once', () => {
+  const atMs: number[] = [];
+  return inScriptedWorld(
+    () => {
+      atMs.push(performance.now());
+      return { status: 400, body: { error_info: { code: 'DUPLICATE_REQUEST', category: 'USER_ERROR' } } };
+    },
+    async (world, calls) => {
+      const answer = await world.ask(updateOperation, { id: 'u7', input: { mobileNumber: '1' } });
+      const result = resultOf(answer, 'updateCustomer');
+      assert.deepEqual([result['code'], result['retryable']], ['UPSTREAM_UNAVAILABLE', true]);
+      assert.deepEqual(calls, ['POST /customers/u7', 'POST /customers/u7']);
+      const [first = 0, second = 0] = atMs;
+      assert.ok(second - first >= 150);
+    },
+  );
+});

@@ -1,0 +1,126 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { rememberCustomer, skipToken, useCustomer } from 'juspay-customer-client/react-query';
+import { type ReactNode, useCallback, useState } from 'react';
+import { Details, Edit } from './Details.tsx';
+import { FailureNotice } from './failures.tsx';
+import { Heading, Notice } from './Notice.tsx';
+import { Pay } from './Pay.tsx';
+import { Register } from './Register.tsx';
+import { Steps } from './Steps.tsx';
+
+/**
+ * The checkout of somebody who has signed in: look up or register, look over, pay. Everything is asked for by the reference, since
+ * that is what the token is bound to: by the provider's id the gateway would first have to find out whose it is.
+ */
+export function Account({ reference, isNew }: { reference: string; isNew: boolean }) {
+  const queryClient = useQueryClient();
+  /** Who says that they are new is not looked up: registering tells, and asks the provider once less. */
+  const [isLookedUp, setIsLookedUp] = useState(!isNew);
+  const [view, setView] = useState<'details' | 'edit' | 'pay'>('details');
+  const [news, setNews] = useState<ReactNode>();
+  const found = useCustomer(isLookedUp ? { id: reference } : skipToken);
+  /** From then on until they are registered: what a create found out is theirs to decide on, whatever a read says by then. */
+  const [isRegistering, setIsRegistering] = useState(isNew);
+  if (found.data === null && !isRegistering) setIsRegistering(true);
+
+  const show = useCallback((next: typeof view, message?: ReactNode) => {
+    setView(next);
+    setNews(message);
+  }, []);
+  const onRegistered = useCallback(
+    (wasLost: boolean) => {
+      setIsLookedUp(true);
+      setIsRegistering(false);
+      show(
+        'details',
+        <Notice tone="success" title="You are registered" isRead={false}>
+          {wasLost && <p>The provider’s answer was lost on the way, so we looked: your details are there, once.</p>}
+        </Notice>,
+      );
+    },
+    [show],
+  );
+  const onSaved = useCallback(
+    () => show('details', <Notice tone="success" title="Your changes are saved" isRead={false} />),
+    [show],
+  );
+  const isRepeating = found.isPending && found.failureReason !== null;
+
+  return (
+    <>
+      <Steps at={view === 'pay' ? 2 : 1} />
+      {/* There at all times, so that what comes into it is read out. */}
+      <div role="status" className="news">
+        {isRepeating ? (
+          <Notice tone="warning" title="The payment provider is slow to answer" isRead={false}>
+            <p>We try again by ourselves. Attempt {found.failureCount + 1}.</p>
+          </Notice>
+        ) : (
+          news
+        )}
+      </div>
+      {stage()}
+    </>
+  );
+
+  function stage() {
+    if (isRegistering) {
+      return (
+        <Register
+          reference={reference}
+          lead={
+            isLookedUp
+              ? 'We have nobody by this name yet. It takes a minute.'
+              : 'We pass this on to our payment provider, and to nobody else.'
+          }
+          onRegistered={onRegistered}
+          onUseExisting={async (existing) => {
+            // Before it is asked for, so that it is not asked for.
+            if (existing) await rememberCustomer(queryClient, existing);
+            setIsLookedUp(true);
+            setIsRegistering(false);
+          }}
+        />
+      );
+    }
+    if (found.data && view === 'pay') return <Pay reference={reference} onBack={() => show('details')} />;
+    if (found.data) {
+      return (
+        <section className="card">
+          {view === 'edit' ? (
+            <Edit
+              reference={reference}
+              customer={found.data}
+              onSaved={onSaved}
+              onCancel={() => show('details')}
+              onGone={() => {
+                show('details');
+                void found.refetch();
+              }}
+            />
+          ) : (
+            <Details customer={found.data} onEdit={() => show('edit')} onPay={() => show('pay')} />
+          )}
+        </section>
+      );
+    }
+    return (
+      <section className="card">
+        <Heading>{found.isError ? 'We could not look you up' : 'Looking you up…'}</Heading>
+        {found.isError ? (
+          <FailureNotice
+            failure={found.error}
+            onRetry={found.error.retryable ? () => void found.refetch() : undefined}
+            takesFocus={false}
+          />
+        ) : (
+          <div className="skeleton" aria-hidden="true">
+            <span />
+            <span />
+            <span />
+          </div>
+        )}
+      </section>
+    );
+  }
+}

@@ -1,0 +1,151 @@
+import { type FieldIssue, fieldMessages } from 'juspay-customer-client/validation';
+import { type ReactNode, type SubmitEvent, useEffect, useRef, useState } from 'react';
+import { Field } from './Field.tsx';
+
+/** What the visitor typed. An empty text stands for nothing. */
+export interface Values {
+  readonly emailAddress: string;
+  readonly mobileCountryCode: string;
+  readonly mobileNumber: string;
+  readonly firstName: string;
+  readonly lastName: string;
+}
+
+const labels: Readonly<Record<keyof Values, string>> = {
+  emailAddress: 'E-mail',
+  mobileCountryCode: 'Country code',
+  mobileNumber: 'Mobile number',
+  firstName: 'First name',
+  lastName: 'Last name',
+};
+const names = Object.keys(labels) as (keyof Values)[];
+
+/** Fields by the names that the visitor knows. */
+export function labelsOf(fields: readonly string[]): string {
+  return fields.map((field) => labels[field as keyof Values] ?? field).join(', ');
+}
+
+/**
+ * The fields of a customer, for registering and for editing. Both sides' issues are shown where they belong: `check` runs
+ * the server's own rules before anything is sent, and `serverIssues` are what only the server, or the provider, can know.
+ */
+export function CustomerForm({
+  start,
+  check,
+  serverIssues,
+  busy,
+  action,
+  onSend,
+  children,
+}: {
+  start: Values;
+  check: (values: Values) => readonly FieldIssue[];
+  serverIssues: readonly FieldIssue[] | undefined;
+  busy: boolean;
+  action: string;
+  onSend: (values: Values) => void;
+  children?: ReactNode;
+}) {
+  const [values, setValues] = useState(start);
+  const [issues, setIssues] = useState<readonly FieldIssue[]>([]);
+  /** Counts the refusals, so that each of them moves the focus. */
+  const [refusals, setRefusals] = useState(0);
+  const form = useRef<HTMLFormElement>(null);
+
+  const shown = fieldMessages(issues, wordsFor);
+  const elsewhere = Object.entries(shown).filter(([name]) => !names.some((known) => known === name));
+  const wrong = names.filter((name) => shown[name] !== undefined);
+
+  useEffect(() => {
+    if (serverIssues === undefined) return;
+    setIssues(serverIssues);
+    setRefusals((count) => count + 1);
+  }, [serverIssues]);
+
+  useEffect(() => {
+    if (refusals === 0) return;
+    form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  }, [refusals]);
+
+  const submit = (event: SubmitEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    if (busy) return;
+    const meant = tidy(values);
+    const found = check(meant);
+    setIssues(found);
+    if (found.length > 0) setRefusals((count) => count + 1);
+    else onSend(meant);
+  };
+
+  const field = (name: keyof Values, more: Partial<Parameters<typeof Field>[0]>) => (
+    <Field
+      id={name}
+      label={labels[name]}
+      value={values[name]}
+      error={shown[name]}
+      onChange={(event) => {
+        const next = { ...values, [name]: event.target.value };
+        setValues(next);
+        // Once something was found wrong, the fields tell at once when it is right.
+        if (issues.length > 0) setIssues(check(tidy(next)));
+      }}
+      {...more}
+    />
+  );
+
+  return (
+    <form onSubmit={submit} noValidate ref={form}>
+      <div role="alert">
+        {issues.length > 0 && (
+          <div className="summary">
+            {wrong.length > 0 && <p>Please look again at: {labelsOf(wrong)}.</p>}
+            {elsewhere.map(([name, message]) => (
+              <p key={name}>{message}</p>
+            ))}
+          </div>
+        )}
+      </div>
+      {field('emailAddress', { inputMode: 'email', autoComplete: 'email', autoCapitalize: 'none', spellCheck: false })}
+      <div className="row phone">
+        {field('mobileCountryCode', { inputMode: 'tel', autoComplete: 'tel-country-code' })}
+        {field('mobileNumber', { inputMode: 'tel', autoComplete: 'tel-national' })}
+      </div>
+      <div className="row">
+        {field('firstName', { autoComplete: 'given-name', label: `${labels.firstName} (optional)` })}
+        {field('lastName', { autoComplete: 'family-name', label: `${labels.lastName} (optional)` })}
+      </div>
+      <div className="actions">
+        <button type="submit" className="primary" aria-disabled={busy} aria-busy={busy}>
+          {busy ? 'Saving…' : action}
+        </button>
+        {children}
+      </div>
+    </form>
+  );
+}
+
+/** What was meant: without blanks around, and without those that make a number readable. */
+function tidy(values: Values): Values {
+  const trimmed = names.map((name) => [name, values[name].trim()]);
+  return { ...values, ...Object.fromEntries(trimmed), mobileNumber: values.mobileNumber.replace(/[\s-]/g, '') };
+}
+
+/** An issue in this shop's words. `code` and the field decide; `message` is for developers. */
+function wordsFor({ path, code, message }: FieldIssue): string {
+  if (code === 'REQUIRED') return path.length > 1 ? 'This is needed.' : 'Nothing was changed.';
+  if (code === 'NOT_CLEARABLE') return 'This can be changed, but not taken away.';
+  if (code === 'REJECTED_BY_PROVIDER') return 'The payment provider does not accept this.';
+  if (code === 'TOO_LONG') return 'This is too long.';
+  switch (path.at(-1)) {
+    case 'emailAddress':
+      return 'Enter an e-mail address, such as noor@example.com.';
+    case 'mobileNumber':
+      return 'Digits only, without the country code.';
+    case 'mobileCountryCode':
+      return 'One to four digits.';
+    case 'objectReferenceId':
+      return 'The name that you signed in with is too short to register.';
+    default:
+      return message;
+  }
+}

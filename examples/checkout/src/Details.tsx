@@ -1,0 +1,143 @@
+import { type CustomerFieldsFragment, type UpdateCustomerInput, unreachable } from 'juspay-customer-client/client';
+import { useUpdateCustomer } from 'juspay-customer-client/react-query';
+import { validateCustomerChanges } from 'juspay-customer-client/validation';
+import { useEffect, useState } from 'react';
+import { CustomerForm, type Values } from './CustomerForm.tsx';
+import { Heading, Notice } from './Notice.tsx';
+import { NoAnswer, NotSaved, Repeating, StillWorking, UnknownOutcome, useRepeat } from './saving.tsx';
+
+/** What is on file, and the two ways on: change it, or pay. */
+export function Details({
+  customer,
+  onEdit,
+  onPay,
+}: {
+  customer: CustomerFieldsFragment;
+  onEdit: () => void;
+  onPay: () => void;
+}) {
+  const name = [customer.firstName, customer.lastName].filter(Boolean).join(' ');
+  const phone = [customer.mobileCountryCode && `+${customer.mobileCountryCode}`, customer.mobileNumber];
+  return (
+    <>
+      <Heading>{customer.firstName ? `Hello, ${customer.firstName}` : 'Hello'}</Heading>
+      <p className="lead">This is what we have on file for you.</p>
+      <dl className="facts">
+        <div>
+          <dt>Name</dt>
+          <dd>{name || <em>not given</em>}</dd>
+        </div>
+        <div>
+          <dt>E-mail</dt>
+          <dd>{customer.emailAddress ?? <em>not given</em>}</dd>
+        </div>
+        <div>
+          <dt>Mobile</dt>
+          <dd>{phone.filter(Boolean).join(' ') || <em>not given</em>}</dd>
+        </div>
+      </dl>
+      <div className="actions">
+        <button type="button" className="primary" onClick={onPay}>
+          Continue to payment
+        </button>
+        <button type="button" onClick={onEdit}>
+          Edit details
+        </button>
+      </div>
+    </>
+  );
+}
+
+/** Changes what is on file: only what differs is sent. */
+export function Edit({
+  reference,
+  customer,
+  onSaved,
+  onCancel,
+  onGone,
+}: {
+  reference: string;
+  customer: CustomerFieldsFragment;
+  onSaved: () => void;
+  onCancel: () => void;
+  /** There is no such customer any more. */
+  onGone: () => void;
+}) {
+  const update = useUpdateCustomer();
+  const { isRepeating, send, again } = useRepeat(update);
+  const { data: outcome, error, isPending, reset } = update;
+  const start = valuesOf(customer);
+  const [typed, setTyped] = useState(start);
+
+  const isSaved = outcome?.status === 'success';
+  useEffect(() => {
+    if (isSaved) onSaved();
+  }, [isSaved, onSaved]);
+
+  function stage() {
+    if (isRepeating) return <Repeating />;
+    if (error) return <NoAnswer error={error} onAgain={again} onBack={reset} />;
+    switch (outcome?.status) {
+      case undefined:
+      case 'success':
+      case 'invalid':
+        return (
+          <CustomerForm
+            start={typed}
+            check={(values) => validateCustomerChanges(changesOf(start, values))}
+            serverIssues={outcome?.status === 'invalid' ? outcome.issues : undefined}
+            busy={isPending}
+            action="Save changes"
+            onSend={(values) => {
+              setTyped(values);
+              send({ id: reference, input: changesOf(start, values) });
+            }}
+          >
+            <button type="button" className="quiet" onClick={onCancel}>
+              Cancel
+            </button>
+          </CustomerForm>
+        );
+      case 'notFound':
+        return (
+          <Notice tone="warning" title="This account is gone" takesFocus>
+            <p>It was on file a moment ago. You can register anew.</p>
+            <button type="button" className="primary" onClick={onGone}>
+              Look again
+            </button>
+          </Notice>
+        );
+      case 'outcomeUnknown':
+        return <UnknownOutcome requestId={outcome.requestId} onAgain={again} />;
+      case 'upstream':
+      case 'other':
+        return <NotSaved failure={outcome} onAgain={again} onBack={reset} />;
+      default:
+        return unreachable(outcome);
+    }
+  }
+
+  return (
+    <>
+      <Heading>Edit your details</Heading>
+      {stage()}
+      <StillWorking since={isPending} />
+    </>
+  );
+}
+
+function valuesOf(customer: CustomerFieldsFragment): Values {
+  return {
+    emailAddress: customer.emailAddress ?? '',
+    mobileCountryCode: customer.mobileCountryCode ?? '',
+    mobileNumber: customer.mobileNumber ?? '',
+    firstName: customer.firstName ?? '',
+    lastName: customer.lastName ?? '',
+  };
+}
+
+/** What differs. A field that was emptied becomes null, which the rules refuse by name: the provider cannot clear one. */
+function changesOf(start: Values, values: Values): UpdateCustomerInput {
+  const changed = Object.entries(values).filter(([name, value]) => value !== start[name as keyof Values]);
+  return Object.fromEntries(changed.map(([name, value]) => [name, value === '' ? null : value]));
+}

@@ -1,0 +1,58 @@
+import { type ReactNode, useEffect, useRef } from 'react';
+
+const icons = {
+  info: 'M12 11v5m0-8.5v.01',
+  success: 'm8 12.5 2.8 2.8L16.5 9',
+  warning: 'M12 7.5v5.5m0 3v.01',
+  error: 'm9 9 6 6m0-6-6 6',
+};
+
+/**
+ * Something that happened. Where it takes the place of what had the focus (`takesFocus`), it takes the focus too, so that
+ * neither a keyboard nor a screen reader is left on a button that is gone.
+ */
+export function Notice({
+  tone,
+  title,
+  children,
+  takesFocus = false,
+  isRead = true,
+}: {
+  tone: keyof typeof icons;
+  title: string;
+  children?: ReactNode;
+  takesFocus?: boolean;
+  /** Whether it has itself read out; not where it stands in a region that does so. */
+  isRead?: boolean;
+}) {
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (takesFocus) box.current?.focus();
+  }, [takesFocus]);
+  const role = tone === 'error' ? 'alert' : 'status';
+  return (
+    <div className={`notice ${tone}`} role={isRead ? role : undefined} tabIndex={-1} ref={box}>
+      <svg viewBox="0 0 24 24" aria-hidden="true">
+        <circle cx="12" cy="12" r="9.5" />
+        <path d={icons[tone]} />
+      </svg>
+      <div>
+        <p className="title">{title}</p>
+        {children}
+      </div>
+    </div>
+  );
+}
+
+/** A heading that takes the focus when its part of the page replaces another. */
+export function Heading({ children, takesFocus = true }: { children: ReactNode; takesFocus?: boolean }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (takesFocus) heading.current?.focus();
+  }, [takesFocus]);
+  return (
+    <h1 tabIndex={-1} ref={heading}>
+      {children}
+    </h1>
+  );
+}

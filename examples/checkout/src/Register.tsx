@@ -1,0 +1,101 @@
+import { type CreateCustomerInput, type CustomerFieldsFragment, unreachable } from 'juspay-customer-client/client';
+import { useCreateCustomer } from 'juspay-customer-client/react-query';
+import { validateNewCustomer } from 'juspay-customer-client/validation';
+import { useEffect, useState } from 'react';
+import { CustomerForm, labelsOf, type Values } from './CustomerForm.tsx';
+import { Heading, Notice } from './Notice.tsx';
+import { NoAnswer, NotSaved, Repeating, StillWorking, UnknownOutcome, useRepeat } from './saving.tsx';
+
+/** Registers the visitor. Whatever becomes of it is shown as what it is. */
+export function Register({
+  reference,
+  lead,
+  onRegistered,
+  onUseExisting,
+}: {
+  reference: string;
+  lead: string;
+  /** @param wasLost the provider's answer was lost, and the customer was found to exist with this data. */
+  onRegistered: (wasLost: boolean) => void;
+  /** The customer who has this reference, where they could be read; else they have to be looked up. */
+  onUseExisting: (customer: CustomerFieldsFragment | null) => Promise<void>;
+}) {
+  const create = useCreateCustomer();
+  const { isRepeating, send, again } = useRepeat(create);
+  const [typed, setTyped] = useState<Values>({
+    emailAddress: reference.includes('@') ? reference : '',
+    mobileCountryCode: '91',
+    mobileNumber: '',
+    firstName: '',
+    lastName: '',
+  });
+  const { data: outcome, error, isPending, reset } = create;
+
+  const origin = outcome?.status === 'success' ? outcome.origin : undefined;
+  useEffect(() => {
+    if (origin !== undefined) onRegistered(origin === 'RECONCILED');
+  }, [origin, onRegistered]);
+
+  function stage() {
+    if (isRepeating) return <Repeating />;
+    if (error) return <NoAnswer error={error} onAgain={again} onBack={reset} />;
+    switch (outcome?.status) {
+      case undefined:
+      case 'success':
+      case 'invalid':
+        return (
+          <CustomerForm
+            start={typed}
+            check={(values) => validateNewCustomer(inputOf(reference, values))}
+            serverIssues={outcome?.status === 'invalid' ? outcome.issues : undefined}
+            busy={isPending}
+            action="Save and continue"
+            onSend={(values) => {
+              setTyped(values);
+              send({ input: inputOf(reference, values) });
+            }}
+          />
+        );
+      case 'exists':
+        return (
+          <Notice tone="info" title="You are registered already" takesFocus>
+            {outcome.differingFields !== null && outcome.differingFields.length > 0 && (
+              <p>What is on file differs from what you typed: {labelsOf(outcome.differingFields)}.</p>
+            )}
+            <p>Nothing was changed.</p>
+            <div className="actions">
+              <button type="button" className="primary" onClick={() => void onUseExisting(outcome.existing)}>
+                Use existing account
+              </button>
+              <button type="button" className="quiet" onClick={reset}>
+                Back to the form
+              </button>
+            </div>
+          </Notice>
+        );
+      case 'outcomeUnknown':
+        return <UnknownOutcome requestId={outcome.requestId} onAgain={again} />;
+      case 'upstream':
+      case 'other':
+        return <NotSaved failure={outcome} onAgain={again} onBack={reset} />;
+      default:
+        return unreachable(outcome);
+    }
+  }
+
+  return (
+    <section className="card">
+      <Heading>Register</Heading>
+      <p className="lead">{lead}</p>
+      {stage()}
+      <StillWorking since={isPending} />
+    </section>
+  );
+}
+
+/** What is sent: without the fields that were left empty. */
+function inputOf(reference: string, values: Values): CreateCustomerInput {
+  const filled = Object.entries(values).filter(([, value]) => value !== '');
+  // What is missing is found by the check, before anything is sent.
+  return { objectReferenceId: reference, ...Object.fromEntries(filled) } as CreateCustomerInput;
+}

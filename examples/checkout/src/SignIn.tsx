@@ -1,0 +1,107 @@
+import { type SubmitEvent, useState } from 'react';
+import { Field } from './Field.tsx';
+import { Heading, Notice } from './Notice.tsx';
+import { signIn } from './session.ts';
+
+/** References that are worth a try on the sandbox. */
+const samples = [
+  { reference: 'asha.rao@example.com', isNew: false, does: 'has an account' },
+  { reference: 'asha.rao@example.com', isNew: true, does: 'has one, and says she is new' },
+  { reference: 'fault_500_after_commit_x1', isNew: true, does: 'saved, and the answer is lost' },
+  { reference: 'fault_timeout', isNew: true, does: 'the outcome stays unknown' },
+  { reference: 'fault_503', isNew: false, does: 'the provider is down' },
+  { reference: 'fault_invalid', isNew: true, does: 'the provider refuses the number' },
+];
+
+export function SignIn({ ended }: { ended: boolean }) {
+  const [reference, setReference] = useState('');
+  const [isNew, setIsNew] = useState(false);
+  const [problem, setProblem] = useState<'reference' | 'connection'>();
+  const [busy, setBusy] = useState(false);
+
+  const submit = (event: SubmitEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    setBusy(true);
+    setProblem(undefined);
+    signIn(reference, isNew)
+      .then((taken) => {
+        if (!taken) {
+          setProblem('reference');
+          document.getElementById('reference')?.focus();
+        }
+      })
+      .catch(() => setProblem('connection'))
+      .finally(() => setBusy(false));
+  };
+
+  return (
+    <section className="card">
+      <Heading takesFocus={ended}>Checkout</Heading>
+      <p className="lead">Two steps: your details, then payment.</p>
+      {ended && (
+        <Notice tone="info" title="Your session has ended">
+          <p>Sign in again to go on. What was saved is still there.</p>
+        </Notice>
+      )}
+      {problem === 'connection' && (
+        <Notice tone="error" title="The shop cannot be reached" takesFocus>
+          <p>Check your connection and try again.</p>
+        </Notice>
+      )}
+      <form onSubmit={submit} noValidate>
+        <fieldset className="choice">
+          <legend>Have you been here before?</legend>
+          <label>
+            <input type="radio" name="visit" checked={!isNew} onChange={() => setIsNew(false)} />
+            <span>
+              Yes<small>We look you up.</small>
+            </span>
+          </label>
+          <label>
+            <input type="radio" name="visit" checked={isNew} onChange={() => setIsNew(true)} />
+            <span>
+              No<small>You register.</small>
+            </span>
+          </label>
+        </fieldset>
+        <Field
+          id="reference"
+          label="E-mail address"
+          inputMode="email"
+          autoComplete="email"
+          autoCapitalize="none"
+          spellCheck={false}
+          maxLength={128}
+          value={reference}
+          onChange={(event) => setReference(event.target.value)}
+          error={problem === 'reference' ? 'Enter an e-mail address, such as noor@example.com.' : undefined}
+        />
+        <button type="submit" className="primary" disabled={busy} aria-busy={busy}>
+          Continue
+        </button>
+      </form>
+      <details className="samples">
+        <summary>Names to try on the sandbox</summary>
+        <ul>
+          {samples.map((sample) => (
+            <li key={sample.reference + sample.does}>
+              <button
+                type="button"
+                className="quiet"
+                onClick={() => {
+                  setReference(sample.reference);
+                  setIsNew(sample.isNew);
+                  document.getElementById('reference')?.focus();
+                }}
+              >
+                <code>{sample.reference}</code>
+                <small>{sample.does}</small>
+              </button>
+            </li>
+          ))}
+        </ul>
+        <p>This example asks for no password: its backend believes the name. Yours would not.</p>
+      </details>
+    </section>
+  );
+}

@@ -1,0 +1,99 @@
+import type { CustomerClientError } from 'juspay-customer-client/client';
+import { useEffect, useState } from 'react';
+import { type Failure, FailureNotice, SupportNumber } from './failures.tsx';
+import { Notice } from './Notice.tsx';
+
+/** Sends a mutation, and sends the very same one again: a repeat is shown as one. */
+export function useRepeat<Variables>(mutation: {
+  readonly variables: Variables | undefined;
+  readonly isPending: boolean;
+  readonly mutate: (variables: Variables) => void;
+}) {
+  const [isRepeat, setIsRepeat] = useState(false);
+  const { variables, isPending, mutate } = mutation;
+  return {
+    isRepeating: isRepeat && isPending,
+    send(what: Variables) {
+      setIsRepeat(false);
+      mutate(what);
+    },
+    again() {
+      if (variables === undefined || isPending) return;
+      setIsRepeat(true);
+      mutate(variables);
+    },
+  };
+}
+
+export function Repeating() {
+  return (
+    <Notice tone="info" title="Sending it again…" takesFocus>
+      <p>It can only be saved once.</p>
+    </Notice>
+  );
+}
+
+/** A wait that is long enough to ask oneself what to do. */
+export function StillWorking({ since }: { since: boolean }) {
+  const [isLong, setIsLong] = useState(false);
+  useEffect(() => {
+    setIsLong(false);
+    if (!since) return;
+    const timer = setTimeout(() => setIsLong(true), 2000);
+    return () => clearTimeout(timer);
+  }, [since]);
+  return (
+    <p role="status" className="still">
+      {isLong &&
+        'Still working. The answer may have been lost on the way; we are making sure that nothing is saved twice.'}
+    </p>
+  );
+}
+
+/** Nobody knows whether it was saved, and the page says so. */
+export function UnknownOutcome({ requestId, onAgain }: { requestId: string | undefined; onAgain: () => void }) {
+  return (
+    <Notice tone="warning" title="We do not know yet whether that was saved" takesFocus>
+      <p>
+        It was sent, and no answer came back. Send it again, as it is: if it was saved the first time, it is not saved a
+        second time.
+      </p>
+      <div className="actions">
+        <button type="button" className="primary" onClick={onAgain}>
+          Send again
+        </button>
+      </div>
+      <SupportNumber requestId={requestId} />
+    </Notice>
+  );
+}
+
+/** Whether what was sent may have been done all the same. */
+function isLost({ code }: CustomerClientError): boolean {
+  return code === 'NETWORK_ERROR' || code === 'TIMEOUT' || code === 'INVALID_RESPONSE';
+}
+
+/** A save that got no result at all: refused before it was sent on, or lost on its way. */
+export function NoAnswer({
+  error,
+  onAgain,
+  onBack,
+}: {
+  error: CustomerClientError;
+  onAgain: () => void;
+  onBack: () => void;
+}) {
+  if (isLost(error)) return <UnknownOutcome requestId={error.requestId} onAgain={onAgain} />;
+  return <NotSaved failure={error} onAgain={onAgain} onBack={onBack} />;
+}
+
+/** A save that is known not to have happened. */
+export function NotSaved({ failure, onAgain, onBack }: { failure: Failure; onAgain: () => void; onBack: () => void }) {
+  return (
+    <FailureNotice failure={failure} certain="Nothing was saved." onRetry={failure.retryable ? onAgain : undefined}>
+      <button type="button" className="quiet" onClick={onBack}>
+        Back to the form
+      </button>
+    </FailureNotice>
+  );
+}

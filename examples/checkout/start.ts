@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { Server as HttpServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { createNodeGateway, startServer } from 'juspay-customer-gateway/node';
+import { type Sandbox, startSandbox } from 'juspay-customer-gateway/sandbox';
+import { build, createServer, type ProxyOptions, preview } from 'vite';
+import { createBackend } from './backend.ts';
+
+export interface Example {
+  readonly url: string;
+  readonly sandbox: Sandbox;
+  close(): Promise<void>;
+}
+
+export interface ExampleOptions {
+  readonly port?: number;
+  /** A folder that holds the built app; without it, Vite's development server serves the source. */
+  readonly built?: string;
+  /** The backend's clock. */
+  readonly now?: () => number;
+}
+
+const configFile = fileURLToPath(new URL('vite.config.ts', import.meta.url));
+
+/** Builds the app into a folder. */
+export async function buildApp(outDir: string): Promise<void> {
+  await build({ configFile, logLevel: 'warn', build: { outDir, emptyOutDir: true } });
+}
+
+/** The whole: a provider's stand-in, the gateway, the shop's backend, and the app in front of them, as one origin. */
+export async function startExample({ port = 0, built, now }: ExampleOptions = {}): Promise<Example> {
+  const stops: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const stop of stops.toReversed()) await stop();
+  };
+  try {
+    const sandbox = await startSandbox();
+    stops.push(() => sandbox.close());
+
+    // What the gateway and the backend share. Elsewhere an issuer of its own signs, and the gateway reads its public keys.
+    const jwt = {
+      secret: randomBytes(32).toString('base64url'),
+      issuer: 'fern-and-frame',
+      audience: 'customer-gateway',
+    };
+    const { url: baseUrl, merchantId, apiKey } = sandbox;
+    const gateway = createNodeGateway({
+      juspay: { apiKey, merchantId, baseUrl, timeoutMs: 1500 },
+      // Shorter than the defaults, as `timeoutMs` is, so that a fault can be watched without getting up.
+      operationTimeoutMs: 6000,
+      auth: { mode: 'jwt', jwtSecret: jwt.secret, jwtIssuer: jwt.issuer, jwtAudience: jwt.audience },
+      // A page needs six operations, and its visitors no others.
+      persisted: { only: true },
+      logLevel: 'silent',
+    });
+    stops.push(() => gateway.dispose());
+    const gatewayServer = await startServer(gateway, { host: '127.0.0.1', port: 0 });
+    stops.push(() => gatewayServer.stop(0));
+
+    const backend = createBackend({ ...jwt, ...(now && { now }) });
+    const backendUrl = await listen(backend);
+    stops.push(() => closeServer(backend));
+
+    // One origin for the browser: no preflights, and a page policy that allows no other address.
+    const proxy: Record<string, ProxyOptions> = {
+      '/graphql': { target: gatewayServer.url },
+      '/session': { target: backendUrl },
+      // For the page's own panel of faults; a shop has nothing like it.
+      '/__admin': { target: sandbox.url, changeOrigin: true },
+    };
+    // Where the port is taken it is the next one: the address is printed.
+    const where = { host: '127.0.0.1', port, proxy };
+    const common = { configFile, logLevel: 'error', clearScreen: false } as const;
+    const app = built
+      ? await preview({ ...common, build: { outDir: built }, preview: where })
+      : await (await createServer({ ...common, server: where })).listen();
+    stops.push(() => app.close());
+    const [url = ''] = app.resolvedUrls?.local ?? [];
+    return { url, sandbox, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function listen(server: HttpServer): Promise<string> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function closeServer(server: HttpServer): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeAllConnections();
+  await closed;
+}
+
+if (import.meta.main) {
+  const example = await startExample({ port: Number(process.env['PORT'] || 5173) });
+  console.log(`
+  Fern & Frame, an example of a checkout, runs on a sandbox: no account, no real customers.
+
+  Checkout  ${example.url}
+  Sandbox   ${example.sandbox.url}/__admin   (what the provider was asked: ${example.sandbox.url}/__admin/calls)
+
+  Ctrl-C stops.
+`);
+  let isStopping = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (isStopping) process.exit(1);
+      isStopping = true;
+      example.close().then(
+        () => process.exit(0),
+        () => process.exit(1),
+      );
+    });
+  }
+}

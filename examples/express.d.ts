@@ -1,0 +1,16 @@
+// Express brings no types: a project has them from `@types/express`. These are what the examples use.
+declare module 'express' {
+  import type { RequestListener } from 'node:http';
+
+  interface Router extends RequestListener {
+    use(path: string, ...handlers: RequestListener[]): this;
+    use(...handlers: RequestListener[]): this;
+  }
+  interface Express {
+    (): Router;
+    Router(): Router;
+    json(options?: { limit?: string; type?: string }): RequestListener;
+  }
+  const express: Express;
+  export = express;
+}

@@ -1,0 +1,10 @@
+// Hono, on any of its servers. `app.mount` would cut the path off; `app.all` leaves it.
+import { Hono } from 'hono';
+import { createGateway, type GatewayOptions } from 'juspay-customer-gateway';
+
+export function createApp(options: GatewayOptions = {}) {
+  const gateway = createGateway({ ...options, endpoint: '/api/graphql' });
+  const app = new Hono().basePath('/api');
+  app.all('/graphql', ({ req }) => gateway.fetch(req.raw));
+  return { app, gateway };
+}

@@ -1,0 +1,117 @@
+import { ApolloClient, ApolloLink, type DocumentNode, Observable, type OperationVariables } from '@apollo/client';
+import { skipToken, useMutation, useQuery } from '@apollo/client/react';
+import { print } from 'graphql';
+import type { CustomerFieldsFragment } from '../../schema/generated/operations.ts';
+import { customerCache, forgetCustomer, rememberCustomer } from './apollo-cache.ts';
+import type { TypedAst, TypedDocument } from './document.ts';
+import { asGraphQLError } from './error.ts';
+import type { CustomerClient } from './kit.ts';
+import { customerIn } from './naming.ts';
+import { type Outcome, outcomeOf, type RootOf } from './outcome.ts';
+
+/**
+ * The end of Apollo's chain, in the place of an `HttpLink`: sends through the client of the kit, with its headers, ids, renewal of the
+ * session, and tokens taken out of mutations before anything sees them.
+ */
+export function customerLink(client: CustomerClient): ApolloLink {
+  return new ApolloLink(
+    ({ query, operationName = '', operationType, variables }) =>
+      new Observable((observer) => {
+        const { documentId } = query as { documentId?: string };
+        const document: TypedDocument<Record<string, unknown>, unknown> = {
+          ...(documentId !== undefined && { id: documentId }),
+          kind: operationType === 'mutation' ? 'mutation' : 'query',
+          name: operationName,
+          text: print(query),
+        };
+        const abort = new AbortController();
+        client.request(document, variables, { signal: abort.signal }).then(
+          ({ data, errors }) => {
+            observer.next({ data, ...(errors.length > 0 && { errors: errors.map(asGraphQLError) }) });
+            observer.complete();
+          },
+          (error) => observer.error(error),
+        );
+        return () => abort.abort();
+      }),
+  );
+}
+
+/** A client of Apollo's with the cache and the link of the kit. What is given is added, and wins. */
+export function createApolloClient(client: CustomerClient, options: Partial<ApolloClient.Options> = {}): ApolloClient {
+  return new ApolloClient({ cache: customerCache(), link: customerLink(client), ...options });
+}
+
+export type QueryHookOptions<Result, Variables extends OperationVariables> = Omit<
+  useQuery.Base.Options<Result, Variables>,
+  'returnPartialData'
+>;
+
+export type MutationHookOptions<Result, Variables extends OperationVariables> = Omit<
+  useMutation.Options<Result, Variables>,
+  'errorPolicy'
+>;
+
+/** Runs a query; without variables it waits. */
+export function useQueryOf<Result, Variables extends OperationVariables>(
+  ast: TypedAst<Result, Variables>,
+  variables: Variables | undefined,
+  options: QueryHookOptions<Result, Variables> = {},
+): useQuery.Result<Result, Variables, 'empty' | 'complete' | 'streaming'> {
+  return useQuery<Result, Variables>(
+    ast as DocumentNode,
+    variables === undefined ? skipToken : ({ ...options, variables } as unknown as useQuery.Options<Result, Variables>),
+  ) as useQuery.Result<Result, Variables, 'empty' | 'complete' | 'streaming'>;
+}
+
+/** What a mutation came to: `undefined` until it was answered, and when it failed as a whole. */
+export interface WithOutcome<Result> {
+  readonly outcome: Outcome<RootOf<Result>> | undefined;
+}
+
+export type UseMutationOfResponse<Result, Variables extends OperationVariables> = readonly [
+  (options: { variables: Variables }) => Promise<ApolloClient.MutateResult<Result> & WithOutcome<Result>>,
+  useMutation.Result<Result> & WithOutcome<Result>,
+];
+
+/** Runs a mutation when its function is called. What was written is in the cache by then. */
+export function useMutationOf<Result, Variables extends OperationVariables>(
+  ast: TypedAst<Result, Variables>,
+  root: keyof Result & string,
+  options: MutationHookOptions<Result, Variables> = {},
+): UseMutationOfResponse<Result, Variables> {
+  const [mutate, state] = useMutation<Result, Variables>(
+    ast as DocumentNode,
+    {
+      ...options,
+      // A token that could not be had must not take the acknowledged write with it.
+      errorPolicy: 'all',
+      update(cache, result, context) {
+        const outcome = outcomeIn(result.data as Result | null | undefined, root);
+        const customer = customerIn(outcome);
+        if (customer !== undefined) rememberCustomer(cache, customer as CustomerFieldsFragment);
+        else if (outcome && ['exists', 'notFound', 'outcomeUnknown'].includes(outcome.status)) {
+          forgetCustomer(cache, context.variables);
+        }
+        options.update?.(cache, result, context);
+      },
+    } as useMutation.Options<Result, Variables>,
+  );
+  return [
+    async ({ variables }) => {
+      const run = mutate as (options: { variables: Variables }) => Promise<ApolloClient.MutateResult<Result>>;
+      const result = await run({ variables });
+      const { data, error } = result as { data?: Result | null; error?: unknown };
+      // Nobody knows what became of it: what is cached may be wrong.
+      if (data == null && error !== undefined) forgetCustomer(state.client.cache, variables);
+      return { ...result, outcome: outcomeIn(data, root) } as ApolloClient.MutateResult<Result> & WithOutcome<Result>;
+    },
+    { ...state, outcome: outcomeIn(state.data as Result | null | undefined, root) } as useMutation.Result<Result> &
+      WithOutcome<Result>,
+  ];
+}
+
+function outcomeIn<Result>(data: Result | null | undefined, root: keyof Result): Outcome<RootOf<Result>> | undefined {
+  const result = data?.[root] as { readonly __typename: string } | null | undefined;
+  return result ? (outcomeOf(result) as Outcome<RootOf<Result>>) : undefined;
+}

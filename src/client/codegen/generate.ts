@@ -1,0 +1,97 @@
+import { plugin as printTypes } from '@graphql-codegen/typescript-operations';
+import type { DocumentNode, GraphQLSchema } from 'graphql';
+import {
+  banner,
+  emitAstHooks,
+  emitAsts,
+  emitDocuments,
+  emitMsw,
+  emitPossibleTypes,
+  emitReactQuery,
+  type Imports,
+} from './emit.ts';
+import { emitFixtures } from './fixtures.ts';
+import { manifestOf, type Operation, readOperations } from './operations.ts';
+
+/** What hooks, or handlers, are generated for. */
+export type Flavour = 'react-query' | 'urql' | 'apollo' | 'msw';
+
+export const flavours: readonly Flavour[] = ['react-query', 'urql', 'apollo', 'msw'];
+
+export interface GenerateOptions {
+  readonly flavours: readonly Flavour[];
+  readonly imports: Imports;
+  /** The manifest as it was: its entries are kept. */
+  readonly earlier?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Everything that is made from operations, by file name.
+ *
+ * @throws Error when a document does not fit the schema.
+ */
+export async function generate(
+  schema: GraphQLSchema,
+  documents: readonly DocumentNode[],
+  { flavours, imports, earlier }: GenerateOptions,
+): Promise<Record<string, string>> {
+  const operations = readOperations(schema, documents);
+  const files: Record<string, string> = {
+    'operations.ts': await emitTypes(schema, operations, documents),
+    'documents.ts': emitDocuments(operations, imports),
+    'persisted-documents.json': manifestOf(operations, earlier),
+  };
+  if (flavours.includes('react-query')) files['react-query.ts'] = emitReactQuery(operations, imports);
+  if (flavours.includes('urql') || flavours.includes('apollo')) files['asts.ts'] = emitAsts(operations, imports);
+  if (flavours.includes('urql')) files['urql.ts'] = emitAstHooks('urql', operations, imports);
+  if (flavours.includes('apollo')) {
+    files['apollo.ts'] = emitAstHooks('apollo', operations, imports);
+    files['possible-types.ts'] = emitPossibleTypes(schema);
+  }
+  if (flavours.includes('msw')) {
+    files['fixtures.ts'] = emitFixtures(schema, operations, imports);
+    files['msw.ts'] = emitMsw(operations, imports);
+  }
+  return files;
+}
+
+async function emitTypes(
+  schema: GraphQLSchema,
+  operations: readonly Operation[],
+  documents: readonly DocumentNode[],
+): Promise<string> {
+  // Fragments that no operation uses are types all the same; those in use stand in several operations: once is enough.
+  const definitions = new Map(
+    [...documents, ...operations.map(({ ast }) => ast)]
+      .flatMap((document) => document.definitions)
+      .flatMap((node) => ('name' in node && node.name ? [[`${node.kind} ${node.name.value}`, node] as const] : [])),
+  );
+  const document = { kind: 'Document', definitions: [...definitions.values()] } as DocumentNode;
+  const config = {
+    // `__typename` is in the documents, wherever it is in an answer.
+    skipTypename: true,
+    skipTypeNameForRoot: true,
+    immutableTypes: true,
+    arrayInputCoercion: false,
+    strictScalars: true,
+    scalars: { ID: 'string', DateTime: 'string', ...unknownScalars(schema) },
+  };
+  const files = [{ location: 'operations.graphql', document }];
+  const { prepend = [], content } = asOutput(await printTypes(schema, files, config, { outputFile: 'operations.ts' }));
+  return `${banner}${[...prepend, content]
+    .join('\n')
+    .replace(/\n{3,}/g, '\n\n')
+    .trim()}\n`;
+}
+
+function unknownScalars(schema: GraphQLSchema): Record<string, string> {
+  const known = ['ID', 'DateTime', 'String', 'Int', 'Float', 'Boolean'];
+  return Object.fromEntries(
+    Object.values(schema.getTypeMap())
+      .filter((type) => type.astNode?.kind === 'ScalarTypeDefinition' && !known.includes(type.name))
+      .map(({ name }) => [name, 'unknown']),
+  );
+}
+
+const asOutput = (output: string | { prepend?: string[]; content: string }) =>
+  typeof output === 'string' ? { content: output } : output;

@@ -1,0 +1,46 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Types } from '@graphql-codegen/plugin-helpers';
+import { buildASTSchema } from 'graphql';
+import { type Flavour, flavours, generate } from './generate.ts';
+
+export type { Flavour } from './generate.ts';
+
+export interface PresetConfig {
+  /** Default: all of them. */
+  readonly flavours?: readonly Flavour[];
+  /** How the generated files name each other. Default `.ts`; `.js` where imports are not rewritten, `` for bundlers. */
+  readonly importExtension?: '.ts' | '.js' | '';
+}
+
+/**
+ * A preset of GraphQL Code Generator for operations of your own: the documents, ids, hooks and handlers that this
+ * package has for its own ones, in one folder.
+ *
+ * `generates: { 'src/gql/': { preset, presetConfig: { flavours: ['react-query'] } } }`
+ *
+ * The folder's `persisted-documents.json` goes into the gateway's `PERSISTED_DOCUMENTS_FILE`; entries stay in it.
+ */
+export const preset: Types.OutputPreset<PresetConfig> = {
+  async buildGeneratesSection({ baseOutputDir, documents, schema, schemaAst, presetConfig, config }) {
+    const parsed = documents.flatMap(({ document }) => (document ? [document] : []));
+    const manifest = join(baseOutputDir, 'persisted-documents.json');
+    const extension = presetConfig.importExtension ?? '.ts';
+    const files = await generate(schemaAst ?? buildASTSchema(schema), parsed, {
+      flavours: presetConfig.flavours ?? flavours,
+      imports: {
+        kit: (part) => `juspay-customer-client/${part === 'document' ? 'client' : part}`,
+        sibling: (file) => `./${file}${extension}`,
+      },
+      earlier: existsSync(manifest) ? (JSON.parse(readFileSync(manifest, 'utf8')) as Record<string, string>) : {},
+    });
+    return Object.entries(files).map(([file, content]) => ({
+      filename: join(baseOutputDir, file),
+      plugins: [{ kit: {} }],
+      pluginMap: { kit: { plugin: () => content } },
+      config,
+      schema,
+      documents: [],
+    }));
+  },
+};

@@ -1,0 +1,174 @@
+import {
+  mutationOptions,
+  type QueryClient,
+  queryOptions,
+  type SkipToken,
+  skipToken,
+  type UseMutationOptions,
+  type UseMutationResult,
+  type UseQueryOptions,
+  type UseQueryResult,
+  useMutation,
+  useQuery,
+} from '@tanstack/react-query';
+import type { CustomerFieldsFragment } from '../../schema/generated/operations.ts';
+import type { TypedDocument } from './document.ts';
+import { CustomerClientError } from './error.ts';
+import type { CustomerClient } from './kit.ts';
+import { answersTo, customerIn, type Named } from './naming.ts';
+import type { Outcome, RootOf } from './outcome.ts';
+import { useCustomerClient } from './react.ts';
+import { isLost, referenceOf } from './writes.ts';
+
+/** Every key of the kit begins with it. */
+const scope = 'juspay-customer';
+const maxRetries = 2;
+
+/** What a query's hook gives: the value of its one root field; lists without the null of a failure, which is thrown. */
+export type QueryData<Result, Field> = Field extends keyof Result
+  ? Extract<Result[Field], readonly unknown[]> extends never
+    ? Result[Field]
+    : Extract<Result[Field], readonly unknown[]>
+  : Result;
+
+type OwnQuery = 'queryKey' | 'queryFn';
+
+/** React Query's own options, but for what the kit says. */
+export type QueryHookOptions<Data, Selected> = Omit<
+  UseQueryOptions<Data, CustomerClientError, Selected, QueryKey>,
+  OwnQuery
+>;
+/** Of the mutation of an option factory. */
+export type MutationHookOptions<Factory> = Factory extends (
+  client: CustomerClient,
+) => UseMutationOptions<infer Data, CustomerClientError, infer Variables>
+  ? Omit<UseMutationOptions<Data, CustomerClientError, Variables>, 'mutationFn' | 'mutationKey'>
+  : never;
+
+export type QueryKey = readonly [typeof scope, string, unknown];
+
+/** Makes `customerOptions(client, variables)`: for `useQuery`, `useSuspenseQuery`, `prefetchQuery`, … */
+export function queryFactory<Result, Variables, const Field extends keyof Result | undefined>(
+  document: TypedDocument<Result, Variables>,
+  field: Field,
+) {
+  type Data = QueryData<Result, Field>;
+  return (client: CustomerClient, variables: Variables) =>
+    queryOptions<Data, CustomerClientError, Data, QueryKey>({
+      queryKey: [scope, document.name, variables],
+      queryFn: async ({ signal }) => {
+        const result = await client.execute(document, variables, { signal });
+        return (field === undefined ? result : result[field]) as Data;
+      },
+      // Only what a repeat can help, and when it can.
+      retry: (count, error) => error instanceof CustomerClientError && error.retryable && count < maxRetries,
+      retryDelay: (count, error) => (error.retryAfterSeconds ?? Math.min(2 ** count, 30)) * 1000,
+    });
+}
+
+/** What an option factory's query gives. */
+export type DataOf<Factory> = Factory extends (
+  ...args: never[]
+) => UseQueryOptions<infer Data, CustomerClientError, infer _Selected, QueryKey>
+  ? Data
+  : never;
+
+/** Runs the query of an option factory with the client above. `skipToken` waits. */
+export function useQueryOf<Data, Variables, Selected>(
+  options: (client: CustomerClient, variables: Variables) => UseQueryOptions<Data, CustomerClientError, Data, QueryKey>,
+  variables: Variables | SkipToken,
+  extra: QueryHookOptions<Data, Selected> | undefined,
+): UseQueryResult<Selected, CustomerClientError> {
+  const own = options(useCustomerClient(), variables as Variables);
+  const skipped = variables === skipToken ? { queryFn: skipToken, queryKey: [scope, 'skipped', null] as const } : {};
+  return useQuery({ ...own, ...extra, ...skipped } as UseQueryOptions<Data, CustomerClientError, Selected, QueryKey>);
+}
+
+/** Makes `createCustomerOptions(client)`: for `useMutation`. What was written is in the cache before `onSuccess` is called. */
+export function mutationFactory<Result, Variables>(document: TypedDocument<Result, Variables>) {
+  return (client: CustomerClient) =>
+    mutationOptions<Outcome<RootOf<Result>>, CustomerClientError, Variables>({
+      mutationKey: [scope, document.name],
+      // Sending a write again is for the person, or the app, to decide.
+      retry: false,
+      mutationFn: async (variables, { client: queryClient }) => {
+        try {
+          const outcome = await client.mutate(document, variables);
+          await show(queryClient, variables, outcome);
+          return outcome;
+        } catch (error) {
+          if (error instanceof CustomerClientError && isLost(error)) await doubt(queryClient, variables);
+          throw error;
+        }
+      },
+    });
+}
+
+/** Runs the mutation of an option factory with the client above: its `data` is the outcome. */
+export function useMutationOf<Data, Variables>(
+  options: (client: CustomerClient) => UseMutationOptions<Data, CustomerClientError, Variables>,
+  extra: Omit<UseMutationOptions<Data, CustomerClientError, Variables>, 'mutationFn' | 'mutationKey'> | undefined,
+): UseMutationResult<Data, CustomerClientError, Variables> {
+  return useMutation({ ...options(useCustomerClient()), ...extra });
+}
+
+async function show(queryClient: QueryClient, variables: unknown, outcome: { readonly status: string }): Promise<void> {
+  const customer = customerIn(outcome);
+  if (customer !== undefined) await rememberCustomer(queryClient, customer as CustomerFieldsFragment);
+  // What is cached is known to be wrong, or may be.
+  else if (['exists', 'notFound', 'outcomeUnknown'].includes(outcome.status)) await doubt(queryClient, variables);
+}
+
+/**
+ * Shows a customer, as it is now, wherever it was asked for by its id or its reference: also where the answer was that there is none.
+ * Queries of operations of your own that may show it are asked again.
+ */
+export async function rememberCustomer(queryClient: QueryClient, customer: CustomerFieldsFragment): Promise<void> {
+  // Never there in a cache, not even as null.
+  const { clientAuthToken: _, ...fields } = customer as CustomerFieldsFragment & { clientAuthToken?: unknown };
+  const isOne = (name: unknown, value?: Named | null) => answersTo(fields, name) || value?.id === fields.id;
+  // A read that is under way was asked before the write was answered.
+  const lists = queryClient.getQueryCache().findAll({ queryKey: [scope, 'Customers'] });
+  const interrupted = new Set(lists.filter(({ state }) => state.fetchStatus !== 'idle'));
+  await queryClient.cancelQueries({ predicate: ({ queryKey }) => isAbout(queryKey, fields) });
+  queryClient.setQueriesData<CustomerFieldsFragment | null>(
+    {
+      predicate: ({ queryKey, state }) =>
+        isOwn(queryKey, 'Customer') && isOne(namesIn(queryKey)[0], state.data as Named),
+    },
+    () => fields,
+  );
+  for (const { queryKey } of lists) {
+    const names = namesIn(queryKey);
+    queryClient.setQueryData<readonly (CustomerFieldsFragment | null)[]>(queryKey, (list) =>
+      list?.map((value, index) => (isOne(names[index], value) ? fields : value)),
+    );
+  }
+  for (const id of [fields.id, fields.objectReferenceId]) {
+    if (id != null) queryClient.setQueryData([scope, 'Customer', { id }], fields);
+  }
+  const isOthers = (key: readonly unknown[]) => !isOwn(key, 'Customer') && !isOwn(key, 'Customers');
+  await queryClient.invalidateQueries({
+    queryKey: [scope],
+    predicate: (query) => (isOthers(query.queryKey) || interrupted.has(query)) && isAbout(query.queryKey, fields),
+  });
+}
+
+/** Asks again for the customer that a write was about. */
+async function doubt(queryClient: QueryClient, variables: unknown): Promise<void> {
+  const id = referenceOf(variables) ?? (variables as { id?: unknown } | undefined)?.id;
+  if (typeof id !== 'string') return;
+  const customer = { id, objectReferenceId: id };
+  await queryClient.invalidateQueries({ predicate: ({ queryKey }) => isAbout(queryKey, customer) });
+}
+
+const isOwn = (key: readonly unknown[], name: string) => key[0] === scope && key[1] === name;
+
+/** Whether any of a query's variables names the customer. */
+function isAbout(key: readonly unknown[], customer: Named): boolean {
+  return key[0] === scope && namesIn(key).some((name) => answersTo(customer, name));
+}
+
+function namesIn([, , variables]: readonly unknown[]): unknown[] {
+  return Object.values((variables as Record<string, unknown> | null | undefined) ?? {}).flat();
+}

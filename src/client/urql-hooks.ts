@@ -1,0 +1,140 @@
+import { useMemo } from 'react';
+import type { AnyVariables } from 'urql';
+import {
+  Client,
+  type ClientOptions,
+  cacheExchange,
+  composeExchanges,
+  type DocumentInput,
+  type Exchange,
+  fetchExchange,
+  getOperationName,
+  makeOperation,
+  mapExchange,
+  type Operation,
+  type OperationContext,
+  type OperationResult,
+  type RequestPolicy,
+  stringifyDocument,
+  type UseMutationState,
+  type UseQueryResponse,
+  useMutation,
+  useQuery,
+} from 'urql';
+import type { TypedAst, TypedDocument } from './document.ts';
+import { asGraphQLError } from './error.ts';
+import type { CustomerClient } from './kit.ts';
+import { type Outcome, outcomeOf, type RootOf } from './outcome.ts';
+
+/**
+ * The end of urql's line, in the place of its `fetchExchange`: sends through the client of the kit, with its headers, ids, renewal of
+ * the session, and tokens taken out of mutations before anything sees them.
+ */
+export function customerExchange(client: CustomerClient): Exchange {
+  const onOperation = (operation: Operation) =>
+    makeOperation(operation.kind, operation, {
+      ...operation.context,
+      preferGetMethod: false,
+      fetch: async (_url, init) => {
+        const signal = init?.signal ?? undefined;
+        const { data, errors } = await client.request(documentOf(operation), operation.variables, { signal });
+        const body = errors.length > 0 ? { data, errors: errors.map(asGraphQLError) } : { data };
+        return Response.json(body);
+      },
+    });
+  return composeExchanges([mapExchange({ onOperation }), fetchExchange]);
+}
+
+function documentOf({ query, kind }: Operation): TypedDocument<unknown, unknown> {
+  const { documentId } = query as { documentId?: string };
+  return {
+    ...(documentId !== undefined && { id: documentId }),
+    kind: kind === 'mutation' ? 'mutation' : 'query',
+    name: getOperationName(query) ?? '',
+    text: stringifyDocument(query),
+  };
+}
+
+export interface UrqlOptions {
+  /** Between the cache and the end of the line. */
+  readonly exchanges?: readonly Exchange[];
+  /** Others of urql's, such as `suspense` and `requestPolicy`. */
+  readonly client?: Partial<Omit<ClientOptions, 'url' | 'exchanges' | 'preferGetMethod'>>;
+}
+
+/** A client of urql with its document cache. Queries go by POST: the gateway takes a GET only with a header that urql does not send. */
+export function createUrqlClient(client: CustomerClient, { exchanges = [], client: others }: UrqlOptions = {}): Client {
+  return new Client({
+    ...others,
+    // The kit's client knows the address.
+    url: '/graphql',
+    preferGetMethod: false,
+    exchanges: [cacheExchange, ...exchanges, customerExchange(client)],
+  });
+}
+
+export interface QueryHookOptions<_Result = unknown, _Variables = unknown> {
+  readonly requestPolicy?: RequestPolicy;
+  readonly context?: Partial<OperationContext>;
+  readonly pause?: boolean;
+}
+
+export interface MutationHookOptions<_Result = unknown, _Variables = unknown> {
+  readonly context?: Partial<OperationContext>;
+}
+
+/**
+ * Runs a query; without variables it waits. It is asked again after any mutation that answers with a customer, also where the answer
+ * was that there is none: urql would not see by itself that such an answer has to do with customers.
+ */
+export function useQueryOf<Result, Variables extends AnyVariables>(
+  ast: TypedAst<Result, Variables>,
+  variables: Variables | undefined,
+  { pause = false, requestPolicy, context }: QueryHookOptions = {},
+): UseQueryResponse<Result, Variables> {
+  const withTypes = useMemo(
+    () => ({ additionalTypenames: ['Customer'], ...context, preferGetMethod: false }),
+    [context],
+  );
+  return useQuery<Result, Variables>({
+    query: ast as DocumentInput<Result, Variables>,
+    variables: (variables ?? {}) as Variables,
+    pause: pause || variables === undefined,
+    context: withTypes,
+    ...(requestPolicy && { requestPolicy }),
+  } as Parameters<typeof useQuery<Result, Variables>>[0]);
+}
+
+/** What a mutation came to: `undefined` until it was answered, and when it failed as a whole. */
+export interface WithOutcome<Result> {
+  readonly outcome: Outcome<RootOf<Result>> | undefined;
+}
+
+export type UseMutationOfResponse<Result, Variables extends AnyVariables> = readonly [
+  UseMutationState<Result, Variables> & WithOutcome<Result>,
+  (
+    variables: Variables,
+    context?: Partial<OperationContext>,
+  ) => Promise<OperationResult<Result, Variables> & WithOutcome<Result>>,
+];
+
+/** Runs a mutation when its function is called. */
+export function useMutationOf<Result, Variables extends AnyVariables>(
+  ast: TypedAst<Result, Variables>,
+  root: keyof Result & string,
+  { context }: MutationHookOptions = {},
+): UseMutationOfResponse<Result, Variables> {
+  const [state, execute] = useMutation<Result, Variables>(ast as DocumentInput<Result, Variables>);
+  return [
+    withOutcome(state, root),
+    (variables, more) => execute(variables, { ...context, ...more }).then((result) => withOutcome(result, root)),
+  ];
+}
+
+function withOutcome<Result, State extends { data?: Result | undefined }>(
+  state: State,
+  root: keyof Result & string,
+): State & WithOutcome<Result> {
+  const result = state.data?.[root] as { readonly __typename: string } | null | undefined;
+  return { ...state, outcome: result ? (outcomeOf(result) as Outcome<RootOf<Result>>) : undefined };
+}

@@ -1,0 +1,75 @@
+import type { CustomerClientError } from './error.ts';
+import type { ClientAuthTokens } from './tokens.ts';
+
+type Fields = Record<string, unknown>;
+
+const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null;
+
+/** What is known of creates whose answer was lost, so that a repeat of one is understood. Memory only. */
+export interface Writes {
+  /** A create that may or may not have happened. */
+  lost(variables: unknown): void;
+  /**
+   * The answer to a mutation as the app should see it: "exists already, with nothing that differs" after a lost answer is the success that was
+   * lost; tokens are moved to `tokens`.
+   */
+  settle<Data>(variables: unknown, data: Data): Data;
+}
+
+export function createWrites(tokens: Pick<ClientAuthTokens, 'keep'>): Writes {
+  const unsettled = new Set<string>();
+  return {
+    lost(variables) {
+      const reference = referenceOf(variables);
+      if (reference !== undefined) unsettled.add(reference);
+    },
+    settle(variables, data) {
+      if (!isFields(data)) return data;
+      const reference = referenceOf(variables);
+      const roots = Object.entries(data).map(([key, result]) => {
+        const settled =
+          reference !== undefined && isFields(result) ? settleCreate(unsettled, reference, result) : result;
+        return [key, withoutTokens(settled, tokens)];
+      });
+      return Object.fromEntries(roots) as typeof data;
+    },
+  };
+}
+
+/** The reference that a create is for. */
+export function referenceOf(variables: unknown): string | undefined {
+  const input = isFields(variables) ? variables['input'] : undefined;
+  const reference = isFields(input) ? input['objectReferenceId'] : undefined;
+  return typeof reference === 'string' ? reference : undefined;
+}
+
+function settleCreate(unsettled: Set<string>, reference: string, result: Fields): Fields {
+  const { __typename, existing, differingFields } = result;
+  if (__typename === 'CustomerOutcomeUnknownError') unsettled.add(reference);
+  if (__typename === 'CreateCustomerSuccess') unsettled.delete(reference);
+  const isSame = Array.isArray(differingFields) && differingFields.length === 0;
+  if (__typename !== 'CustomerAlreadyExistsError' || !isSame || !isFields(existing) || !unsettled.delete(reference)) {
+    return result;
+  }
+  // A create that wanted a token has a place for it; nobody minted one here.
+  const customer = { clientAuthToken: null, ...existing };
+  return { origin: 'RECONCILED', customer, __typename: 'CreateCustomerSuccess' };
+}
+
+/** Moves tokens out of an answer: what is left may be cached, persisted and shown. */
+function withoutTokens(value: unknown, tokens: Pick<ClientAuthTokens, 'keep'>): unknown {
+  if (Array.isArray(value)) return value.map((item) => withoutTokens(item, tokens));
+  if (!isFields(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => {
+      if (!isFields(inner) || inner['__typename'] !== 'ClientAuthToken') return [key, withoutTokens(inner, tokens)];
+      tokens.keep([value['id'], value['objectReferenceId']], inner);
+      return [key, null];
+    }),
+  );
+}
+
+/** Whether nobody knows if what was sent was done. */
+export function isLost(error: CustomerClientError): boolean {
+  return error.code === 'NETWORK_ERROR' || error.code === 'TIMEOUT' || error.code === 'INVALID_RESPONSE';
+}

@@ -1,0 +1,134 @@
+import {
+  type FieldDefinitionNode,
+  type GraphQLField,
+  type GraphQLSchema,
+  isObjectType,
+  Kind,
+  lexicographicSortSchema,
+  type ObjectTypeDefinitionNode,
+  parse,
+  printSchema,
+} from 'graphql';
+
+/** Directives to be added, by the coordinate of what they stand on: `Customer`, `Query.customer`. */
+type Directives = Readonly<Record<string, string>>;
+
+/** What identifies a customer: each of the two alone. */
+const keys = ['id', 'objectReferenceId'];
+
+const federation = 'https://specs.apollo.dev/federation/v2.6';
+
+/** The contract: sorted, with descriptions, without anything that a composer reads. */
+export function printPlain(plain: GraphQLSchema): string {
+  return `${printSchema(lexicographicSortSchema(plain))}\n`;
+}
+
+/**
+ * The Federation 2 subgraph as routers compose it: the plain schema with the two keys of a customer, and no security
+ * directives (`@apollo/gateway` refuses to start on them).
+ */
+export function printSubgraph(plain: GraphQLSchema): string {
+  return `extend schema @link(url: "${federation}", import: ["@key"])\n\n${decorated(plain, federationKeys())}`;
+}
+
+/**
+ * The same subgraph for routers that enforce scopes: each field with the scope that the gateway itself checks there.
+ * The gateway goes on checking; a router that checks first saves the call.
+ */
+export function printSubgraphWithScopes(plain: GraphQLSchema): string {
+  const scopes = Object.fromEntries(
+    fieldsOf(plain).flatMap(([coordinate, field]) => {
+      const scope = scopeOf(coordinate, field);
+      return scope === undefined ? [] : [[coordinate, `@requiresScopes(scopes: [["${scope}"]])`]];
+    }),
+  );
+  const link = `extend schema @link(url: "${federation}", import: ["@key", "@requiresScopes"])`;
+  return `${link}\n\n${decorated(plain, { ...federationKeys(), ...scopes })}`;
+}
+
+/** The source schema of the Composite Schemas draft: a lookup by each key. */
+export function printComposite(plain: GraphQLSchema): string {
+  const header = [
+    '# A source schema after the GraphQL Composite Schemas Specification, working draft of 2026-06-19',
+    '# (https://graphql.github.io/composite-schemas-spec/draft). Checked against the definitions of that draft, and not',
+    '# composed: no implementation for JavaScript exists.',
+    '',
+    'directive @key(fields: FieldSelectionSet!) repeatable on OBJECT | INTERFACE',
+    '',
+    'directive @lookup on FIELD_DEFINITION',
+    '',
+    '"""The fields of a key."""',
+    'scalar FieldSelectionSet',
+  ];
+  const lookups = { 'Query.customer': '@lookup', 'Query.customerByReference': '@lookup' };
+  return `${header.join('\n')}\n\n${decorated(plain, { ...federationKeys(), ...lookups })}`;
+}
+
+/**
+ * The subschema for `@graphql-tools/stitch` with `@graphql-tools/stitching-directives`: customers by their ids, in
+ * batches. Customers by their references too need a second entry point, which directives cannot say: see `stitching.ts`.
+ */
+export function printStitching(plain: GraphQLSchema): string {
+  const definitions = [
+    'directive @key(selectionSet: String!) on OBJECT',
+    'directive @merge(argsExpr: String, keyArg: String, keyField: String, key: [String!], additionalArgs: String) on FIELD_DEFINITION',
+  ];
+  const directives = { Customer: '@key(selectionSet: "{ id }")', 'Query.customers': '@merge(keyField: "id")' };
+  return `${definitions.join('\n\n')}\n\n${decorated(plain, directives)}`;
+}
+
+/** Every print: what `schema --for` calls it, its file below `schema/`, and how it is made from `buildSchema()`. */
+export const prints = {
+  plain: { file: 'schema.graphql', print: printPlain },
+  federation: { file: 'subgraph.graphql', print: printSubgraph },
+  'federation-scopes': { file: 'subgraph-scopes.graphql', print: printSubgraphWithScopes },
+  composite: { file: 'composite.graphql', print: printComposite },
+  stitching: { file: 'stitching.graphql', print: printStitching },
+} as const;
+
+function federationKeys(): Directives {
+  return { Customer: keys.map((fields) => `@key(fields: "${fields}")`).join(' ') };
+}
+
+function fieldsOf(schema: GraphQLSchema): [coordinate: string, GraphQLField<unknown, unknown>][] {
+  return Object.values(schema.getTypeMap()).flatMap((type) =>
+    isObjectType(type)
+      ? Object.values(type.getFields()).map((field): [string, typeof field] => [`${type.name}.${field.name}`, field])
+      : [],
+  );
+}
+
+/** The scope that a field asks for, as its definition in the code says: there is no second list. */
+function scopeOf(coordinate: string, { extensions }: GraphQLField<unknown, unknown>): string | undefined {
+  const { authScopes } = (extensions['pothosOptions'] ?? {}) as { authScopes?: unknown };
+  if (authScopes === undefined) return undefined;
+  const { scope, ...others } = authScopes as { scope?: unknown };
+  // What this cannot print must not vanish from the print.
+  if (typeof scope !== 'string' || Object.keys(others).length > 0)
+    throw new Error(`The rule of ${coordinate} is not one scope: it cannot be printed.`);
+  return scope;
+}
+
+/** The plain print with directives put in, each where the syntax wants it. */
+function decorated(plain: GraphQLSchema, directives: Directives): string {
+  const text = printPlain(plain);
+  const missing = new Set(Object.keys(directives));
+  const insertions: { at: number; directive: string }[] = [];
+  const decorate = (coordinate: string, node: ObjectTypeDefinitionNode | FieldDefinitionNode) => {
+    const directive = directives[coordinate];
+    if (directive === undefined) return;
+    missing.delete(coordinate);
+    // After everything else of a field; after the name of a type, which implements nothing where this is used.
+    const at = node.kind === Kind.FIELD_DEFINITION ? node.loc?.end : node.name.loc?.end;
+    if (at !== undefined) insertions.push({ at, directive });
+  };
+  for (const type of parse(text).definitions) {
+    if (type.kind !== Kind.OBJECT_TYPE_DEFINITION) continue;
+    decorate(type.name.value, type);
+    for (const field of type.fields ?? []) decorate(`${type.name.value}.${field.name.value}`, field);
+  }
+  if (missing.size > 0) throw new Error(`The schema has no ${[...missing].join(', ')}.`);
+  return insertions
+    .toSorted((one, other) => other.at - one.at)
+    .reduce((out, { at, directive }) => `${out.slice(0, at)} ${directive}${out.slice(at)}`, text);
+}

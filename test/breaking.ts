@@ -1,0 +1,102 @@
+import {
+  buildSchema,
+  type ConstDirectiveNode,
+  type DefinitionNode,
+  findBreakingChanges,
+  type NamedTypeNode,
+  parse,
+  print,
+} from 'graphql';
+
+/** Prints by their file names. */
+export type Prints = Readonly<Record<string, string>>;
+
+/** Directives that others compose by: taking one away, or changing it, breaks them. */
+const promised = ['key', 'lookup', 'merge', 'link'];
+/** Directives that ask for more than before: adding one, or changing it, breaks callers. */
+const demanding = ['requiresScopes', 'authenticated', 'inaccessible'];
+
+/**
+ * What of `before` a consumer can no longer rely on, one sentence each: types, fields, arguments and values as graphql-js
+ * compares them, and the directives that routers and stitching gateways compose by, which it does not look at.
+ */
+export function breakingChanges(before: Prints, now: Prints): string[] {
+  const sentences = Object.entries(before).flatMap(([file, released]) => {
+    const current = now[file];
+    if (current === undefined) return [`${file} was removed.`];
+    const [old, fresh] = [released, current].map((text) => buildSchema(text, { assumeValidSDL: true }));
+    const changes = old && fresh ? findBreakingChanges(old, fresh).map(({ description }) => description) : [];
+    return [...changes, ...brokenDirectives(released, current).map((text) => `${text} in ${file}.`)];
+  });
+  // What all prints have in common is told once.
+  return [...new Set(sentences)];
+}
+
+function brokenDirectives(released: string, current: string): string[] {
+  const [before, now] = [applied(released), applied(current)];
+  const lost = [...before].filter(([at, { name }]) => promised.includes(name) && !now.has(at));
+  const gained = [...now].filter(([at, { name }]) => demanding.includes(name) && !before.has(at));
+  return [
+    ...lost.map(([, { text, place }]) => `${text} was removed from ${place}`),
+    ...gained.map(([, { text, place }]) => `${text} was added to ${place}`),
+  ];
+}
+
+interface Applied {
+  readonly name: string;
+  readonly text: string;
+  /** Its coordinate: `Customer`, `Query.customer`, `schema`. */
+  readonly place: string;
+}
+
+/** Every directive that stands on something, by what it says and where. */
+function applied(sdl: string): Map<string, Applied> {
+  const found = new Map<string, Applied>();
+  const note = (place: string, directives: readonly ConstDirectiveNode[] = []) => {
+    for (const directive of directives) {
+      const text = print(directive);
+      found.set(`${place} ${text}`, { name: directive.name.value, text, place });
+    }
+  };
+  for (const definition of parse(sdl).definitions) visit(definition, note);
+  return found;
+}
+
+function visit(
+  node: DefinitionNode,
+  note: (place: string, directives: readonly ConstDirectiveNode[] | undefined) => void,
+): void {
+  if (node.kind === 'SchemaDefinition' || node.kind === 'SchemaExtension') return note('schema', node.directives);
+  if (!('name' in node) || node.name === undefined || !node.kind.match(/Type(Definition|Extension)$/)) return;
+  const type = node.name.value;
+  const { directives, fields, values } = node as Partial<Members>;
+  note(type, directives);
+  for (const member of [...(fields ?? []), ...(values ?? [])]) {
+    const place = `${type}.${member.name.value}`;
+    note(place, member.directives);
+    for (const argument of member.arguments ?? []) note(`${place}(${argument.name.value}:)`, argument.directives);
+  }
+}
+
+/** What definitions of types have in common, as far as directives go. */
+interface Member {
+  readonly name: NamedTypeNode['name'];
+  readonly directives?: readonly ConstDirectiveNode[];
+  readonly arguments?: readonly Omit<Member, 'arguments'>[];
+}
+interface Members {
+  readonly directives: readonly ConstDirectiveNode[];
+  readonly fields: readonly Member[];
+  readonly values: readonly Member[];
+}
+
+/** What the changelog acknowledges since a version: each text between backticks on a line that begins with `- Breaking:`. */
+export function acknowledged(changelog: string, since: string): string[] {
+  const start = changelog.indexOf('\n## ');
+  const end = changelog.indexOf(`\n## ${since}`);
+  if (end < 0) throw new Error(`CHANGELOG.md has no heading for ${since}.`);
+  return changelog
+    .slice(start, end)
+    .split('\n')
+    .flatMap((line) => /^- Breaking: `(.+?)`/.exec(line)?.[1] ?? []);
+}

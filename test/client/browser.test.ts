@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import react from '@vitejs/plugin-react';
+import type { Request } from 'playwright-core';
+import { build, type PreviewServer, preview } from 'vite';
+import { loadConfig } from '../../src/config.ts';
+import { signToken } from '../../src/edge/jwt.ts';
+import { openGateway } from '../../src/gateway.ts';
+import { startSandbox } from '../../src/sandbox/server.ts';
+import { Secret } from '../../src/secret.ts';
+import { startServer } from '../../src/server.ts';
+import { createLog } from '../../src/telemetry.ts';
+import { type Browser, openBrowser, strangers } from '../chromium.ts';
+
+const flavours = ['react-query', 'urql', 'apollo'] as const;
+type Flavour = (typeof flavours)[number];
+
+const built = mkdtempSync(join(tmpdir(), 'hooks-'));
+let browser: Browser;
+let pages: PreviewServer;
+let origin: string;
+const gateways: string[] = [];
+const complaints: string[] = [];
+
+before(async () => {
+  const root = fileURLToPath(new URL('pages', import.meta.url));
+  const common = { configFile: false, root, logLevel: 'error' } as const;
+  const target = { outDir: built, emptyOutDir: true, target: 'es2024' };
+  [browser] = await Promise.all([openBrowser(), build({ ...common, plugins: [react()], build: target })]);
+  pages = await preview({ ...common, build: target, preview: { host: '127.0.0.1', port: 0 } });
+  origin = new URL(pages.resolvedUrls?.local[0] ?? '').origin;
+});
+
+after(async () => {
+  await browser.close();
+  await pages.close();
+  rmSync(built, { recursive: true, force: true });
+});
+
+interface Board {
+  /** The bodies that the gateway was sent. */
+  readonly sent: readonly Record<string, unknown>[];
+  press(action: string): Promise<void>;
+  /** Runs a mutation; its outcome. */
+  outcome(action: string): Promise<Record<string, unknown>>;
+  /** Waits until the lines say so. */
+  see(lines: Readonly<Record<string, string | RegExp>>): Promise<void>;
+  /** What a line says now. */
+  read(line: string): Promise<string>;
+  /** What the provider was asked since the last time. */
+  asked(): string[];
+  close(): Promise<void>;
+}
+
+/** A page with one flavour's hooks, in front of the gateway as it is shipped, on another origin, and with a token that is not good. */
+async function openBoard(setup: { flavour: Flavour; persisted: 'on' | 'off' }): Promise<Board> {
+  const sandbox = await startSandbox();
+  const { url: baseUrl, merchantId, apiKey } = sandbox;
+  const jwt = { secret: randomBytes(32).toString('base64url'), issuer: 'tests', audience: 'customers' };
+  const config = loadConfig({
+    AUTH_MODE: 'jwt',
+    AUTH_JWT_SECRET: jwt.secret,
+    AUTH_JWT_ISSUER: jwt.issuer,
+    AUTH_JWT_AUDIENCE: jwt.audience,
+    PERSISTED_ONLY: setup.persisted,
+    CORS_ORIGINS: origin,
+    PORT: '0',
+  });
+  const provider = { baseUrl, merchantId, apiKey: new Secret(apiKey) };
+  const gateway = openGateway({ ...config, provider }, { log: createLog('silent') });
+  const server = await startServer(gateway, config);
+  gateways.push(server.url);
+  const token = await signToken({
+    ...jwt,
+    secret: new Secret(jwt.secret),
+    subject: 'somebody',
+    lifeMinutes: 60,
+    claims: { scope: 'customer:read customer:write customer:token customer:any' },
+  });
+
+  const page = await (await browser.newContext()).newPage();
+  const sent: Record<string, unknown>[] = [];
+  page.on('pageerror', ({ message }) => complaints.push(message));
+  page.on('console', (line) => {
+    if (line.type() === 'error' && !line.text().startsWith('Failed to load resource')) complaints.push(line.text());
+  });
+  page.on('request', (request: Request) => {
+    if (request.method() === 'POST') sent.push(request.postDataJSON() as Record<string, unknown>);
+  });
+  const settings = new URLSearchParams({ ...setup, gateway: `${server.url}/graphql`, token });
+  await page.goto(`${origin}/#${settings}`);
+  const read = async (line: string) => (await page.getByTestId(line).textContent()) ?? '';
+  const press = (action: string) => page.getByRole('button', { name: action, exact: true }).click();
+  return {
+    sent,
+    press,
+    read,
+    async see(lines) {
+      for (const [line, text] of Object.entries(lines)) {
+        await page.getByTestId(line).getByText(text, { exact: true }).waitFor();
+      }
+    },
+    async outcome(action) {
+      await press(action);
+      await page.getByTestId('outcome').getByText('"status"').waitFor();
+      return JSON.parse(await read('outcome')) as Record<string, unknown>;
+    },
+    asked() {
+      const calls = sandbox.calls.map(({ method, target, form }) => {
+        const isToken = target.includes('get_client_auth_token') || form?.['options.get_client_auth_token'] === 'true';
+        return `${method} ${target}${isToken ? ' with token' : ''}`;
+      });
+      sandbox.clearCalls();
+      return calls;
+    },
+    async close() {
+      await page.context().close();
+      await server.stop(0);
+      await gateway.dispose();
+      await sandbox.close();
+    },
+  };
+}
+
+for (const flavour of flavours) {
+  for (const persisted of ['off', 'on'] as const) {
+    // One page for all of them, in this order, as somebody would use it.
+    describe(`the hooks of ${flavour}, PERSISTED_ONLY=${persisted}`, () => {
+      let board: Board;
+      before(async () => {
+        board = await openBoard({ flavour, persisted });
+      });
+      after(() => board.close());
+      /** urql's cache holds answers, not customers: it asks again after each write. */
+      const asked = () => board.asked().filter((call) => flavour !== 'urql' || call.startsWith('POST'));
+
+      test('reads MUST be answered after one renewal of the session for all of them', async () => {
+        await board.see({ 'by id': 'nobody', 'by reference': 'nobody', list: 'Asha, nobody, nobody', renewals: '1' });
+        const references = ['cth_Sb00000000000001', 'new-person-1', 'asha.rao%40example.com'];
+        assert.deepEqual(new Set(board.asked()), new Set(references.map((id) => `GET /customers/${id}`)));
+        await board.press('read what fails');
+        await board.see({ third: 'UPSTREAM_MISCONFIGURED' });
+        assert.deepEqual(board.asked(), ['GET /customers/fault_unauthorized'], 'a repeat could not help');
+      });
+
+      test('a create and an update MUST be seen wherever the customer was asked for', async () => {
+        const created = await board.outcome('create');
+        assert.deepEqual([created['status'], created['origin']], ['success', 'CREATED']);
+        await board.see({ 'by id': 'Noor', 'by reference': 'Noor', list: 'Asha, Noor, Noor' });
+        assert.deepEqual(asked(), ['POST /customers']);
+        assert.equal((await board.outcome('update'))['status'], 'success');
+        const name = 'Noor Inayat';
+        await board.see({ 'by id': name, 'by reference': name, list: `Asha, ${name}, ${name}` });
+        assert.deepEqual(asked(), ['POST /customers/new-person-1']);
+      });
+
+      test('what is no success MUST be told by its status', async () => {
+        const exists = await board.outcome('create otherwise');
+        assert.deepEqual([exists['status'], exists['differingFields']], ['exists', ['mobileNumber', 'firstName']]);
+        asked();
+        const invalid = await board.outcome('create wrongly');
+        const [issue] = invalid['issues'] as { path: string[]; code: string }[];
+        assert.deepEqual(
+          [invalid['status'], issue?.path, issue?.code],
+          ['invalid', ['input', 'mobileNumber'], 'INVALID_FORMAT'],
+        );
+        assert.deepEqual(
+          asked().filter((call) => call.startsWith('POST')),
+          [],
+          'it is not even sent on',
+        );
+        assert.equal((await board.outcome('update nobody'))['status'], 'notFound');
+      });
+
+      test('a token that came with a create MUST be ready without another call, and in no cache', async () => {
+        board.asked();
+        assert.equal((await board.outcome('create with token'))['status'], 'success');
+        await board.see({ token: 'ready' });
+        assert.deepEqual(
+          board.asked().filter((call) => call.endsWith('with token')),
+          ['POST /customers with token'],
+        );
+        await board.press('look into the cache');
+        await board.see({ cached: /new-person-2/ });
+        for (const line of ['cached', 'outcome']) assert.doesNotMatch(await board.read(line), /tkn_/);
+      });
+
+      test('documents MUST be sent as the gateway wants them', () => {
+        assert.ok(board.sent.length >= 10);
+        for (const body of board.sent) assert.equal('query' in body, persisted === 'off', JSON.stringify(body));
+      });
+    });
+  }
+}
+
+test('no page MUST have complained, and no request left the machine', () => {
+  assert.deepEqual(complaints, []);
+  assert.ok(browser.requested.length > 60);
+  assert.deepEqual(strangers(browser.requested, origin, ...gateways), []);
+});

@@ -1,0 +1,286 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  CreateCustomerDocument,
+  CreateCustomerWithTokenDocument,
+  CustomerClientError,
+  type CustomerClientOptions,
+  CustomerDocument,
+  CustomersDocument,
+  createCustomerClient,
+  outcomeOf,
+} from '../../src/client/client.ts';
+import { inWorld, newCustomer, type World } from '../support.ts';
+
+const url = 'http://gateway.test/graphql';
+const canary = process.env['CANARY'] ?? 'canary-of-the-client';
+
+interface Sent {
+  readonly headers: Headers;
+  readonly body: { query?: string; documentId?: string; variables: Record<string, unknown> };
+}
+
+/** A client whose requests are answered by `answer`, and are kept. */
+function clientOf(
+  answer: (sent: Sent, count: number) => Response | Promise<Response>,
+  options: Partial<CustomerClientOptions> = {},
+) {
+  const sent: Sent[] = [];
+  const fetch: typeof globalThis.fetch = async (_input, init) => {
+    init?.signal?.throwIfAborted();
+    const one = { headers: new Headers(init?.headers), body: JSON.parse(String(init?.body)) };
+    sent.push(one);
+    return answer(one, sent.length);
+  };
+  return { client: createCustomerClient({ url, fetch, ...options }), sent };
+}
+
+const clientIn = (world: World, options: Partial<CustomerClientOptions> = {}) =>
+  createCustomerClient({ url, fetch: (input, init) => world.gateway.fetch(new Request(input, init)), ...options });
+
+const unauthenticated = () =>
+  Response.json(
+    { errors: [{ message: '', extensions: { code: 'UNAUTHENTICATED', retryable: false } }] },
+    { status: 401 },
+  );
+const nobody = () => Response.json({ data: { customer: null } });
+
+test('headers MUST be asked for before each request, and nothing but POST be sent', async () => {
+  let count = 0;
+  const { client, sent } = clientOf(nobody, {
+    headers: async () => {
+      count += 1;
+      return { authorization: `Bearer ${count}` };
+    },
+  });
+  await client.execute(CustomerDocument, { id: 'a' });
+  await client.execute(CustomerDocument, { id: 'a' });
+  assert.deepEqual(
+    sent.map(({ headers }) => headers.get('authorization')),
+    ['Bearer 1', 'Bearer 2'],
+  );
+  assert.deepEqual(Object.keys(sent[0]?.body ?? {}), ['query', 'variables']);
+});
+
+test('with `persisted` an id MUST be sent, and no document', async () => {
+  const { client, sent } = clientOf(nobody, { persisted: true });
+  await client.execute(CustomerDocument, { id: 'a' });
+  assert.deepEqual(sent[0]?.body, { documentId: CustomerDocument.id, variables: { id: 'a' } });
+});
+
+test('UNAUTHENTICATED MUST renew the session once for all who wait, and send each operation once more', async () => {
+  let session = 'old';
+  let refreshes = 0;
+  const { client, sent } = clientOf(
+    ({ headers }) => (headers.get('authorization') === 'new' ? nobody() : unauthenticated()),
+    {
+      headers: () => ({ authorization: session }),
+      async refresh() {
+        refreshes += 1;
+        await Promise.resolve();
+        session = 'new';
+      },
+    },
+  );
+  await Promise.all(['a', 'b', 'c'].map((id) => client.execute(CustomerDocument, { id })));
+  assert.equal(refreshes, 1);
+  assert.equal(sent.length, 6);
+});
+
+test('a session that stays refused MUST be renewed once only, and then be an error', async () => {
+  let refreshes = 0;
+  const { client, sent } = clientOf(unauthenticated, {
+    async refresh() {
+      refreshes += 1;
+    },
+  });
+  await assert.rejects(client.execute(CustomerDocument, { id: 'a' }), { code: 'UNAUTHENTICATED', status: 401 });
+  assert.deepEqual([refreshes, sent.length], [1, 2]);
+});
+
+test('an answer to a request from before a renewal MUST NOT renew again', async () => {
+  let refreshes = 0;
+  const late = Promise.withResolvers<void>();
+  const { client } = clientOf(
+    async ({ body }, count) => {
+      if (body.variables['id'] === 'late' && count === 1) await late.promise;
+      return count <= 2 ? unauthenticated() : nobody();
+    },
+    {
+      async refresh() {
+        refreshes += 1;
+      },
+    },
+  );
+  const waiting = client.execute(CustomerDocument, { id: 'late' });
+  await client.execute(CustomerDocument, { id: 'early' });
+  late.resolve();
+  await waiting;
+  assert.equal(refreshes, 1);
+});
+
+test('an abort MUST reject with its reason, and reach the request', () =>
+  inWorld(async (world) => {
+    const client = clientIn(world);
+    const abort = new AbortController();
+    world.sandbox.arm({ fault: 'timeout', on: 'get', times: 1 });
+    const running = client.execute(CustomerDocument, { id: 'u7' }, { signal: abort.signal });
+    await world.sandbox.whenCalled(({ pathId }) => pathId === 'u7');
+    abort.abort();
+    await assert.rejects(running, { name: 'AbortError' });
+    await assert.rejects(client.execute(CustomerDocument, { id: 'u7' }, { signal: abort.signal }), {
+      name: 'AbortError',
+    });
+  }));
+
+test('a failure MUST be one class with code, retryable, request id and pause, and without a value', () =>
+  inWorld(async (world) => {
+    const client = clientIn(world);
+    const failure = async (id: string): Promise<CustomerClientError> => {
+      const error = await client.execute(CustomerDocument, { id }).catch((reason: unknown) => reason);
+      assert.ok(error instanceof CustomerClientError);
+      return error;
+    };
+    const rejected = await failure('fault_rejected');
+    assert.equal(rejected.code, 'UPSTREAM_REJECTED');
+    assert.equal(rejected.retryable, false);
+    assert.match(rejected.requestId ?? '', /^[0-9a-f-]{36}$/);
+    assert.deepEqual(rejected.path, ['customer']);
+    assert.equal(rejected.status, 200);
+
+    const impossible = await failure(`${canary}\n`);
+    assert.equal(impossible.code, 'BAD_USER_INPUT');
+    assert.doesNotMatch(
+      `${impossible.stack} ${JSON.stringify(impossible)} ${String(impossible.cause)}`,
+      new RegExp(canary),
+    );
+  }));
+
+test('an answer that is no GraphQL MUST be told, without a word of it', async () => {
+  for (const [status, retryable] of [
+    [502, true],
+    [404, false],
+    [200, false],
+  ] as const) {
+    const { client } = clientOf(() => new Response(`<h1>${canary}</h1>`, { status, headers: { 'retry-after': '7' } }));
+    const error = await client.execute(CustomerDocument, { id: 'a' }).catch((reason: unknown) => reason);
+    assert.ok(error instanceof CustomerClientError);
+    assert.deepEqual([error.code, error.status, error.retryable], ['INVALID_RESPONSE', status, retryable]);
+    assert.equal(error.retryAfterSeconds, 7);
+    assert.doesNotMatch(`${error.stack} ${String(error.cause)}`, new RegExp(canary));
+  }
+  const { client } = clientOf(() => Response.json('null'));
+  await assert.rejects(client.execute(CustomerDocument, { id: 'a' }), { code: 'INVALID_RESPONSE' });
+});
+
+test('no answer MUST be told as such, in time or not', async () => {
+  const { client } = clientOf(() => Promise.reject(new TypeError(`fetch failed at ${canary}`)));
+  await assert.rejects(client.execute(CustomerDocument, { id: 'a' }), { code: 'NETWORK_ERROR', retryable: true });
+  const slow: typeof fetch = (_input, init) =>
+    new Promise((_resolve, reject) => init?.signal?.addEventListener('abort', () => reject(init.signal?.reason)));
+  const hasty = createCustomerClient({ url, fetch: slow, timeoutMs: 5 });
+  // The process would end before the timer of a signal does.
+  const alive = setInterval(() => undefined, 1000);
+  await assert.rejects(hasty.execute(CustomerDocument, { id: 'a' }), { code: 'TIMEOUT', retryable: true });
+  clearInterval(alive);
+});
+
+test('what headers or refresh throw MUST come out as it is', async () => {
+  const own = new Error('signed out');
+  const { client } = clientOf(nobody, { headers: () => Promise.reject(own) });
+  await assert.rejects(client.execute(CustomerDocument, { id: 'a' }), own);
+  const refused = clientOf(unauthenticated, { refresh: () => Promise.reject(own) });
+  await assert.rejects(refused.client.execute(CustomerDocument, { id: 'a' }), own);
+});
+
+test('of several customers one that fails MUST fail the whole, and leave the others to `request`', () =>
+  inWorld(async (world) => {
+    const client = clientIn(world);
+    const variables = { ids: ['u7', 'fault_rejected', 'nobody'] };
+    await assert.rejects(client.execute(CustomersDocument, variables), { code: 'UPSTREAM_REJECTED' });
+    const { data, errors } = await client.request(CustomersDocument, variables);
+    assert.deepEqual(
+      data?.customers?.map((customer) => customer?.objectReferenceId),
+      ['u7', undefined, undefined],
+    );
+    assert.deepEqual(
+      errors.map(({ path }) => path),
+      [['customers', 1]],
+    );
+  }));
+
+test('a token that could not be had MUST NOT take the acknowledged write with it', () =>
+  inWorld(async (world) => {
+    world.sandbox.arm({ fault: 'no_token', on: 'create' });
+    const client = clientIn(world);
+    const variables = { input: newCustomer('client-no-token') };
+    const made = await client.mutate(CreateCustomerWithTokenDocument, variables);
+    assert.ok(made.status === 'success');
+    assert.equal(made.customer.clientAuthToken, null);
+    assert.equal(client.tokens.held(made.customer.id), undefined);
+  }));
+
+test('a token in the answer to a mutation MUST be moved to `tokens`, under both names', () =>
+  inWorld(async (world) => {
+    const client = clientIn(world);
+    const made = await client.mutate(CreateCustomerWithTokenDocument, { input: newCustomer('client-with-token') });
+    assert.ok(made.status === 'success');
+    assert.doesNotMatch(JSON.stringify(made), /tkn_/);
+    for (const name of [made.customer.id, 'client-with-token']) {
+      assert.match((await client.tokens.get(name)).token, /^tkn_/);
+    }
+    assert.deepEqual(world.upstream(), ['POST /customers']);
+  }));
+
+test('"exists already", with nothing that differs, after an unknown outcome MUST be the success that was lost', () =>
+  inWorld(
+    async (world) => {
+      const client = clientIn(world);
+      const create = (more: object = {}) =>
+        client.mutate(CreateCustomerDocument, { input: newCustomer('client-lost-create', more) });
+      world.sandbox.arm({ fault: '500', on: 'create', afterCommit: true, times: 1 });
+      world.sandbox.arm({ fault: '500', on: 'get', times: 50 });
+      assert.equal((await create()).status, 'outcomeUnknown');
+      world.sandbox.disarm();
+
+      const other = await create({ mobileNumber: '1' });
+      assert.ok(other.status === 'exists');
+      assert.deepEqual(other.differingFields, ['mobileNumber']);
+      const settled = await create();
+      assert.ok(settled.status === 'success');
+      assert.equal(settled.origin, 'RECONCILED');
+      assert.equal(settled.customer.objectReferenceId, 'client-lost-create');
+      // It is settled: from here on a repeat is a repeat.
+      assert.equal((await create()).status, 'exists');
+    },
+    { OPERATION_TIMEOUT_MS: '1500', JUSPAY_TIMEOUT_MS: '300' },
+  ));
+
+test('an answer that is lost on the way to the app MUST count as an unknown outcome too', () =>
+  inWorld(async (world) => {
+    let cut = true;
+    const client = clientIn(world, {
+      async fetch(input, init) {
+        const response = await world.gateway.fetch(new Request(input, init));
+        if (cut) throw new TypeError('connection lost');
+        return response;
+      },
+    });
+    const variables = { input: newCustomer('client-cut-create') };
+    await assert.rejects(client.mutate(CreateCustomerDocument, variables), { code: 'NETWORK_ERROR' });
+    cut = false;
+    const made = await client.mutate(CreateCustomerDocument, variables);
+    assert.ok(made.status === 'success' && made.origin === 'RECONCILED');
+  }));
+
+test('a create that exists already, without a lost answer, MUST stay what it is', () =>
+  inWorld(async (world) => {
+    const variables = { input: newCustomer('client-duplicate') };
+    assert.equal((await clientIn(world).mutate(CreateCustomerDocument, variables)).status, 'success');
+    assert.equal((await clientIn(world).mutate(CreateCustomerDocument, variables)).status, 'exists');
+  }));
+
+test('a member that came later MUST be `other`, with what every error has', () => {
+  const later = { __typename: 'CustomerFrozenError', code: 'FROZEN', message: 'm', retryable: false, requestId: 'r' };
+  assert.deepEqual(outcomeOf(later), { ...later, status: 'other' });
+});

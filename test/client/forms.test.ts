@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CreateCustomerDocument, createCustomerClient } from '../../src/client/client.ts';
+import {
+  applyIssues,
+  CustomerChangesSchema,
+  customerChangesResolver,
+  fieldMessages,
+  NewCustomerSchema,
+  newCustomerResolver,
+  validateCustomerChanges,
+  validateNewCustomer,
+} from '../../src/client/validation.ts';
+import * as server from '../../src/input.ts';
+import { inWorld, newCustomer } from '../support.ts';
+
+const wrong = { objectReferenceId: 'short', mobileNumber: '+91 9', emailAddress: '' };
+
+test('the rules MUST be the server’s own', () => {
+  assert.equal(NewCustomerSchema, server.NewCustomerSchema);
+  assert.equal(CustomerChangesSchema, server.CustomerChangesSchema);
+});
+
+test('what is found here MUST be what the gateway finds, to the word', () =>
+  inWorld(async (world) => {
+    const fetch: typeof globalThis.fetch = (input, init) => world.gateway.fetch(new Request(input, init));
+    const client = createCustomerClient({ url: 'http://gateway.test/graphql', fetch });
+    const outcome = await client.mutate(CreateCustomerDocument, { input: wrong });
+    assert.ok(outcome.status === 'invalid');
+    const own = validateNewCustomer(wrong);
+    assert.deepEqual(
+      own.map(({ path, code, message }) => ({ path, code, message })),
+      outcome.issues.map(({ path, code, message }) => ({ path, code, message })),
+    );
+    assert.deepEqual(fieldMessages(own), fieldMessages(outcome.issues));
+    assert.deepEqual(Object.keys(fieldMessages(own)), ['objectReferenceId', 'mobileNumber', 'emailAddress']);
+  }));
+
+test('an issue of the form as a whole MUST be told apart from those of fields', () => {
+  assert.deepEqual(Object.keys(fieldMessages(validateCustomerChanges({}))), ['']);
+  assert.deepEqual(
+    fieldMessages(validateCustomerChanges({ firstName: null }), ({ code }) => code),
+    {
+      firstName: 'NOT_CLEARABLE',
+    },
+  );
+  assert.deepEqual(validateCustomerChanges({ firstName: 'Noor' }), []);
+});
+
+test('the resolvers MUST speak react-hook-form’s language, and leave out what is empty', async () => {
+  const form = { ...newCustomer('forms-reference'), firstName: '' };
+  assert.deepEqual(newCustomerResolver()(form), { values: newCustomer('forms-reference'), errors: {} });
+  const { errors } = newCustomerResolver({ text: ({ code }) => code.toLowerCase() })(wrong);
+  assert.deepEqual(errors, {
+    objectReferenceId: { type: 'TOO_SHORT', message: 'too_short' },
+    mobileNumber: { type: 'INVALID_FORMAT', message: 'invalid_format' },
+    emailAddress: { type: 'REQUIRED', message: 'required' },
+  });
+  assert.deepEqual(Object.keys(customerChangesResolver()({ firstName: '' }).errors), ['root']);
+});
+
+test('issues of the gateway MUST come to the fields of a form', () => {
+  const shown: unknown[] = [];
+  const issues = [
+    { path: ['input', 'mobileNumber'], code: 'REJECTED_BY_PROVIDER', message: 'm1' },
+    { path: ['input', 'mobileNumber'], code: 'TOO_LONG', message: 'm2' },
+    { path: ['input'], code: 'REQUIRED', message: 'm3' },
+  ];
+  applyIssues(issues, (name, error) => shown.push([name, error.type]));
+  assert.deepEqual(shown, [
+    ['mobileNumber', 'REJECTED_BY_PROVIDER'],
+    ['root', 'REQUIRED'],
+  ]);
+});

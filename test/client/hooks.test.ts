@@ -1,0 +1,257 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import type { ReactNode } from 'react';
+import { startTestGateway, type TestGateway } from '../../src/client/testing.ts';
+import { newCustomer } from '../support.ts';
+import { openPage, type Rendered, renderHook } from './render.ts';
+
+openPage();
+const { createElement } = await import('react');
+const { QueryClient, QueryClientProvider } = await import('@tanstack/react-query');
+const { Provider: UrqlProvider } = await import('urql');
+const { ApolloProvider } = await import('@apollo/client/react');
+const { CustomerProvider, useClientAuthToken } = await import('../../src/client/react.ts');
+const reactQuery = await import('../../src/client/react-query.ts');
+const urql = await import('../../src/client/urql.ts');
+const apollo = await import('../../src/client/apollo.ts');
+
+/** What the tests below want to know of a hook, whoever made it. */
+interface Query {
+  readonly isLoading: boolean;
+  readonly names: readonly (string | null | undefined)[];
+  readonly error: unknown;
+}
+
+interface Outcome {
+  readonly status: string;
+  readonly customer?: { readonly id: string; readonly clientAuthToken?: unknown };
+}
+
+interface Flavour {
+  readonly wrap: (children: ReactNode) => ReactNode;
+  readonly useCustomer: (id: string | undefined) => Query;
+  readonly useCustomers: (ids: string[]) => Query;
+  readonly useCreate: () => readonly [
+    Outcome | undefined,
+    (variables: { input: ReturnType<typeof newCustomer> }) => Promise<Outcome | undefined>,
+  ];
+  readonly useUpdate: () => readonly [
+    Outcome | undefined,
+    (variables: { id: string; input: object }) => Promise<Outcome | undefined>,
+  ];
+  /** All that the client of GraphQL keeps. */
+  readonly kept: () => string;
+  /** Ends its timers. */
+  readonly close: () => void;
+}
+
+const named = (customer: { firstName: string | null } | null | undefined) => customer && (customer.firstName ?? '');
+const seen = (data: unknown, key: string) => (data as Record<string, unknown> | undefined)?.[key];
+
+const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
+  'React Query': ({ client }) => {
+    // Else its timers keep the process for five minutes.
+    const gcTime = Number.POSITIVE_INFINITY;
+    const queryClient = new QueryClient({ defaultOptions: { queries: { gcTime }, mutations: { gcTime } } });
+    const query = ({ isPending, data, error }: { isPending: boolean; data: unknown; error: unknown }): Query => ({
+      isLoading: isPending,
+      names: [data].flat().map((one) => named(one as { firstName: string })),
+      error,
+    });
+    return {
+      wrap: (children) =>
+        createElement(
+          CustomerProvider,
+          { client },
+          createElement(QueryClientProvider, { client: queryClient }, children),
+        ),
+      useCustomer: (id) => query(reactQuery.useCustomer(id === undefined ? reactQuery.skipToken : { id })),
+      useCustomers: (ids) => query(reactQuery.useCustomers({ ids })),
+      useCreate: () => {
+        const { data, mutateAsync } = reactQuery.useCreateCustomerWithToken();
+        return [data as Outcome, (variables) => mutateAsync(variables) as Promise<Outcome>];
+      },
+      useUpdate: () => {
+        const { data, mutateAsync } = reactQuery.useUpdateCustomer();
+        return [data as Outcome, (variables) => mutateAsync(variables) as Promise<Outcome>];
+      },
+      kept: () =>
+        JSON.stringify([
+          queryClient
+            .getQueryCache()
+            .getAll()
+            .map(({ state }) => state),
+          queryClient
+            .getMutationCache()
+            .getAll()
+            .map(({ state }) => state),
+        ]),
+      close: () => queryClient.clear(),
+    };
+  },
+  urql: ({ client }) => {
+    const results: unknown[] = [];
+    const urqlClient = urql.createUrqlClient(client, {
+      exchanges: [
+        ({ forward }) =>
+          (operations) => {
+            const answers = forward(operations);
+            return (sink) =>
+              answers((signal) => {
+                if (typeof signal === 'object' && 'tag' in signal && signal.tag === 1) results.push(signal[0].data);
+                sink(signal);
+              });
+          },
+      ],
+    });
+    const query = (
+      [{ fetching, stale, data, error }]: readonly [
+        { fetching: boolean; stale: boolean; data?: unknown; error?: unknown },
+        unknown,
+      ],
+      key: string,
+    ): Query => ({
+      isLoading: fetching || stale,
+      names: [seen(data, key)].flat().map((one) => named(one as { firstName: string })),
+      error,
+    });
+    return {
+      wrap: (children) =>
+        createElement(CustomerProvider, { client }, createElement(UrqlProvider, { value: urqlClient }, children)),
+      useCustomer: (id) => query(urql.useCustomer(id === undefined ? undefined : { id }), 'customer'),
+      useCustomers: (ids) => query(urql.useCustomers({ ids }), 'customers'),
+      useCreate: () => {
+        const [{ outcome }, execute] = urql.useCreateCustomerWithToken();
+        return [outcome as Outcome, async (variables) => (await execute(variables)).outcome as Outcome];
+      },
+      useUpdate: () => {
+        const [{ outcome }, execute] = urql.useUpdateCustomer();
+        return [outcome as Outcome, async (variables) => (await execute(variables)).outcome as Outcome];
+      },
+      kept: () => JSON.stringify(results),
+      close: () => undefined,
+    };
+  },
+  'Apollo Client': ({ client }) => {
+    const apolloClient = apollo.createApolloClient(client);
+    const query = (
+      { loading, data, error }: { loading: boolean; data?: unknown; error?: unknown },
+      key: string,
+    ): Query => ({
+      isLoading: loading,
+      names: [seen(data, key)].flat().map((one) => named(one as { firstName: string })),
+      error,
+    });
+    return {
+      wrap: (children) =>
+        createElement(CustomerProvider, { client }, createElement(ApolloProvider, { client: apolloClient, children })),
+      useCustomer: (id) => query(apollo.useCustomer(id === undefined ? undefined : { id }), 'customer'),
+      useCustomers: (ids) => query(apollo.useCustomers({ ids }), 'customers'),
+      useCreate: () => {
+        const [create, { outcome }] = apollo.useCreateCustomerWithToken();
+        return [outcome as Outcome, async (variables) => (await create({ variables })).outcome as Outcome];
+      },
+      useUpdate: () => {
+        const [update, { outcome }] = apollo.useUpdateCustomer();
+        return [outcome as Outcome, async (variables) => (await update({ variables })).outcome as Outcome];
+      },
+      kept: () => JSON.stringify(apolloClient.cache.extract()),
+      close: () => apolloClient.stop(),
+    };
+  },
+};
+
+for (const [name, open] of Object.entries(flavours)) {
+  for (const persisted of [false, true]) {
+    describe(`${name}${persisted ? ', ids only' : ''}`, () => {
+      let gateway: TestGateway;
+      let flavour: Flavour;
+      let rendered: Rendered<unknown>[];
+
+      const render = async <Value>(hook: () => Value): Promise<Rendered<Value>> => {
+        const one = await renderHook(hook, flavour.wrap);
+        rendered.push(one as Rendered<unknown>);
+        return one;
+      };
+      const hooksOf = (id: string, ids: string[]) => () => ({
+        customer: flavour.useCustomer(id),
+        customers: flavour.useCustomers(ids),
+        create: flavour.useCreate(),
+        update: flavour.useUpdate(),
+      });
+
+      beforeEach(async () => {
+        gateway = await startTestGateway({
+          settings: persisted ? { PERSISTED_ONLY: 'on' } : {},
+          client: { persisted },
+        });
+        flavour = open(gateway);
+        rendered = [];
+      });
+      afterEach(async () => {
+        for (const one of rendered) one.unmount();
+        flavour.close();
+        await gateway.close();
+      });
+
+      test(`after a create the customer MUST be shown where there was none, by reference and by id`, async () => {
+        const hooks = await render(hooksOf('hooks-reference-1', ['u7', 'hooks-reference-1']));
+        const before = await hooks.until(({ customer, customers }) => !customer.isLoading && !customers.isLoading);
+        assert.deepEqual(before.customer.names, [null]);
+        assert.deepEqual(before.customers.names, ['', null]);
+
+        const outcome = await before.create[1]({ input: newCustomer('hooks-reference-1', { firstName: 'Noor' }) });
+        assert.equal(outcome?.status, 'success');
+        await hooks.until(
+          ({ customer, customers, create }) =>
+            customer.names[0] === 'Noor' && customers.names[1] === 'Noor' && create[0]?.status === 'success',
+        );
+        const byId = await render(() => flavour.useCustomer(outcome.customer?.id));
+        await byId.until(({ names }) => names[0] === 'Noor');
+      });
+
+      test(`an update MUST be shown wherever the customer is`, async () => {
+        const hooks = await render(hooksOf('asha.rao@example.com', ['cth_A1b2C3d4E5f6G7h8']));
+        const before = await hooks.until(({ customer, customers }) => !customer.isLoading && !customers.isLoading);
+        assert.deepEqual([before.customer.names, before.customers.names], [['Asha'], ['Asha']]);
+        const outcome = await before.update[1]({ id: 'cth_A1b2C3d4E5f6G7h8', input: { firstName: 'Asha Devi' } });
+        assert.equal(outcome?.status, 'success');
+        await hooks.until(
+          ({ customer, customers }) => customer.names[0] === 'Asha Devi' && customers.names[0] === 'Asha Devi',
+        );
+      });
+
+      test(`a token MUST NOT reach what the client keeps, and be there without another call`, async () => {
+        const hooks = await render(() => flavour.useCreate());
+        const outcome = await hooks.current()[1]({ input: newCustomer('hooks-token-1') });
+        assert.equal(outcome?.status, 'success');
+        const token = await render(() => useClientAuthToken(outcome.customer?.id));
+        const state = await token.until(({ status }) => status === 'ready');
+        assert.ok(state.status === 'ready' && /^tkn_[0-9a-f]{32}$/.test(state.token));
+        assert.match(flavour.kept(), /hooks-token-1/);
+        assert.doesNotMatch(flavour.kept(), /tkn_/);
+        assert.equal(gateway.sandbox.calls.filter(({ route }) => route !== 'get').length, 1);
+        assert.equal(
+          gateway.sandbox.calls.some(({ target }) => target.includes('get_client_auth_token')),
+          false,
+        );
+      });
+
+      test(`a token that could not be had MUST NOT take the outcome with it`, async () => {
+        gateway.sandbox.arm({ fault: 'no_token', on: 'create' });
+        const hooks = await render(() => flavour.useCreate());
+        const outcome = await hooks.current()[1]({ input: newCustomer('hooks-token-2') });
+        assert.equal(outcome?.status, 'success');
+      });
+
+      test(`a hook without variables MUST wait, and a failure carry its code`, async () => {
+        const waiting = await render(() => flavour.useCustomer(undefined));
+        assert.deepEqual(waiting.current().names, [undefined]);
+        assert.equal(gateway.sandbox.calls.length, 0);
+        const failing = await render(() => flavour.useCustomer('fault_rejected'));
+        const { error } = await failing.until((query) => !query.isLoading && query.error != null);
+        assert.equal(urql.customerErrorOf(error)?.code, 'UPSTREAM_REJECTED');
+      });
+    });
+  }
+}

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setupServer } from 'msw/node';
+import { CreateCustomerDocument, CustomerDocument, createCustomerClient } from '../../src/client/client.ts';
+import {
+  createCustomerFixtures,
+  customerFixtures,
+  customerHandlers,
+  mockCreateCustomer,
+  mockCustomer,
+} from '../../src/client/msw.ts';
+import { newCustomer } from '../support.ts';
+
+const url = 'http://gateway.test/graphql';
+const server = setupServer(...customerHandlers());
+before(() => server.listen({ onUnhandledRequest: 'error' }));
+after(() => server.close());
+
+for (const persisted of [false, true]) {
+  const client = createCustomerClient({ url, persisted });
+  const title = persisted ? 'by its id' : 'by its text';
+
+  test(`an operation that is sent ${title} MUST be answered with its example`, async () => {
+    assert.deepEqual(await client.execute(CustomerDocument, { id: 'a' }), customerFixtures.byDefault);
+    const outcome = await client.mutate(CreateCustomerDocument, { input: newCustomer('mocks-1') });
+    assert.equal(outcome.status, 'success');
+  });
+
+  test(`a handler of one’s own MUST come first, for an operation that is sent ${title}`, async () => {
+    server.use(
+      mockCustomer(({ id }) =>
+        id === 'gone'
+          ? { customer: null }
+          : { errors: [{ code: 'RATE_LIMITED', retryable: true, retryAfterSeconds: 3 }] },
+      ),
+      mockCreateCustomer(createCustomerFixtures.CustomerOutcomeUnknownError),
+    );
+    assert.deepEqual(await client.execute(CustomerDocument, { id: 'gone' }), { customer: null });
+    await assert.rejects(client.execute(CustomerDocument, { id: 'busy' }), {
+      code: 'RATE_LIMITED',
+      retryAfterSeconds: 3,
+    });
+    const outcome = await client.mutate(CreateCustomerDocument, { input: newCustomer('mocks-2') });
+    assert.equal(outcome.status, 'outcomeUnknown');
+    server.resetHandlers();
+  });
+}

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { after, before, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { build } from 'vite';
+
+interface Manifest {
+  readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
+  readonly dependencies?: object;
+  readonly peerDependencies: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional: boolean }>>;
+}
+
+const root = new URL('../../', import.meta.url);
+const manifest = JSON.parse(readFileSync(new URL('dist-client/package.json', root), 'utf8')) as Manifest;
+const peers = Object.keys(manifest.peerDependencies);
+const entries = Object.keys(manifest.exports).filter((entry) => !/\.\w+$/.test(entry));
+const maxCoreBytes = 3 * 1024;
+
+interface Bundle {
+  readonly bytes: number;
+  /** Files of this repository, from its root. */
+  readonly files: readonly string[];
+  /** What it leaves to the app. */
+  readonly imports: readonly string[];
+}
+
+function fileOf(entry: string): string {
+  const target = manifest.exports[entry];
+  assert.ok(typeof target === 'object');
+  return new URL(target.default, new URL('dist-client/', root)).pathname;
+}
+
+/** A module as an app's bundler makes it, without its peers. */
+async function bundle(code: string): Promise<Bundle> {
+  const name = 'virtual:app';
+  const isPeer = (id: string) =>
+    id.startsWith('node:') || peers.some((name) => id === name || id.startsWith(`${name}/`));
+  const output = await build({
+    configFile: false,
+    logLevel: 'silent',
+    root: new URL('dist-client/', root).pathname,
+    plugins: [
+      {
+        name: 'app',
+        resolveId: (id) => (id === name ? `\0${name}` : undefined),
+        load: (id) => (id === `\0${name}` ? code : undefined),
+      },
+    ],
+    build: {
+      write: false,
+      minify: true,
+      // Not as a library: those keep their blanks for the app's own bundler.
+      rollupOptions: {
+        input: name,
+        external: isPeer,
+        preserveEntrySignatures: 'strict',
+      },
+    },
+  });
+  const chunks = [output].flat().flatMap((one) => ('output' in one ? one.output : []));
+  const made = chunks.flatMap((chunk) => (chunk.type === 'chunk' ? [chunk] : []));
+  return {
+    bytes: made.reduce((sum, chunk) => sum + gzipSync(chunk.code).byteLength, 0),
+    files: made.flatMap(({ modules }) => Object.keys(modules)).map((id) => id.replace(root.pathname, '')),
+    imports: [...new Set(made.flatMap(({ imports }) => imports))],
+  };
+}
+
+const bundles = new Map<string, Bundle>();
+
+before(async () => {
+  for (const entry of entries) bundles.set(entry, await bundle(`export * from '${fileOf(entry)}';`));
+});
+
+after((context) => {
+  const sizes = [...bundles].map(([entry, { bytes }]) => `${entry} ${bytes}`);
+  if ('diagnostic' in context) context.diagnostic(`bytes, gzipped, without peers: ${sizes.join(', ')}`);
+});
+
+const serverEntries = ['./testing', './codegen'];
+
+test('no entry but those for tests and generation MUST hold, or name, a part of the server or of Node', () => {
+  assert.equal(entries.length, 9);
+  const shared =
+    /^dist-client\/src\/(client\/.*|input|customer|errors)\.js$|^dist-client\/schema\/generated\/[\w-]+\.js$/;
+  for (const [entry, { files, imports }] of bundles) {
+    assert.deepEqual(
+      files.filter((file) => !shared.test(file) && !file.includes('virtual:')),
+      [],
+      entry,
+    );
+    if (serverEntries.includes(entry)) continue;
+    const forbidden = (name: string) =>
+      name.startsWith('juspay-') || name.startsWith('node:') || builtinModules.includes(name);
+    assert.deepEqual(imports.filter(forbidden), [], entry);
+  }
+});
+
+test('the core MUST be at most 3 kB, gzipped; with every document of the gateway at most half a kB more', async (context) => {
+  // The documents that an app does not use are left out by its bundler.
+  const names = 'createCustomerClient, CustomerClientError, outcomeOf, unreachable';
+  const core = await bundle(`export { ${names} } from '${fileOf('./client')}';`);
+  assert.deepEqual(core.imports, []);
+  const all = bundles.get('./client')?.bytes ?? 0;
+  context.diagnostic(`core: ${core.bytes} bytes; with every document: ${all} bytes`);
+  assert.ok(core.bytes <= maxCoreBytes, `${core.bytes} bytes`);
+  assert.ok(all <= maxCoreBytes + 512, `${all} bytes`);
+});
+
+test('each flavour MUST name its own client only', () => {
+  const namedBy = (entry: string) => bundles.get(entry)?.imports.toSorted();
+  assert.deepEqual(namedBy('./react'), ['react']);
+  assert.deepEqual(namedBy('./react-query'), ['@tanstack/react-query', 'react']);
+  assert.deepEqual(namedBy('./urql'), ['react', 'urql']);
+  assert.deepEqual(namedBy('./apollo'), ['@apollo/client', '@apollo/client/react', 'graphql']);
+  assert.deepEqual(namedBy('./validation'), ['zod']);
+  assert.deepEqual(namedBy('./msw'), ['msw']);
+});
+
+test('the package MUST have no dependencies, and only optional peers, each of them named by an entry', () => {
+  assert.equal(manifest.dependencies, undefined);
+  const named = [...bundles.values()].flatMap(({ imports }) => imports);
+  for (const peer of peers) {
+    assert.equal(manifest.peerDependenciesMeta[peer]?.optional, true, peer);
+    const isNamed = named.some((name) => name === peer || name.startsWith(`${peer}/`));
+    // Types only, or what a named one needs beside it.
+    assert.ok(isNamed || ['@graphql-codegen/plugin-helpers', '@urql/core', 'rxjs'].includes(peer), peer);
+  }
+});

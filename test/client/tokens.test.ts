@@ -1,0 +1,266 @@
+import assert from 'node:assert/strict';
+import { beforeEach, test } from 'node:test';
+import type { Clock } from '../../src/client/clock.ts';
+import { CustomerClientError } from '../../src/client/error.ts';
+import { type ClientAuthTokens, createTokens, type MintedToken } from '../../src/client/tokens.ts';
+import type { Visibility } from '../../src/client/visibility.ts';
+import { createWatching, type Watching } from '../../src/client/watching.ts';
+
+/** Two clocks that the test moves, with their timers. */
+function createTime() {
+  let wall = 1_000_000;
+  let monotonic = 0;
+  const timers = new Set<{ atMs: number; call: () => void }>();
+  const clock: Clock = {
+    wallMs: () => wall,
+    monotonicMs: () => monotonic,
+    setTimer(call, ms) {
+      const timer = { atMs: monotonic + ms, call };
+      timers.add(timer);
+      return () => timers.delete(timer);
+    },
+  };
+  return {
+    clock,
+    timers,
+    /** Both clocks go on, and what is due is called, in order. */
+    async pass(seconds: number) {
+      const untilMs = monotonic + seconds * 1000;
+      for (;;) {
+        const due = [...timers]
+          .filter(({ atMs }) => atMs <= untilMs)
+          .toSorted((one, other) => one.atMs - other.atMs)[0];
+        const stepMs = (due?.atMs ?? untilMs) - monotonic;
+        wall += stepMs;
+        monotonic += stepMs;
+        if (due === undefined) return;
+        timers.delete(due);
+        due.call();
+        await settled();
+      }
+    },
+    /** The machine sleeps: the monotonic clock and its timers stand still. */
+    sleep(seconds: number) {
+      wall += seconds * 1000;
+    },
+    setWallBack(seconds: number) {
+      wall -= seconds * 1000;
+    },
+  };
+}
+
+/** Promises that are due have run. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+function createPage() {
+  let hidden = false;
+  const listeners = new Set<() => void>();
+  const visibility: Visibility = {
+    isHidden: () => hidden,
+    onChange(call) {
+      listeners.add(call);
+      return () => listeners.delete(call);
+    },
+  };
+  return {
+    visibility,
+    listeners,
+    set hidden(value: boolean) {
+      hidden = value;
+      for (const call of listeners) call();
+    },
+  };
+}
+
+let time: ReturnType<typeof createTime>;
+let page: ReturnType<typeof createPage>;
+let tokens: ClientAuthTokens;
+let watching: Watching;
+let minted: string[];
+let lifeSeconds: number;
+let fail: CustomerClientError | undefined;
+
+beforeEach(() => {
+  time = createTime();
+  page = createPage();
+  minted = [];
+  lifeSeconds = 900;
+  fail = undefined;
+  const mint = async (id: string): Promise<MintedToken> => {
+    minted.push(id);
+    await Promise.resolve();
+    if (fail) throw fail;
+    return { token: `${id}-${minted.length}`, expiresAt: '2030-01-01T00:00:00Z', expiresInSeconds: lifeSeconds };
+  };
+  open(mint);
+});
+
+function open(mint: (id: string) => Promise<MintedToken>): void {
+  tokens = createTokens(mint, time.clock);
+  watching = createWatching(tokens, time.clock, page.visibility);
+}
+
+const tokenOf = (id: string) => {
+  const state = watching.state(id);
+  return state.status === 'ready' ? state.token : state.status;
+};
+
+test('any number of watchers MUST share one request, and have one token', async () => {
+  const stops = [1, 2, 3].map(() => watching.watch('a', () => undefined));
+  const [one, other] = await Promise.all([tokens.get('a'), tokens.get('a')]);
+  assert.deepEqual([one.token, other.token, tokenOf('a'), minted.length], ['a-1', 'a-1', 'a-1', 1]);
+  for (const stop of stops) stop();
+  // React's strict mode mounts, unmounts and mounts again.
+  watching.watch('a', () => undefined)();
+  assert.equal(minted.length, 1);
+});
+
+test('a token MUST be renewed a minute before its end, by the count of seconds that the gateway gave', async () => {
+  watching.watch('a', () => undefined);
+  await settled();
+  await time.pass(839);
+  assert.equal(tokenOf('a'), 'a-1');
+  await time.pass(2);
+  assert.equal(tokenOf('a'), 'a-2');
+  const state = watching.state('a');
+  assert.ok(state.status === 'ready');
+  await time.pass(10);
+  assert.ok(Math.abs(state.secondsLeft() - 889) <= 1, String(state.secondsLeft()));
+});
+
+test('the time that the request took MUST count as life', async () => {
+  const answer = Promise.withResolvers<MintedToken>();
+  open(() => answer.promise);
+  watching.watch('a', () => undefined);
+  await time.pass(20);
+  answer.resolve({ token: 't', expiresAt: '2030-01-01T00:00:00Z', expiresInSeconds: 900 });
+  await settled();
+  const state = watching.state('a');
+  assert.ok(state.status === 'ready' && state.secondsLeft() === 880);
+});
+
+test('a machine that slept MUST find the token over when it wakes, though its timers stood still', async () => {
+  watching.watch('a', () => undefined);
+  await settled();
+  time.sleep(3600);
+  await time.pass(15);
+  assert.deepEqual([tokenOf('a'), minted.length], ['a-2', 2]);
+});
+
+test('a wall clock that is set back MUST NOT make a token live longer', async () => {
+  watching.watch('a', () => undefined);
+  await settled();
+  time.setWallBack(7200);
+  await time.pass(845);
+  assert.equal(tokenOf('a'), 'a-2');
+});
+
+test('nothing MUST be minted for a hidden page, and a token that ended meanwhile never be shown', async () => {
+  const seen: string[] = [];
+  watching.watch('a', () => seen.push(tokenOf('a')));
+  await settled();
+  page.hidden = true;
+  await time.pass(4000);
+  assert.deepEqual([minted.length, time.timers.size], [1, 0]);
+  seen.length = 0;
+  page.hidden = false;
+  assert.equal(tokenOf('a'), 'loading');
+  await settled();
+  assert.deepEqual(seen, ['loading', 'a-2']);
+});
+
+test('a page that comes back in time MUST keep its token', async () => {
+  watching.watch('a', () => undefined);
+  await settled();
+  page.hidden = true;
+  await time.pass(60);
+  page.hidden = false;
+  await settled();
+  assert.deepEqual([tokenOf('a'), minted.length], ['a-1', 1]);
+});
+
+test('without a watcher nothing MUST run, and what nobody uses be over in time', async () => {
+  const stop = watching.watch('a', () => undefined);
+  await settled();
+  stop();
+  assert.deepEqual([time.timers.size, page.listeners.size], [0, 0]);
+  await time.pass(901);
+  assert.equal(tokenOf('a'), 'loading');
+  assert.equal((await tokens.get('a')).token, 'a-2');
+});
+
+test('a renewal that fails MUST leave the token as long as it is good, and be repeated with pauses', async () => {
+  watching.watch('a', () => undefined);
+  await settled();
+  fail = new CustomerClientError('UPSTREAM_UNAVAILABLE', { retryable: true });
+  await time.pass(850);
+  const state = watching.state('a');
+  assert.ok(state.status === 'ready' && state.error?.code === 'UPSTREAM_UNAVAILABLE');
+  await time.pass(60);
+  assert.equal(tokenOf('a'), 'failed');
+  assert.ok(minted.length > 3 && minted.length < 12, String(minted.length));
+  fail = undefined;
+  await time.pass(60);
+  assert.match(tokenOf('a'), /^a-/);
+});
+
+test('the pause that the gateway names MUST be kept', async () => {
+  fail = new CustomerClientError('RATE_LIMITED', { retryable: true, retryAfterSeconds: 40 });
+  watching.watch('a', () => undefined);
+  await settled();
+  await time.pass(39);
+  assert.equal(minted.length, 1);
+  await time.pass(2);
+  assert.equal(minted.length, 2);
+});
+
+test('what no repeat can help MUST NOT be repeated but by hand', async () => {
+  fail = new CustomerClientError('FORBIDDEN', { retryable: false });
+  watching.watch('a', () => undefined);
+  await settled();
+  await time.pass(3600);
+  const state = watching.state('a');
+  assert.ok(state.status === 'failed' && state.error.code === 'FORBIDDEN');
+  assert.equal(minted.length, 1);
+  fail = undefined;
+  state.retry();
+  await settled();
+  assert.equal(tokenOf('a'), 'a-2');
+});
+
+test('tokens that are over when they come MUST NOT be asked for in a loop', async () => {
+  lifeSeconds = 0;
+  watching.watch('a', () => undefined);
+  await settled();
+  await time.pass(600);
+  assert.deepEqual([tokenOf('a'), minted.length], ['failed', 1]);
+  await assert.rejects(tokens.get('a'), { code: 'CLIENT_AUTH_TOKEN_UNAVAILABLE' });
+});
+
+test('a token that came with another answer MUST be used before one is asked for', async () => {
+  tokens.keep(['a', 'reference', undefined], {
+    token: 'kept',
+    expiresAt: '2030-01-01T00:00:00Z',
+    expiresInSeconds: 900,
+  });
+  tokens.keep(['b'], { token: 1 });
+  watching.watch('reference', () => undefined);
+  await settled();
+  assert.deepEqual([tokenOf('a'), tokenOf('reference'), tokenOf('b'), minted.length], ['kept', 'kept', 'idle', 0]);
+});
+
+test('signing out MUST drop every token, and the one that is on its way', async () => {
+  tokens.keep(['a'], { token: 'kept', expiresAt: '2030-01-01T00:00:00Z', expiresInSeconds: 900 });
+  const waiting = tokens.get('b');
+  tokens.clear();
+  await assert.rejects(waiting, { code: 'CLIENT_AUTH_TOKEN_UNAVAILABLE' });
+  assert.deepEqual([tokenOf('a'), tokenOf('b')], ['idle', 'idle']);
+});
+
+test('a state MUST be the same object until something changes', async () => {
+  watching.watch('a', () => undefined);
+  await settled();
+  const state = watching.state('a');
+  await time.pass(60);
+  assert.equal(watching.state('a'), state);
+});

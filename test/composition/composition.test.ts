@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { composeServices as composeApollo } from '@apollo/composition';
+import { ApolloGateway } from '@apollo/gateway';
+import { composeServices as composeGuild } from '@theguild/federation-composition';
+import { federateSubgraphs, ROUTER_COMPATIBILITY_VERSION_ONE } from '@wundergraph/composition';
+import { buildSchema, parse } from 'graphql';
+import { parts } from './graph.ts';
+
+/** The same parts with the print that names scopes. */
+const scoped = parts.map((part) =>
+  part.name === 'customers'
+    ? { ...part, typeDefs: parse(readFileSync('schema/subgraph-scopes.graphql', 'utf8')) }
+    : part,
+);
+
+for (const [print, services, hasScopes] of [
+  ['schema/subgraph.graphql', parts, false],
+  ['schema/subgraph-scopes.graphql', scoped, true],
+] as const) {
+  test(`${print} MUST compose by @apollo/composition, without an error or a hint`, () => {
+    const { errors, hints, supergraphSdl = '' } = composeApollo(services);
+    assert.deepEqual([errors ?? [], hints ?? []], [[], []]);
+    assert.equal(supergraphSdl.includes('@requiresScopes(scopes: [["customer:token"]])'), hasScopes);
+  });
+
+  test(`${print} MUST compose by @theguild/federation-composition`, () => {
+    const { errors, supergraphSdl = '' } = composeGuild([...services]);
+    assert.deepEqual(errors ?? [], []);
+    assert.equal(supergraphSdl.includes('@requiresScopes(scopes: [["customer:token"]])'), hasScopes);
+  });
+
+  test(`${print} MUST compose by @wundergraph/composition, without an error or a warning`, () => {
+    const result = federateSubgraphs({
+      subgraphs: services.map(({ name, url, typeDefs }) => ({ name, url, definitions: typeDefs })),
+      version: ROUTER_COMPATIBILITY_VERSION_ONE,
+    });
+    assert.ok(result.success, result.success ? '' : result.errors.join('\n'));
+    assert.deepEqual(result.warnings, []);
+    const customers = result.subgraphConfigBySubgraphName.get('customers')?.configurationDataByTypeName;
+    assert.deepEqual(
+      customers?.get('Customer')?.keys?.map(({ selectionSet }) => selectionSet),
+      ['id', 'objectReferenceId'],
+    );
+    const scopes = result.fieldConfigurations.flatMap(({ requiredScopes = [] }) => requiredScopes.flat());
+    assert.deepEqual(new Set(scopes), new Set(hasScopes ? ['customer:read', 'customer:write', 'customer:token'] : []));
+  });
+}
+
+test('@apollo/gateway MUST be given the print without scopes: it refuses to start on the other', async () => {
+  const { supergraphSdl = '' } = composeApollo(scoped);
+  const silent = () => undefined;
+  const logger = { debug: silent, info: silent, warn: silent, error: silent };
+  await assert.rejects(new ApolloGateway({ supergraphSdl, logger }).load(), /requiresScopes/);
+});
+
+test("the example's supergraph MUST hold one customer, resolvable by either key from this gateway alone", () => {
+  const sdl = readFileSync('examples/bff/supergraph.graphql', 'utf8');
+  assert.ok(buildSchema(sdl, { assumeValid: true }).getType('Customer'));
+  const [line = ''] = /^type Customer .*$/m.exec(sdl) ?? [];
+  assert.deepEqual(line.match(/@join__type\([^)]*\)/g), [
+    '@join__type(graph: CUSTOMERS, key: "id")',
+    '@join__type(graph: CUSTOMERS, key: "objectReferenceId")',
+    '@join__type(graph: ORDERS, key: "id", resolvable: false)',
+    '@join__type(graph: TICKETS, key: "objectReferenceId", resolvable: false)',
+  ]);
+});

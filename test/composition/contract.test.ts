@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
+import { toClientError } from '../../src/edge/outcome.ts';
+import { codes, type ErrorCode } from '../../src/errors.ts';
+import { createLog } from '../../src/telemetry.ts';
+import { makeToken } from '../../src/tokens.ts';
+import type { World } from '../support.ts';
+import { type GraphOptions, inGraph, type RoutedAnswer, routerNames } from './graph.ts';
+
+const readme = readFileSync(new URL('../../examples/bff/README.md', import.meta.url), 'utf8');
+
+/** The rows of the table between two markers. */
+function rowsOf(name: string): string[] {
+  const table = new RegExp(`<!-- ${name} -->\\n([\\s\\S]*?)\\n<!-- /${name} -->`).exec(readme)?.[1] ?? '';
+  return table.split('\n').filter((line) => line.startsWith('| `'));
+}
+
+const auth = {
+  AUTH_MODE: 'jwt',
+  AUTH_JWT_SECRET: 'a shared secret of more than thirty-two bytes',
+  AUTH_JWT_ISSUER: 'i',
+  AUTH_JWT_AUDIENCE: 'a',
+};
+
+/** How one code comes about in the middle of a federated operation. */
+interface Case {
+  readonly code: ErrorCode;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** The order's customer. */
+  readonly customer?: string;
+  /** Instead of reading the order's customer. */
+  readonly operation?: string;
+  readonly headers?: () => Promise<Record<string, string>>;
+  readonly onCustomersRequest?: NonNullable<GraphOptions['onCustomersRequest']>;
+  readonly before?: (world: World) => unknown;
+}
+
+/** The router's request with another body: what a stale or wrong router would send. */
+function sending(change: (body: Record<string, unknown>) => object): NonNullable<Case['onCustomersRequest']> {
+  return async (request, next) => {
+    const body = (await request.json()) as Record<string, unknown>;
+    return next(
+      new Request(request.url, { method: 'POST', headers: request.headers, body: JSON.stringify(change(body)) }),
+    );
+  };
+}
+
+/** No request makes this happen: the masked error as the edge words it, where the router expects its customers. */
+const unexpected: NonNullable<Case['onCustomersRequest']> = async (request) => {
+  const { query } = (await request.json()) as { query: string };
+  const field = query.includes('_entities') ? '_entities' : 'customers';
+  const log = createLog('silent', () => undefined);
+  const { message, extensions } = toClientError(new Error('a bug'), { requestId: 'r-1', executed: true, log });
+  return Response.json({ data: { [field]: [null] }, errors: [{ message, extensions, path: [field, 0] }] });
+};
+
+const result = '{ __typename ... on CustomerError { code message retryable requestId } }';
+const create = (reference: string, email = 'new@example.com') =>
+  `mutation { createCustomer(input: { objectReferenceId: "${reference}", mobileNumber: "9000000077", emailAddress: "${email}" }) ${result} }`;
+
+const cases: readonly Case[] = [
+  { code: 'BAD_USER_INPUT', customer: '..' },
+  {
+    code: 'FORBIDDEN',
+    environment: auth,
+    headers: async () => ({ authorization: `Bearer ${await makeToken(['--scope', 'customer:write'], auth)}` }),
+  },
+  {
+    code: 'OPERATION_TOO_COMPLEX',
+    operation: '{ orders { customer { firstName } } }',
+    environment: { LIMIT_UPSTREAM_READS: '1' },
+  },
+  {
+    code: 'CLIENT_AUTH_TOKEN_UNAVAILABLE',
+    operation: '{ ticket(id: "1") { customer { clientAuthToken { token } } } }',
+  },
+  { code: 'RATE_LIMITED', customer: 'fault_429' },
+  { code: 'UPSTREAM_TIMEOUT', customer: 'fault_timeout', environment: { OPERATION_TIMEOUT_MS: '500' } },
+  { code: 'UPSTREAM_UNAVAILABLE', customer: 'fault_503' },
+  { code: 'UPSTREAM_REJECTED', customer: 'fault_rejected' },
+  { code: 'UPSTREAM_MALFORMED', customer: 'fault_html' },
+  { code: 'UPSTREAM_MISCONFIGURED', customer: 'fault_unauthorized' },
+  { code: 'INTERNAL_SERVER_ERROR', onCustomersRequest: unexpected },
+  { code: 'UNAUTHENTICATED', environment: auth },
+  {
+    code: 'RATE_LIMITED',
+    environment: { RATE_LIMIT_PER_MINUTE: '1' },
+    before: (world) => world.ask('{ __typename }'),
+  },
+  { code: 'OVERLOADED', before: (world) => void world.gateway.drain() },
+  { code: 'OPERATION_TOO_COMPLEX', environment: { LIMIT_TOKENS: '5' } },
+  {
+    code: 'GRAPHQL_PARSE_FAILED',
+    onCustomersRequest: sending((body) => ({ ...body, query: `${body['query']} }` })),
+  },
+  {
+    code: 'GRAPHQL_VALIDATION_FAILED',
+    onCustomersRequest: sending((body) => ({ ...body, query: String(body['query']).replace('firstName', 'nickName') })),
+  },
+  {
+    code: 'PERSISTED_QUERY_NOT_FOUND',
+    onCustomersRequest: sending(({ variables }) => ({ variables, documentId: 'sha256:none' })),
+  },
+  { code: 'PERSISTED_QUERY_ONLY', environment: { PERSISTED_ONLY: 'on' } },
+  { code: 'VALIDATION_FAILED', operation: create('short') },
+  { code: 'ALREADY_EXISTS', operation: create('customer-10002') },
+  { code: 'NOT_FOUND', operation: `mutation { updateCustomer(id: "nobody", input: { firstName: "Ravi" }) ${result} }` },
+  { code: 'OUTCOME_UNKNOWN', operation: create('fault_503_x1'), environment: { OPERATION_TIMEOUT_MS: '2500' } },
+];
+
+interface ToldError {
+  readonly message: string;
+  readonly extensions: Readonly<Record<string, unknown>>;
+}
+
+/** What the customer gateway answered the router. */
+interface Sent {
+  readonly status: number;
+  readonly body: {
+    readonly data?: Record<string, { code?: string } | null> | null;
+    readonly errors?: readonly ToldError[];
+  };
+}
+
+/** How the customer gateway told it. */
+function kindOf({ body }: Sent): 'data' | 'error' | 'refusal' {
+  if (body.errors === undefined) return 'data';
+  return body.data === undefined ? 'refusal' : 'error';
+}
+
+/** What is left for the client of the router: all of it, with what was added; or what it sees instead. */
+function cellOf(answer: RoutedAnswer, sent: Sent): string {
+  const [told] = sent.body.errors ?? [];
+  if (told === undefined) return isDeepStrictEqual(answer.data, sent.body.data) ? 'untouched' : 'changed';
+  const [seen] = answer.errors ?? [];
+  if (seen === undefined) return 'nothing';
+  const names = Object.keys(told.extensions);
+  const kept = names.filter((name) => seen.extensions[name] === told.extensions[name]);
+  const added = Object.keys(seen.extensions).filter((name) => !names.includes(name));
+  const isWhole = seen.message === told.message && kept.length === names.length;
+  const what = isWhole ? 'whole' : `\`${seen.message.trim()}\`, ${kept.includes('code') ? 'the code' : 'no code'}`;
+  return what + added.map((name) => `, and \`${name}\``).join('');
+}
+
+/** From their documentation, not run: by how it was told. */
+const documented = {
+  data: ['untouched', 'untouched'],
+  error: ['`Subgraph errors redacted`, no code', 'message, path and code below `extensions.errors`'],
+  refusal: ['not documented', 'not documented'],
+} as const;
+
+const rows: string[] = [];
+
+for (const [index, { code, ...how }] of cases.entries()) {
+  test(`${code} behind each router MUST be what the table says`, async () => {
+    let sent: Sent | undefined;
+    const change = how.onCustomersRequest ?? ((request, next) => next(request));
+    const options: GraphOptions = {
+      environment: how.environment ?? {},
+      orders: [
+        { id: '1', total: '10 INR', customer: { id: how.customer ?? 'cth_A1b2C3d4E5f6G7h8' } },
+        { id: '2', total: '10 INR', customer: { id: 'cst_0123456789abcdef' } },
+      ],
+      tickets: [{ id: '1', subject: 'Hello', customer: { objectReferenceId: 'fault_no_token' } }],
+      onCustomersRequest: async (request, next) => {
+        const response = await change(request, next);
+        sent = { status: response.status, body: (await response.clone().json()) as Sent['body'] };
+        return response;
+      },
+    };
+    await inGraph(options, async ({ world, ask }) => {
+      await how.before?.(world);
+      const statuses = new Set<number>();
+      const kinds = new Set<keyof typeof documented>();
+      const cells: string[] = [];
+      for (const router of routerNames) {
+        const operation = how.operation ?? '{ order(id: "1") { total customer { firstName } } }';
+        const answer = await ask(router, operation, await how.headers?.());
+        assert.ok(sent, 'the router asked nobody');
+        const [error] = sent.body.errors ?? [];
+        assert.equal(error?.extensions['code'] ?? Object.values(sent.body.data ?? {})[0]?.code, code);
+        kinds.add(kindOf(sent));
+        statuses.add(sent.status);
+        cells.push(cellOf(answer, sent));
+        // Whatever is left of the error: what others answered stands.
+        const order = answer.data?.['order'] as { total: string } | undefined;
+        if (how.operation === undefined) assert.equal(order?.total, '10 INR');
+      }
+      const [kind = 'error', ...others] = kinds;
+      assert.deepEqual(others, []);
+      const told = kind === 'refusal' ? `refusal, ${[...statuses].toSorted().join(' or ')}` : kind;
+      const row = `| ${[`\`${code}\``, told, ...cells, ...documented[kind]].join(' | ')} |`;
+      rows.push(row);
+      assert.equal(rowsOf('errors')[index], row);
+    });
+  });
+}
+
+test('the table of errors MUST have a row for each code, and none that was not measured', () => {
+  assert.deepEqual(new Set(cases.map(({ code }) => code)), new Set(Object.keys(codes)));
+  assert.equal(rowsOf('errors').length, cases.length);
+});
+
+/** Where a customer is not there, or fails. */
+const places: readonly [situation: string, operation: string][] = [
+  ['`order.customer { id firstName }`, there is none', '{ order(id: "1") { customer { id firstName } } }'],
+  [
+    '`order.customer { id objectReferenceId }`, there is none',
+    '{ order(id: "1") { customer { id objectReferenceId } } }',
+  ],
+  [
+    '`ticket.customer { objectReferenceId firstName }`, there is none',
+    '{ ticket(id: "1") { customer { objectReferenceId firstName } } }',
+  ],
+  ['`ticket.customer { id firstName }`, there is none', '{ ticket(id: "1") { customer { id firstName } } }'],
+  ['`order.customer { id firstName lastName }`, it fails', '{ order(id: "2") { customer { id firstName lastName } } }'],
+  ['`customer(id:) { id firstName }`, it fails', '{ customer(id: "fault_rejected") { id firstName } }'],
+];
+
+test('what a client sees of a customer that is not there, or fails, MUST be what the table says', () =>
+  inGraph(
+    {
+      orders: [
+        { id: '1', total: '10 INR', customer: { id: 'none' } },
+        { id: '2', total: '10 INR', customer: { id: 'fault_rejected' } },
+      ],
+      tickets: [{ id: '1', subject: 'Hello', customer: { objectReferenceId: 'none' } }],
+    },
+    async ({ ask }) => {
+      const seen: string[] = [];
+      for (const [situation, operation] of places) {
+        const cells = [];
+        for (const router of routerNames) {
+          const { data, errors = [] } = await ask(router, operation);
+          const root = Object.values(data ?? {})[0] as { customer?: unknown } | null;
+          const customer = root !== null && 'customer' in root ? root.customer : root;
+          const told = errors.map(
+            ({ path = [], extensions }) => `; \`${extensions['code']}\` at \`${path.join('.')}\``,
+          );
+          cells.push(`\`${JSON.stringify(customer)}\`${told.join('')}`);
+        }
+        seen.push(`| ${[situation, ...cells].join(' | ')} |`);
+      }
+      rows.push(...seen);
+      assert.deepEqual(rowsOf('customers'), seen);
+    },
+  ));
+
+// Shown when asked for, to renew the tables with.
+after(() => {
+  if (process.env['ROWS']) console.log(rows.join('\n'));
+});

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { chromium, type Request } from 'playwright-core';
+
+let example: ChildProcess;
+let printed = '';
+let url = '';
+let sandboxUrl = '';
+
+const address = (name: string) => new RegExp(`^ *${name} +(http\\S+)`, 'm').exec(printed)?.[1] ?? assert.fail(printed);
+
+before(async () => {
+  example = spawn(process.execPath, ['examples/bff/start.ts'], {
+    env: { ...process.env, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await new Promise<void>((resolve, reject) => {
+    example.stdout?.on('data', (chunk: Buffer) => {
+      printed += chunk.toString();
+      if (printed.includes('__admin/calls')) resolve();
+    });
+    example.once('exit', (code) => reject(new Error(`It ended with ${code}: ${printed}`)));
+  });
+  url = address('GraphiQL');
+  sandboxUrl = address('Sandbox');
+});
+
+after(() => example.kill('SIGKILL'));
+
+async function ask(query: string): Promise<{ data: unknown; errors?: { extensions: { code: string } }[] }> {
+  const headers = { 'content-type': 'application/json' };
+  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ query }) });
+  return (await response.json()) as Awaited<ReturnType<typeof ask>>;
+}
+
+/** The provider's calls from the `n`th on. */
+async function callsFrom(n: number): Promise<string[]> {
+  const calls = (await (await fetch(`${sandboxUrl}/__admin/calls`)).json()) as { method: string; target: string }[];
+  return calls.slice(n).map(({ method, target }) => `${method} ${target}`);
+}
+
+for (const readme of ['README.md', 'examples/bff/README.md']) {
+  test(`the federated query of ${readme} MUST be answered, token included, for the upstream calls that stand below it`, async () => {
+    const text = readFileSync(readme, 'utf8');
+    const [, query = '', calls = ''] =
+      /```graphql\n(\{\n {2}order[\s\S]*?)```[\s\S]*?```text\n([\s\S]*?)\n```/.exec(text) ??
+      assert.fail('there is none');
+    const earlier = (await callsFrom(0)).length;
+    assert.match(
+      JSON.stringify(await ask(query)),
+      /^\{"data":\{"order":\{"total":"2499.00 INR","customer":\{"firstName":"Asha","clientAuthToken":\{"token":"tkn_[0-9a-f]{32}"\}\}\}\}\}$/,
+    );
+    assert.deepEqual(await callsFrom(earlier), calls.split('\n'));
+  });
+}
+
+test('five orders of four customers MUST be four upstream calls, and what is not there or fails stay where it is', async () => {
+  const earlier = (await callsFrom(0)).length;
+  const answer = await ask('{ orders { id customer { objectReferenceId } } }');
+  assert.deepEqual(answer.data, {
+    orders: [
+      { id: '1001', customer: { objectReferenceId: 'asha.rao@example.com' } },
+      { id: '1002', customer: { objectReferenceId: 'customer-10002' } },
+      { id: '1003', customer: { objectReferenceId: 'asha.rao@example.com' } },
+      { id: '1004', customer: { objectReferenceId: null } },
+      { id: '1005', customer: { objectReferenceId: null } },
+    ],
+  });
+  assert.deepEqual(
+    answer.errors?.map(({ extensions }) => extensions.code),
+    ['UPSTREAM_REJECTED'],
+  );
+  assert.equal((await callsFrom(earlier)).length, 4);
+});
+
+test('its GraphiQL MUST run the first tab as it is, and load nothing from elsewhere', async () => {
+  const command = 'command -v chromium || command -v chromium-browser || command -v google-chrome';
+  const profile = mkdtempSync(join(tmpdir(), 'graphiql-bff-'));
+  const browser = await chromium.launchPersistentContext(profile, {
+    executablePath: execFileSync('sh', ['-c', command], { encoding: 'utf8' }).trim(),
+    headless: true,
+    viewport: { width: 1440, height: 900 },
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+  });
+  try {
+    const page = await browser.newPage();
+    page.setDefaultTimeout(60_000);
+    const requested: string[] = [];
+    page.on('request', (request) => requested.push(request.url()));
+    await page.goto(url);
+    await page.locator('.graphiql-execute-button').waitFor();
+    // The page takes a moment to hand the tab's text to the button: until then a click does nothing.
+    let isSent = false;
+    for (let attempt = 0; attempt < 10 && !isSent; attempt += 1) {
+      const isOwn = (request: Request) => Boolean(request.postData()?.includes('OrderWithToken'));
+      const sending = page.waitForRequest(isOwn, { timeout: 2_000 }).then(
+        () => true,
+        () => false,
+      );
+      await page.locator('.graphiql-execute-button').dispatchEvent('click');
+      isSent = await sending;
+    }
+    await page.locator('.result-window').getByText('tkn_').first().waitFor();
+    if (process.env['SCREENSHOTS'])
+      await page.screenshot({ path: join(process.env['SCREENSHOTS'], 'graphiql-bff.png') });
+    const own = new URL(url).origin;
+    assert.deepEqual(
+      requested.filter((asked) => !asked.startsWith(own) && !/^(data|blob):/.test(asked)),
+      [],
+    );
+  } finally {
+    await browser.close();
+    rmSync(profile, { recursive: true, force: true });
+  }
+});
+
+test('a signal MUST stop all of it, with the exit code 0', async () => {
+  const stopped = once(example, 'exit');
+  example.kill('SIGINT');
+  assert.deepEqual(await stopped, [0, null]);
+  await assert.rejects(fetch(`${sandboxUrl}/__admin/calls`));
+});

@@ -1,0 +1,193 @@
+import { readFileSync } from 'node:fs';
+import { composeServices as composeApollo } from '@apollo/composition';
+import { ApolloGateway, RemoteGraphQLDataSource } from '@apollo/gateway';
+import { createGatewayRuntime } from '@graphql-hive/gateway-runtime';
+import * as http from '@graphql-mesh/transport-http';
+import { buildHTTPExecutor } from '@graphql-tools/executor-http';
+import { stitchSchemas } from '@graphql-tools/stitch';
+import { buildASTSchema, buildSchema, type DocumentNode, parse, visit } from 'graphql';
+import { createYoga } from 'graphql-yoga';
+import {
+  addresses,
+  createOrders,
+  createTickets,
+  type Order,
+  ordersSdl,
+  type SubgraphName,
+  type Ticket,
+  ticketsSdl,
+} from '../../examples/bff/subgraphs.ts';
+import { stitchingMerge } from '../../src/stitching.ts';
+import { type AnswerError, startWorld, type World } from '../support.ts';
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+
+/** The three parts as every composer takes them. */
+export const parts = [
+  { name: 'customers', url: addresses.customers, typeDefs: parse(read('schema/subgraph.graphql')) },
+  { name: 'orders', url: addresses.orders, typeDefs: parse(ordersSdl) },
+  { name: 'tickets', url: addresses.tickets, typeDefs: parse(ticketsSdl) },
+];
+
+export interface RoutedAnswer {
+  readonly data: Record<string, unknown> | null | undefined;
+  readonly errors: readonly AnswerError[] | undefined;
+}
+
+type Ask = (query: string, headers?: Readonly<Record<string, string>>) => Promise<RoutedAnswer>;
+type Send = (url: string, init: RequestInit) => Promise<Response>;
+
+/** Routers as they are by default: what a BFF has to set is that the caller's credentials are forwarded. */
+const openers = {
+  '@apollo/gateway': openApollo,
+  'Hive Gateway': openHive,
+  'stitching, served by Yoga': openStitching,
+} as const satisfies Record<string, (send: Send) => Promise<{ ask: Ask; close(): Promise<void> }>>;
+
+export type RouterName = keyof typeof openers;
+export const routerNames = Object.keys(openers) as RouterName[];
+
+export interface Graph {
+  readonly world: World;
+  /** Asks through a router. */
+  readonly ask: (router: RouterName, ...asked: Parameters<Ask>) => Promise<RoutedAnswer>;
+}
+
+export interface GraphOptions {
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly orders?: readonly Order[];
+  readonly tickets?: readonly Ticket[];
+  /** What happens to the router's requests to customers on their way. */
+  readonly onCustomersRequest?: (request: Request, next: (request: Request) => Promise<Response>) => Promise<Response>;
+}
+
+/** The customer gateway as it is shipped, the two subgraphs of the example, and all routers over them: no ports between. */
+export async function inGraph(options: GraphOptions, test: (graph: Graph) => Promise<void>): Promise<void> {
+  const world = await startWorld(options.environment);
+  const customers = (request: Request) => world.gateway.fetch(request);
+  const { onCustomersRequest = (request, next) => next(request) } = options;
+  const orders = createOrders(options.orders ?? []);
+  const tickets = createTickets(options.tickets ?? []);
+  const servers: Record<SubgraphName, (request: Request) => Response | Promise<Response>> = {
+    customers: (request) => onCustomersRequest(request, customers),
+    orders: (request) => orders.fetch(request),
+    tickets: (request) => tickets.fetch(request),
+  };
+  const send: Send = async (url, { method, headers, body }) => {
+    const name = (Object.keys(addresses) as SubgraphName[]).find((known) => addresses[known] === url);
+    if (name === undefined) throw new Error(`Nothing is at ${url}`);
+    const text = typeof body === 'string' ? body : await new Response(body ?? null).text();
+    return servers[name](new Request(url, { method: method ?? 'GET', headers: { ...Object(headers) }, body: text }));
+  };
+  const opened = new Map<RouterName, ReturnType<(typeof openers)[RouterName]>>();
+  try {
+    await test({
+      world,
+      async ask(router, ...asked) {
+        const running = opened.get(router) ?? openers[router](send);
+        opened.set(router, running);
+        return (await running).ask(...asked);
+      },
+    });
+  } finally {
+    for (const running of opened.values()) await (await running).close();
+    await world.close();
+  }
+}
+
+/** Composed by `@apollo/composition`. What its executor answers is what Apollo Server sends, outside of development. */
+async function openApollo(send: Send) {
+  const { supergraphSdl } = composeApollo(parts);
+  if (supergraphSdl === undefined) throw new Error('@apollo/composition does not compose');
+  const silent = () => undefined;
+  const gateway = new ApolloGateway({
+    supergraphSdl,
+    logger: { debug: silent, info: silent, warn: silent, error: silent },
+    buildService: ({ url = '' }) =>
+      new RemoteGraphQLDataSource<Record<string, string>>({
+        url,
+        fetcher: send as unknown as NonNullable<RemoteGraphQLDataSource['fetcher']>,
+        willSendRequest({ request, context }) {
+          for (const [name, value] of Object.entries(context)) request.http?.headers.set(name, value);
+        },
+      }),
+  });
+  const { executor } = await gateway.load();
+  if (executor === null) throw new Error('@apollo/gateway does not start');
+  const ask: Ask = async (query, headers = {}) => {
+    const context = {
+      request: { query },
+      document: parse(query),
+      queryHash: query,
+      operationName: null,
+      context: headers,
+      metrics: {},
+      overallCachePolicy: {},
+    };
+    const result = await executor(context as unknown as Parameters<typeof executor>[0]);
+    return JSON.parse(JSON.stringify(result)) as RoutedAnswer;
+  };
+  return { ask, close: () => gateway.stop() };
+}
+
+/** Composed by `@theguild/federation-composition`: the committed supergraph. */
+async function openHive(send: Send) {
+  const router = createGatewayRuntime({
+    supergraph: read('examples/bff/supergraph.graphql'),
+    transports: { http },
+    fetchAPI: { fetch: (url, init = {}) => send(url, init as RequestInit) as ReturnType<typeof fetch> },
+    propagateHeaders: {
+      fromClientToSubgraphs: ({ request }) => ({ authorization: request.headers.get('authorization') }),
+    },
+    logging: false,
+  });
+  return { ask: askHttp((request) => router.fetch(request)), close: async () => router.dispose() };
+}
+
+/** The stitching print with the merge configuration that is shipped with it. */
+async function openStitching(send: Send) {
+  const executorOf = (endpoint: string) =>
+    buildHTTPExecutor({
+      endpoint,
+      fetch: (url, init = {}) => send(url, init as RequestInit),
+      headers: (request) => {
+        const headers: Headers | undefined = request?.context?.request?.headers;
+        const authorization = headers?.get('authorization');
+        return authorization ? { authorization } : {};
+      },
+    });
+  const schema = stitchSchemas({
+    subschemas: [
+      {
+        schema: buildSchema(read('schema/stitching.graphql')),
+        executor: executorOf(addresses.customers),
+        merge: stitchingMerge(),
+      },
+      { schema: withoutDirectives(ordersSdl), executor: executorOf(addresses.orders) },
+      { schema: withoutDirectives(ticketsSdl), executor: executorOf(addresses.tickets) },
+    ],
+  });
+  const server = createYoga({ schema, logging: false });
+  return { ask: askHttp((request) => server.fetch(request)), close: async () => undefined };
+}
+
+function withoutDirectives(sdl: string) {
+  const dropped = ['Directive', 'SchemaExtension'];
+  const document: DocumentNode = visit(parse(sdl), {
+    enter: (node) => (dropped.includes(node.kind) ? null : undefined),
+  });
+  return buildASTSchema(document);
+}
+
+function askHttp(fetch: (request: Request) => Response | Promise<Response>): Ask {
+  return async (query, headers = {}) => {
+    const response = await fetch(
+      new Request('http://router.test/graphql', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify({ query }),
+      }),
+    );
+    return (await response.json()) as RoutedAnswer;
+  };
+}

@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { makeToken } from '../../src/tokens.ts';
+import { newCustomer, type World } from '../support.ts';
+import { type GraphOptions, inGraph, type RoutedAnswer, routerNames } from './graph.ts';
+
+const asha = { id: 'cth_A1b2C3d4E5f6G7h8', objectReferenceId: 'asha.rao@example.com' };
+const u7 = { id: 'cst_0123456789abcdef', objectReferenceId: 'u7' };
+const orderOf = (id: string, order = '1') => ({ id: order, total: '10 INR', customer: { id } });
+const ticketOf = (objectReferenceId: string, ticket = '1') => ({
+  id: ticket,
+  subject: 'Hello',
+  customer: { objectReferenceId },
+});
+const codesOf = ({ errors = [] }: RoutedAnswer) => errors.map(({ extensions }) => extensions['code']);
+
+interface Person {
+  readonly id: string;
+  readonly objectReferenceId: string;
+  readonly firstName: string;
+}
+
+/** Thirty customers, as the provider knows them. */
+async function createThirty(world: World): Promise<Person[]> {
+  const created: Person[] = [];
+  for (let n = 0; n < 30; n += 1) {
+    const answer = await world.ask(
+      `mutation ($input: CreateCustomerInput!) {
+        createCustomer(input: $input) { ... on CreateCustomerSuccess { customer { id objectReferenceId firstName } } }
+      }`,
+      { input: newCustomer(`reference-${n}`, { firstName: `Person ${n}` }) },
+    );
+    const result = answer.data?.['createCustomer'] as { customer: Person } | undefined;
+    created.push(result?.customer ?? assert.fail(answer.text));
+  }
+  world.sandbox.clearCalls();
+  return created;
+}
+
+for (const router of routerNames) {
+  test(`${router}: an order's customer by id and a ticket's by reference MUST be one call each`, () =>
+    inGraph({ orders: [orderOf(u7.id)], tickets: [ticketOf(asha.objectReferenceId)] }, async ({ world, ask }) => {
+      assert.deepEqual(await ask(router, '{ order(id: "1") { total customer { id objectReferenceId firstName } } }'), {
+        data: { order: { total: '10 INR', customer: { ...u7, firstName: null } } },
+      });
+      assert.deepEqual(
+        await ask(router, '{ ticket(id: "1") { subject customer { id objectReferenceId firstName } } }'),
+        { data: { ticket: { subject: 'Hello', customer: { ...asha, firstName: 'Asha' } } } },
+      );
+      assert.deepEqual(world.upstream(), [`GET /customers/${u7.id}`, 'GET /customers/asha.rao%40example.com']);
+    }));
+
+  test(`${router}: 100 orders over 30 customers MUST be 30 reads, by id and by reference alike`, () => {
+    // What the subgraphs know is filled in when the provider has its customers.
+    const orders: ReturnType<typeof orderOf>[] = [];
+    const tickets: ReturnType<typeof ticketOf>[] = [];
+    const asked: number[] = [];
+    const onCustomersRequest: GraphOptions['onCustomersRequest'] = async (request, next) => {
+      const { variables = {} } = (await request.clone().json()) as { variables?: object };
+      asked.push(...Object.values(variables).map((list: unknown[]) => list.length));
+      return next(request);
+    };
+    return inGraph({ orders, tickets, onCustomersRequest }, async ({ world, ask }) => {
+      const people = await createThirty(world);
+      const hundred = Array.from({ length: 100 }, (_, n) => people[n % 30] ?? assert.fail());
+      for (const [n, { id, objectReferenceId }] of hundred.entries()) {
+        orders.push(orderOf(id, `o${n}`));
+        tickets.push(ticketOf(objectReferenceId, `t${n}`));
+      }
+      const customers = hundred.map(({ firstName }) => ({ customer: { firstName } }));
+      assert.deepEqual(await ask(router, '{ orders { customer { firstName } } }'), { data: { orders: customers } });
+      assert.deepEqual(world.upstream().toSorted(), people.map(({ id }) => `GET /customers/${id}`).toSorted());
+      world.sandbox.clearCalls();
+      assert.deepEqual(await ask(router, '{ tickets { customer { firstName } } }'), { data: { tickets: customers } });
+      assert.deepEqual(
+        world.upstream().toSorted(),
+        people.map(({ objectReferenceId }) => `GET /customers/${objectReferenceId}`).toSorted(),
+      );
+      // The others leave repeats out themselves: with this one it is the gateway that merges.
+      const perQuery = router === '@apollo/gateway' ? 100 : 30;
+      assert.deepEqual(asked, [perQuery, perQuery]);
+    });
+  });
+
+  test(`${router}: a token in the middle of a federated query MUST come with the one read, only where it is selected`, () =>
+    inGraph({ orders: [orderOf(u7.id, '1'), orderOf(u7.id, '2')] }, async ({ world, ask }) => {
+      const answer = await ask(router, '{ order(id: "1") { total customer { firstName clientAuthToken { token } } } }');
+      assert.equal(answer.errors, undefined);
+      assert.match(JSON.stringify(answer.data), /"clientAuthToken":\{"token":"tkn_[0-9a-f]{32}"\}/);
+      assert.deepEqual(world.upstream(), [`GET /customers/${u7.id}?options.get_client_auth_token=true`]);
+      world.sandbox.clearCalls();
+      await ask(router, '{ order(id: "1") { customer { firstName clientAuthToken @skip(if: true) { token } } } }');
+      assert.deepEqual(world.upstream(), [`GET /customers/${u7.id}`]);
+    }));
+
+  test(`${router}: results of mutations MUST come through as they are, success and failure`, () =>
+    inGraph({}, async ({ world, ask }) => {
+      const create = `mutation {
+        good: createCustomer(input: { objectReferenceId: "reference-77", mobileNumber: "9000000077", emailAddress: "new@example.com" }) {
+          __typename ... on CreateCustomerSuccess { origin customer { objectReferenceId mobileCountryCode } }
+        }
+        taken: createCustomer(input: { objectReferenceId: "customer-10002", mobileNumber: "9000000077", emailAddress: "new@example.com" }) {
+          __typename ... on CustomerError { code retryable } ... on CustomerAlreadyExistsError { differingFields existing { id } }
+        }
+        bad: createCustomer(input: { objectReferenceId: "short", mobileNumber: "+", emailAddress: "x" }) {
+          __typename ... on CustomerValidationError { code issues { path code } }
+        }
+        gone: updateCustomer(id: "nobody-0001", input: { firstName: "Ravi" }) { __typename ... on CustomerError { code retryable } }
+      }`;
+      const answer = await ask(router, create);
+      assert.deepEqual(answer, {
+        data: {
+          good: {
+            __typename: 'CreateCustomerSuccess',
+            origin: 'CREATED',
+            customer: { objectReferenceId: 'reference-77', mobileCountryCode: '91' },
+          },
+          taken: {
+            __typename: 'CustomerAlreadyExistsError',
+            code: 'ALREADY_EXISTS',
+            retryable: false,
+            differingFields: ['mobileNumber', 'emailAddress'],
+            existing: { id: 'cth_B2c3D4e5F6g7H8i9' },
+          },
+          bad: {
+            __typename: 'CustomerValidationError',
+            code: 'VALIDATION_FAILED',
+            issues: [
+              { path: ['input', 'objectReferenceId'], code: 'TOO_SHORT' },
+              { path: ['input', 'mobileNumber'], code: 'INVALID_FORMAT' },
+              { path: ['input', 'emailAddress'], code: 'INVALID_FORMAT' },
+            ],
+          },
+          gone: { __typename: 'CustomerNotFoundError', code: 'NOT_FOUND', retryable: false },
+        },
+      });
+      // Sent once each: no router may repeat a write.
+      assert.deepEqual(world.upstream(), [
+        'POST /customers',
+        'POST /customers',
+        'GET /customers/customer-10002',
+        'POST /customers/nobody-0001',
+      ]);
+    }));
+
+  test(`${router}: the caller's credentials MUST decide what is seen; a stranger's customer is like one that is not there`, () => {
+    const environment = {
+      AUTH_MODE: 'jwt',
+      AUTH_JWT_SECRET: 'a shared secret of more than thirty-two bytes',
+      AUTH_JWT_ISSUER: 'i',
+      AUTH_JWT_AUDIENCE: 'a',
+    };
+    const orders = [orderOf(asha.id, '1'), orderOf(u7.id, '2'), orderOf('nobody-0001', '3')];
+    return inGraph({ environment, orders }, async ({ world, ask }) => {
+      const bearer = async (...argv: string[]) => ({ authorization: `Bearer ${await makeToken(argv, environment)}` });
+      const query = '{ orders { customer { objectReferenceId clientAuthToken { __typename } } } }';
+      const withToken = { clientAuthToken: { __typename: 'ClientAuthToken' } };
+      const nobody = { customer: { objectReferenceId: null, clientAuthToken: null } };
+
+      const bound = await ask(router, query, await bearer('--customer', asha.id));
+      assert.deepEqual(bound, {
+        data: { orders: [{ customer: { objectReferenceId: asha.objectReferenceId, ...withToken } }, nobody, nobody] },
+      });
+      assert.deepEqual(
+        world.upstream().filter((call) => call.includes('token')),
+        [`GET /customers/${asha.id}?options.get_client_auth_token=true`],
+      );
+
+      const unbound = await ask(router, query, await bearer());
+      assert.deepEqual(unbound, {
+        data: {
+          orders: [
+            { customer: { objectReferenceId: asha.objectReferenceId, ...withToken } },
+            { customer: { objectReferenceId: 'u7', ...withToken } },
+            nobody,
+          ],
+        },
+      });
+
+      world.sandbox.clearCalls();
+      const writer = await ask(
+        router,
+        '{ order(id: "2") { total customer { firstName } } }',
+        await bearer('--scope', 'customer:write'),
+      );
+      assert.deepEqual(writer.data, { order: { total: '10 INR', customer: { firstName: null } } });
+      assert.deepEqual(codesOf(writer), ['FORBIDDEN']);
+      assert.deepEqual(world.upstream(), []);
+    });
+  });
+
+  test(`${router}: a customer that fails MUST not take the order or its neighbours with it`, () =>
+    inGraph({ orders: [orderOf('fault_rejected', '1'), orderOf(asha.id, '2')] }, async ({ ask }) => {
+      const answer = await ask(router, '{ orders { total customer { firstName } } }');
+      assert.deepEqual(answer.data, {
+        orders: [
+          { total: '10 INR', customer: { firstName: null } },
+          { total: '10 INR', customer: { firstName: 'Asha' } },
+        ],
+      });
+      assert.deepEqual(codesOf(answer), ['UPSTREAM_REJECTED']);
+    }));
+}

@@ -1,0 +1,520 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Page } from 'playwright-core';
+import { buildApp, type ExampleOptions, startExample } from '../examples/checkout/start.ts';
+import type { Sandbox } from '../src/sandbox/server.ts';
+import { type Browser, keepPicture, openBrowser, strangers } from './chromium.ts';
+
+const desktop = { width: 1280, height: 860 };
+const phone = { width: 390, height: 844 };
+/** The smallest phone that anybody has. */
+const smallest = { width: 320, height: 700 };
+const axe = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
+
+const built = mkdtempSync(join(tmpdir(), 'checkout-'));
+let browser: Browser;
+/** Where the pages of these tests came from, and what they complained of. */
+const origins: string[] = [];
+const complaints: string[] = [];
+
+before(async () => {
+  [browser] = await Promise.all([openBrowser(), buildApp(built)]);
+});
+
+after(async () => {
+  await browser.close();
+  rmSync(built, { recursive: true, force: true });
+});
+
+interface Shop {
+  readonly page: Page;
+  readonly url: string;
+  readonly sandbox: Sandbox;
+  /** What the provider was asked since the last time, as `METHOD target`. */
+  asked(): string[];
+  /** A further window of the same visitor. */
+  open(): Promise<Page>;
+}
+
+/** The shop with everything behind it, and a visitor who has just come. */
+async function inShop(visit: (shop: Shop) => Promise<void>, options: ExampleOptions = {}): Promise<void> {
+  const { url, sandbox, close } = await startExample({ built, ...options });
+  origins.push(url);
+  const context = await browser.newContext(desktop);
+  const open = async () => {
+    const page = await context.newPage();
+    page.on('pageerror', ({ message }) => complaints.push(message));
+    page.on('console', (line) => {
+      // Refusals of the gateway and the backend are part of the tests; the browser notes each of them.
+      if (line.type() === 'error' && !line.text().startsWith('Failed to load resource')) complaints.push(line.text());
+    });
+    return page;
+  };
+  try {
+    const page = await open();
+    await page.goto(url);
+    await heading(page, 'Checkout');
+    const asked = () => {
+      const calls = sandbox.calls.map(({ method, target }) => `${method} ${target}`);
+      sandbox.clearCalls();
+      return calls;
+    };
+    await visit({ page, url, sandbox, asked, open });
+  } finally {
+    await context.close();
+    await close();
+  }
+}
+
+const heading = (page: Page, name: string | RegExp) => page.getByRole('heading', { level: 1, name }).waitFor();
+const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
+const focused = (page: Page) =>
+  page.evaluate<string>('document.activeElement.id || document.activeElement.textContent');
+
+async function signIn(page: Page, reference: string, visit: 'new' | 'returning'): Promise<void> {
+  await page.getByRole('radio', { name: visit === 'new' ? 'No' : 'Yes' }).check();
+  await page.getByLabel('E-mail address').fill(reference);
+  await button(page, 'Continue').click();
+}
+
+async function fillIn(page: Page, fields: Readonly<Record<string, string>>): Promise<void> {
+  for (const [label, text] of Object.entries(fields)) await page.getByLabel(label).fill(text);
+}
+
+/** Looks at a state as everybody may see it: no finding of axe in light or dark, nothing beside the screen, and pictures. */
+async function lookAt(page: Page, name: string): Promise<void> {
+  if (!(await page.evaluate<boolean>('"axe" in window'))) await page.evaluate(axe);
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    // The second time only what colours can change.
+    const rules = colorScheme === 'light' ? {} : { runOnly: ['color-contrast'] };
+    const options = JSON.stringify({ resultTypes: ['violations'], ...rules });
+    const findings = await page.evaluate<string[]>(`axe.run(document, ${options}).then(({ violations }) =>
+      violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => id + ': ' + target.join(' '))))`);
+    assert.deepEqual(findings, [], `${name}, ${colorScheme}`);
+    await keepPicture(page, `checkout-${name}-${colorScheme}-desktop`);
+    await keepPicture(page, `checkout-${name}-${colorScheme}-phone`, phone);
+  }
+  await page.setViewportSize(smallest);
+  const beyond = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
+  assert.ok(beyond <= 0, `${name} is ${beyond} px too wide for a small phone`);
+  await page.setViewportSize(desktop);
+}
+
+/** Writes as the provider got them: the form of each. */
+const forms = (sandbox: Sandbox) => sandbox.calls.filter(({ form }) => form).map(({ form }) => ({ ...form }));
+
+// Each has a shop and a visitor of its own; most of the time they wait.
+describe('the checkout', { concurrency: 3 }, () => {
+  test('a new visitor MUST come from signing in to an open payment, by keyboard alone', () =>
+    inShop(async ({ page, sandbox, asked }) => {
+      await lookAt(page, 'sign-in');
+      await page.keyboard.press('Tab');
+      assert.equal(await focused(page), 'Skip to the checkout');
+      await page.keyboard.press('Tab');
+      await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('Tab');
+      await page.keyboard.type('noor');
+      await page.keyboard.press('Enter');
+      await page.getByText('Enter an e-mail address').waitFor();
+      assert.equal(await focused(page), 'reference');
+      await page.keyboard.press('End');
+      await page.keyboard.type('@example.com');
+      await page.keyboard.press('Enter');
+
+      await heading(page, 'Register');
+      assert.equal(await focused(page), 'Register');
+      await lookAt(page, 'register');
+      await page.getByLabel('Country code').fill('+91');
+      await page.getByLabel('Mobile number').press('Enter');
+      await page.getByText('Please look again at: Mobile number.').waitFor();
+      assert.equal(await focused(page), 'mobileNumber');
+      assert.deepEqual(asked(), [], 'what the rules refuse is not sent');
+      await page.keyboard.type('90000 abc');
+      await page.keyboard.press('Enter');
+      await page.getByText('Digits only, without the country code.').waitFor();
+      await lookAt(page, 'field-errors');
+      await page.getByLabel('Mobile number').fill('90000 00042 ');
+      await page.getByText('Please look again').waitFor({ state: 'detached' });
+      await page.getByLabel('First name').fill('Noor');
+      await page.keyboard.press('Enter');
+
+      await page.getByText('You are registered').waitFor();
+      assert.equal(await focused(page), 'Hello, Noor');
+      assert.deepEqual(forms(sandbox), [
+        {
+          object_reference_id: 'noor@example.com',
+          mobile_number: '9000000042',
+          email_address: 'noor@example.com',
+          first_name: 'Noor',
+          mobile_country_code: '91',
+        },
+      ]);
+      assert.deepEqual(asked(), ['POST /customers'], 'what was answered is not asked for again');
+      await lookAt(page, 'details');
+
+      await button(page, 'Continue to payment').press('Enter');
+      await page.getByRole('timer').waitFor();
+      assert.match((await page.getByRole('timer').textContent()) ?? '', /^14:[0-5]\d$/);
+      assert.match((await page.locator('code').textContent()) ?? '', /^tkn_•+[0-9a-f]{4}$/);
+      assert.deepEqual(asked(), ['GET /customers/noor%40example.com?options.get_client_auth_token=true']);
+      await lookAt(page, 'payment');
+      assert.doesNotMatch(await page.content(), /tkn_[0-9a-f]{32}/);
+      assert.deepEqual(await page.evaluate('[document.cookie, localStorage.length, sessionStorage.length]'), [
+        '',
+        0,
+        0,
+      ]);
+    }));
+
+  test('a returning visitor MUST be looked up, and change only what they changed', () =>
+    inShop(async ({ page, sandbox, asked }) => {
+      await page.getByText('Names to try on the sandbox').click();
+      await lookAt(page, 'names');
+      await page.getByRole('button', { name: 'asha.rao@example.com has an account' }).click();
+      assert.equal(await page.getByLabel('E-mail address').inputValue(), 'asha.rao@example.com');
+      await signIn(page, ' Asha.Rao@example.com ', 'returning');
+      await heading(page, 'Hello, Asha');
+      assert.deepEqual(asked(), ['GET /customers/asha.rao%40example.com']);
+      await button(page, 'Edit details').click();
+      await fillIn(page, { 'First name': 'Asha Devi', 'Last name': '' });
+      await button(page, 'Save changes').click();
+      await page.getByText('This can be changed, but not taken away.').waitFor();
+      assert.equal(await focused(page), 'lastName');
+      await lookAt(page, 'edit');
+      await fillIn(page, { 'Last name': 'Rao' });
+      await button(page, 'Save changes').click();
+      await page.getByText('Your changes are saved').waitFor();
+      await heading(page, 'Hello, Asha Devi');
+      assert.deepEqual(forms(sandbox), [{ first_name: 'Asha Devi' }]);
+      assert.deepEqual(asked(), ['POST /customers/asha.rao%40example.com']);
+
+      await button(page, 'Edit details').click();
+      await button(page, 'Save changes').click();
+      await page.getByText('Nothing was changed.').waitFor();
+      await button(page, 'Cancel').click();
+      await page.reload();
+      await heading(page, 'Hello, Asha Devi');
+    }));
+
+  test('whoever is registered already MUST be told what differs, and can use what is there', () =>
+    inShop(async ({ page, sandbox, asked }) => {
+      await signIn(page, 'asha.rao@example.com', 'new');
+      await fillIn(page, { 'Mobile number': '9999999999' });
+      await button(page, 'Save and continue').click();
+      await page.getByText('You are registered already').waitFor();
+      await page.getByText('differs from what you typed: Mobile number.').waitFor();
+      await lookAt(page, 'registered-already');
+      assert.deepEqual(asked(), ['POST /customers', 'GET /customers/asha.rao%40example.com']);
+      await button(page, 'Back to the form').click();
+      assert.equal(await page.getByLabel('Mobile number').inputValue(), '9999999999');
+      await button(page, 'Save and continue').click();
+      await button(page, 'Use existing account').click();
+      await heading(page, 'Hello, Asha');
+      await page.getByText('+91 9000000001').waitFor();
+      assert.deepEqual(
+        asked(),
+        ['POST /customers', 'GET /customers/asha.rao%40example.com'],
+        'it came with the refusal',
+      );
+      assert.equal(sandbox.customers.length, 4);
+    }));
+
+  test('what only the provider can find wrong MUST stand at its field', () =>
+    inShop(async ({ page, asked }) => {
+      await page.getByText('What should go wrong?').click();
+      await page.getByRole('button', { name: 'Number refused' }).click();
+      await page.getByText('Now: Number refused').waitFor();
+      await lookAt(page, 'sandbox');
+      await signIn(page, 'noor@example.com', 'new');
+      await fillIn(page, { 'Mobile number': '9000000042', 'Last name': 'Inayat' });
+      await button(page, 'Save and continue').click();
+      await page.getByText('The payment provider does not accept this.').waitFor();
+      assert.equal(await focused(page), 'mobileNumber');
+      assert.equal(await page.getByLabel('Last name').inputValue(), 'Inayat');
+      assert.deepEqual(asked(), ['POST /customers']);
+      await page.getByRole('button', { name: /^Nothing/ }).click();
+      await page.getByText('Now: Number refused').waitFor({ state: 'detached' });
+      await button(page, 'Save and continue').click();
+      await page.getByText('You are registered').waitFor();
+    }));
+
+  test('an answer that was lost and found again MUST be a success that says so', () =>
+    inShop(async ({ page, sandbox, asked }) => {
+      await signIn(page, 'fault_500_after_commit_x1', 'new');
+      await fillIn(page, { 'E-mail': 'noor@example.com', 'Mobile number': '9000000042' });
+      await button(page, 'Save and continue').click();
+      await page.getByText('answer was lost on the way').waitFor();
+      assert.deepEqual(asked(), ['POST /customers', 'GET /customers/fault_500_after_commit_x1']);
+      assert.equal(sandbox.customers.length, 5);
+      await lookAt(page, 'lost-and-found');
+    }));
+
+  test('an outcome that nobody knows MUST be shown as that, and sending again MUST settle it', () =>
+    inShop(async ({ page, sandbox }) => {
+      await page.getByText('What should go wrong?').click();
+      await page.getByRole('button', { name: 'Outage while saving' }).click();
+      await page.getByText('Now: Outage while saving').waitFor();
+      await signIn(page, 'noor@example.com', 'new');
+      await fillIn(page, { 'Mobile number': '9000000042' });
+      await button(page, 'Save and continue').click();
+      await page.getByText('We do not know yet whether that was saved').waitFor();
+      assert.match(await focused(page), /^We do not know/);
+      await lookAt(page, 'unknown-outcome');
+      await button(page, 'Send again').click();
+      await page.getByText('Sending it again…').waitFor();
+      await page.getByText('We do not know yet whether that was saved').waitFor();
+      await page.getByRole('button', { name: /^Nothing/ }).click();
+      await page.getByText('Now: Outage while saving').waitFor({ state: 'detached' });
+      await button(page, 'Send again').click();
+      await page.getByText('You are registered').waitFor();
+      assert.equal(sandbox.customers.length, 5, 'sent three times, made once');
+      assert.equal(new Set(forms(sandbox).map((form) => JSON.stringify(form))).size, 1, 'the very same request');
+
+      await button(page, 'Edit details').click();
+      await fillIn(page, { 'First name': 'Noor' });
+      sandbox.arm({ fault: '503', on: 'update', afterCommit: true });
+      sandbox.arm({ fault: '503', on: 'get', times: 1000 });
+      await button(page, 'Save changes').click();
+      await page.getByText('We do not know yet whether that was saved').waitFor();
+      sandbox.disarm();
+      await button(page, 'Send again').click();
+      await page.getByText('Your changes are saved').waitFor();
+      await heading(page, 'Hello, Noor');
+    }));
+
+  test('a provider that never answers MUST leave the outcome open, and say meanwhile that it takes long', () =>
+    inShop(async ({ page, asked }) => {
+      await signIn(page, 'fault_timeout', 'new');
+      await fillIn(page, { 'E-mail': 'noor@example.com', 'Mobile number': '9000000042' });
+      await button(page, 'Save and continue').click();
+      await page.getByText('Still working.').waitFor();
+      await lookAt(page, 'still-working');
+      await page.getByText('We do not know yet whether that was saved').waitFor();
+      assert.deepEqual(asked().slice(0, 2), ['POST /customers', 'GET /customers/fault_timeout']);
+    }));
+
+  test('a look-up that fails MUST be repeated by itself, in sight, and then be the visitor’s to repeat', () =>
+    inShop(async ({ page, sandbox, asked }) => {
+      await signIn(page, 'fault_503', 'returning');
+      await page.getByText('The payment provider is slow to answer').waitFor();
+      await lookAt(page, 'retrying');
+      await page.getByText('The payment provider is not answering').waitFor();
+      await page.getByText('Number for our support').waitFor();
+      await lookAt(page, 'upstream-down');
+      assert.deepEqual(new Set(asked()), new Set(['GET /customers/fault_503']));
+      await button(page, 'Sign out').click();
+
+      sandbox.arm({ fault: '503', on: 'get', times: 1000 });
+      await signIn(page, 'asha.rao@example.com', 'returning');
+      await page.getByText('The payment provider is not answering').waitFor();
+      sandbox.disarm();
+      await button(page, 'Try again').click();
+      await heading(page, 'Hello, Asha');
+      assert.equal(await focused(page), 'Hello, Asha');
+    }));
+
+  test('a refusal MUST say that nothing was saved, and when to try again', () =>
+    inShop(async ({ page, sandbox, asked }) => {
+      await signIn(page, 'noor@example.com', 'new');
+      await fillIn(page, { 'Mobile number': '9000000042' });
+      sandbox.arm({ fault: 'unauthorized' });
+      await button(page, 'Save and continue').click();
+      await page.getByText('Payments are closed for the moment').waitFor();
+      await page.getByText('Nothing was saved.').waitFor();
+      assert.equal(await button(page, 'Try again').count(), 0, 'a repeat could not help');
+      await button(page, 'Back to the form').click();
+      asked();
+      sandbox.arm({ fault: '429', retryAfter: '30', times: 1000 });
+      await button(page, 'Save and continue').click();
+      await page.getByText('Many people are checking out right now').waitFor();
+      await page.getByRole('button', { name: /^Try again in \d+ s$/ }).waitFor();
+      assert.deepEqual(asked(), ['POST /customers']);
+      await lookAt(page, 'too-many');
+      assert.equal(sandbox.customers.length, 4);
+    }));
+
+  test('a payment that cannot be opened MUST be told apart from one that can', () =>
+    inShop(async ({ page, sandbox, asked }) => {
+      await signIn(page, 'asha.rao@example.com', 'returning');
+      await heading(page, 'Hello, Asha');
+      asked();
+      sandbox.arm({ fault: 'no_token', on: 'get' });
+      await button(page, 'Continue to payment').click();
+      await page.getByText('The provider did not open a payment').waitFor();
+      await lookAt(page, 'no-token');
+      await button(page, 'Try again').click();
+      await page.getByRole('timer').waitFor();
+      const withToken = 'GET /customers/asha.rao%40example.com?options.get_client_auth_token=true';
+      assert.deepEqual(asked(), [withToken, withToken]);
+    }));
+
+  test('a token MUST be renewed before its end, not while the page is hidden, and at once when it is seen again', () =>
+    inShop(async ({ page, asked }) => {
+      await page.clock.install();
+      await signIn(page, 'asha.rao@example.com', 'returning');
+      await button(page, 'Continue to payment').click();
+      await page.getByRole('timer').waitFor();
+      const shown = () => page.locator('code').textContent();
+      const first = await shown();
+      asked();
+      await page.clock.fastForward('10:00');
+      await page.getByText(/^4:\d\d$/).waitFor();
+      assert.deepEqual(asked(), [], 'good for minutes yet');
+      await page.clock.fastForward('04:10');
+      await page.getByText(/^14:\d\d$/).waitFor();
+      const second = await shown();
+      assert.notEqual(second, first);
+      assert.equal(asked().length, 1);
+
+      await hide(page, true);
+      await page.clock.fastForward('20:00');
+      assert.deepEqual(asked(), [], 'nobody looks');
+      await hide(page, false);
+      await page.getByText(/^14:\d\d$/).waitFor();
+      assert.notEqual(await shown(), second);
+      const tokens = asked().filter((call) => call.includes('?'));
+      assert.deepEqual(tokens, ['GET /customers/asha.rao%40example.com?options.get_client_auth_token=true']);
+    }));
+
+  /** Headless Chromium sees every page at all times: the page is told otherwise, as a window in the background would be. */
+  async function hide(page: Page, isHidden: boolean): Promise<void> {
+    const state = isHidden ? 'hidden' : 'visible';
+    await page.evaluate(`Object.defineProperty(document, 'visibilityState', { value: '${state}', configurable: true });
+    Object.defineProperty(document, 'hidden', { value: ${isHidden}, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))`);
+  }
+
+  test('a gateway token that is over MUST be replaced without the visitor noticing', () => {
+    let minted = 0;
+    // The first one was over an hour ago.
+    const now = () => {
+      minted += 1;
+      return minted === 1 ? Date.now() - 3_600_000 : Date.now();
+    };
+    return inShop(
+      async ({ page, asked }) => {
+        await signIn(page, 'asha.rao@example.com', 'returning');
+        await heading(page, 'Hello, Asha');
+        assert.equal(minted, 2);
+        assert.equal(asked().length, 1);
+      },
+      { now },
+    );
+  });
+
+  test('a session that has ended elsewhere MUST lead back to signing in', () =>
+    inShop(async ({ page, asked, open, url }) => {
+      await signIn(page, 'noor@example.com', 'new');
+      await fillIn(page, { 'Mobile number': '9000000042' });
+      const other = await open();
+      await other.goto(url);
+      await button(other, 'Sign out').click();
+      await heading(other, 'Checkout');
+      await page.bringToFront();
+      await button(page, 'Save and continue').click();
+      await page.getByText('Your session has ended').waitFor();
+      assert.equal(await focused(page), 'Checkout');
+      assert.deepEqual(
+        asked().filter((call) => call.startsWith('POST')),
+        [],
+      );
+      await lookAt(page, 'session-ended');
+    }));
+
+  test('the session MUST be out of reach of scripts and other sites, and its token good for one customer only', () =>
+    inShop(async ({ page, url, asked }) => {
+      await signIn(page, 'noor@example.com', 'returning');
+      await heading(page, 'Register');
+      const [cookie] = await page.context().cookies(`${url}session`);
+      assert.deepEqual(
+        [cookie?.name, cookie?.httpOnly, cookie?.sameSite, cookie?.path],
+        ['session', true, 'Strict', '/session'],
+      );
+      const session = `session=${cookie?.value}`;
+      const post = (path: string, body: object, headers: Record<string, string> = {}) =>
+        fetch(new URL(path, url), {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', ...headers },
+          body: JSON.stringify(body),
+        });
+      assert.equal(
+        (await post('session', { reference: 'eve@example.com' }, { 'sec-fetch-site': 'cross-site' })).status,
+        403,
+      );
+      assert.equal((await post('session/token', {}, { 'sec-fetch-site': 'cross-site', cookie: session })).status, 403);
+      assert.equal((await post('session/token', {})).status, 401);
+      // What could be an id of the provider would bind the token to whoever has it.
+      assert.equal((await post('session', { reference: 'cth_A1b2C3d4E5f6G7h8' })).status, 400);
+
+      const { token } = (await (await post('session/token', {}, { cookie: session })).json()) as { token: string };
+      const ask = async (document: string, variables: object) => {
+        const headers = { authorization: `Bearer ${token}` };
+        const answer = await post('graphql', { documentId: documentId(document), variables }, headers);
+        return JSON.parse(await answer.text()) as { data: unknown; errors?: { extensions: { code: string } }[] };
+      };
+      asked();
+      assert.deepEqual((await ask('query Customer(', { id: 'u7' })).data, { customer: null });
+      const input = {
+        objectReferenceId: 'someone@example.com',
+        mobileNumber: '9',
+        emailAddress: 'someone@example.com',
+      };
+      const refused = await ask('mutation CreateCustomer(', { input });
+      assert.deepEqual(
+        refused.errors?.map(({ extensions }) => extensions.code),
+        ['FORBIDDEN'],
+      );
+      assert.deepEqual(asked(), ['GET /customers/u7'], 'a create of somebody else is not even sent');
+      const own = await post('graphql', { query: '{ __typename }' }, { authorization: `Bearer ${token}` });
+      assert.match(await own.text(), /PERSISTED_QUERY_ONLY/);
+    }));
+
+  function documentId(beginning: string): string | undefined {
+    const manifest = readFileSync('schema/generated/persisted-documents.json', 'utf8');
+    const documents = Object.entries(JSON.parse(manifest) as Record<string, string>);
+    return documents.find(([, text]) => text.startsWith(beginning))?.[0];
+  }
+
+  test('the one command MUST start it all, print its address, and stop on SIGINT', async () => {
+    const child = spawn(process.execPath, ['examples/checkout/start.ts'], { env: { ...process.env, PORT: '0' } });
+    try {
+      let printed = '';
+      const address = await new Promise<string>((resolve, reject) => {
+        child.stdout.on('data', (data) => {
+          printed += String(data);
+          const [, url] = /Checkout +(http:\S+)/.exec(printed) ?? [];
+          if (url) resolve(url);
+        });
+        child.on('exit', () => reject(new Error(`It ended, and said: ${printed}`)));
+      });
+      origins.push(address);
+      const context = await browser.newContext(desktop);
+      const page = await context.newPage();
+      await page.goto(address);
+      await heading(page, 'Checkout');
+      await signIn(page, 'asha.rao@example.com', 'returning');
+      await heading(page, 'Hello, Asha');
+      await context.close();
+      child.removeAllListeners('exit');
+      child.kill('SIGINT');
+      const [code] = await once(child, 'exit');
+      assert.equal(code, 0);
+      await assert.rejects(fetch(address));
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+});
+
+test('no page MUST have complained, and no request left the machine', () => {
+  assert.deepEqual(complaints, []);
+  assert.ok(browser.requested.length > 50);
+  assert.deepEqual(strangers(browser.requested, ...origins), []);
+});

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import {
+  codesOf,
+  createOperation,
+  inScriptedWorld,
+  newCustomer,
+  resultOf,
+  type Said,
+  updateOperation,
+} from '../support.ts';
+
+/** What each operation answers: a code, `null` for no customer, `ok` for one. */
+type Codes = readonly [read: string | null, create: string, update: string];
+
+const misconfigured: Codes = ['UPSTREAM_MISCONFIGURED', 'UPSTREAM_MISCONFIGURED', 'UPSTREAM_MISCONFIGURED'];
+const rejected: Codes = ['UPSTREAM_REJECTED', 'UPSTREAM_REJECTED', 'UPSTREAM_REJECTED'];
+const invalid: Codes = ['UPSTREAM_REJECTED', 'VALIDATION_FAILED', 'VALIDATION_FAILED'];
+const exists: Codes = ['UPSTREAM_REJECTED', 'ALREADY_EXISTS', 'UPSTREAM_REJECTED'];
+const absent: Codes = [null, 'UPSTREAM_MISCONFIGURED', 'NOT_FOUND'];
+const unavailable: Codes = ['UPSTREAM_UNAVAILABLE', 'OUTCOME_UNKNOWN', 'OUTCOME_UNKNOWN'];
+const malformed: Codes = ['UPSTREAM_MALFORMED', 'OUTCOME_UNKNOWN', 'OUTCOME_UNKNOWN'];
+const fine: Codes = ['ok', 'ok', 'ok'];
+
+const customer = { id: 'cth_1', object_reference_id: 'reference-1' };
+const oversized = { filler: 'x'.repeat(1024 * 1024) };
+const info = (code: string, more: object = {}) => ({ error_info: { code, category: 'USER_ERROR', ...more } });
+
+/** What the sandbox never says: the order of codes, codes in unusual places, and what must not pass for a code. */
+const answers: readonly (readonly [name: string, said: Said, codes: Codes])[] = [
+  ['a 404 by error_code alone', { status: 404, body: { error_code: 'object_not_found' } }, absent],
+  ['a 404 by an error_code in capitals', { status: 404, body: { error_code: 'OBJECT_NOT_FOUND' } }, absent],
+  ['a 404 by the other code in error_code', { status: 404, body: { error_code: 'RESOURCE_NOT_FOUND' } }, absent],
+  ['a 404 by errorInfo in camelCase', { status: 404, body: { errorInfo: { code: 'RESOURCE_NOT_FOUND' } } }, absent],
+  [
+    'a 404 of a server in between',
+    { status: 404, body: { status: 'NOT_FOUND', message: 'no handler' } },
+    misconfigured,
+  ],
+  ['a 404 with a refusal of another sort', { status: 404, body: info('INVALID_INPUT') }, misconfigured],
+  ['a 404 with a generic code', { status: 404, body: { error_code: 'invalid_request' } }, misconfigured],
+  ['a 404 that is too long to read', { status: 404, body: { ...oversized, error_code: 'unique' } }, misconfigured],
+  ['a 403 that says there is none', { status: 403, body: info('RESOURCE_NOT_FOUND') }, misconfigured],
+  [
+    'a 400 of the CONFIG_ERROR category',
+    { status: 400, body: info('ANY', { category: 'CONFIG_ERROR' }) },
+    misconfigured,
+  ],
+  ['a 400 CONFIG_ERROR', { status: 400, body: info('CONFIG_ERROR') }, misconfigured],
+  ['a 400 LOCKER_NOT_CONFIGURED', { status: 400, body: info('LOCKER_NOT_CONFIGURED') }, misconfigured],
+  ['a 400 missing, unexplained', { status: 400, body: { error_code: 'missing' } }, misconfigured],
+  ['a 400 missing, explained', { status: 400, body: { error_code: 'missing', ...info('UNKNOWN_ERROR') } }, rejected],
+  ['a 400 by an error_code in capitals', { status: 400, body: { error_code: 'UNIQUE' } }, exists],
+  ['a 400 by the other code in error_code', { status: 400, body: { error_code: 'ALREADY_EXISTS' } }, exists],
+  ['error_info before error_code', { status: 400, body: { error_code: 'unique', ...info('INVALID_INPUT') } }, invalid],
+  ['error_code behind an unknown error_info', { status: 400, body: { error_code: 'unique', ...info('NEW') } }, exists],
+  ['a code that is a name of Object.prototype', { status: 400, body: { error_code: 'constructor' } }, rejected],
+  ['a 400 without a word', { status: 400, body: '' }, rejected],
+  ['a 503 that says the reference is taken', { status: 503, body: { error_code: 'unique' } }, unavailable],
+  ['a 503 that is too long to read', { status: 503, body: oversized }, unavailable],
+  ['a 200 with a code inside', { status: 200, body: { error_code: 'unique' } }, exists],
+  ['a 200 with an error_info inside', { status: 200, body: info('RESOURCE_NOT_FOUND') }, absent],
+  ['a 200 that is an error of no known sort', { status: 200, body: { status: 'ERROR', status_id: -1 } }, malformed],
+  ['a 204', { status: 204, body: '' }, malformed],
+  [
+    'a compressed 404',
+    { status: 404, body: gzipSync('{"error_code":"object_not_found"}'), headers: { 'content-encoding': 'gzip' } },
+    malformed,
+  ],
+  ['a 201', { status: 201, body: customer }, fine],
+  ['a customer beside an empty error_info', { status: 200, body: { ...customer, error_info: {} } }, fine],
+  ['a customer with a status of its own', { status: 200, body: { ...customer, status: 'ACTIVE' } }, fine],
+];
+
+for (const [name, said, [read, create, update]] of answers) {
+  test(`${name} MUST be ${read} to a read, ${create} to a create, ${update} to an update`, () =>
+    inScriptedWorld(
+      () => said,
+      async (world) => {
+        const answer = await world.ask('{ customer(id: "reference-1") { id } }');
+        const found = answer.data?.['customer'] === null ? null : 'ok';
+        assert.equal(codesOf(answer)['customer'] ?? found, read);
+        const input = newCustomer('reference-1');
+        const created = resultOf(await world.ask(createOperation, { input }), 'createCustomer');
+        assert.equal(created['code'] ?? 'ok', create);
+        const changes = { id: 'reference-1', input: { mobileNumber: '1' } };
+        const updated = resultOf(await world.ask(updateOperation, changes), 'updateCustomer');
+        assert.equal(updated['code'] ?? 'ok', update);
+      },
+      // What stays unknown is tried until the deadline.
+      create === 'OUTCOME_UNKNOWN' ? { OPERATION_TIMEOUT_MS: '1000' } : {},
+    ));
+}

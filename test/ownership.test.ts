@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { anonymous } from '../src/caller.ts';
+import type { Customer, CustomerApi } from '../src/customer.ts';
+import { owned } from '../src/ownership.ts';
+
+const own: Customer = {
+  id: 'cth_1',
+  objectReferenceId: 'reference-1',
+  firstName: null,
+  lastName: null,
+  emailAddress: null,
+  mobileNumber: null,
+  mobileCountryCode: null,
+  dateCreated: null,
+  lastUpdated: null,
+};
+const token = { token: 'tkn_1', expiresAt: new Date() };
+
+test('a read with the token MUST be held against the owner as well as the plain read before it', async () => {
+  const reads: boolean[] = [];
+  const api: CustomerApi = {
+    async get(_key, { withClientAuthToken = false } = {}) {
+      reads.push(withClientAuthToken);
+      // The path is somebody else's by the time of the second read.
+      return withClientAuthToken ? { ...own, id: 'cth_2', clientAuthToken: token } : own;
+    },
+    create: () => assert.fail('no create'),
+    update: () => assert.fail('no update'),
+  };
+  const bound = owned(api, { ...anonymous, customers: ['cth_1'] });
+  assert.equal(await bound.get({ any: 'reference-1' }, { withClientAuthToken: true }), null);
+  assert.deepEqual(reads, [false, true]);
+});
