@@ -34,6 +34,7 @@ export function useDocuments(options: { limits: DocumentLimits; introspection: b
   const rules: ValidationRule[] = specifiedRules.map((rule) =>
     rule === ValuesOfCorrectTypeRule ? withoutValues(rule) : rule,
   );
+  rules.push(knownOperations);
   if (!options.introspection) rules.push(NoSchemaIntrospectionCustomRule);
 
   return {
@@ -98,6 +99,14 @@ function withoutSuggestion(message: string): string {
   return message.replace(/ Did you mean .*$/s, '');
 }
 
+/** The specification leaves a kind of operation that the schema has not to execution, where it is nobody's error. */
+const knownOperations: ValidationRule = (context) => ({
+  OperationDefinition(node) {
+    if (context.getSchema().getRootType(node.operation) != null) return;
+    context.reportError(new GraphQLError(`The schema has no ${node.operation}.`, { nodes: node }));
+  },
+});
+
 /** The rule's findings quote the value they are about; which field it stands in is told by the place. */
 function withoutValues(rule: ValidationRule): ValidationRule {
   return (context: ValidationContext) => {
@@ -126,13 +135,6 @@ function variableErrors({ schema, document, operationName, variableValues }: Exe
   if (operation === undefined || (operationName == null && operations.length > 1)) {
     const message = 'The document holds no operation of this name, or several and none is named.';
     return [located(new EdgeError('BAD_USER_INPUT', { message, inDocument: true }))];
-  }
-  if (schema.getRootType(operation.operation) == null) {
-    return [
-      located(
-        new EdgeError('BAD_USER_INPUT', { message: `There is no ${operation.operation} here.`, inDocument: true }),
-      ),
-    ];
   }
   const errors: GraphQLError[] = [];
   const report = (node: VariableDefinitionNode, path: readonly (string | number)[]) => {

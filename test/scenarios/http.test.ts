@@ -183,7 +183,7 @@ const documents: readonly [string, string, string][] = [
     'GRAPHQL_VALIDATION_FAILED',
   ],
   ['an object without fields', '{ customer(id: "u7") }', 'GRAPHQL_VALIDATION_FAILED'],
-  ['a subscription', 'subscription { __typename }', 'BAD_USER_INPUT'],
+  ['a subscription', 'subscription { __typename }', 'GRAPHQL_VALIDATION_FAILED'],
   ['an unknown field', '{ custmer(id: "u7") { id } }', 'GRAPHQL_VALIDATION_FAILED'],
   ['a value of a wrong type', `{ customers(ids: { a: "${canary}" }) { id } }`, 'GRAPHQL_VALIDATION_FAILED'],
   ['a syntax error', `{ customer(id: "${canary}" }`, 'GRAPHQL_PARSE_FAILED'],
