@@ -94,7 +94,7 @@ test('an answer without a body MUST stay one: what browsers ask before a request
 });
 
 test('every setting MUST be an option, but for those of the socket', () => {
-  const ofTheSocket = ['HOST', 'PORT', 'METRICS_PORT', 'SHUTDOWN_GRACE_MS'];
+  const ofTheSocket = ['HOST', 'PORT', 'SHUTDOWN_GRACE_MS'];
   const options = Object.values<string>(settingsByOption);
   const names = settings.map(({ name }) => name);
   assert.deepEqual(
@@ -183,7 +183,7 @@ test('the endpoint MUST be the whole path, and nothing else be answered', async 
 
 test('two gateways in one process MUST NOT meet: neither in reads, nor in counters, nor in what holds them back', () =>
   onSandbox(async (options, sandbox) => {
-    const open = () => createGateway({ ...options, operationTimeoutMs: 900, rateLimit: { perMinute: 2 } });
+    const open = () => createGateway({ ...options, rateLimit: { perMinute: 2 } });
     const [one, other] = [open(), open()];
     const answers = await Promise.all([ask(one, read), ask(one, read), ask(other, read), ask(other, read)]);
     assert.deepEqual(

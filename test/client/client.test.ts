@@ -253,7 +253,7 @@ test('"exists already", with nothing that differs, after an unknown outcome MUST
       // It is settled: from here on a repeat is a repeat.
       assert.equal((await create()).status, 'exists');
     },
-    { OPERATION_TIMEOUT_MS: '1500', JUSPAY_TIMEOUT_MS: '300' },
+    { OPERATION_TIMEOUT_MS: '1500' },
   ));
 
 test('an answer that is lost on the way to the app MUST count as an unknown outcome too', () =>

@@ -6,7 +6,7 @@ import { toClientError } from '../../src/edge/outcome.ts';
 import { codes, type ErrorCode } from '../../src/errors.ts';
 import { createLog } from '../../src/telemetry.ts';
 import { makeToken } from '../../src/tokens.ts';
-import type { World } from '../support.ts';
+import { jwtSettings as auth, type World } from '../support.ts';
 import { type GraphOptions, inGraph, type RoutedAnswer, routerNames } from './graph.ts';
 
 const readme = readFileSync(new URL('../../examples/bff/README.md', import.meta.url), 'utf8');
@@ -16,13 +16,6 @@ function rowsOf(name: string): string[] {
   const table = new RegExp(`<!-- ${name} -->\\n([\\s\\S]*?)\\n<!-- /${name} -->`).exec(readme)?.[1] ?? '';
   return table.split('\n').filter((line) => line.startsWith('| `'));
 }
-
-const auth = {
-  AUTH_MODE: 'jwt',
-  AUTH_JWT_SECRET: 'a shared secret of more than thirty-two bytes',
-  AUTH_JWT_ISSUER: 'i',
-  AUTH_JWT_AUDIENCE: 'a',
-};
 
 /** How one code comes about in the middle of a federated operation. */
 interface Case {

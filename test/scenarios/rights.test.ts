@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { loadConfig } from '../../src/config.ts';
 import { openGateway } from '../../src/gateway.ts';
@@ -7,16 +6,7 @@ import type { NodeGateway } from '../../src/handler.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { Secret } from '../../src/secret.ts';
 import { createLog } from '../../src/telemetry.ts';
-import { type Answer, codesOf } from '../support.ts';
-
-const secret = 'a shared secret of more than thirty-two bytes';
-const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
-
-function tokenFor(claims: object): string {
-  const exp = Math.floor(Date.now() / 1000) + 600;
-  const input = `${encode({ alg: 'HS256' })}.${encode({ iss: 'i', aud: 'a', sub: 's', exp, ...claims })}`;
-  return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`;
-}
+import { type Answer, bearer, codesOf, jwtSettings } from '../support.ts';
 
 let gateway: NodeGateway;
 let home: Sandbox;
@@ -29,12 +19,7 @@ before(async () => {
     merchantId,
     apiKey: new Secret(apiKey),
   });
-  const config = loadConfig({
-    AUTH_MODE: 'jwt',
-    AUTH_JWT_SECRET: secret,
-    AUTH_JWT_ISSUER: 'i',
-    AUTH_JWT_AUDIENCE: 'a',
-  });
+  const config = loadConfig(jwtSettings);
   gateway = openGateway(
     { ...config, provider: access(home), merchants: [access(abroad)] },
     { log: createLog('silent', () => undefined) },
@@ -48,7 +33,7 @@ after(async () => {
 
 async function ask(claims: object | undefined, query: string, init: { get?: boolean } = {}): Promise<Answer> {
   const headers: Record<string, string> = { 'content-type': 'application/json' };
-  if (claims) headers['authorization'] = `Bearer ${tokenFor(claims)}`;
+  if (claims) headers['authorization'] = `Bearer ${bearer(claims)}`;
   const url = 'http://gateway.test/graphql';
   const request = init.get
     ? new Request(`${url}?query=${encodeURIComponent(query)}`, { headers })
