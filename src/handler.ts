@@ -7,6 +7,7 @@ export interface Peer {
   readonly clientAddress?: string | undefined;
 }
 
+/** What a gateway is to those who mount it, in types that drag no server library along. */
 export interface Gateway {
   /** What is served, routers' fields included. Its resolvers run in a context of this gateway's own: execute with `fetch`. */
   readonly schema: GraphQLSchema;

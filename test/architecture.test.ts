@@ -77,7 +77,6 @@ const table: Readonly<Record<string, Room>> = {
     rooms: ['config', 'graphql', 'gateway', 'help', 'sandbox', 'secret', 'server', 'telemetry', 'tokens'],
     packages: ['node:fs', 'node:util'],
   },
-  // What a gateway is to those who mount it, in types that drag no server library along.
   handler: { rooms: [], packages: ['graphql', 'node:http'] },
   options: { rooms: ['config', 'settings', 'telemetry'], packages: ['node:fs'] },
   mount: { rooms: ['gateway', 'handler', 'options', 'sandbox', 'secret', 'telemetry'], packages: [] },

@@ -44,7 +44,16 @@ after(() => rmSync(consumer, { recursive: true }));
 
 test('the package MUST hold what its users need, and nothing else', () => {
   const tops = new Set(packed.map(({ path }) => path.replace(/\/.*/, '')));
-  assert.deepEqual([...tops].toSorted(), ['LICENSE', 'README.md', 'bin', 'dist', 'package.json', 'schema']);
+  assert.deepEqual([...tops].toSorted(), [
+    'CHANGELOG.md',
+    'LICENSE',
+    'README.md',
+    'SECURITY.md',
+    'bin',
+    'dist',
+    'package.json',
+    'schema',
+  ]);
   assert.ok(packed.every(({ path }) => !path.startsWith('dist/') || /\.js$|\.d\.ts$/.test(path)));
   assert.ok(packed.some(({ path }) => path === 'schema/generated/persisted-documents.json'));
   const bytes = packed.reduce((sum, { size }) => sum + size, 0);
