@@ -161,7 +161,7 @@ export const Environment = z.object(
   },
 );
 
-/** Controls that the design names and this version does not have: whoever sets one must not believe it is on. */
+/** Controls that this version does not have yet: whoever sets one must not believe it is on. */
 const notYet = ['METRICS_PORT'];
 
 /** Names that look like settings and are none, as sentences with a suggestion. */

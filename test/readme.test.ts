@@ -4,19 +4,13 @@ import { test } from 'node:test';
 import { codes } from '../src/errors.ts';
 import { faults } from '../src/sandbox/faults.ts';
 import { settings } from '../src/settings.ts';
-import { inWorld } from './support.ts';
+import { inWorld, rowsOf } from './support.ts';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 
-/** The rows of the table between two markers. */
-function rowsOf(name: string): string[] {
-  const table = new RegExp(`<!-- ${name} -->\\n([\\s\\S]*?)\\n<!-- /${name} -->`).exec(readme)?.[1] ?? '';
-  return table.split('\n').slice(2);
-}
-
 test('the settings table MUST be the settings', () => {
   assert.deepEqual(
-    rowsOf('settings'),
+    rowsOf(readme, 'settings'),
     settings.map(
       ({ name, default: byDefault, meaning, secret }) =>
         `| \`${name}\`${secret ? ` or \`${name}_FILE\`` : ''} | ${byDefault} | ${meaning} |`,
@@ -26,7 +20,7 @@ test('the settings table MUST be the settings', () => {
 
 test('the error table MUST be the codes', () => {
   assert.deepEqual(
-    rowsOf('errors'),
+    rowsOf(readme, 'errors'),
     Object.entries(codes).map(
       ([code, { retryable, message }]) => `| \`${code}\` | ${retryable ? 'yes' : 'no'} | ${message} |`,
     ),
@@ -35,7 +29,7 @@ test('the error table MUST be the codes', () => {
 
 test('the table of magic ids MUST be the faults', () => {
   assert.deepEqual(
-    rowsOf('faults'),
+    rowsOf(readme, 'faults'),
     Object.entries(faults).map(
       ([name, fault]) => `| \`fault_${name}\` | ${'row' in fault ? fault.row : '–'} | ${fault.meaning} |`,
     ),

@@ -202,3 +202,9 @@ export function resultOf(answer: Answer, field: 'createCustomer' | 'updateCustom
   if (typeof result !== 'object' || result === null) throw new Error(`no ${field} in ${answer.text}`);
   return result as Record<string, unknown>;
 }
+
+/** The rows of the table that stands between two comments, `<!-- name -->` and `<!-- /name -->`. */
+export function rowsOf(markdown: string, name: string): string[] {
+  const table = new RegExp(`<!-- ${name} -->\\n([\\s\\S]*?)\\n<!-- /${name} -->`).exec(markdown)?.[1] ?? '';
+  return table.split('\n').slice(2);
+}

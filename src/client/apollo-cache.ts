@@ -3,7 +3,7 @@ import { CustomerAst } from '../../schema/generated/asts.ts';
 import type { CustomerFieldsFragment } from '../../schema/generated/operations.ts';
 import { possibleTypes } from '../../schema/generated/possible-types.ts';
 import { answersTo, type Named } from './naming.ts';
-import { referenceOf } from './writes.ts';
+import { subjectOf } from './writes.ts';
 
 /** A token is never merged with another and never kept: whatever persists the cache finds none. */
 export const typePolicies: TypePolicies = {
@@ -43,8 +43,8 @@ export function rememberCustomer(cache: ApolloCache, customer: CustomerFieldsFra
 
 /** Forgets what was answered about the customer that a write was about: whoever shows it asks again. */
 export function forgetCustomer(cache: ApolloCache, variables: unknown): void {
-  const id = referenceOf(variables) ?? (variables as { id?: unknown } | undefined)?.id;
-  if (typeof id !== 'string') return;
+  const id = subjectOf(variables);
+  if (id === undefined) return;
   const customer: Named = { id, objectReferenceId: id };
   eachAsked(cache, (value, names, remove) => (names.some((name) => answersTo(customer, name)) ? remove : value));
   cache.gc();

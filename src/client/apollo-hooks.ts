@@ -6,7 +6,7 @@ import { customerCache, forgetCustomer, rememberCustomer } from './apollo-cache.
 import type { TypedAst, TypedDocument } from './document.ts';
 import { asGraphQLError } from './error.ts';
 import type { CustomerClient } from './kit.ts';
-import { customerIn } from './naming.ts';
+import { customerIn, leavesDoubt } from './naming.ts';
 import { type Outcome, outcomeOf, type RootOf } from './outcome.ts';
 
 /**
@@ -90,9 +90,7 @@ export function useMutationOf<Result, Variables extends OperationVariables>(
         const outcome = outcomeIn(result.data as Result | null | undefined, root);
         const customer = customerIn(outcome);
         if (customer !== undefined) rememberCustomer(cache, customer as CustomerFieldsFragment);
-        else if (outcome && ['exists', 'notFound', 'outcomeUnknown'].includes(outcome.status)) {
-          forgetCustomer(cache, context.variables);
-        }
+        else if (outcome && leavesDoubt(outcome)) forgetCustomer(cache, context.variables);
         options.update?.(cache, result, context);
       },
     } as useMutation.Options<Result, Variables>,

@@ -9,8 +9,13 @@ export function answersTo({ id, objectReferenceId }: Named, name: unknown): bool
   return name === id || (objectReferenceId != null && name === objectReferenceId);
 }
 
-/** The customers that a mutation's answer shows as they are now. */
+/** The customer that a mutation's answer shows as it is now. */
 export function customerIn(outcome: unknown): Named | undefined {
   const { status, customer } = (outcome ?? {}) as { status?: unknown; customer?: Named };
   return status === 'success' && typeof customer?.id === 'string' ? customer : undefined;
+}
+
+/** Whether what is cached about the customer is wrong after this answer to a mutation, or may be. */
+export function leavesDoubt({ status }: { readonly status: string }): boolean {
+  return ['exists', 'notFound', 'outcomeUnknown'].includes(status);
 }

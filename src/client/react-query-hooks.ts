@@ -15,10 +15,10 @@ import type { CustomerFieldsFragment } from '../../schema/generated/operations.t
 import type { TypedDocument } from './document.ts';
 import { CustomerClientError } from './error.ts';
 import type { CustomerClient } from './kit.ts';
-import { answersTo, customerIn, type Named } from './naming.ts';
+import { answersTo, customerIn, leavesDoubt, type Named } from './naming.ts';
 import type { Outcome, RootOf } from './outcome.ts';
 import { useCustomerClient } from './react.ts';
-import { isLost, referenceOf } from './writes.ts';
+import { isLost, subjectOf } from './writes.ts';
 
 /** Every key of the kit begins with it. */
 const scope = 'juspay-customer';
@@ -115,8 +115,7 @@ export function useMutationOf<Data, Variables>(
 async function show(queryClient: QueryClient, variables: unknown, outcome: { readonly status: string }): Promise<void> {
   const customer = customerIn(outcome);
   if (customer !== undefined) await rememberCustomer(queryClient, customer as CustomerFieldsFragment);
-  // What is cached is known to be wrong, or may be.
-  else if (['exists', 'notFound', 'outcomeUnknown'].includes(outcome.status)) await doubt(queryClient, variables);
+  else if (leavesDoubt(outcome)) await doubt(queryClient, variables);
 }
 
 /**
@@ -156,8 +155,8 @@ export async function rememberCustomer(queryClient: QueryClient, customer: Custo
 
 /** Asks again for the customer that a write was about. */
 async function doubt(queryClient: QueryClient, variables: unknown): Promise<void> {
-  const id = referenceOf(variables) ?? (variables as { id?: unknown } | undefined)?.id;
-  if (typeof id !== 'string') return;
+  const id = subjectOf(variables);
+  if (id === undefined) return;
   const customer = { id, objectReferenceId: id };
   await queryClient.invalidateQueries({ predicate: ({ queryKey }) => isAbout(queryKey, customer) });
 }

@@ -37,10 +37,16 @@ export function createWrites(tokens: Pick<ClientAuthTokens, 'keep'>): Writes {
 }
 
 /** The reference that a create is for. */
-export function referenceOf(variables: unknown): string | undefined {
+function referenceOf(variables: unknown): string | undefined {
   const input = isFields(variables) ? variables['input'] : undefined;
   const reference = isFields(input) ? input['objectReferenceId'] : undefined;
   return typeof reference === 'string' ? reference : undefined;
+}
+
+/** Whom a write is about: the reference of a create, the id of an update. */
+export function subjectOf(variables: unknown): string | undefined {
+  const id = referenceOf(variables) ?? (isFields(variables) ? variables['id'] : undefined);
+  return typeof id === 'string' ? id : undefined;
 }
 
 function settleCreate(unsettled: Set<string>, reference: string, result: Fields): Fields {

@@ -35,7 +35,7 @@ export function printSubgraph(plain: GraphQLSchema): string {
  * The same subgraph for routers that enforce scopes: each field with the scope that the gateway itself checks there.
  * The gateway goes on checking; a router that checks first saves the call.
  */
-export function printSubgraphWithScopes(plain: GraphQLSchema): string {
+function printSubgraphWithScopes(plain: GraphQLSchema): string {
   const scopes = Object.fromEntries(
     fieldsOf(plain).flatMap(([coordinate, field]) => {
       const scope = scopeOf(coordinate, field);
@@ -47,7 +47,7 @@ export function printSubgraphWithScopes(plain: GraphQLSchema): string {
 }
 
 /** The source schema of the Composite Schemas draft: a lookup by each key. */
-export function printComposite(plain: GraphQLSchema): string {
+function printComposite(plain: GraphQLSchema): string {
   const header = [
     '# A source schema after the GraphQL Composite Schemas Specification, working draft of 2026-06-19',
     '# (https://graphql.github.io/composite-schemas-spec/draft). Checked against the definitions of that draft, and not',
@@ -68,7 +68,7 @@ export function printComposite(plain: GraphQLSchema): string {
  * The subschema for `@graphql-tools/stitch` with `@graphql-tools/stitching-directives`: customers by their ids, in
  * batches. Customers by their references too need a second entry point, which directives cannot say: see `stitching.ts`.
  */
-export function printStitching(plain: GraphQLSchema): string {
+function printStitching(plain: GraphQLSchema): string {
   const definitions = [
     'directive @key(selectionSet: String!) on OBJECT',
     'directive @merge(argsExpr: String, keyArg: String, keyField: String, key: [String!], additionalArgs: String) on FIELD_DEFINITION',

@@ -37,8 +37,6 @@ function person(id: string, reference: string, mobile: string, first: string | n
   };
 }
 
-export type Store = ReturnType<typeof createStore>;
-
 /** All customers of one merchant, in memory. */
 export function createStore(options: { uniqueReferences: boolean; now: () => Date }) {
   let customers: Stored[] = [];

@@ -6,16 +6,10 @@ import { toClientError } from '../../src/edge/outcome.ts';
 import { codes, type ErrorCode } from '../../src/errors.ts';
 import { createLog } from '../../src/telemetry.ts';
 import { makeToken } from '../../src/tokens.ts';
-import { jwtSettings as auth, type World } from '../support.ts';
+import { jwtSettings as auth, rowsOf, type World } from '../support.ts';
 import { type GraphOptions, inGraph, type RoutedAnswer, routerNames } from './graph.ts';
 
 const readme = readFileSync(new URL('../../examples/bff/README.md', import.meta.url), 'utf8');
-
-/** The rows of the table between two markers. */
-function rowsOf(name: string): string[] {
-  const table = new RegExp(`<!-- ${name} -->\\n([\\s\\S]*?)\\n<!-- /${name} -->`).exec(readme)?.[1] ?? '';
-  return table.split('\n').filter((line) => line.startsWith('| `'));
-}
 
 /** How one code comes about in the middle of a federated operation. */
 interface Case {
@@ -186,14 +180,14 @@ for (const [index, { code, ...how }] of cases.entries()) {
       const told = kind === 'refusal' ? `refusal, ${[...statuses].toSorted().join(' or ')}` : kind;
       const row = `| ${[`\`${code}\``, told, ...cells, ...documented[kind]].join(' | ')} |`;
       rows.push(row);
-      assert.equal(rowsOf('errors')[index], row);
+      assert.equal(rowsOf(readme, 'errors')[index], row);
     });
   });
 }
 
 test('the table of errors MUST have a row for each code, and none that was not measured', () => {
   assert.deepEqual(new Set(cases.map(({ code }) => code)), new Set(Object.keys(codes)));
-  assert.equal(rowsOf('errors').length, cases.length);
+  assert.equal(rowsOf(readme, 'errors').length, cases.length);
 });
 
 /** Where a customer is not there, or fails. */
@@ -237,7 +231,7 @@ test('what a client sees of a customer that is not there, or fails, MUST be what
         seen.push(`| ${[situation, ...cells].join(' | ')} |`);
       }
       rows.push(...seen);
-      assert.deepEqual(rowsOf('customers'), seen);
+      assert.deepEqual(rowsOf(readme, 'customers'), seen);
     },
   ));
 

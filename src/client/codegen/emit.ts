@@ -12,7 +12,7 @@ export interface Imports {
 export const banner =
   '// Generated from the schema and the operations. Do not edit: change those, and generate again.\n';
 
-const typesOf = ({ name, kind }: Operation) => {
+export const typesOf = ({ name, kind }: Operation) => {
   const suffix = kind === 'query' ? 'Query' : 'Mutation';
   return { result: `${name}${suffix}`, variables: `${name}${suffix}Variables` };
 };
@@ -61,7 +61,7 @@ function bare(node: ASTNode): unknown {
   return JSON.parse(JSON.stringify(node, (key, value: unknown) => (key === 'loc' ? undefined : value)));
 }
 
-const lower = (name: string) => name.charAt(0).toLowerCase() + name.slice(1);
+export const lower = (name: string) => name.charAt(0).toLowerCase() + name.slice(1);
 
 /** `'customer'`, or `undefined` where an operation has several root fields. */
 const fieldOf = ({ root }: Operation) => (root ? `'${root.key}'` : 'undefined');

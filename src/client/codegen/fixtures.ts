@@ -14,7 +14,7 @@ import {
   type OperationDefinitionNode,
   type SelectionSetNode,
 } from 'graphql';
-import { banner, type Imports } from './emit.ts';
+import { banner, type Imports, lower, typesOf } from './emit.ts';
 import type { Operation } from './operations.ts';
 
 /** What an example holds, by the name of the field or, behind the type's, of one type's. */
@@ -50,14 +50,13 @@ const examples: Readonly<Record<string, unknown>> = {
 
 /** Example answers of each operation: `byDefault`, and one by each member of its union. */
 export function emitFixtures(schema: GraphQLSchema, operations: readonly Operation[], imports: Imports): string {
-  const names = operations.map(({ name, kind }) => `${name}${kind === 'query' ? 'Query' : 'Mutation'}`);
+  const names = operations.map((operation) => typesOf(operation).result);
   const fixtures = operations.map((operation, index) => {
     const variants = variantsOf(schema, operation);
     const [first = ''] = Object.keys(variants);
     const members = first === 'byDefault' ? variants : { byDefault: variants[first], ...variants };
-    const name = operation.name.charAt(0).toLowerCase() + operation.name.slice(1);
     return `/** Answers to \`${operation.name}\`. */
-export const ${name}Fixtures = ${JSON.stringify(members, null, 2)} satisfies Record<string, ${names[index]}>;\n`;
+export const ${lower(operation.name)}Fixtures = ${JSON.stringify(members, null, 2)} satisfies Record<string, ${names[index]}>;\n`;
   });
   const head = `import type {\n${names.map((name) => `  ${name},\n`).join('')}} from '${imports.sibling('operations')}';\n`;
   return [banner + head, ...fixtures].join('\n');
