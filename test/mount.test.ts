@@ -161,7 +161,11 @@ test('several merchants MUST be options too, each with its own key', async () =>
   const merchants = { acme: { apiKey: ['new', 'of-acme'], baseUrl } } as const;
   const gateway = createGateway({ merchants, auth: { mode: 'none' }, logLevel: 'silent' });
   assert.deepEqual((await ask(gateway, read)).data, { customer: { id: 'cst_0123456789abcdef' } });
-  assert.ok(sandbox.calls.every(({ headers }) => headers['x-merchantid'] === 'acme'));
+  // The newer key is tried first, and refused here.
+  assert.deepEqual(
+    sandbox.calls.map(({ headers }) => headers['x-merchantid']),
+    ['acme', 'acme'],
+  );
   await gateway.dispose();
   await sandbox.close();
 });

@@ -54,7 +54,10 @@ test('100 representations over 30 customers MUST be 30 reads, with the token whe
     assert.equal(world.upstream().length, 30);
     world.sandbox.clearCalls();
     await world.ask(entities, { representations: [byId('u7'), byId('cst_0123456789abcdef')], token: true });
-    assert.ok(world.upstream().every((call) => call.endsWith('?options.get_client_auth_token=true')));
+    assert.deepEqual(world.upstream(), [
+      'GET /customers/u7?options.get_client_auth_token=true',
+      'GET /customers/cst_0123456789abcdef?options.get_client_auth_token=true',
+    ]);
   }));
 
 test('representations beyond LIMIT_UPSTREAM_READS MUST fail alone', () =>
