@@ -21,7 +21,8 @@ import {
   useMutation,
   useQuery,
 } from 'urql';
-import type { TypedAst, TypedDocument } from './document.ts';
+import type { TypedAst } from './ast.ts';
+import type { TypedDocument } from './document.ts';
 import { asGraphQLError } from './error.ts';
 import type { CustomerClient } from './kit.ts';
 import { type Outcome, outcomeOf, type RootOf } from './outcome.ts';
