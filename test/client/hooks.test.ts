@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { DocumentNode } from 'graphql';
 import type { ReactNode } from 'react';
-import { CustomerWithTokenDocument } from '../../src/client/client.ts';
+import { CustomerWithTokenDocument, createCustomerClient } from '../../src/client/client.ts';
 import { startTestGateway, type TestGateway } from '../../src/client/testing.ts';
 import { newCustomer } from '../support.ts';
 import { openPage, type Rendered, renderHook } from './render.ts';
@@ -268,6 +268,30 @@ for (const [name, open] of Object.entries(flavours)) {
         const hooks = await render(() => flavour.useCreate());
         const outcome = await hooks.current()[1]({ input: newCustomer('hooks-token-2') });
         assert.equal(outcome?.status, 'success');
+      });
+
+      test(`a component that leaves MUST give up the request that nobody else waits for`, async () => {
+        const signal = Promise.withResolvers<AbortSignal>();
+        const client = createCustomerClient({
+          url: gateway.url,
+          persisted,
+          fetch(input, init) {
+            if (init?.signal) signal.resolve(init.signal);
+            return gateway.fetch(input, init);
+          },
+        });
+        const leaving = open({ ...gateway, client });
+        gateway.sandbox.arm({ fault: 'timeout', on: 'get', times: 1 });
+        const hook = await renderHook(() => leaving.useCustomer('u7'), leaving.wrap);
+        await gateway.sandbox.whenCalled(({ pathId }) => pathId === 'u7');
+        const sent = await signal.promise;
+        assert.equal(sent.aborted, false);
+        const aborted = new Promise((resolve) => sent.addEventListener('abort', resolve));
+        hook.unmount();
+        await aborted;
+        // Not by the client's own limit of time.
+        assert.equal(sent.reason.name, 'AbortError');
+        leaving.close();
       });
 
       test(`a hook without variables MUST wait, and a failure carry its code`, async () => {
