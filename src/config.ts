@@ -5,8 +5,6 @@ import { type KeyEntry, type ReadFile, readDocuments, readKeyEntries } from './o
 import { Secret } from './secret.ts';
 import { Environment, settings, unknownNames } from './settings.ts';
 
-export type { ProviderAccess } from './merchants.ts';
-
 /** The settings of one gateway, checked and complete. */
 export interface Config {
   readonly production: boolean;

@@ -6,7 +6,7 @@ import { createAudit } from './audit.ts';
 import { batched } from './batching.ts';
 import type { Caller } from './caller.ts';
 import { coalescing } from './coalescing.ts';
-import { type Config, ConfigError, type ProviderAccess, unknownMerchant } from './config.ts';
+import { type Config, ConfigError, unknownMerchant } from './config.ts';
 import type { OperationContext } from './context.ts';
 import type { CustomerApi, Operation } from './customer.ts';
 import { type Authenticator, createAuthenticator } from './edge/auth.ts';
@@ -24,6 +24,7 @@ import type { NodeGateway } from './handler.ts';
 import { createClient } from './juspay/client.ts';
 import { resilient } from './juspay/resilience.ts';
 import { createTransport, late, type Transport } from './juspay/transport.ts';
+import type { ProviderAccess } from './merchants.ts';
 import { forbidden, owned } from './ownership.ts';
 import type { Log } from './telemetry.ts';
 

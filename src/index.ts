@@ -1,7 +1,8 @@
-export { type Config, ConfigError, loadConfig, type ProviderAccess } from './config.ts';
+export { type Config, ConfigError, loadConfig } from './config.ts';
 export { codes, type ErrorCode, GatewayError } from './errors.ts';
 export type { Gateway, Peer } from './handler.ts';
 export { CustomerChangesSchema, NewCustomerSchema } from './input.ts';
+export type { ProviderAccess } from './merchants.ts';
 export { createGateway } from './mount.ts';
 export type { GatewayOptions } from './options.ts';
 export { Secret } from './secret.ts';

@@ -20,7 +20,7 @@ import {
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { assertLimits, assertTokens, type DocumentLimits } from './limits.ts';
-import { EdgeError, maxReportedErrors } from './outcome.ts';
+import { EdgeError, maxReportedErrors, noSuchOperation } from './outcome.ts';
 
 /**
  * Texts into checked documents: limits, parsing, validation, variables. What is wrong is said without a value of the
@@ -133,8 +133,7 @@ function variableErrors({ schema, document, operationName, variableValues }: Exe
   const operations = document.definitions.filter((node) => node.kind === Kind.OPERATION_DEFINITION);
   const operation = operations.find((node) => operationName == null || node.name?.value === operationName);
   if (operation === undefined || (operationName == null && operations.length > 1)) {
-    const message = 'The document holds no operation of this name, or several and none is named.';
-    return [located(new EdgeError('BAD_USER_INPUT', { message, inDocument: true }))];
+    return [located(noSuchOperation())];
   }
   const errors: GraphQLError[] = [];
   const report = (node: VariableDefinitionNode, path: readonly (string | number)[]) => {

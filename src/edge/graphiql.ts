@@ -52,7 +52,7 @@ body .graphiql-container .graphiql-logo { white-space: nowrap; }
 `;
 
 /** The page runs its own inline scripts and workers, and talks to this gateway only. */
-export const graphiqlPolicy = [
+const graphiqlPolicy = [
   "default-src 'none'",
   "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:",
   "worker-src 'self' blob: data:",

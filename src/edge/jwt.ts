@@ -7,7 +7,7 @@ import {
   jwtVerify,
   SignJWT,
 } from 'jose';
-import { type Caller, type Scope, scopes } from '../caller.ts';
+import { type Caller, scopes } from '../caller.ts';
 import type { Log } from '../telemetry.ts';
 
 export interface JwtOptions {
@@ -93,7 +93,7 @@ function textClaim(payload: Readonly<Record<string, unknown>>, name: string): st
 }
 
 /** `scope` as OAuth has it, or `scp` or `scopes` as some issuers do. What is neither text nor a list grants nothing. */
-function scopesOf(payload: Readonly<Record<string, unknown>>): (Scope | 'customer:any' | string)[] {
+function scopesOf(payload: Readonly<Record<string, unknown>>): string[] {
   return ['scope', 'scp', 'scopes'].flatMap((name) => {
     const value = payload[name];
     if (typeof value === 'string') return value.split(' ');

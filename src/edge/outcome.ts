@@ -107,6 +107,11 @@ function statusError(error: GraphQLError): EdgeError | undefined {
       message: 'Mutations are sent with POST.',
     });
   }
+  return noSuchOperation();
+}
+
+/** `operationName` is missing where it is needed, or names nothing. */
+export function noSuchOperation(): EdgeError {
   const message = 'The document holds no operation of this name, or several and none is named.';
   return new EdgeError('BAD_USER_INPUT', { message, inDocument: true });
 }
