@@ -41,7 +41,7 @@ async function clientOutputs(schema: GraphQLSchema): Promise<Record<string, stri
     flavours,
     imports: {
       kit: (part) =>
-        `../../src/client/${{ document: 'document', msw: 'msw-handlers' }[part as 'msw'] ?? `${part}-hooks`}.ts`,
+        `../../src/client/${{ document: 'document', ast: 'ast', msw: 'msw-handlers' }[part as 'msw'] ?? `${part}-hooks`}.ts`,
       sibling: (file) => `./${file}.ts`,
     },
     earlier: releasedDocuments(),

@@ -66,6 +66,8 @@ process.stdout.write(`
              orders    ${locations.orders}
              tickets   ${locations.tickets}
   Sandbox    ${customers.sandboxUrl}   (what it was asked: ${customers.sandboxUrl}/__admin/calls)
+
+  Ctrl-C stops.
 `);
 
 /** The program as it is shipped, on its embedded sandbox. */

@@ -3,15 +3,17 @@ import { skipToken, useMutation, useQuery } from '@apollo/client/react';
 import { print } from 'graphql';
 import type { CustomerFieldsFragment } from '../../schema/generated/operations.ts';
 import { customerCache, forgetCustomer, rememberCustomer } from './apollo-cache.ts';
-import type { TypedAst, TypedDocument } from './document.ts';
+import type { TypedAst } from './ast.ts';
+import type { TypedDocument } from './document.ts';
 import { asGraphQLError } from './error.ts';
 import type { CustomerClient } from './kit.ts';
 import { customerIn, leavesDoubt } from './naming.ts';
 import { type Outcome, outcomeOf, type RootOf } from './outcome.ts';
+import { withoutTokens } from './writes.ts';
 
 /**
  * The end of Apollo's chain, in the place of an `HttpLink`: sends through the client of the kit, with its headers, ids, renewal of the
- * session, and tokens taken out of mutations before anything sees them.
+ * session, and tokens moved to `client.tokens` before anything sees them, whatever was asked and whatever cache there is.
  */
 export function customerLink(client: CustomerClient): ApolloLink {
   return new ApolloLink(
@@ -26,7 +28,8 @@ export function customerLink(client: CustomerClient): ApolloLink {
         };
         const abort = new AbortController();
         client.request(document, variables, { signal: abort.signal }).then(
-          ({ data, errors }) => {
+          ({ data: answered, errors }) => {
+            const data = withoutTokens(answered, client.tokens);
             observer.next({ data, ...(errors.length > 0 && { errors: errors.map(asGraphQLError) }) });
             observer.complete();
           },

@@ -12,4 +12,5 @@ export {
   useQueryOf,
   type WithOutcome,
 } from './apollo-hooks.ts';
+export type { TypedAst } from './ast.ts';
 export { customerErrorOf } from './error.ts';

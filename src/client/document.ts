@@ -1,5 +1,3 @@
-import type { DocumentNode } from 'graphql';
-
 /** An operation as text, with the id under which the gateway knows it. */
 export interface TypedDocument<Result, Variables> {
   /** `sha256:<hex>` of {@link text}, as it stands in the manifest; nothing is hashed in a browser. Absent: the text is sent. */
@@ -8,12 +6,5 @@ export interface TypedDocument<Result, Variables> {
   readonly name: string;
   readonly text: string;
   /** Never there: it carries the types, for `ResultOf` and `VariablesOf` of `@graphql-typed-document-node/core` too. */
-  readonly __apiType?: (variables: Variables) => Result;
-}
-
-/** The same operation parsed: for Apollo Client and urql, which take no text. */
-export interface TypedAst<Result, Variables> extends DocumentNode {
-  /** As `TypedDocument.id`. urql takes it for the key of its cache. */
-  readonly documentId?: string;
   readonly __apiType?: (variables: Variables) => Result;
 }

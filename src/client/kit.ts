@@ -41,7 +41,10 @@ export interface CustomerClient {
     variables: Variables,
     options?: RequestOptions,
   ): Promise<Answer<Result>>;
-  /** Client auth tokens. One that comes with a mutation is moved here too, out of the result. */
+  /**
+   * Client auth tokens. One that comes with a mutation is moved here too, out of the result; one that a query asks for is left in the answer to
+   * this client, and moved here by the kit's hooks, links and exchanges: what they hand on is cached.
+   */
   readonly tokens: ClientAuthTokens;
   readonly clock: Clock;
   /** As it was given. */

@@ -18,7 +18,7 @@ import type { CustomerClient } from './kit.ts';
 import { answersTo, customerIn, leavesDoubt, type Named } from './naming.ts';
 import type { Outcome, RootOf } from './outcome.ts';
 import { useCustomerClient } from './react.ts';
-import { isLost, subjectOf } from './writes.ts';
+import { isLost, subjectOf, withoutTokens } from './writes.ts';
 
 /** Every key of the kit begins with it. */
 const scope = 'juspay-customer';
@@ -47,7 +47,10 @@ export type MutationHookOptions<Factory> = Factory extends (
 
 export type QueryKey = readonly [typeof scope, string, unknown];
 
-/** Makes `customerOptions(client, variables)`: for `useQuery`, `useSuspenseQuery`, `prefetchQuery`, … */
+/**
+ * Makes `customerOptions(client, variables)`: for `useQuery`, `useSuspenseQuery`, `prefetchQuery`, … A token in the answer is moved to
+ * `client.tokens`, and never cached.
+ */
 export function queryFactory<Result, Variables, const Field extends keyof Result | undefined>(
   document: TypedDocument<Result, Variables>,
   field: Field,
@@ -57,7 +60,7 @@ export function queryFactory<Result, Variables, const Field extends keyof Result
     queryOptions<Data, CustomerClientError, Data, QueryKey>({
       queryKey: [scope, document.name, variables],
       queryFn: async ({ signal }) => {
-        const result = await client.execute(document, variables, { signal });
+        const result = withoutTokens(await client.execute(document, variables, { signal }), client.tokens);
         return (field === undefined ? result : result[field]) as Data;
       },
       // Only what a repeat can help, and when it can.

@@ -21,14 +21,16 @@ import {
   useMutation,
   useQuery,
 } from 'urql';
-import type { TypedAst, TypedDocument } from './document.ts';
+import type { TypedAst } from './ast.ts';
+import type { TypedDocument } from './document.ts';
 import { asGraphQLError } from './error.ts';
 import type { CustomerClient } from './kit.ts';
 import { type Outcome, outcomeOf, type RootOf } from './outcome.ts';
+import { withoutTokens } from './writes.ts';
 
 /**
  * The end of urql's line, in the place of its `fetchExchange`: sends through the client of the kit, with its headers, ids, renewal of
- * the session, and tokens taken out of mutations before anything sees them.
+ * the session, and tokens moved to `client.tokens` before anything sees them, whatever was asked.
  */
 export function customerExchange(client: CustomerClient): Exchange {
   const onOperation = (operation: Operation) =>
@@ -37,7 +39,8 @@ export function customerExchange(client: CustomerClient): Exchange {
       preferGetMethod: false,
       fetch: async (_url, init) => {
         const signal = init?.signal ?? undefined;
-        const { data, errors } = await client.request(documentOf(operation), operation.variables, { signal });
+        const { data: answered, errors } = await client.request(documentOf(operation), operation.variables, { signal });
+        const data = withoutTokens(answered, client.tokens);
         const body = errors.length > 0 ? { data, errors: errors.map(asGraphQLError) } : { data };
         return Response.json(body);
       },

@@ -1,5 +1,6 @@
 export * from '../../schema/generated/asts.ts';
 export * from '../../schema/generated/urql.ts';
+export type { TypedAst } from './ast.ts';
 export { customerErrorOf } from './error.ts';
 export {
   createUrqlClient,

@@ -62,9 +62,12 @@ function settleCreate(unsettled: Set<string>, reference: string, result: Fields)
   return { origin: 'RECONCILED', customer, __typename: 'CreateCustomerSuccess' };
 }
 
-/** Moves tokens out of an answer: what is left may be cached, persisted and shown. */
-function withoutTokens(value: unknown, tokens: Pick<ClientAuthTokens, 'keep'>): unknown {
-  if (Array.isArray(value)) return value.map((item) => withoutTokens(item, tokens));
+/**
+ * Moves tokens out of an answer: what is left may be cached, persisted and shown. A token is known by its `__typename`: every document of the
+ * kit asks for it, and the caches of urql and Apollo do where an app does not.
+ */
+export function withoutTokens<Value>(value: Value, tokens: Pick<ClientAuthTokens, 'keep'>): Value {
+  if (Array.isArray(value)) return value.map((item) => withoutTokens(item, tokens)) as Value;
   if (!isFields(value)) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => {
@@ -72,7 +75,7 @@ function withoutTokens(value: unknown, tokens: Pick<ClientAuthTokens, 'keep'>): 
       tokens.keep([value['id'], value['objectReferenceId']], inner);
       return [key, null];
     }),
-  );
+  ) as Value;
 }
 
 /** Whether nobody knows if what was sent was done. */

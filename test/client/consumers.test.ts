@@ -13,14 +13,19 @@ const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), 'client-consumers-'));
 let tarball = '';
 let files: readonly string[] = [];
+let serverTarball = '';
+
+/** Without scripts: `prepack` would build anew, under the feet of other tests. */
+async function pack(source: string): Promise<{ tarball: string; files: readonly string[] }> {
+  const words = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder];
+  const { stdout } = await run('npm', words, { cwd: source });
+  const [packed] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
+  return { tarball: join(folder, packed.filename), files: packed.files.map(({ path }) => path) };
+}
 
 before(async () => {
-  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
-    cwd: 'dist-client',
-  });
-  const [packed] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
-  tarball = join(folder, packed.filename);
-  files = packed.files.map(({ path }) => path);
+  ({ tarball, files } = await pack('dist-client'));
+  ({ tarball: serverTarball } = await pack('.'));
 });
 
 after(() => rmSync(folder, { recursive: true }));
@@ -33,49 +38,63 @@ const typesOf = { react: ['@types/react', 'csstype'], 'react-dom': ['@types/reac
 async function createConsumer(name: string, packages: readonly string[]): Promise<string> {
   const home = join(folder, name);
   for (const one of packages.flatMap((wanted) => [wanted, ...(typesOf[wanted] ?? [])])) {
-    const link = join(home, 'node_modules', one);
-    mkdirSync(dirname(link), { recursive: true });
-    const target = [`test/node_modules/${one}`, `node_modules/${one}`].find((path) => existsSync(path));
-    assert.ok(target, one);
-    symlinkSync(resolve(target), link, 'junction');
+    link(home, one);
   }
-  const kit = join(home, 'node_modules/juspay-customer-client');
-  mkdirSync(kit, { recursive: true });
-  await run('tar', ['-xzf', tarball, '-C', kit, '--strip-components=1']);
+  await unpack(tarball, join(home, 'node_modules/juspay-customer-client'));
   writeFileSync(join(home, 'package.json'), JSON.stringify({ name, private: true, type: 'module' }));
   return home;
 }
 
+function link(home: string, name: string): void {
+  const link = join(home, 'node_modules', name);
+  if (existsSync(link)) return;
+  mkdirSync(dirname(link), { recursive: true });
+  const target = [`test/node_modules/${name}`, `node_modules/${name}`].find((path) => existsSync(path));
+  assert.ok(target, name);
+  symlinkSync(resolve(target), link, 'junction');
+}
+
+async function unpack(archive: string, target: string): Promise<void> {
+  mkdirSync(target, { recursive: true });
+  await run('tar', ['-xzf', archive, '-C', target, '--strip-components=1']);
+}
+
+/** Adds the server's package, with the dependencies that it declares. */
+async function addServer(home: string): Promise<void> {
+  const server = join(home, 'node_modules/juspay-customer-gateway');
+  await unpack(serverTarball, server);
+  const { dependencies } = JSON.parse(readFileSync(join(server, 'package.json'), 'utf8')) as { dependencies: object };
+  for (const name of Object.keys(dependencies)) link(home, name);
+}
+
 /** Checks `main.ts` as the two usual resolutions read it. Declarations of the package are checked too. */
-async function typeCheck(home: string): Promise<void> {
+async function typeCheck(home: string, more: object = {}): Promise<void> {
   for (const [module, moduleResolution] of [
     ['nodenext', 'nodenext'],
     ['esnext', 'bundler'],
   ]) {
     const compilerOptions = {
-      ...{
-        module,
-        moduleResolution,
-        target: 'es2024',
-        lib: ['es2024', 'dom', 'dom.iterable'],
-        types: [],
-        strict: true,
-      },
-      // Other packages' declarations are not ours to check: each flavour's client has errors of its own in them.
-      ...{ skipLibCheck: true, noEmit: true, exactOptionalPropertyTypes: true, jsx: 'react-jsx' },
+      ...{ module, moduleResolution, target: 'es2024', lib: ['es2024', 'dom', 'dom.iterable'], types: [] },
+      ...{ strict: true, exactOptionalPropertyTypes: true, jsx: 'react-jsx', noEmit: true },
+      // Of declarations there is one set: once is enough.
+      ...{ skipLibCheck: module !== 'nodenext', skipDefaultLibCheck: true },
+      ...more,
     };
     const config = join(home, `tsconfig.${module}.json`);
     writeFileSync(config, JSON.stringify({ compilerOptions, files: ['main.ts'] }));
-    await run('test/node_modules/.bin/tsc', ['-p', config]).catch(({ stdout }: { stdout: string }) => {
-      assert.fail(`${home}, ${module}: ${stdout}`);
-    });
+    const { stdout } = await run('test/node_modules/.bin/tsc', ['-p', config, '--pretty', 'false']).catch(
+      (error: { stdout: string }) => error,
+    );
+    // Other packages' declarations are not ours to check: each flavour's client has errors of its own in them.
+    const isOurs = (line: string) => /^\S/.test(line) && !/node_modules\/(?!juspay-customer-client\/)/.test(line);
+    assert.deepEqual(stdout.split('\n').filter(isOurs), [], `${home}, ${module}`);
   }
 }
 
 /** What `main.ts` prints, after it was checked. */
-async function outputOf(home: string, code: string): Promise<string> {
+async function outputOf(home: string, code: string, compilerOptions?: object): Promise<string> {
   writeFileSync(join(home, 'main.ts'), code);
-  await typeCheck(home);
+  await typeCheck(home, compilerOptions);
   const { stdout, stderr } = await run('node', ['main.ts'], { cwd: home });
   assert.equal(stderr, '');
   return stdout.trim();
@@ -204,6 +223,73 @@ server.close();`;
   assert.equal(await outputOf(home, code), 'null');
 });
 
+test('the real gateway MUST run in the tests of an empty project', async () => {
+  const home = await createConsumer('testing', []);
+  await addServer(home);
+  const code = `
+import { CreateCustomerWithTokenDocument, CustomerDocument } from 'juspay-customer-client/client';
+import { startTestGateway, type TestGateway } from 'juspay-customer-client/testing';
+const gateway: TestGateway = await startTestGateway({ settings: { PERSISTED_ONLY: 'on' }, client: { persisted: true } });
+const { client, sandbox } = gateway;
+const input = { objectReferenceId: 'consumer-1', mobileNumber: '9000000042', emailAddress: 'noor@example.com' };
+const made = await client.mutate(CreateCustomerWithTokenDocument, { input });
+const id = made.status === 'success' ? made.customer.id : made.status;
+const { customer } = await client.execute(CustomerDocument, { id });
+const isKept = /^tkn_/.test(client.tokens.held(id)?.token ?? '');
+console.log(customer?.objectReferenceId, isKept, sandbox.calls.map(({ method }) => method).join());
+console.log(gateway.schema.getQueryType()?.name);
+await gateway.close();`;
+  assert.equal(await outputOf(home, code), 'consumer-1 true POST,GET\nQuery');
+});
+
+test('the preset MUST make operations of one’s own in an empty project, which a gateway that takes ids only answers', async () => {
+  const generator = ['@graphql-codegen/plugin-helpers', '@graphql-codegen/typescript-operations', 'graphql'];
+  const home = await createConsumer('codegen', [
+    ...react,
+    '@tanstack/react-query',
+    ...generator,
+    '@graphql-codegen/core',
+  ]);
+  await addServer(home);
+  writeFileSync(
+    join(home, 'generate.js'),
+    `import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { codegen } from '@graphql-codegen/core';
+import { parse } from 'graphql';
+import { preset } from 'juspay-customer-client/codegen';
+const sdl = readFileSync(new URL(import.meta.resolve('juspay-customer-client/schema.graphql')), 'utf8');
+const document = parse('query Greeting($reference: String!) { customerByReference(objectReferenceId: $reference) { firstName } }');
+const section = await preset.buildGeneratesSection({ baseOutputDir: 'gql/', schema: parse(sdl), config: {}, plugins: [], pluginMap: {},
+  documents: [{ location: 'own.graphql', document }], presetConfig: { flavours: ['react-query'] } });
+mkdirSync('gql');
+for (const file of section) writeFileSync(file.filename, await codegen(file));`,
+  );
+  await run('node', ['generate.js'], { cwd: home });
+  const code = `
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { createElement } from 'react';
+import { renderToString } from 'react-dom/server';
+import { CustomerProvider } from 'juspay-customer-client/react';
+import { startTestGateway } from 'juspay-customer-client/testing';
+import type { GreetingQuery } from './gql/operations.ts';
+import { greetingOptions, useGreeting } from './gql/react-query.ts';
+const settings = { PERSISTED_ONLY: 'on', PERSISTED_DOCUMENTS_FILE: './gql/persisted-documents.json' };
+const { client, close } = await startTestGateway({ settings, client: { persisted: true } });
+const variables = { reference: 'asha.rao@example.com' };
+function Name() {
+  const name: NonNullable<GreetingQuery['customerByReference']>['firstName'] | undefined = useGreeting(variables).data?.firstName;
+  return createElement('p', null, name);
+}
+const queryClient = new QueryClient();
+await queryClient.prefetchQuery(greetingOptions(client, variables));
+const page = createElement(QueryClientProvider, { client: queryClient }, createElement(Name));
+console.log(renderToString(createElement(CustomerProvider, { client }, page)));
+queryClient.clear();
+await close();`;
+  // As the preset names its files unless told otherwise, and as Node runs them.
+  assert.equal(await outputOf(home, code, { allowImportingTsExtensions: true }), '<p>Asha</p>');
+});
+
 test('what README shows MUST compile, each flavour in a project of its own', async () => {
   const readme = readFileSync('README.md', 'utf8');
   const door = readme.slice(readme.indexOf('## Hooks for apps'), readme.indexOf('## Composing'));
@@ -232,6 +318,16 @@ test('publint MUST find nothing', async () => {
   const { publint } = await import('publint');
   const { messages } = await publint({ pkgDir: 'dist-client', strict: true });
   assert.deepEqual(messages, []);
+});
+
+test('are-the-types-wrong MUST find nothing', async () => {
+  // ES modules only, as `type` says; the schema is a file to read, and no module.
+  const options = ['--profile', 'esm-only', '--exclude-entrypoints', 'schema.graphql', '--no-color'];
+  const found = await run('test/node_modules/.bin/attw', [tarball, ...options]).then(
+    () => '',
+    ({ stdout, stderr }: { stdout: string; stderr: string }) => `${stdout}${stderr}`,
+  );
+  assert.equal(found, '');
 });
 
 // Each line that is marked must not compile; without it, all the rest must.

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import type { DocumentNode } from 'graphql';
 import type { ReactNode } from 'react';
+import { CustomerWithTokenDocument, createCustomerClient } from '../../src/client/client.ts';
 import { startTestGateway, type TestGateway } from '../../src/client/testing.ts';
 import { newCustomer } from '../support.ts';
 import { openPage, type Rendered, renderHook } from './render.ts';
@@ -39,6 +41,8 @@ interface Flavour {
     Outcome | undefined,
     (variables: { id: string; input: object }) => Promise<Outcome | undefined>,
   ];
+  /** Runs the query that selects a token past the kit's hooks, of which none does. */
+  readonly readWithToken: (id: string) => Promise<unknown>;
   /** All that the client of GraphQL keeps. */
   readonly kept: () => string;
   /** Ends its timers. */
@@ -75,6 +79,8 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
         const { data, mutateAsync } = reactQuery.useUpdateCustomer();
         return [data as Outcome, (variables) => mutateAsync(variables) as Promise<Outcome>];
       },
+      readWithToken: (id) =>
+        queryClient.fetchQuery(reactQuery.queryFactory(CustomerWithTokenDocument, 'customer')(client, { id })),
       kept: () =>
         JSON.stringify([
           queryClient
@@ -128,6 +134,7 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
         const [{ outcome }, execute] = urql.useUpdateCustomer();
         return [outcome as Outcome, async (variables) => (await execute(variables)).outcome as Outcome];
       },
+      readWithToken: (id) => urqlClient.query(urql.CustomerWithTokenAst as DocumentNode, { id }).toPromise(),
       kept: () => JSON.stringify(results),
       close: () => undefined,
     };
@@ -155,6 +162,14 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
         const [update, { outcome }] = apollo.useUpdateCustomer();
         return [outcome as Outcome, async (variables) => (await update({ variables })).outcome as Outcome];
       },
+      // Past the type policies too: this is in the link.
+      readWithToken: (id) =>
+        apolloClient
+          .query({ query: apollo.CustomerWithTokenAst as DocumentNode, variables: { id }, fetchPolicy: 'no-cache' })
+          .then(async (uncached) => [
+            uncached,
+            await apolloClient.query({ query: apollo.CustomerWithTokenAst as DocumentNode, variables: { id } }),
+          ]),
       kept: () => JSON.stringify(apolloClient.cache.extract()),
       close: () => apolloClient.stop(),
     };
@@ -237,11 +252,46 @@ for (const [name, open] of Object.entries(flavours)) {
         );
       });
 
+      test(`a token that a query asked for by hand MUST be moved to the tokens, out of what the client keeps and gives`, async () => {
+        const result = JSON.stringify(await flavour.readWithToken('u7'));
+        assert.match(result, /cst_0123456789abcdef/);
+        assert.match(result, /"clientAuthToken":null/);
+        assert.match(flavour.kept(), /cst_0123456789abcdef/);
+        for (const text of [result, flavour.kept()]) assert.doesNotMatch(text, /tkn_/);
+        for (const name of ['u7', 'cst_0123456789abcdef']) {
+          assert.match(gateway.client.tokens.held(name)?.token ?? '', /^tkn_/, name);
+        }
+      });
+
       test(`a token that could not be had MUST NOT take the outcome with it`, async () => {
         gateway.sandbox.arm({ fault: 'no_token', on: 'create' });
         const hooks = await render(() => flavour.useCreate());
         const outcome = await hooks.current()[1]({ input: newCustomer('hooks-token-2') });
         assert.equal(outcome?.status, 'success');
+      });
+
+      test(`a component that leaves MUST give up the request that nobody else waits for`, async () => {
+        const signal = Promise.withResolvers<AbortSignal>();
+        const client = createCustomerClient({
+          url: gateway.url,
+          persisted,
+          fetch(input, init) {
+            if (init?.signal) signal.resolve(init.signal);
+            return gateway.fetch(input, init);
+          },
+        });
+        const leaving = open({ ...gateway, client });
+        gateway.sandbox.arm({ fault: 'timeout', on: 'get', times: 1 });
+        const hook = await renderHook(() => leaving.useCustomer('u7'), leaving.wrap);
+        await gateway.sandbox.whenCalled(({ pathId }) => pathId === 'u7');
+        const sent = await signal.promise;
+        assert.equal(sent.aborted, false);
+        const aborted = new Promise((resolve) => sent.addEventListener('abort', resolve));
+        hook.unmount();
+        await aborted;
+        // Not by the client's own limit of time.
+        assert.equal(sent.reason.name, 'AbortError');
+        leaving.close();
       });
 
       test(`a hook without variables MUST wait, and a failure carry its code`, async () => {

@@ -6,8 +6,9 @@ import { buildSchema, isInterfaceType, isUnionType, Kind, parse, print, validate
 import * as asts from '../../schema/generated/asts.ts';
 import * as documents from '../../schema/generated/documents.ts';
 import * as fixtures from '../../schema/generated/fixtures.ts';
+import type { TypedAst } from '../../src/client/ast.ts';
 import { createCustomerClient } from '../../src/client/client.ts';
-import type { TypedAst, TypedDocument } from '../../src/client/document.ts';
+import type { TypedDocument } from '../../src/client/document.ts';
 import { newCustomer, startWorld, type World } from '../support.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');

@@ -4,7 +4,7 @@ import type { Operation } from './operations.ts';
 /** Where generated files find what they stand on: this repository's sources, or the package. */
 export interface Imports {
   /** The specifier of a part of the kit. */
-  readonly kit: (part: 'document' | 'react-query' | 'urql' | 'apollo' | 'msw') => string;
+  readonly kit: (part: 'document' | 'ast' | 'react-query' | 'urql' | 'apollo' | 'msw') => string;
   /** The specifier of another generated file. */
   readonly sibling: (file: string) => string;
 }
@@ -52,7 +52,7 @@ export function emitAsts(operations: readonly Operation[], imports: Imports): st
     const literal = JSON.stringify({ documentId: id, ...(bare(ast) as object) });
     return `${docFor(operation)}export const ${name}Ast = ${literal} as unknown as TypedAst<${result}, ${variables}>;\n`;
   });
-  const head = `import type { TypedAst } from '${imports.kit('document')}';\n${typeImport(operations, imports)}`;
+  const head = `import type { TypedAst } from '${imports.kit('ast')}';\n${typeImport(operations, imports)}`;
   return [banner + head, ...documents].join('\n');
 }
 

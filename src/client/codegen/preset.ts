@@ -25,11 +25,14 @@ export const preset: Types.OutputPreset<PresetConfig> = {
   async buildGeneratesSection({ baseOutputDir, documents, schema, schemaAst, presetConfig, config }) {
     const parsed = documents.flatMap(({ document }) => (document ? [document] : []));
     const manifest = join(baseOutputDir, 'persisted-documents.json');
+    const chosen = presetConfig.flavours ?? flavours;
     const extension = presetConfig.importExtension ?? '.ts';
+    // Parsed documents are there for these two only.
+    const entries = { document: 'client', ast: chosen.includes('urql') ? 'urql' : 'apollo' };
     const files = await generate(schemaAst ?? buildASTSchema(schema), parsed, {
-      flavours: presetConfig.flavours ?? flavours,
+      flavours: chosen,
       imports: {
-        kit: (part) => `juspay-customer-client/${part === 'document' ? 'client' : part}`,
+        kit: (part) => `juspay-customer-client/${entries[part as keyof typeof entries] ?? part}`,
         sibling: (file) => `./${file}${extension}`,
       },
       earlier: existsSync(manifest) ? (JSON.parse(readFileSync(manifest, 'utf8')) as Record<string, string>) : {},
