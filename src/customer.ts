@@ -1,3 +1,4 @@
+import type { GatewayError } from './errors.ts';
 import type { CustomerChanges, NewCustomer } from './input.ts';
 
 /** A payer known to the provider, in the gateway's spelling. `null` is what the provider does not tell. */
@@ -15,8 +16,8 @@ export interface Customer {
   readonly mobileCountryCode: string | null;
   readonly dateCreated: Date | null;
   readonly lastUpdated: Date | null;
-  /** `undefined`: nobody asked for it; `null`: asked for, and the provider gave none. */
-  readonly clientAuthToken?: ClientAuthToken | null;
+  /** `undefined`: nobody asked for it; `null`: asked for, and the provider gave none; an error: its own read failed. */
+  readonly clientAuthToken?: ClientAuthToken | GatewayError | null;
 }
 
 /** A short-lived credential for the provider's client SDK. */

@@ -23,7 +23,7 @@ const table: Readonly<Record<string, Room>> = {
   caller: { rooms: [], packages: [] },
   audit: { rooms: ['caller', 'telemetry'], packages: [] },
   ownership: { rooms: ['caller', 'customer', 'errors'], packages: [] },
-  customer: { rooms: ['input'], packages: [] },
+  customer: { rooms: ['errors', 'input'], packages: [] },
   input: { rooms: ['customer', 'errors'], packages: ['zod'] },
   context: { rooms: ['audit', 'caller', 'customer', 'telemetry'], packages: [] },
   juspay: {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { anonymous } from '../src/caller.ts';
 import type { Customer, CustomerApi } from '../src/customer.ts';
 import { owned } from '../src/ownership.ts';
+import { bearer, codesOf, inWorld, jwtSettings } from './support.ts';
 
 const own: Customer = {
   id: 'cth_1',
@@ -32,3 +33,19 @@ test('a read with the token MUST be held against the owner as well as the plain 
   assert.equal(await bound.get({ any: 'reference-1' }, { withClientAuthToken: true }), null);
   assert.deepEqual(reads, [false, true]);
 });
+
+test('a token that cannot be read MUST fail alone: the owner sees the customer', () =>
+  inWorld(
+    async (world) => {
+      const token = bearer({ customer: 'u7', scope: 'customer:read customer:token' });
+      const answer = await world.fetch({
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+        body: JSON.stringify({ query: '{ customer(id: "cst_0123456789abcdef") { id clientAuthToken { token } } }' }),
+      });
+      assert.deepEqual(answer.data, { customer: { id: 'cst_0123456789abcdef', clientAuthToken: null } });
+      assert.deepEqual(codesOf(answer), { 'customer.clientAuthToken': 'OPERATION_TOO_COMPLEX' });
+      assert.deepEqual(world.upstream(), ['GET /customers/cst_0123456789abcdef']);
+    },
+    { ...jwtSettings, LIMIT_UPSTREAM_READS: '1' },
+  ));

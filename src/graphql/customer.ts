@@ -84,6 +84,7 @@ export function defineCustomer(builder: Builder) {
             customer.clientAuthToken === undefined
               ? (await customers.get({ id: customer.id }, { withClientAuthToken: true }))?.clientAuthToken
               : customer.clientAuthToken;
+          if (token instanceof GatewayError) throw token;
           if (token == null) throw new GatewayError('CLIENT_AUTH_TOKEN_UNAVAILABLE');
           return token;
         },
