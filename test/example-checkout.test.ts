@@ -444,14 +444,19 @@ describe('the checkout', { concurrency: 3 }, () => {
           headers: { 'content-type': 'application/json', ...headers },
           body: JSON.stringify(body),
         });
-      assert.equal(
-        (await post('session', { reference: 'eve@example.com' }, { 'sec-fetch-site': 'cross-site' })).status,
-        403,
-      );
-      assert.equal((await post('session/token', {}, { 'sec-fetch-site': 'cross-site', cookie: session })).status, 403);
+      // What a form of another site can send; for anything else the browser asks first, and nobody answers that it may.
+      const foreign = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site', 'content-type': 'text/plain' };
+      assert.equal((await post('session', { reference: 'eve@example.com' }, foreign)).status, 403);
+      assert.equal((await post('session/token', {}, { ...foreign, cookie: session })).status, 403);
+      const preflight = { 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' };
+      const asking = { method: 'OPTIONS', headers: { ...preflight, origin: foreign.origin } };
+      const permission = await fetch(new URL('session/token', url), asking);
+      assert.equal(permission.headers.get('access-control-allow-origin'), null);
       assert.equal((await post('session/token', {})).status, 401);
       // What could be an id of the provider would bind the token to whoever has it.
       assert.equal((await post('session', { reference: 'cth_A1b2C3d4E5f6G7h8' })).status, 400);
+      assert.equal((await post('session', { reference: ['eve@example.com'] })).status, 400);
+      assert.equal((await post('session', { reference: 'e'.repeat(2000) })).status, 413);
 
       const { token } = (await (await post('session/token', {}, { cookie: session })).json()) as { token: string };
       const ask = async (document: string, variables: object) => {

@@ -1,88 +1,35 @@
-import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { SignJWT } from 'jose';
+import { Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
+import { csrf } from 'hono/csrf';
+import { sign } from 'hono/jwt';
 
-export interface BackendOptions {
-  /** What the gateway has as `AUTH_JWT_SECRET`, `AUTH_JWT_ISSUER` and `AUTH_JWT_AUDIENCE`. */
-  readonly secret: string;
-  readonly issuer: string;
-  readonly audience: string;
-  /** Sends the cookie over https only. Leave it out on a development machine. */
-  readonly secure?: boolean;
-  readonly now?: () => number;
-}
+type Jwt = { secret: string; iss: string; aud: string };
+/** Never text that could be an id of the provider: the gateway binds a caller by reference *or id*. */
+const allowed = /^([^\s@A-Z]{1,64}@[^\s@A-Z]{1,63}|fault_\w{1,60})$/;
+const scope = 'customer:read customer:write customer:token';
 
-/** Short, since a token cannot be taken back: who signs out is out after this at the latest. */
-const lifeSeconds = 300;
-/**
- * Who may sign in: e-mail addresses, and the sandbox's references. Never text that could be an id of the provider: the
- * gateway binds a caller to the customer whose reference *or id* the claim is.
- */
-const reference = /^([^\s@]{1,64}@[^\s@]{1,63}|fault_\w{1,60})$/;
-
-/**
- * Turns a session into a short-lived token bound to one customer: no API key belongs in a browser. The visitor has no
- * customer yet when they arrive, but they have a name in this shop, and that name becomes the object reference id: the
- * gateway lets the token read, create and change the customer of this reference, and nobody else.
- */
-export function createBackend({ secret, issuer, audience, secure = false, now = Date.now }: BackendOptions): Server {
-  const key = new TextEncoder().encode(secret);
-  /** Session to reference. In memory, as is fit for an example. */
+/** Turns a session into a token bound to one customer, since no API key belongs in a browser. */
+export function createBackend({ secret, ...issued }: Jwt, { secure = false, now = Date.now } = {}): Hono {
   const sessions = new Map<string, string>();
-  const cookie = (value: string, maxAge: number) =>
-    `session=${value}; Path=/session; HttpOnly; SameSite=Strict; Max-Age=${maxAge}${secure ? '; Secure' : ''}`;
-  const mint = (customer: string) => {
-    const issuedAt = Math.floor(now() / 1000);
-    return new SignJWT({ customer, scope: 'customer:read customer:write customer:token' })
-      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-      .setIssuer(issuer)
-      .setAudience(audience)
-      .setSubject(customer)
-      .setIssuedAt(issuedAt)
-      .setExpirationTime(issuedAt + lifeSeconds)
-      .sign(key);
-  };
-
-  return createServer(async (request, response) => {
-    const reply = (status: number, body: object, headers: Record<string, string> = {}) =>
-      response
-        .writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers })
-        .end(JSON.stringify(body));
-    // The cookie stays away from other sites' requests by itself; this keeps them from signing somebody in as themselves.
-    if ((request.headers['sec-fetch-site'] ?? 'same-origin') !== 'same-origin') return reply(403, {});
-    const [, session = ''] = /(?:^|; )session=([\w-]+)/.exec(request.headers.cookie ?? '') ?? [];
-    const signedIn = sessions.get(session);
-    const route = `${request.method} ${request.url}`;
-    if (route === 'POST /session') {
+  const cookie = { path: '/session', httpOnly: true, sameSite: 'Strict', secure, maxAge: 28_800 } as const;
+  return new Hono()
+    .use(csrf(), bodyLimit({ maxSize: 1024 }))
+    .get('/session', (c) => c.json({ reference: sessions.get(getCookie(c, 'session') ?? '') }))
+    .post('/session', async (c) => {
       // A real shop checks a password, a passkey or a mailed link here.
-      const wanted = String((await readJson(request))?.['reference'] ?? '')
-        .trim()
-        .toLowerCase();
-      if (!reference.test(wanted)) return reply(400, {});
-      const id = randomUUID();
-      sessions.delete(session);
-      sessions.set(id, wanted);
-      return reply(200, { reference: wanted }, { 'set-cookie': cookie(id, 28_800) });
-    }
-    // Not signed in is an answer, no failure: a browser would log one.
-    if (route === 'GET /session') return reply(200, { reference: signedIn });
-    if (signedIn === undefined) return reply(401, {});
-    if (route === 'POST /session/token') return reply(200, { token: await mint(signedIn) });
-    if (route !== 'DELETE /session') return reply(404, {});
-    sessions.delete(session);
-    return reply(200, {}, { 'set-cookie': cookie('', 0) });
-  });
-}
-
-async function readJson(request: IncomingMessage): Promise<Partial<Record<string, unknown>> | null> {
-  let text = '';
-  try {
-    for await (const chunk of request) {
-      text += String(chunk);
-      if (text.length > 1024) return null;
-    }
-    return JSON.parse(text) as Partial<Record<string, unknown>> | null;
-  } catch {
-    return null;
-  }
+      const reference: unknown = (await c.req.json().catch(() => null))?.reference;
+      if (typeof reference !== 'string' || !allowed.test(reference)) return c.json({}, 400);
+      const id = crypto.randomUUID();
+      sessions.set(id, reference);
+      setCookie(c, 'session', id, cookie);
+      return c.json({ reference });
+    })
+    .delete('/session', (c) => c.json({ ended: sessions.delete(deleteCookie(c, 'session', cookie) ?? '') }))
+    .post('/session/token', async (c) => {
+      const customer = sessions.get(getCookie(c, 'session') ?? '');
+      if (customer === undefined) return c.json({}, 401);
+      const exp = Math.floor(now() / 1000) + 300;
+      return c.json({ token: await sign({ ...issued, sub: customer, customer, scope, exp }, secret, 'HS256') });
+    });
 }

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import type { Server as HttpServer } from 'node:http';
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { getRequestListener } from '@hono/node-server';
 import { createNodeGateway, startServer } from 'juspay-customer-gateway/node';
 import { type Sandbox, startSandbox } from 'juspay-customer-gateway/sandbox';
 import { build, createServer, type ProxyOptions, preview } from 'vite';
@@ -40,17 +41,13 @@ export async function startExample({ port = 0, built, now }: ExampleOptions = {}
     stops.push(() => sandbox.close());
 
     // What the gateway and the backend share. Elsewhere an issuer of its own signs, and the gateway reads its public keys.
-    const jwt = {
-      secret: randomBytes(32).toString('base64url'),
-      issuer: 'fern-and-frame',
-      audience: 'customer-gateway',
-    };
+    const jwt = { secret: randomBytes(32).toString('base64url'), iss: 'fern-and-frame', aud: 'customer-gateway' };
     const { url: baseUrl, merchantId, apiKey } = sandbox;
     const gateway = createNodeGateway({
       juspay: { apiKey, merchantId, baseUrl, timeoutMs: 1500 },
       // Shorter than the defaults, as `timeoutMs` is, so that a fault can be watched without getting up.
       operationTimeoutMs: 6000,
-      auth: { mode: 'jwt', jwtSecret: jwt.secret, jwtIssuer: jwt.issuer, jwtAudience: jwt.audience },
+      auth: { mode: 'jwt', jwtSecret: jwt.secret, jwtIssuer: jwt.iss, jwtAudience: jwt.aud },
       // A page needs six operations, and its visitors no others.
       persisted: { only: true },
       logLevel: 'silent',
@@ -59,9 +56,13 @@ export async function startExample({ port = 0, built, now }: ExampleOptions = {}
     const gatewayServer = await startServer(gateway, { host: '127.0.0.1', port: 0 });
     stops.push(() => gatewayServer.stop(0));
 
-    const backend = createBackend({ ...jwt, ...(now && { now }) });
-    const backendUrl = await listen(backend);
+    const backend = createHttpServer(getRequestListener(createBackend(jwt, now && { now }).fetch)).listen(
+      0,
+      '127.0.0.1',
+    );
     stops.push(() => closeServer(backend));
+    await once(backend, 'listening');
+    const backendUrl = `http://127.0.0.1:${(backend.address() as AddressInfo).port}`;
 
     // One origin for the browser: no preflights, and a page policy that allows no other address.
     const proxy: Record<string, ProxyOptions> = {
@@ -83,12 +84,6 @@ export async function startExample({ port = 0, built, now }: ExampleOptions = {}
     await close();
     throw error;
   }
-}
-
-async function listen(server: HttpServer): Promise<string> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 async function closeServer(server: HttpServer): Promise<void> {

@@ -45,7 +45,7 @@ export async function restore(): Promise<void> {
  * @throws Error when the backend cannot be reached.
  */
 export async function signIn(wanted: string, isNew: boolean): Promise<boolean> {
-  const answer = await call('POST', '/session', { reference: wanted });
+  const answer = await call('POST', '/session', { reference: wanted.trim().toLowerCase() });
   if (answer.status === 400) return false;
   const { reference = wanted } = await read(answer);
   become({ state: 'in', reference, isNew });
@@ -87,6 +87,7 @@ async function mint(): Promise<string> {
 function call(method: string, path: string, body?: object): Promise<Response> {
   return fetch(path, {
     method,
+    cache: 'no-store',
     ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
   });
 }
