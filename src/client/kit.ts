@@ -64,8 +64,9 @@ export function createCustomerClient(options: CustomerClientOptions): CustomerCl
       const answer = await send(document, variables, requestOptions);
       return { ...answer, data: writes.settle(variables, answer.data) };
     } catch (error) {
-      // Given up by the app: it was sent, or was about to be.
-      if (!(error instanceof CustomerClientError) || isLost(error)) writes.lost(variables);
+      // Given up by the app, which may have been after it was sent; what else is thrown comes from the app, before anything is sent.
+      const isUnknown = error instanceof CustomerClientError ? isLost(error) : requestOptions?.signal?.aborted;
+      if (isUnknown) writes.lost(variables);
       throw error;
     }
   };

@@ -169,8 +169,36 @@ test('an answer that is no GraphQL MUST be told, without a word of it', async ()
     assert.equal(error.retryAfterSeconds, 7);
     assert.doesNotMatch(`${error.stack} ${String(error.cause)}`, new RegExp(canary));
   }
-  const { client } = clientOf(() => Response.json('null'));
-  await assert.rejects(client.execute(CustomerDocument, { id: 'a' }), { code: 'INVALID_RESPONSE' });
+  for (const body of [
+    null,
+    'null',
+    {},
+    { data: null },
+    { data: null, errors: [] },
+    { error: canary },
+    { errors: canary },
+  ]) {
+    const { client } = clientOf(() => Response.json(body));
+    await assert.rejects(client.execute(CustomerDocument, { id: 'a' }), { code: 'INVALID_RESPONSE' });
+  }
+  const { client } = clientOf(() => Response.json({ data: { customer: null }, errors: null }));
+  assert.deepEqual(await client.execute(CustomerDocument, { id: 'a' }), { customer: null });
+});
+
+test('what a router left out of an error MUST be read from the headers, and nothing be believed that is no number', async () => {
+  const headers = { 'retry-after': '12', 'x-request-id': 'r-1' };
+  const detailsOf = async (extensions: object | undefined) => {
+    const { client } = clientOf(() => Response.json({ errors: [{ message: canary, extensions }] }, { headers }));
+    const error = await client.execute(CustomerDocument, { id: 'a' }).catch((reason: unknown) => reason);
+    assert.ok(error instanceof CustomerClientError);
+    assert.equal(error.message, `${error.code} (request ${error.requestId})`);
+    return [error.code, error.retryable, error.requestId, error.retryAfterSeconds];
+  };
+  assert.deepEqual(await detailsOf(undefined), ['INTERNAL_SERVER_ERROR', false, 'r-1', 12]);
+  const own = { code: 'RATE_LIMITED', retryable: true, requestId: 'r-2', retryAfterSeconds: 0 };
+  assert.deepEqual(await detailsOf(own), ['RATE_LIMITED', true, 'r-2', 0]);
+  const odd = { code: `${canary} !`, retryable: 'yes', retryAfterSeconds: -1 };
+  assert.deepEqual(await detailsOf(odd), ['INTERNAL_SERVER_ERROR', false, 'r-1', undefined]);
 });
 
 test('no answer MUST be told as such, in time or not', async () => {
@@ -183,6 +211,12 @@ test('no answer MUST be told as such, in time or not', async () => {
   const alive = setInterval(() => undefined, 1000);
   await assert.rejects(hasty.execute(CustomerDocument, { id: 'a' }), { code: 'TIMEOUT', retryable: true });
   clearInterval(alive);
+});
+
+test('variables that are no JSON MUST be told as the mistake that they are, not as a bad line', async () => {
+  const { client, sent } = clientOf(nobody);
+  await assert.rejects(client.execute(CustomerDocument, { id: 1n as unknown as string }), TypeError);
+  assert.equal(sent.length, 0);
 });
 
 test('what headers or refresh throw MUST come out as it is', async () => {
@@ -278,6 +312,12 @@ test('a create that exists already, without a lost answer, MUST stay what it is'
     const variables = { input: newCustomer('client-duplicate') };
     assert.equal((await clientIn(world).mutate(CreateCustomerDocument, variables)).status, 'success');
     assert.equal((await clientIn(world).mutate(CreateCustomerDocument, variables)).status, 'exists');
+    // One that was never sent was not lost either.
+    let isSignedOut = true;
+    const client = clientIn(world, { headers: () => (isSignedOut ? Promise.reject(new Error('signed out')) : {}) });
+    await assert.rejects(client.mutate(CreateCustomerDocument, variables), /signed out/);
+    isSignedOut = false;
+    assert.equal((await client.mutate(CreateCustomerDocument, variables)).status, 'exists');
   }));
 
 test('a member that came later MUST be `other`, with what every error has', () => {
