@@ -25,28 +25,23 @@ export interface ClientErrorDetails {
  * as it is.
  */
 export class CustomerClientError extends Error {
-  readonly code: ClientErrorCode;
+  declare readonly code: ClientErrorCode;
   /** Whether sending the very same operation again can help; it never does harm. */
-  readonly retryable: boolean;
+  declare readonly retryable: boolean;
   /** Finds the operation in the gateway's log. */
-  readonly requestId: string | undefined;
+  declare readonly requestId: string | undefined;
   /** Whole seconds after which a repeat can succeed. */
-  readonly retryAfterSeconds: number | undefined;
+  declare readonly retryAfterSeconds: number | undefined;
   /** The HTTP status, where there was an answer. */
-  readonly status: number | undefined;
+  declare readonly status: number | undefined;
   /** The field of the answer that failed. Empty: the operation as a whole. */
-  readonly path: readonly (string | number)[];
+  declare readonly path: readonly (string | number)[];
 
   constructor(code: ClientErrorCode, details: ClientErrorDetails) {
     const { path = [], requestId } = details;
-    super(`${code}${path.length > 0 ? ` at ${path.join('.')}` : ''}${requestId ? ` (request ${requestId})` : ''}`);
-    this.name = 'CustomerClientError';
-    this.code = code;
-    this.retryable = details.retryable;
-    this.requestId = requestId;
-    this.retryAfterSeconds = details.retryAfterSeconds;
-    this.status = details.status;
-    this.path = path;
+    const at = path.join('.');
+    super(`${code}${at && ` at ${at}`}${requestId ? ` (request ${requestId})` : ''}`);
+    Object.assign(this, details, { name: 'CustomerClientError', code, path });
   }
 }
 
@@ -57,34 +52,26 @@ interface GraphQLErrorLike {
 
 /** Reads an error of an answer. Its message is left behind: a router's may hold what was sent. */
 export function readError(
-  error: GraphQLErrorLike,
+  { extensions, path }: GraphQLErrorLike,
   response?: Pick<Response, 'status' | 'headers'>,
 ): CustomerClientError {
-  const { code, retryable, requestId, retryAfterSeconds } = error.extensions ?? {};
+  const { code, retryable, requestId, retryAfterSeconds } = extensions ?? {};
+  // A router in between may have left it out, and the server have said it in a header.
+  const textOf = (value: unknown, header: string) => String(value ?? response?.headers.get(header) ?? '');
+  const seconds = textOf(retryAfterSeconds, 'retry-after');
   return new CustomerClientError(typeof code === 'string' && /^\w{1,64}$/.test(code) ? code : 'INTERNAL_SERVER_ERROR', {
     retryable: retryable === true,
-    requestId: textOf(requestId) ?? response?.headers.get('x-request-id') ?? undefined,
-    retryAfterSeconds: typeof retryAfterSeconds === 'number' ? retryAfterSeconds : retryAfterOf(response?.headers),
+    requestId: textOf(requestId, 'x-request-id') || undefined,
+    retryAfterSeconds: /^\d{1,6}$/.test(seconds) ? Number(seconds) : undefined,
     status: response?.status,
-    path: error.path,
+    path,
   });
 }
 
 /** An answer that is no GraphQL: a proxy's, a login page's. */
-export function invalidResponse({ status, headers }: Response): CustomerClientError {
-  return new CustomerClientError('INVALID_RESPONSE', {
-    retryable: status >= 500 || status === 429,
-    requestId: headers.get('x-request-id') ?? undefined,
-    retryAfterSeconds: retryAfterOf(headers),
-    status,
-  });
-}
-
-const textOf = (value: unknown) => (typeof value === 'string' ? value : undefined);
-
-function retryAfterOf(headers: Headers | undefined): number | undefined {
-  const text = headers?.get('retry-after') ?? '';
-  return /^\d{1,6}$/.test(text) ? Number(text) : undefined;
+export function invalidResponse(response: Response): CustomerClientError {
+  const retryable = response.status >= 500 || response.status === 429;
+  return readError({ extensions: { code: 'INVALID_RESPONSE', retryable } }, response);
 }
 
 /**

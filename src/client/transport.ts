@@ -39,59 +39,62 @@ export type Send = <Result, Variables>(
   options?: RequestOptions,
 ) => Promise<Answer<Result>>;
 
-const defaultTimeoutMs = 30_000;
+interface Body {
+  readonly data?: unknown;
+  readonly errors?: readonly object[];
+}
 
 /** GraphQL over `fetch`, always by POST: a token is never minted over GET, and nothing on the way may keep a POST. */
 export function createTransport(options: TransportOptions): Send {
-  const { url, headers, refresh, persisted = false, timeoutMs = defaultTimeoutMs, credentials } = options;
-  let refreshes = 0;
-  let refreshing: Promise<unknown> | undefined;
+  const { persisted, refresh, timeoutMs = 30_000, credentials } = options;
+  /** The newest renewal of the session, and the newest that is over. */
+  let renewal: Promise<unknown> | undefined;
+  let renewed: typeof renewal;
 
   const once: Send = async (document, variables, { signal } = {}) => {
-    const given = new Headers(await headers?.());
+    const given = new Headers(await options.headers?.());
     given.set('content-type', 'application/json');
-    given.set('accept', 'application/graphql-response+json, application/json;q=0.9');
-    signal?.throwIfAborted();
+    given.set('accept', 'application/graphql-response+json, application/json');
+    const { id, text } = document;
+    const body = JSON.stringify({ ...(persisted && id ? { documentId: id } : { query: text }), variables });
     const timeout = AbortSignal.timeout(timeoutMs);
-    const content = persisted && document.id !== undefined ? { documentId: document.id } : { query: document.text };
     let response: Response | undefined;
+    let answer: Body | null;
     try {
-      response = await (options.fetch ?? fetch)(url, {
+      response = await (options.fetch ?? fetch)(options.url, {
         method: 'POST',
         headers: given,
-        body: JSON.stringify({ ...content, variables }),
-        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+        body,
+        signal: AbortSignal.any([signal ?? timeout, timeout]),
         ...(credentials && { credentials }),
       });
-      return readAnswer(await response.json(), response);
+      answer = (await response.json()) as Body | null;
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      if (error instanceof CustomerClientError) throw error;
-      if (timeout.aborted) throw new CustomerClientError('TIMEOUT', { retryable: true });
       // The error of a body that is no JSON quotes the body, the one of `fetch` may name the address: neither is kept.
-      if (error instanceof SyntaxError && response) throw invalidResponse(response);
-      throw new CustomerClientError('NETWORK_ERROR', { retryable: true, status: response?.status });
+      if (response && error instanceof SyntaxError) throw invalidResponse(response);
+      const code = timeout.aborted ? 'TIMEOUT' : 'NETWORK_ERROR';
+      throw new CustomerClientError(code, { retryable: true, status: response?.status });
     }
+    const data = answer?.data ?? null;
+    const errors = answer?.errors ?? [];
+    if (!Array.isArray(errors) || (!data && !errors[0])) throw invalidResponse(response);
+    return { data: data as never, errors: errors.map((error) => readError(error, response)) };
   };
 
   return async (document, variables, options) => {
-    const seen = refreshes;
+    const seen = renewed;
     const answer = await once(document, variables, options);
-    if (refresh === undefined || !answer.errors.some(({ code }) => code === 'UNAUTHENTICATED')) return answer;
+    if (!refresh || !answer.errors.some(({ code }) => code === 'UNAUTHENTICATED')) return answer;
     // Somebody may have renewed the session since this was sent.
-    if (seen === refreshes) {
-      refreshing ??= refresh().finally(() => {
-        refreshes += 1;
-        refreshing = undefined;
-      });
-      await refreshing;
+    if (seen === renewed) {
+      if (renewal === renewed) {
+        renewal = refresh().finally(() => {
+          renewed = renewal;
+        });
+      }
+      await renewal;
     }
     return once(document, variables, options);
   };
-}
-
-function readAnswer<Result>(body: unknown, response: Response): Answer<Result> {
-  const { data, errors } = (body ?? {}) as { data?: Result | null; errors?: readonly object[] };
-  if (data === undefined && !Array.isArray(errors)) throw invalidResponse(response);
-  return { data: data ?? null, errors: (errors ?? []).map((error) => readError(error, response)) };
 }

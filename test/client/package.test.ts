@@ -17,6 +17,7 @@ const manifest = JSON.parse(readFileSync(new URL('dist-client/package.json', roo
 const peers = Object.keys(manifest.peerDependencies);
 const entries = Object.keys(manifest.exports).filter((entry) => !/\.\w+$/.test(entry));
 const maxCoreBytes = 3 * 1024;
+const maxFetcherBytes = 1000;
 
 interface Bundle {
   readonly bytes: number;
@@ -107,6 +108,13 @@ test('the core MUST be at most 3 kB, gzipped; with every document of the gateway
   context.diagnostic(`core: ${core.bytes} bytes; with every document: ${all} bytes`);
   assert.ok(core.bytes <= maxCoreBytes, `${core.bytes} bytes`);
   assert.ok(all <= maxCoreBytes + 512, `${all} bytes`);
+});
+
+test('the fetcher in it MUST be at most 1 kB, gzipped, errors included', async (context) => {
+  const transport = new URL('dist-client/src/client/transport.js', root).pathname;
+  const { bytes } = await bundle(`export { createTransport } from '${transport}';`);
+  context.diagnostic(`fetcher: ${bytes} bytes`);
+  assert.ok(bytes <= maxFetcherBytes, `${bytes} bytes`);
 });
 
 test('each flavour MUST name its own client only', () => {
