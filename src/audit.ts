@@ -1,5 +1,5 @@
 import type { Caller } from './caller.ts';
-import type { Log } from './telemetry.ts';
+import type { Log, Metrics } from './telemetry.ts';
 
 /** What the lines of one operation have in common. */
 export interface AuditContext {
@@ -27,11 +27,12 @@ export interface AuditEntry {
 }
 
 /**
- * One line for each write that was asked for, whatever became of it: who, for which merchant, on whom, which fields, and
+ * One line, and one count, for each write that was asked for, whatever became of it: who, for which merchant, on whom, which fields, and
  * how it ended. Values never stand in it.
  */
-export function createAudit(context: AuditContext, log: Log): (entry: AuditEntry) => void {
+export function createAudit(context: AuditContext, log: Log, metrics?: Metrics): (entry: AuditEntry) => void {
   return ({ field, subject, changed, outcome }) => {
+    metrics?.write({ merchant: context.merchant ?? 'none', field, outcome });
     const providerRequestId = context.providerRequestId();
     log.info('audit', {
       requestId: context.requestId,

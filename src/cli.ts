@@ -41,41 +41,56 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
         ...error.problems.map((problem) => `  - ${problem}`),
       ]);
     }
-    return failToListen(error, 'HOST and PORT');
+    const isMetrics = (error as { port?: number }).port === Number(environment['METRICS_PORT'] || Number.NaN);
+    return failToListen(error, isMetrics ? 'HOST and METRICS_PORT' : 'HOST and PORT');
   }
 }
 
 async function serve(config: Config): Promise<undefined> {
   // Loaded when the settings are known to be good: a refused start is a quick one.
-  const [{ openGateway }, { startServer }] = await Promise.all([import('./gateway.ts'), import('./server.ts')]);
+  const [{ openGateway }, { startMetricsServer, startServer }] = await Promise.all([
+    import('./gateway.ts'),
+    import('./server.ts'),
+  ]);
   const log = createLog(config.logLevel);
-  const { provider } = config;
+  const { provider, metricsPort } = config;
+  const metrics = metricsPort === undefined ? undefined : (await import('./metrics.ts')).createMetrics(version());
   const embedded = provider === 'sandbox' ? await startEmbedded(config) : undefined;
   const access = provider === 'sandbox' ? embedded?.access : provider;
   const [first] = embedded?.sandbox.customers ?? [];
+  const stops: (() => Promise<void> | undefined)[] = [() => embedded?.sandbox.close()];
   try {
     const gateway = openGateway(
       { ...config, provider: access, ...(embedded?.auth && { auth: embedded.auth }) },
-      { log, ...(first && { examples: { id: first.id, reference: first.objectReferenceId, ...embedded?.roles } }) },
+      {
+        log,
+        metrics,
+        ...(first && { examples: { id: first.id, reference: first.objectReferenceId, ...embedded?.roles } }),
+      },
     );
-    const server = await startServer(gateway, config).catch(async (error: unknown) => {
-      await gateway.dispose();
-      throw error;
-    });
-    if (embedded && config.logLevel !== 'silent') print(embedded.banner(server.url, config.graphiql));
-    else log.info('listening', { url: server.url });
+    stops.push(() => gateway.dispose());
+    const numbers = metrics && (await startMetricsServer(metrics, { host: config.host, port: metricsPort ?? 0 }));
+    if (numbers) stops.push(() => numbers.close());
+    const server = await startServer(gateway, config);
+    const metricsUrl = numbers && `${numbers.url}/metrics`;
+    if (embedded && config.logLevel !== 'silent') print(embedded.banner(server.url, metricsUrl, config.graphiql));
+    else log.info('listening', { url: server.url, ...(metricsUrl !== undefined && { metricsUrl }) });
 
     onStop(async () => {
       await server.stop(config.shutdownGraceMs);
-      await Promise.all([gateway.dispose(), embedded?.sandbox.close()]);
+      await stopAll();
       if (!embedded) log.info('stopped');
     });
   } catch (error) {
     // What was started for this start must not keep the process alive.
-    await embedded?.sandbox.close();
+    await stopAll();
     throw error;
   }
   return undefined;
+
+  function stopAll() {
+    return Promise.all(stops.map((stop) => stop()));
+  }
 }
 
 async function startEmbedded({ auth, host }: Config) {
@@ -94,7 +109,8 @@ async function startEmbedded({ auth, host }: Config) {
     access: { baseUrl, merchantId, apiKey: new Secret(apiKey) },
     auth: roles?.auth,
     roles: roles && { tokens: roles.tokens },
-    banner: (url: string, graphiql: boolean) => gatewayBanner(started, { url, graphiql }),
+    banner: (url: string, metricsUrl: string | undefined, graphiql: boolean) =>
+      gatewayBanner(started, { url, metricsUrl, graphiql }),
   };
 }
 

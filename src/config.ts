@@ -11,6 +11,8 @@ export interface Config {
   readonly host: string;
   /** 0 stands for a free one. */
   readonly port: number;
+  /** Of the gateway's numbers; `undefined`: nobody can ask for them. */
+  readonly metricsPort: number | undefined;
   /** The default merchant; `undefined` where callers must name theirs. */
   readonly provider: ProviderAccess | 'sandbox' | undefined;
   /** The other merchants. */
@@ -95,6 +97,7 @@ export function loadConfig(
     production,
     host: set.HOST ?? '127.0.0.1',
     port: set.PORT ?? 4000,
+    metricsPort: set.METRICS_PORT,
     provider,
     merchants: listed.filter(
       ({ merchantId }) => provider === undefined || (provider !== 'sandbox' && merchantId !== provider.merchantId),
@@ -225,6 +228,10 @@ function contradictions(
   const jwtKeys = ['AUTH_JWKS_URL', 'AUTH_JWT_SECRET', 'AUTH_JWT_SECRET_FILE'].filter(has);
   const twin = listed.find(({ merchantId }) => merchantId === given['JUSPAY_MERCHANT_ID']);
   const rules: [boolean, string][] = [
+    [
+      has('METRICS_PORT') && given['METRICS_PORT'] !== '0' && given['METRICS_PORT'] === (given['PORT'] ?? '4000'),
+      'METRICS_PORT and PORT must differ: who may see the numbers is not who may ask for customers.',
+    ],
     [key && !merchant, 'JUSPAY_MERCHANT_ID must be set together with JUSPAY_API_KEY.'],
     [merchant && !key, 'JUSPAY_API_KEY (or JUSPAY_API_KEY_FILE) must be set together with JUSPAY_MERCHANT_ID.'],
     [

@@ -15,6 +15,7 @@ import { useDocuments } from './edge/documents.ts';
 import { type Examples, graphiqlOptions, renderGraphiql, usePagePolicy } from './edge/graphiql.ts';
 import { useHealth } from './edge/health.ts';
 import { type RequestState, useHttp } from './edge/http.ts';
+import { useMetrics } from './edge/metrics.ts';
 import { EdgeError } from './edge/outcome.ts';
 import { type Manifest, readManifest } from './edge/persisted.ts';
 import { addressOf, createRateLimit } from './edge/rate-limit.ts';
@@ -26,7 +27,7 @@ import { resilient } from './juspay/resilience.ts';
 import { createTransport, late, type Transport } from './juspay/transport.ts';
 import type { ProviderAccess } from './merchants.ts';
 import { forbidden, owned } from './ownership.ts';
-import type { Log } from './telemetry.ts';
+import type { Log, Metrics } from './telemetry.ts';
 
 /** The settings, with a provider to talk to: the real one, or a sandbox that may only start when it is needed. */
 export type GatewayConfig = Omit<Config, 'provider'> & {
@@ -37,6 +38,7 @@ export type GatewayConfig = Omit<Config, 'provider'> & {
 
 export interface GatewayParts {
   readonly log: Log;
+  readonly metrics?: Metrics | undefined;
   /** The path that requests are sent to, the mount path of a framework included. */
   readonly endpoint?: string;
   readonly examples?: Examples;
@@ -44,14 +46,14 @@ export interface GatewayParts {
 
 /** Puts the rooms together. No work at import; two gateways in one process do not meet. */
 export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGateway {
-  const { log, endpoint = '/graphql' } = parts;
+  const { log, metrics, endpoint = '/graphql' } = parts;
   const { limits } = config;
 
   const merchants = openMerchants(config, log);
   const authenticator = openAuthenticator(config, merchants, log);
   const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log);
   const schema = buildSubgraph({ tellsAboutItself: config.introspection });
-  const flights = createFlights();
+  const flights = createFlights(metrics);
 
   const yoga = createYoga<{ state: RequestState }, OperationContext>({
     schema,
@@ -83,6 +85,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
         log,
       }),
       useDocuments({ limits, introspection: config.introspection }),
+      ...(metrics ? [useMetrics(metrics)] : []),
       usePagePolicy(),
     ],
   });
@@ -143,6 +146,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
         providerRequestId: () => providerRequestId,
       },
       log,
+      metrics,
     );
     const customers = client
       ? owned(batched(outlasting(client.open(operation), flights), { maxReads: limits.upstreamReads }), rights)
@@ -248,7 +252,7 @@ function rightsOf(caller: Caller, { hasMerchant, isGet }: { hasMerchant: boolean
 }
 
 /** Counts requests in flight, so that a stop can wait for the last of them. */
-function createFlights() {
+function createFlights(metrics: Metrics | undefined) {
   let inFlight = 0;
   let draining = false;
   const { promise: idle, resolve: resolveIdle } = Promise.withResolvers<void>();
@@ -259,10 +263,12 @@ function createFlights() {
     isDraining: () => draining,
     async track<T>(answer: Promise<T>): Promise<T> {
       inFlight += 1;
+      metrics?.inFlight(inFlight);
       try {
         return await answer;
       } finally {
         inFlight -= 1;
+        metrics?.inFlight(inFlight);
         settle();
       }
     },

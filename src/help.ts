@@ -46,6 +46,7 @@ export function configText(config: Config, environment: NodeJS.ProcessEnv): stri
   const effective: Record<string, unknown> = {
     HOST: config.host,
     PORT: config.port,
+    METRICS_PORT: config.metricsPort ?? 'unset: off',
     JUSPAY_API_KEY: access?.apiKey ?? unset,
     JUSPAY_MERCHANT_ID: access?.merchantId ?? unset,
     JUSPAY_BASE_URL: access?.baseUrl ?? unset,

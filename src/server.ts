@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -59,15 +59,9 @@ export async function startServer(
     else refuseSocket(socket, error);
   });
   let stopping = false;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port, options.host, resolve);
-  });
-  const { port, address, family } = server.address() as AddressInfo;
 
   return {
-    port,
-    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    ...(await listen(server, options)),
     async stop(graceMs) {
       stopping = true;
       // The listener stays open until here, so that a load balancer sees 503 rather than a refused connection.
@@ -79,4 +73,46 @@ export async function startServer(
       await closed;
     },
   };
+}
+
+/** What can be read at `/metrics`. */
+export interface Readable {
+  readonly contentType: string;
+  read(): Promise<string>;
+}
+
+/**
+ * Shows the numbers on a port of their own, which need not be open to those who ask for customers.
+ *
+ * @param options.port 0 stands for a free one.
+ * @throws the system's error, such as `EADDRINUSE`.
+ */
+export async function startMetricsServer(
+  { contentType, read }: Readable,
+  options: { host: string; port: number },
+): Promise<Omit<Server, 'stop'> & { close(): Promise<void> }> {
+  const server = createServer({ ...socketLimits, requireHostHeader: false }, async ({ method, url }, response) => {
+    const isThere = URL.parse(url ?? '', 'http://metrics')?.pathname === '/metrics';
+    if (!isThere)
+      return response.writeHead(404, { 'content-type': 'text/plain' }).end('The numbers are at /metrics.\n');
+    if (method !== 'GET' && method !== 'HEAD') return response.writeHead(405, { allow: 'GET, HEAD' }).end();
+    return response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' }).end(await read());
+  });
+  return {
+    ...(await listen(server, options)),
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function listen(server: HttpServer, { host, port }: { host: string; port: number }) {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+  const { port: bound, address, family } = server.address() as AddressInfo;
+  return { port: bound, url: `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}` };
 }

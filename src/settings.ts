@@ -57,6 +57,11 @@ const origins = z
 const table = {
   HOST: [host, '127.0.0.1', 'where GraphQL listens: `/graphql`, `/health`, `/ready`'],
   PORT: [integer(0, 65_535), '4000', 'the port of `HOST`; 0 is any free one'],
+  METRICS_PORT: [
+    integer(0, 65_535),
+    'unset: off',
+    'Prometheus text at `/metrics` of `HOST`, on a port of its own; 0 is any free one',
+  ],
   JUSPAY_API_KEY: [
     headerText,
     'unset: sandbox',
@@ -161,18 +166,13 @@ export const Environment = z.object(
   },
 );
 
-/** Controls that this version does not have yet: whoever sets one must not believe it is on. */
-const notYet = ['METRICS_PORT'];
-
 /** Names that look like settings and are none, as sentences with a suggestion. */
 export function unknownNames(environment: Readonly<Record<string, string | undefined>>): string[] {
   const known: string[] = settings.flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : [name]));
   const problems: string[] = [];
   for (const [name, value] of Object.entries(environment)) {
     if (!value) continue;
-    if (notYet.includes(name)) {
-      problems.push(`${name} is set, and this version does not have it yet: unset it.`);
-    } else if (/^(JUSPAY|AUTH|LIMIT)_/.test(name) && !known.includes(name) && !isInjected(name)) {
+    if (/^(JUSPAY|AUTH|LIMIT)_/.test(name) && !known.includes(name) && !isInjected(name)) {
       problems.push(`${name} is not a setting. Did you mean ${nearest(name, known)}?`);
     }
   }

@@ -1,4 +1,5 @@
 import pino from 'pino';
+import type { ErrorCode } from './errors.ts';
 import { marks } from './privacy.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -28,6 +29,7 @@ export interface LogFields {
   changed?: readonly string[];
   outcome?: string;
   url?: string;
+  metricsUrl?: string;
   signal?: string;
   setting?: string;
   count?: number;
@@ -42,6 +44,19 @@ export interface Log {
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
 }
+
+/** What is counted. No field takes a text of a caller's: `merchant` is an id of the settings, all else a name of our own. */
+export interface Metrics {
+  /** One request that asked for an operation, refused or executed. `type` where it was executed. */
+  operation(entry: { type: OperationType | undefined; outcome: Outcome; durationMs: number }): void;
+  /** How many are under way. */
+  inFlight(count: number): void;
+  /** One field of a mutation. */
+  write(entry: { merchant: string; field: string; outcome: string }): void;
+}
+
+export type OperationType = 'query' | 'mutation' | 'subscription';
+export type Outcome = ErrorCode | 'OK';
 
 /** JSON lines on `write` (stdout by default), one per event. */
 export function createLog(level: LogLevel | 'silent', write?: (line: string) => void): Log {

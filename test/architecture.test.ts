@@ -15,7 +15,8 @@ const table: Readonly<Record<string, Room>> = {
   errors: { rooms: [], packages: [] },
   secret: { rooms: [], packages: ['node:util'] },
   privacy: { rooms: [], packages: [] },
-  telemetry: { rooms: ['privacy'], packages: ['pino'] },
+  telemetry: { rooms: ['errors', 'privacy'], packages: ['pino'] },
+  metrics: { rooms: ['telemetry'], packages: ['prom-client'] },
   settings: { rooms: [], packages: ['zod'] },
   merchants: { rooms: ['secret', 'settings'], packages: ['zod'] },
   'operator-files': { rooms: ['caller'], packages: ['zod'] },
@@ -74,7 +75,7 @@ const table: Readonly<Record<string, Room>> = {
   server: { rooms: ['edge', 'handler'], packages: ['node:http', 'node:net', 'node:stream', 'node:timers/promises'] },
   help: { rooms: ['config', 'settings'], packages: [] },
   cli: {
-    rooms: ['config', 'graphql', 'gateway', 'help', 'sandbox', 'secret', 'server', 'telemetry', 'tokens'],
+    rooms: ['config', 'graphql', 'gateway', 'help', 'metrics', 'sandbox', 'secret', 'server', 'telemetry', 'tokens'],
     packages: ['node:fs', 'node:util'],
   },
   handler: { rooms: [], packages: ['graphql', 'node:http'] },

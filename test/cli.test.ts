@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -7,59 +6,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { settings } from '../src/settings.ts';
-
-const bin = fileURLToPath(new URL('../bin/customer-gateway.js', import.meta.url));
-
-interface Run {
-  readonly child: ChildProcess;
-  readonly output: () => string;
-  /** Resolves when the output holds this. */
-  readonly says: (pattern: RegExp) => Promise<RegExpExecArray>;
-  readonly exit: Promise<number | null>;
-}
-
-function start(args: readonly string[], environment: Record<string, string> = {}): Run {
-  const child = spawn(process.execPath, [bin, ...args], { env: { PATH: process.env['PATH'] ?? '', ...environment } });
-  let text = '';
-  const listeners = new Set<() => void>();
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (data) => {
-      text += String(data);
-      for (const listener of listeners) listener();
-    });
-  }
-  const exit = once(child, 'close').then(([code]) => code as number | null);
-  return {
-    child,
-    exit,
-    output: () => text,
-    says: (pattern) =>
-      new Promise((resolve, reject) => {
-        const look = () => {
-          const match = pattern.exec(text);
-          if (match) resolve(match);
-        };
-        listeners.add(look);
-        look();
-        void exit.then(() => reject(new Error(`ended before it said ${pattern}: ${text}`)));
-      }),
-  };
-}
-
-async function ask(url: string, query: string) {
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ query }),
-  });
-  return {
-    status: response.status,
-    retryAfter: response.headers.get('retry-after'),
-    body: (await response.json()) as Record<string, unknown>,
-  };
-}
+import { ask, start } from './program.ts';
 
 for (const [name, args, environment, code, says] of [
   ['production without credentials', [], { NODE_ENV: 'production' }, 1, /JUSPAY_API_KEY/],

@@ -94,7 +94,7 @@ test('an answer without a body MUST stay one: what browsers ask before a request
 });
 
 test('every setting MUST be an option, but for those of the socket', () => {
-  const ofTheSocket = ['HOST', 'PORT', 'SHUTDOWN_GRACE_MS'];
+  const ofTheSocket = ['HOST', 'PORT', 'METRICS_PORT', 'SHUTDOWN_GRACE_MS'];
   const options = Object.values<string>(settingsByOption);
   const names = settings.map(({ name }) => name);
   assert.deepEqual(

@@ -1,6 +1,6 @@
 import type { FetchAPI, Plugin } from 'graphql-yoga';
 import type { Caller } from '../caller.ts';
-import type { Log } from '../telemetry.ts';
+import type { Log, OperationType, Outcome } from '../telemetry.ts';
 import { EdgeError, refusalBody, toClientError, toRefusal } from './outcome.ts';
 import { type DocumentRequest, documentOf, type Manifest } from './persisted.ts';
 
@@ -13,6 +13,10 @@ export interface RequestState {
   readonly address?: string | undefined;
   /** Set before anything is executed. */
   caller?: Caller;
+  /** Set when it is known: the code of the first error, where there is one. */
+  outcome?: Outcome;
+  /** Set when it is executed. */
+  operationType?: OperationType;
 }
 
 export interface HttpRules {
@@ -55,6 +59,7 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       } catch (error) {
         // Whatever it is: the library would answer with the stack.
         const refusal = toRefusal(error, { requestId: state.requestId, log: rules.log });
+        state.outcome = refusal.code;
         endResponse(refusalResponse(refusal, request, state.requestId, fetchAPI));
       }
     },
@@ -70,10 +75,14 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
     },
 
     onResultProcess({ result, setResult, serverContext }) {
-      if (Array.isArray(result) || Symbol.asyncIterator in result || !result.errors) return;
-      const { requestId } = serverContext.state;
+      if (Array.isArray(result) || Symbol.asyncIterator in result) return;
+      const { state } = serverContext;
+      state.outcome = 'OK';
+      if (!result.errors) return;
+      const { requestId } = state;
       const executed = 'data' in result && result.data !== undefined;
       const errors = result.errors.map((error) => toClientError(error, { requestId, executed, log: rules.log }));
+      state.outcome = (errors[0]?.extensions['code'] as Outcome | undefined) ?? 'OK';
       setResult({ ...result, errors });
     },
 

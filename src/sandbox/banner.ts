@@ -1,13 +1,17 @@
 import type { Sandbox } from './server.ts';
 
 /** What `npm start` says when it runs on the embedded sandbox. */
-export function gatewayBanner(sandbox: Sandbox, { url, graphiql }: { url: string; graphiql: boolean }): string[] {
+export function gatewayBanner(
+  sandbox: Sandbox,
+  { url, metricsUrl, graphiql }: { url: string; metricsUrl: string | undefined; graphiql: boolean },
+): string[] {
   return [
     '',
     '  customer-gateway is running on an embedded sandbox: no account, no real customers.',
     '',
     `  ${graphiql ? 'GraphiQL' : 'GraphQL '}  ${url}/graphql`,
     `  Sandbox   ${sandbox.url}   (faults and calls: ${sandbox.url}/__admin)`,
+    ...(metricsUrl === undefined ? [] : [`  Metrics   ${metricsUrl}`]),
     '',
     ...customersOf(sandbox),
     '',

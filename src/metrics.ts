@@ -1,0 +1,64 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Metrics } from './telemetry.ts';
+
+/** Up to the default deadline of an operation. */
+const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20];
+
+/** {@link Metrics} that can be read. */
+export interface MetricsRegistry extends Metrics {
+  readonly contentType: string;
+  /** All of them, in Prometheus' text format. */
+  read(): Promise<string>;
+}
+
+/**
+ * The gateway's numbers, beside those of the process. Every label is a name of our own or the id of a merchant of the
+ * settings: as many series as there are, whatever callers send, and nothing of a caller in any of them.
+ */
+export function createMetrics(version: string): MetricsRegistry {
+  const registry = new Registry();
+  const common = { registers: [registry] };
+  collectDefaultMetrics({ register: registry });
+
+  const operations = new Counter({
+    ...common,
+    name: 'customer_gateway_operations_total',
+    help: 'Answered operations. outcome: OK, or the code of the first error; type: none where nothing was executed.',
+    labelNames: ['type', 'outcome'],
+  });
+  const operationSeconds = new Histogram({
+    ...common,
+    name: 'customer_gateway_operation_duration_seconds',
+    help: 'From the head of the request to its answer, of operations that were executed.',
+    labelNames: ['type'],
+    buckets,
+  });
+  const inFlight = new Gauge({
+    ...common,
+    name: 'customer_gateway_in_flight',
+    help: 'Requests that are not answered yet, and writes whose caller may be gone.',
+  });
+  const writes = new Counter({
+    ...common,
+    name: 'customer_gateway_writes_total',
+    help: 'Mutation fields. outcome: CREATED, RECONCILED, UPDATED, or a code.',
+    labelNames: ['merchant', 'field', 'outcome'],
+  });
+  new Gauge({
+    ...common,
+    name: 'customer_gateway_build_info',
+    help: 'Always 1.',
+    labelNames: ['version'],
+  }).set({ version }, 1);
+
+  return {
+    operation({ type = 'none', outcome, durationMs }) {
+      operations.inc({ type, outcome });
+      if (type !== 'none') operationSeconds.observe({ type }, durationMs / 1000);
+    },
+    inFlight: (count) => inFlight.set(count),
+    write: ({ merchant, field, outcome }) => writes.inc({ merchant, field, outcome }),
+    contentType: registry.contentType,
+    read: () => registry.metrics(),
+  };
+}
