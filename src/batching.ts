@@ -1,5 +1,14 @@
 import DataLoader from 'dataloader';
-import { answersTo, type Customer, type CustomerApi, isPathId, looksLikeProviderId, pathIdOf } from './customer.ts';
+import {
+  answersTo,
+  type Customer,
+  type CustomerApi,
+  type CustomerKey,
+  isPathId,
+  looksLikeProviderId,
+  pathIdOf,
+  type ReadOptions,
+} from './customer.ts';
 import { GatewayError } from './errors.ts';
 
 /** One upstream read of this operation. */
@@ -9,6 +18,15 @@ interface Read {
   withClientAuthToken: boolean;
   underWay: boolean;
   customer: Promise<Customer | null>;
+}
+
+/** Reads, where a token can be had under a condition. */
+export interface BatchedApi extends CustomerApi {
+  /** @param options.tokenFor the token is asked for only after a plain read of a customer for whom this says yes. */
+  get(
+    key: CustomerKey,
+    options?: ReadOptions & { readonly tokenFor?: (customer: Customer) => boolean },
+  ): Promise<Customer | null>;
 }
 
 /**
@@ -21,9 +39,11 @@ interface Read {
  * @param maxReads how many distinct reads the operation may cost; those beyond fail alone, in document order, with
  *   `OPERATION_TOO_COMPLEX`.
  */
-export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): CustomerApi {
+export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): BatchedApi {
   const reads = new Map<string, Read>();
   const counted = new Set<string>();
+  /** Reads that are counted and may yet not be made; each is over when that is known. */
+  const held = new Set<Promise<void>>();
 
   // DataLoader gathers what one tick asks for. It holds no values: each read settles on its own, so that neither a
   // failing nor a slow customer holds up its neighbours.
@@ -33,35 +53,81 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): C
   );
 
   return {
-    async get(key, { withClientAuthToken = false } = {}) {
-      const customer = await load(pathIdOf(key), withClientAuthToken);
+    async get(key, { withClientAuthToken = false, tokenFor } = {}) {
+      const pathId = pathIdOf(key);
+      // Refused without a call, so it costs none of the reads.
+      if (!isPathId(pathId)) return api.get({ any: pathId });
       // The path takes either identifier; a key that names one of them means that one.
-      return customer !== null && answersTo(customer, key) ? customer : null;
+      const isMeant = (customer: Customer | null) => customer !== null && answersTo(customer, key);
+      const customer =
+        withClientAuthToken && tokenFor
+          ? await loadTwice(pathId, (found) => isMeant(found) && tokenFor(found))
+          : await load(() => find(pathId, withClientAuthToken));
+      return isMeant(customer) ? customer : null;
     },
     create: (input, options) => api.create(input, options).finally(() => reads.clear()),
     update: (id, changes) => api.update(id, changes).finally(() => reads.clear()),
   };
 
-  function load(pathId: string, withClientAuthToken: boolean): Promise<Customer | null> {
-    // Refused without a call, so it costs none of the reads.
-    if (!isPathId(pathId)) return api.get({ any: pathId });
+  async function load(findIt: () => Read | undefined): Promise<Customer | null> {
+    for (;;) {
+      const read = findIt();
+      if (read !== undefined) return read.customer;
+      // Who comes later in the document has what those before leave over.
+      if (held.size === 0) throw new GatewayError('OPERATION_TOO_COMPLEX');
+      await Promise.race(held);
+    }
+  }
+
+  /** The token's read has its place in the document where the plain one has, so both are counted there. */
+  async function loadTwice(pathId: string, isRight: (customer: Customer) => boolean): Promise<Customer | null> {
+    const follows = (customer: Customer | null) => customer !== null && isRight(customer);
+    const customer = await load(() => {
+      const read = find(pathId, false);
+      if (read !== undefined) hold(countedAs(pathId, true), read.customer.then(follows));
+      return read;
+    });
+    if (customer === null || !follows(customer)) return customer;
+    return load(() => find(pathId, true)).catch((error: unknown) => {
+      // The customer was read: the token alone could not be had.
+      if (error instanceof GatewayError) return { ...customer, clientAuthToken: error };
+      throw error;
+    });
+  }
+
+  /** The read that serves this reader, one that begins now included; `undefined` where the operation may make no more. */
+  function find(pathId: string, withClientAuthToken: boolean): Read | undefined {
     const known = reads.get(pathId);
     if (known !== undefined) {
-      if (known.withClientAuthToken || !withClientAuthToken) return known.customer;
+      if (known.withClientAuthToken || !withClientAuthToken) return known;
       if (!known.underWay) {
         known.withClientAuthToken = true;
-        return known.customer;
+        return known;
       }
     }
-    const countedAs = `${withClientAuthToken ? 'token' : 'plain'} ${pathId}`;
-    // A read again after a write is not a new one.
-    if (!counted.has(countedAs) && counted.size >= maxReads)
-      return Promise.reject(new GatewayError('OPERATION_TOO_COMPLEX'));
-    counted.add(countedAs);
+    if (!count(countedAs(pathId, withClientAuthToken))) return undefined;
     const read: Read = { pathId, withClientAuthToken, underWay: false, customer: Promise.resolve(null) };
     read.customer = loader.load(read).then(({ customer }) => customer);
     reads.set(pathId, read);
-    return read.customer;
+    return read;
+  }
+
+  function hold(name: string, isMade: Promise<boolean>): void {
+    if (counted.has(name) || !count(name)) return;
+    const over = isMade
+      .catch(() => false)
+      .then((made) => {
+        if (!made) counted.delete(name);
+        held.delete(over);
+      });
+    held.add(over);
+  }
+
+  function count(name: string): boolean {
+    // A read again after a write is not a new one.
+    if (!counted.has(name) && counted.size >= maxReads) return false;
+    counted.add(name);
+    return true;
   }
 
   async function start(read: Read): Promise<Customer | null> {
@@ -80,4 +146,8 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): C
       if (known === undefined || (read.withClientAuthToken && !known.withClientAuthToken)) reads.set(twin, read);
     }
   }
+}
+
+function countedAs(pathId: string, withClientAuthToken: boolean): string {
+  return `${withClientAuthToken ? 'token' : 'plain'} ${pathId}`;
 }

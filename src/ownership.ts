@@ -1,3 +1,4 @@
+import type { BatchedApi } from './batching.ts';
 import type { Caller } from './caller.ts';
 import { type Customer, type CustomerApi, pathIdOf } from './customer.ts';
 import { GatewayError } from './errors.ts';
@@ -7,7 +8,7 @@ import { GatewayError } from './errors.ts';
  * not exist: the same answer for the same calls. Put it around the layer that merges reads, so that establishing an owner
  * costs a read only where nobody made it yet.
  */
-export function owned(api: CustomerApi, caller: Caller): CustomerApi {
+export function owned(api: BatchedApi, caller: Caller): CustomerApi {
   const { customers } = caller;
   if (caller.barred || customers === 'none') return forbidden;
   if (customers === 'any') return api;
@@ -19,17 +20,7 @@ export function owned(api: CustomerApi, caller: Caller): CustomerApi {
 
   const get: CustomerApi['get'] = async (key, options = {}) => {
     // No token is minted for a stranger: elsewhere than at its own path a plain read tells first whose it is.
-    const first = isOwnPath(pathIdOf(key)) ? options : {};
-    const customer = await ownedOrNone(key, first);
-    if (customer === null || first === options || !options.withClientAuthToken) return customer;
-    return ownedOrNone(key, options).catch((error: unknown) => {
-      // The owner may see the customer, which was read: the token alone could not be had.
-      if (error instanceof GatewayError) return { ...customer, clientAuthToken: error };
-      throw error;
-    });
-  };
-  const ownedOrNone: CustomerApi['get'] = async (key, options) => {
-    const customer = await api.get(key, options);
+    const customer = await api.get(key, isOwnPath(pathIdOf(key)) ? options : { ...options, tokenFor: owns });
     return customer !== null && owns(customer) ? customer : null;
   };
   return {

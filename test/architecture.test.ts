@@ -23,7 +23,7 @@ const table: Readonly<Record<string, Room>> = {
   config: { rooms: ['merchants', 'operator-files', 'secret', 'settings'], packages: ['zod', 'node:fs'] },
   caller: { rooms: [], packages: [] },
   audit: { rooms: ['caller', 'telemetry'], packages: [] },
-  ownership: { rooms: ['caller', 'customer', 'errors'], packages: [] },
+  ownership: { rooms: ['batching', 'caller', 'customer', 'errors'], packages: [] },
   customer: { rooms: ['errors', 'input'], packages: [] },
   input: { rooms: ['customer', 'errors'], packages: ['zod'] },
   context: { rooms: ['audit', 'caller', 'customer', 'telemetry'], packages: [] },

@@ -1,6 +1,7 @@
-import type { FetchAPI, Plugin } from 'graphql-yoga';
+import { type FetchAPI, type Plugin, processRegularResult } from 'graphql-yoga';
 import type { Caller } from '../caller.ts';
 import type { Log, OperationType, Outcome } from '../telemetry.ts';
+import { answerType, isJson } from './media.ts';
 import { EdgeError, refusalBody, toClientError, toRefusal } from './outcome.ts';
 import { type DocumentRequest, documentOf, type Manifest } from './persisted.ts';
 
@@ -74,7 +75,9 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       });
     },
 
-    onResultProcess({ result, setResult, serverContext }) {
+    onResultProcess({ request, result, setResult, setResultProcessor, serverContext }) {
+      // The library takes the first type that is listed, whatever its weight.
+      setResultProcessor(processRegularResult, answerType(request.headers.get('accept')) ?? 'application/json');
       if (Array.isArray(result) || Symbol.asyncIterator in result) return;
       const { state } = serverContext;
       state.outcome = 'OK';
@@ -137,33 +140,9 @@ function findFault({ method, headers }: Request, url: URL, maxBodyBytes: number)
 
 /** Said before anything is executed: an answer that nobody can read would hide what was done. */
 function findUnreadable(headers: Headers): EdgeError | undefined {
-  if (acceptsJson(headers.get('accept'))) return undefined;
+  if (answerType(headers.get('accept')) !== undefined) return undefined;
   const message = 'Answers are application/graphql-response+json or application/json, in UTF-8: accept one of them.';
   return new EdgeError('BAD_USER_INPUT', { status: 406, message });
-}
-
-function acceptsJson(accept: string | null): boolean {
-  if (accept === null || accept.trim() === '') return true;
-  return accept.split(',').some((range) => {
-    const { type, isUtf8 } = readMediaType(range);
-    return isUtf8 && /^(\*\/\*|application\/(\*|json|graphql-response\+json))$/.test(type);
-  });
-}
-
-/** `application/json`, in UTF-8 where a charset is named; no other parameter matters. */
-function isJson(contentType: string | null): boolean {
-  const { type, isUtf8 } = readMediaType(contentType ?? '');
-  return type === 'application/json' && isUtf8;
-}
-
-/** Every charset that is named counts, however it is written: another reader may take the other one. */
-function readMediaType(text: string): { type: string; isUtf8: boolean } {
-  const [type = '', ...parameters] = text.toLowerCase().split(';');
-  const charsets = parameters.filter((parameter) => parameter.includes('charset'));
-  return {
-    type: type.trim(),
-    isUtf8: charsets.every((parameter) => /^\s*charset\s*=\s*("utf-?8"|utf-?8)\s*$/.test(parameter)),
-  };
 }
 
 async function readParams(request: Request, maxBodyBytes: number): Promise<Params> {
@@ -259,10 +238,8 @@ function tooLong(maxBodyBytes: number): EdgeError {
 }
 
 function refusalResponse(error: EdgeError, request: Request, requestId: string, fetchAPI: FetchAPI): Response {
-  const accept = request.headers.get('accept') ?? '';
-  const type = accept.includes('application/graphql-response+json')
-    ? 'application/graphql-response+json'
-    : 'application/json';
+  // Who takes neither is told so in JSON: better than nothing.
+  const type = answerType(request.headers.get('accept')) ?? 'application/json';
   return new fetchAPI.Response(refusalBody(error, requestId), {
     status: error.status,
     headers: { ...error.headers, 'content-type': `${type}; charset=utf-8` },

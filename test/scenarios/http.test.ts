@@ -108,6 +108,9 @@ test('a mutation whose answer nobody could read MUST NOT be executed', () =>
       'multipart/mixed',
       'text/html',
       'application/json; charset=utf-16',
+      'application/json;q=0',
+      'application/json;q=0, application/graphql-response+json; q=0.0, text/html',
+      '*/*;q=0',
     ]) {
       const answer = await world.fetch(post(query(document), { ...json, accept }));
       assert.equal(answer.status, 406, accept);
@@ -123,6 +126,42 @@ test('a mutation whose answer nobody could read MUST NOT be executed', () =>
       const answer = await world.fetch(post(query(document), { ...json, accept }));
       assert.equal(answer.status, 200, accept);
       assert.deepEqual(answer.data, { updateCustomer: { __typename: 'UpdateCustomerSuccess' } }, accept);
+    }
+  }));
+
+/** What the client accepts, and which of the two types it wants most. */
+const wanted: readonly [string | undefined, 'json' | 'graphql-response+json'][] = [
+  [undefined, 'json'],
+  ['*/*', 'json'],
+  ['text/html, application/*;q=0.1', 'json'],
+  ['application/graphql-response+json, application/json', 'graphql-response+json'],
+  ['application/json, application/graphql-response+json', 'json'],
+  ['application/json;q=0.5, application/graphql-response+json', 'graphql-response+json'],
+  ['application/graphql-response+json;q=0.5, application/json', 'json'],
+  ['application/graphql-response+json; Q=0.9, application/json ; q=0.95, */*', 'json'],
+  ['application/json;q=0, */*;q=0.1', 'graphql-response+json'],
+  ['application/graphql-response+json;q=0, application/*', 'json'],
+  ['application/json;charset=utf-16, application/graphql-response+json;q=0.1', 'graphql-response+json'],
+];
+
+test('each answer MUST have the type that the client wants most, by its weights', () =>
+  inWorld(async (world) => {
+    for (const [accept, type] of wanted) {
+      const headers = { ...json, ...(accept !== undefined && { accept }) };
+      const executed = await world.fetch(post(query('{ __typename }'), headers));
+      const invalid = await world.fetch(post(query('{ nothing }'), headers));
+      const unparsed = await world.fetch(post(query('{'), headers));
+      const refused = await world.fetch(post('{', headers));
+      const badBody = await world.fetch(post('x', { ...headers, 'content-type': 'text/plain' }));
+      const answers = [executed, invalid, unparsed, refused, badBody];
+      const inDocument = type === 'json' ? 200 : 400;
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [200, inDocument, inDocument, 400, 415],
+        accept,
+      );
+      for (const answer of answers)
+        assert.equal(answer.headers.get('content-type'), `application/${type}; charset=utf-8`, accept);
     }
   }));
 
