@@ -162,7 +162,7 @@ interface Merchant {
 }
 
 /** Every merchant with a pool, a client and flights of its own: nothing of one is ever seen by another. */
-function openMerchants({ provider, merchants, juspay }: GatewayConfig, log: Log) {
+function openMerchants({ provider, merchants, juspay, operationTimeoutMs }: GatewayConfig, log: Log) {
   const transports: Transport[] = [];
   const known = new Map<string, Merchant>();
   for (const access of provider === undefined ? merchants : [provider, ...merchants]) {
@@ -177,9 +177,11 @@ function openMerchants({ provider, merchants, juspay }: GatewayConfig, log: Log)
     const { baseUrl } = access;
     const transport = typeof baseUrl === 'string' ? open(baseUrl) : late(async () => open(await baseUrl()));
     transports.push(transport);
-    const client = createClient(resilient(transport, { timeoutMs: juspay.timeoutMs, log }), log);
-    known.set(access.merchantId, {
-      merchantId: access.merchantId,
+    const { merchantId } = access;
+    const timeoutMs = Math.min(juspay.timeoutMs, operationTimeoutMs);
+    const client = createClient(resilient(transport, { merchantId, timeoutMs, log }), log);
+    known.set(merchantId, {
+      merchantId,
       open: coalescing(client),
       pseudonym: (text) => createHmac('sha256', access.apiKey.reveal()).update(text).digest('hex').slice(0, 16),
     });

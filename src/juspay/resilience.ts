@@ -3,11 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Operation } from '../customer.ts';
 import { GatewayError } from '../errors.ts';
 import type { Log, LogFields } from '../telemetry.ts';
+import { type Breaker, createBreaker, type Sign } from './breaker.ts';
+import { createRetryBudget } from './budget.ts';
 import { CallFailure, type CallKind, retryAfterMs } from './refusal.ts';
 import type { Call, Exchange, Transport } from './transport.ts';
 
 /** An answer of the provider, whatever it says. */
 export type Answer = Extract<Exchange, { kind: 'answered' }>;
+
+const now = () => performance.now();
 
 /** How often a call is tried, and on what. */
 export interface Policy {
@@ -17,12 +21,14 @@ export interface Policy {
   repeats(failure: CallFailure, again: boolean): boolean;
   /** The share of the time left that one attempt may take, 0 to 1. */
   readonly share: number;
+  /** Whether the call waits where the breaker or the budget refuses it; else it is answered at once. */
+  readonly isPatient: boolean;
 }
 
 const isWorthIt = ({ repeat }: CallFailure, again: boolean) => repeat === 'always' || (repeat === 'once' && !again);
 
 /** Reads lose nothing by being repeated. */
-export const reading: Policy = { kind: 'get', maxAttempts: 3, repeats: isWorthIt, share: 1 };
+export const reading: Policy = { kind: 'get', maxAttempts: 3, repeats: isWorthIt, share: 1, isPatient: false };
 
 /**
  * A read that settles a write: it goes on as long as there is time, since giving up leaves the outcome unknown.
@@ -32,6 +38,7 @@ export const settling: Policy = {
   maxAttempts: Number.POSITIVE_INFINITY,
   repeats: ({ repeat }) => repeat !== 'never',
   share: 1,
+  isPatient: true,
 };
 
 /** A write is repeated only where it has surely not happened, and leaves half of the time for reading back. */
@@ -40,6 +47,7 @@ export const writing = (kind: 'create' | 'update'): Policy => ({
   maxAttempts: 3,
   repeats: (failure, again) => failure.certainty !== 'unknown' && isWorthIt(failure, again),
   share: 0.5,
+  isPatient: false,
 });
 
 export interface Resilience {
@@ -56,22 +64,45 @@ export interface Resilience {
 const maxHoldMs = 60_000;
 const backoffBaseMs = 100;
 const backoffCapMs = 1_000;
+/** How long who is patient waits for the budget before it looks again. */
+const spentMs = 100;
+/** A caller in a hurry must not make a host look dead: who gave it less than this share of its time learned nothing. */
+const fairShare = 0.25;
+/**
+ * Nor must a gateway that stood still: where a timer came this late, as ms or as a share of its time, whichever is more,
+ * an answer may have lain there unread.
+ */
+const standstillMs = 100;
+const standstillShare = 0.2;
 
 /**
- * All that stands between one call and the wire, in this order: deadline ▸ retry ▸ hold-back ▸ cap ▸ pool (the last two
- * are the transport's). A circuit breaker and a retry budget belong between retry and hold-back.
+ * All that stands between one call and the wire, in this order: deadline ▸ retry, within its budget ▸ circuit breaker ▸
+ * hold-back ▸ cap ▸ pool (the last two are the transport's).
  *
- * One per merchant: `Retry-After` holds back all calls of that merchant, and of no other.
+ * One per merchant: budget, breakers and `Retry-After` are about the calls of that merchant, and of no other.
+ *
+ * @param options.timeoutMs the longest that one attempt may take.
  */
-export function resilient(transport: Transport, options: { timeoutMs: number; log: Log }): Resilience {
-  const { timeoutMs, log } = options;
+export function resilient(
+  transport: Transport,
+  options: { merchantId: string; timeoutMs: number; log: Log },
+): Resilience {
+  const { merchantId, timeoutMs, log } = options;
+  const budget = createRetryBudget(now);
+  const breakers = { GET: openBreaker('GET'), POST: openBreaker('POST') };
   let heldUntilMs = 0;
 
   return {
     async call(call, operation, policy, decode) {
+      let lastFailure: CallFailure | undefined;
       let repeatedOnce = false;
       for (let attempt = 1; ; attempt += 1) {
-        const { exchange, startedAtMs } = await send(call, operation, policy);
+        const sent = await send(call, operation, policy, attempt);
+        if (sent === 'refused') {
+          log.debug('upstream call refused', { requestId: operation.requestId, call: policy.kind, attempt });
+          throw lastFailure ?? new CallFailure(new GatewayError('UPSTREAM_UNAVAILABLE'), 'never', 'never');
+        }
+        const { exchange, startedAtMs } = sent;
         const known = exchange.kind === 'answered' ? providerRequestId(exchange.headers['x-request-id']) : undefined;
         if (known !== undefined) operation.onProviderRequest?.(known);
         try {
@@ -89,9 +120,11 @@ export function resilient(transport: Transport, options: { timeoutMs: number; lo
           });
           if (attempt >= policy.maxAttempts || !policy.repeats(failure, repeatedOnce)) throw failure;
           repeatedOnce ||= failure.repeat === 'once';
-          const waitMs = Math.max(backoffMs(attempt), failure.pauseMs, heldUntilMs - performance.now());
-          // What the provider said last is a better answer than a timeout that is sure to come.
+          lastFailure = failure;
+          const waitMs = Math.max(backoffMs(attempt), failure.pauseMs, heldUntilMs - now());
+          // What the provider said last is a better answer than a timeout, or a refusal, that is sure to come.
           if (operation.signal.aborted || waitMs >= remainingMs(operation)) throw failure;
+          if (!policy.isPatient && refusedMs(call, attempt + 1) > 0) throw failure;
           await pause(waitMs, operation);
         }
 
@@ -100,7 +133,7 @@ export function resilient(transport: Transport, options: { timeoutMs: number; lo
             requestId: operation.requestId,
             call: policy.kind,
             attempt,
-            durationMs: Math.round(performance.now() - startedAtMs),
+            durationMs: Math.round(now() - startedAtMs),
             ...(exchange.kind === 'answered' && {
               status: exchange.status,
               ...(known !== undefined && { providerRequestId: known }),
@@ -111,45 +144,128 @@ export function resilient(transport: Transport, options: { timeoutMs: number; lo
     },
   };
 
-  /** One attempt, which starts when nothing holds it back: `Retry-After` may come while it waits for a connection. */
-  async function send(call: Call, operation: Operation, policy: Policy) {
+  /**
+   * One attempt, which starts when nothing stands in its way. Looked at twice: what refuses it, or holds it back, may
+   * come up while it waits for a connection.
+   */
+  async function send(call: Call, operation: Operation, policy: Policy, attempt: number) {
+    while (await isClear(call, operation, policy, attempt)) {
+      const startedAtMs = now();
+      let attemptMs = 0;
+      let sentAtMs = 0;
+      let tellBreaker: ReturnType<Breaker['admit']>;
+      try {
+        const exchange = await transport.send(call, {
+          timeoutMs() {
+            sentAtMs = now();
+            attemptMs = Math.max(1, Math.min(timeoutMs, remainingMs(operation) * policy.share));
+            return attemptMs;
+          },
+          waitMs: Math.max(1, remainingMs(operation)),
+          isRefused() {
+            if (heldUntilMs > now() || isOverBudget(call, attempt)) return true;
+            tellBreaker = breakers[call.method].admit();
+            if (tellBreaker === undefined) return true;
+            if (call.method === 'GET') budget.count(attempt);
+            return false;
+          },
+          onExchange(exchange) {
+            const lateMs = now() - sentAtMs - attemptMs;
+            tellBreaker?.(
+              signOf(exchange, {
+                isOver: lateMs >= -timerSlackMs,
+                isFair:
+                  attemptMs >= timeoutMs * fairShare && lateMs <= Math.max(standstillMs, attemptMs * standstillShare),
+                isGone: call.method === 'GET' && operation.signal.aborted,
+              }),
+            );
+            if (exchange.kind !== 'answered') return;
+            const askedMs = retryAfterMs(exchange) ?? 0;
+            heldUntilMs = Math.max(heldUntilMs, now() + Math.min(askedMs, maxHoldMs));
+          },
+          // A write that was sent is never aborted: whoever asked may be gone, what it did is not.
+          ...(policy.kind === 'get' && { signal: operation.signal }),
+        });
+        if (exchange !== 'refused') return { exchange, startedAtMs };
+      } finally {
+        // For a call that came to nothing at all: told already otherwise.
+        tellBreaker?.('none');
+      }
+    }
+    return 'refused';
+  }
+
+  /**
+   * Waits until the call may be sent. Held back, everybody waits, and who cannot wait that long is told so at once;
+   * refused, only who is patient does.
+   *
+   * @returns `false` where the breaker or the budget has the last word.
+   */
+  async function isClear(call: Call, operation: Operation, policy: Policy, attempt: number): Promise<boolean> {
     for (;;) {
-      await holdBack(operation);
-      const startedAtMs = performance.now();
-      const exchange = await transport.send(call, {
-        timeoutMs: () => Math.max(1, Math.min(timeoutMs, remainingMs(operation) * policy.share)),
-        waitMs: Math.max(1, remainingMs(operation)),
-        isHeldBack: () => heldUntilMs > performance.now(),
-        onExchange: (answer) => {
-          if (answer.kind !== 'answered') return;
-          const askedMs = retryAfterMs(answer) ?? 0;
-          heldUntilMs = Math.max(heldUntilMs, performance.now() + Math.min(askedMs, maxHoldMs));
-        },
-        // A write that was sent is never aborted: whoever asked may be gone, what it did is not.
-        ...(policy.kind === 'get' && { signal: operation.signal }),
-      });
-      if (exchange !== 'held back') return { exchange, startedAtMs };
+      const leftMs = remainingMs(operation);
+      // Asked each time round: a pause is over at once when nobody waits any more.
+      if (operation.signal.aborted || leftMs <= 0) {
+        throw new CallFailure(new GatewayError('UPSTREAM_TIMEOUT'), 'never', 'never');
+      }
+      const heldMs = heldUntilMs - now();
+      if (heldMs >= leftMs) {
+        // Before anything else: the provider's own word tells when to come back.
+        const retryAfterSeconds = Math.ceil(heldMs / 1000);
+        throw new CallFailure(new GatewayError('RATE_LIMITED', { retryAfterSeconds }), 'never', 'never');
+      }
+      const refused = refusedMs(call, attempt);
+      if (refused > 0) {
+        // With jitter: all that wait for a probe look again at different times.
+        const waitMs = refused + backoffMs(1);
+        if (!policy.isPatient || waitMs >= leftMs) return false;
+        await pause(waitMs, operation);
+      } else if (heldMs > 0) {
+        await pause(heldMs, operation);
+      } else {
+        return true;
+      }
     }
   }
 
-  /** Waits until the merchant's calls are free again; who cannot wait that long is told so at once. */
-  async function holdBack(operation: Operation): Promise<void> {
-    for (let waitMs = heldUntilMs - performance.now(); waitMs > 0; waitMs = heldUntilMs - performance.now()) {
-      if (waitMs >= remainingMs(operation)) {
-        const retryAfterSeconds = Math.ceil(waitMs / 1000);
-        throw new CallFailure(new GatewayError('RATE_LIMITED', { retryAfterSeconds }), 'never', 'never');
-      }
-      await pause(waitMs, operation);
-    }
-    if (operation.signal.aborted || remainingMs(operation) <= 0) {
-      throw new CallFailure(new GatewayError('UPSTREAM_TIMEOUT'), 'never', 'never');
-    }
+  /** How long breaker and budget keep a call from being sent, at least. */
+  function refusedMs(call: Call, attempt: number): number {
+    return breakers[call.method].refusedMs() || (isOverBudget(call, attempt) ? spentMs : 0);
   }
+
+  /** Each repeated GET draws on the budget, one that settles a write too; a repeated write has surely not happened. */
+  function isOverBudget({ method }: Call, attempt: number): boolean {
+    return method === 'GET' && attempt > 1 && budget.isSpent();
+  }
+
+  function openBreaker(method: Call['method']): Breaker {
+    return createBreaker(now, {
+      opened: (count) => log.warn('circuit breaker opened', { merchant: merchantId, method, count }),
+      closed: () => log.warn('circuit breaker closed', { merchant: merchantId, method }),
+    });
+  }
+}
+
+/** Timers may come this much early. */
+const timerSlackMs = 2;
+
+/**
+ * What one call says about its host. Whatever is no 5xx is an answer: a refusal, too, comes from somebody who is there.
+ *
+ * @param given.isOver whether all its time was used up, `isFair` whether that was enough to tell, `isGone` whether it was
+ *   called off.
+ */
+function signOf(exchange: Exchange, given: { isOver: boolean; isFair: boolean; isGone: boolean }): Sign {
+  if (exchange.kind === 'answered') return exchange.status >= 500 ? 'failed' : 'alive';
+  // A read that several wait for is called off when the time of the last of them is over: a timeout by another way.
+  if (exchange.timedOut || given.isOver) return given.isFair ? 'failed' : 'none';
+  if (given.isGone) return 'none';
+  return exchange.sent ? 'cut' : 'failed';
 }
 
 /** On the monotonic clock; negative when the deadline is over. */
 export function remainingMs(operation: Operation): number {
-  return operation.deadlineAtMs - performance.now();
+  return operation.deadlineAtMs - now();
 }
 
 function unanswered({ sent, timedOut, cause }: Extract<Exchange, { kind: 'failed' }>): CallFailure {

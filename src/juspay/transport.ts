@@ -55,8 +55,8 @@ export interface Transport {
    * Makes one attempt. Waits for a free connection first; `timeoutMs` counts from then, connect to last byte.
    *
    * @param waitMs how long the wait for a free connection may take.
-   * @param isHeldBack asked when there is one: whether the call must not be sent now after all.
-   * @param onExchange told before the connection is free for the next call.
+   * @param isRefused asked when there is one, right before the call is sent: whether it must not be after all.
+   * @param onExchange told of each call that was not refused, before the connection is free for the next one.
    * @param signal ends the attempt, which counts as failed.
    */
   send(
@@ -64,11 +64,11 @@ export interface Transport {
     limits: {
       timeoutMs: () => number;
       waitMs: number;
-      isHeldBack: () => boolean;
+      isRefused: () => boolean;
       onExchange: (exchange: Exchange) => void;
       signal?: AbortSignal;
     },
-  ): Promise<Exchange | 'held back'>;
+  ): Promise<Exchange | 'refused'>;
   /** Closes all sockets, the busy ones included. */
   close(): Promise<void>;
 }
@@ -103,11 +103,13 @@ export function createTransport(options: TransportOptions): Transport {
   };
 
   return {
-    async send(call, { timeoutMs, waitMs, isHeldBack, onExchange, signal }) {
-      const refused = await slots.take(waitMs, signal);
-      if (refused !== undefined) return { kind: 'failed', sent: false, timedOut: refused === 'late', cause: undefined };
+    async send(call, { timeoutMs, waitMs, isRefused, onExchange, signal }) {
+      const turnedAway = await slots.take(waitMs, signal);
+      if (turnedAway !== undefined) {
+        return { kind: 'failed', sent: false, timedOut: turnedAway === 'late', cause: undefined };
+      }
       try {
-        if (isHeldBack()) return 'held back';
+        if (isRefused()) return 'refused';
         let exchange = await attempt(pool, request(call, key), timeoutMs(), signal);
         if (otherKey !== undefined && isRefusedKey(exchange)) {
           // Refused by the key alone, so nothing has happened: the other one may have come or gone.

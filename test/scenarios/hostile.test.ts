@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type FaultName, faultNames } from '../../src/sandbox/faults.ts';
-import { createOperation, newCustomer, resultOf, startWorld, updateOperation } from '../support.ts';
+import { createOperation, newCustomer, resultOf, startWorld, updateOperation, type World } from '../support.ts';
 
 /**
- * 2,000 mixed operations against a provider that goes wrong in every way it knows, before and after the commit; then
- * the books are compared: what was answered with what is stored.
+ * 2,000 mixed operations against a provider that goes wrong in every way it knows, before and after the commit, and whose
+ * reads are down at the beginning; then the books are compared: what was answered with what is stored.
  */
 const operations = Number(process.env['HOSTILE_OPERATIONS'] ?? 2000);
 const deadlineMs = 1500;
@@ -42,6 +43,26 @@ function countStalls() {
       clearInterval(timer);
       return totalMs();
     },
+  };
+}
+
+/** Whether calls are refused now, as the log tells, and how often it began. */
+function watchBreakers(log: World['log']) {
+  const open = new Set<string | undefined>();
+  let openings = 0;
+  let seen = 0;
+  return {
+    isOpen(): boolean {
+      for (; seen < log.length; seen += 1) {
+        const [, method, change] = /"method":"(\w+)".*"circuit breaker (\w+)"/.exec(log[seen] ?? '') ?? [];
+        if (change === 'closed') open.delete(method);
+        if (change !== 'opened') continue;
+        open.add(method);
+        openings += 1;
+      }
+      return open.size > 0;
+    },
+    openings: () => openings,
   };
 }
 
@@ -92,6 +113,7 @@ for (const seed of [1, 2, 3]) {
     let slowestMs = 0;
     let next = 0;
     const stalls = countStalls();
+    const breakers = watchBreakers(world.log);
 
     const count = (name: string) => outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
     const provoke = (on: 'create' | 'get' | 'update', pathId: string) => {
@@ -156,9 +178,19 @@ for (const seed of [1, 2, 3]) {
       await world.ask(createOperation, { input: newCustomer(`target-${n}`) });
     }
     world.sandbox.clearCalls();
+    // Until the breaker has noticed.
+    world.sandbox.arm({ fault: '503', on: 'get', times: operations });
+    let isDown = true;
     await Promise.all(
       Array.from({ length: concurrency }, async () => {
-        for (let number = next++; number < operations; number = next++) await operate(number);
+        for (let number = next++; number < operations; number = next++) {
+          await operate(number);
+          if (!breakers.isOpen()) continue;
+          if (isDown) world.sandbox.disarm();
+          isDown = false;
+          // Who is refused at once comes back later: most of the operations should meet the provider.
+          await delay(1_000);
+        }
       }),
     );
 
@@ -187,6 +219,7 @@ for (const seed of [1, 2, 3]) {
         ...books,
         slowestMs: Math.round(slowestMs),
         stalledMs: Math.round(stalledMs),
+        openings: breakers.openings(),
         ...Object.fromEntries([...outcomes].sort()),
       }),
     );
@@ -198,6 +231,7 @@ for (const seed of [1, 2, 3]) {
       lostUpdates: 0,
       falseUpdateFailures: 0,
     });
+    assert.ok(breakers.openings() >= 1);
     // A promise of the product, not a measure of the machine: the deadline, and 250 ms to say so.
     assert.ok(slowestMs <= deadlineMs + 250, `an answer took ${Math.round(slowestMs)} ms`);
     assert.equal(

@@ -1,0 +1,88 @@
+import { type Clock, createWindow } from './window.ts';
+
+/**
+ * What became of a call, as a sign of how its host is. `cut`: a connection that was reset, which neither counts against
+ * the host nor shows that it is well. `none`: given up too early to tell.
+ */
+export type Sign = 'alive' | 'failed' | 'cut' | 'none';
+
+export interface Breaker {
+  /** How long a call is refused for, at least: 0 where it may be sent. */
+  refusedMs(): number;
+  /**
+   * Asked at the moment of sending, so that who waits for something else is not the probe meanwhile.
+   *
+   * @returns `undefined` where the call is refused; else what is told, once, how it went. It must be told: nobody else
+   *   may go while a probe is under way.
+   */
+  admit(): ((sign: Sign) => void) | undefined;
+}
+
+/** Fewer calls within the window say nothing. */
+const minCalls = 20;
+/** The share of failed calls that opens. */
+const failedShare = 0.5;
+const openMs = 5_000;
+/** Nobody knows how long a probe takes: look again after this. */
+const probeMs = 100;
+
+/** A period between two changes. A call speaks of the period that it was sent in: a straggler changes nothing later. */
+type Period =
+  | { readonly state: 'closed'; readonly calls: Counter; readonly failed: Counter }
+  | { readonly state: 'open'; untilMs: number; isProbing: boolean };
+type Counter = ReturnType<typeof createWindow>;
+
+/**
+ * Stops calls to a host that fails: opens when half of at least 20 calls within 10 s failed, then lets one call through
+ * after 5 s, and all of them once it is answered.
+ *
+ * @param onChange told when it opens (with the failed calls within the window) and when it closes.
+ */
+export function createBreaker(now: Clock, onChange: { opened(failedCalls: number): void; closed(): void }): Breaker {
+  let period: Period = closed();
+
+  return {
+    refusedMs() {
+      if (period.state === 'closed') return 0;
+      return Math.max(0, period.untilMs - now()) || (period.isProbing ? probeMs : 0);
+    },
+
+    admit() {
+      const mine = period;
+      if (mine.state === 'open') {
+        if (mine.isProbing || now() < mine.untilMs) return undefined;
+        mine.isProbing = true;
+      }
+      let told = false;
+      return (sign) => {
+        if (told || period !== mine) return;
+        told = true;
+        if (mine.state === 'closed') count(mine, sign);
+        else probed(mine, sign);
+      };
+    },
+  };
+
+  function count({ calls, failed }: Extract<Period, { state: 'closed' }>, sign: Sign): void {
+    if (sign === 'none') return;
+    calls.add();
+    if (sign === 'failed') failed.add();
+    const failedCalls = failed.total();
+    if (calls.total() < minCalls || failedCalls < calls.total() * failedShare) return;
+    period = { state: 'open', untilMs: now() + openMs, isProbing: false };
+    onChange.opened(failedCalls);
+  }
+
+  function probed(open: Extract<Period, { state: 'open' }>, sign: Sign): void {
+    open.isProbing = false;
+    // Neither `cut` nor `none` tells anything: the next call is the probe.
+    if (sign === 'failed') open.untilMs = now() + openMs;
+    if (sign !== 'alive') return;
+    period = closed();
+    onChange.closed();
+  }
+
+  function closed(): Period {
+    return { state: 'closed', calls: createWindow(now), failed: createWindow(now) };
+  }
+}
