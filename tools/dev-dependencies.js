@@ -14,8 +14,8 @@ for (let attempt = 1; !isComplete(); attempt += 1) {
   }
   if (attempt > 1) console.error(`npm ci failed; attempt ${attempt} of ${attempts}`);
   spawnSync('npm', ['ci', '--prefix', 'test'], { stdio: ['ignore', 'inherit', 'inherit'] });
-  dropTwins();
 }
+dropTwins();
 link();
 
 function isComplete() {
@@ -28,13 +28,14 @@ function isComplete() {
   });
 }
 
-/** What the gateway itself runs on stands in the root already. A second copy of graphql would not know the first one's schema. */
+/**
+ * What the gateway itself runs on stands in the root already. A second copy of graphql would not know the first one's schema. What is linked
+ * into the root from here is no second copy.
+ */
 function dropTwins() {
   for (const name of names('test/node_modules')) {
-    const path = `node_modules/${name}`;
-    // A link of an earlier run leads here: no twin.
-    if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) continue;
-    const version = versionIn(path);
+    if (lstatSync(`node_modules/${name}`, { throwIfNoEntry: false })?.isSymbolicLink()) continue;
+    const version = versionIn(`node_modules/${name}`);
     if (version !== undefined && version === versionIn(`test/node_modules/${name}`)) {
       rmSync(`test/node_modules/${name}`, { recursive: true });
     }

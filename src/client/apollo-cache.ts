@@ -2,7 +2,7 @@ import { type ApolloCache, InMemoryCache, type InMemoryCacheConfig, type TypePol
 import { CustomerAst } from '../../schema/generated/asts.ts';
 import type { CustomerFieldsFragment } from '../../schema/generated/operations.ts';
 import { possibleTypes } from '../../schema/generated/possible-types.ts';
-import { answersTo, type Named } from './naming.ts';
+import { answersTo, fieldsOf, type Named } from './naming.ts';
 import { subjectOf } from './writes.ts';
 
 /** A token is never merged with another and never kept: whatever persists the cache finds none. */
@@ -25,7 +25,7 @@ const askedBy = { customer: 'id', customerByReference: 'objectReferenceId', cust
 
 /** Shows a customer wherever it was asked for by its id or its reference: also where the answer was that there is none. */
 export function rememberCustomer(cache: ApolloCache, customer: CustomerFieldsFragment): void {
-  const { clientAuthToken: _, ...fields } = customer as CustomerFieldsFragment & { clientAuthToken?: unknown };
+  const fields = fieldsOf(customer) as CustomerFieldsFragment;
   cache.batch({
     update() {
       // Asked for or not: the next question is answered from here.
@@ -42,11 +42,11 @@ export function rememberCustomer(cache: ApolloCache, customer: CustomerFieldsFra
 }
 
 /** Forgets what was answered about the customer that a write was about: whoever shows it asks again. */
-export function forgetCustomer(cache: ApolloCache, variables: unknown): void {
+export function forgetCustomer(cache: ApolloCache, variables: unknown, answered?: Named): void {
   const id = subjectOf(variables);
-  if (id === undefined) return;
-  const customer: Named = { id, objectReferenceId: id };
-  eachAsked(cache, (value, names, remove) => (names.some((name) => answersTo(customer, name)) ? remove : value));
+  const known = [...(id === undefined ? [] : [{ id }]), ...(answered ? [answered] : [])];
+  const isOne = (name: unknown) => known.some((customer) => answersTo(customer, name));
+  eachAsked(cache, (value, names, remove) => (names.some(isOne) ? remove : value));
   cache.gc();
 }
 

@@ -1,13 +1,13 @@
 import { ApolloClient, ApolloLink, type DocumentNode, Observable, type OperationVariables } from '@apollo/client';
 import { skipToken, useMutation, useQuery } from '@apollo/client/react';
 import { print } from 'graphql';
-import type { CustomerFieldsFragment } from '../../schema/generated/operations.ts';
+import { useCallback } from 'react';
 import { customerCache, forgetCustomer, rememberCustomer } from './apollo-cache.ts';
 import type { TypedAst } from './ast.ts';
 import type { TypedDocument } from './document.ts';
 import { asGraphQLError } from './error.ts';
 import type { CustomerClient } from './kit.ts';
-import { customerIn, leavesDoubt } from './naming.ts';
+import { customerIn, isWhole, leavesDoubt } from './naming.ts';
 import { type Outcome, outcomeOf, type RootOf } from './outcome.ts';
 import { withoutTokens } from './writes.ts';
 
@@ -92,21 +92,33 @@ export function useMutationOf<Result, Variables extends OperationVariables>(
       update(cache, result, context) {
         const outcome = outcomeIn(result.data as Result | null | undefined, root);
         const customer = customerIn(outcome);
-        if (customer !== undefined) rememberCustomer(cache, customer as CustomerFieldsFragment);
-        else if (outcome && leavesDoubt(outcome)) forgetCustomer(cache, context.variables);
+        if (customer !== undefined && isWhole(customer)) rememberCustomer(cache, customer);
+        else if (outcome && (outcome.status === 'success' || leavesDoubt(outcome))) {
+          forgetCustomer(cache, context.variables, customer);
+        }
         options.update?.(cache, result, context);
       },
     } as useMutation.Options<Result, Variables>,
   );
-  return [
-    async ({ variables }) => {
-      const run = mutate as (options: { variables: Variables }) => Promise<ApolloClient.MutateResult<Result>>;
-      const result = await run({ variables });
+  const { cache } = state.client;
+  // The same function at each render, as Apollo's own is: an effect may depend on it.
+  const run = useCallback(
+    async ({ variables }: { variables: Variables }) => {
+      const result = await (
+        mutate as (options: { variables: Variables }) => Promise<ApolloClient.MutateResult<Result>>
+      )({
+        variables,
+      });
       const { data, error } = result as { data?: Result | null; error?: unknown };
+      const outcome = outcomeIn(data, root);
       // Nobody knows what became of it: what is cached may be wrong.
-      if (data == null && error !== undefined) forgetCustomer(state.client.cache, variables);
-      return { ...result, outcome: outcomeIn(data, root) } as ApolloClient.MutateResult<Result> & WithOutcome<Result>;
+      if (outcome === undefined && error !== undefined) forgetCustomer(cache, variables);
+      return { ...result, outcome } as ApolloClient.MutateResult<Result> & WithOutcome<Result>;
     },
+    [mutate, cache, root],
+  );
+  return [
+    run,
     { ...state, outcome: outcomeIn(state.data as Result | null | undefined, root) } as useMutation.Result<Result> &
       WithOutcome<Result>,
   ];

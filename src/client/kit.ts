@@ -61,8 +61,9 @@ export function createCustomerClient(options: CustomerClientOptions): CustomerCl
   const request: CustomerClient['request'] = async (document, variables, requestOptions) => {
     if (document.kind === 'query') return send(document, variables, requestOptions);
     try {
-      const answer = await send(document, variables, requestOptions);
-      return { ...answer, data: writes.settle(variables, answer.data) };
+      const { data, errors } = await send(document, variables, requestOptions);
+      if (errors.some((error) => isLost(error) && isMissing(data, error.path[0]))) writes.lost(variables);
+      return { errors, data: writes.settle(variables, data) };
     } catch (error) {
       // Given up by the app, which may have been after it was sent; what else is thrown comes from the app, before anything is sent.
       const isUnknown = error instanceof CustomerClientError ? isLost(error) : requestOptions?.signal?.aborted;

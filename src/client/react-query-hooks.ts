@@ -1,5 +1,6 @@
 import {
   mutationOptions,
+  type Query,
   type QueryClient,
   queryOptions,
   type SkipToken,
@@ -13,9 +14,10 @@ import {
 } from '@tanstack/react-query';
 import type { CustomerFieldsFragment } from '../../schema/generated/operations.ts';
 import type { TypedDocument } from './document.ts';
-import { CustomerClientError } from './error.ts';
+import type { CustomerClientError } from './error.ts';
+import { customerErrorFrom } from './failure.ts';
 import type { CustomerClient } from './kit.ts';
-import { answersTo, customerIn, leavesDoubt, type Named } from './naming.ts';
+import { answersTo, customerIn, fieldsOf, isWhole, leavesDoubt, type Named } from './naming.ts';
 import type { Outcome, RootOf } from './outcome.ts';
 import { useCustomerClient } from './react.ts';
 import { isLost, subjectOf, withoutTokens } from './writes.ts';
@@ -60,11 +62,14 @@ export function queryFactory<Result, Variables, const Field extends keyof Result
     queryOptions<Data, CustomerClientError, Data, QueryKey>({
       queryKey: [scope, document.name, variables],
       queryFn: async ({ signal }) => {
-        const result = withoutTokens(await client.execute(document, variables, { signal }), client.tokens);
+        const answer = await client.execute(document, variables, { signal }).catch((error: unknown) => {
+          throw signal.aborted ? error : customerErrorFrom(error);
+        });
+        const result = withoutTokens(answer, client.tokens);
         return (field === undefined ? result : result[field]) as Data;
       },
       // Only what a repeat can help, and when it can.
-      retry: (count, error) => error instanceof CustomerClientError && error.retryable && count < maxRetries,
+      retry: (count, error) => error.retryable && count < maxRetries,
       retryDelay: (count, error) => (error.retryAfterSeconds ?? Math.min(2 ** count, 30)) * 1000,
     });
 }
@@ -95,14 +100,13 @@ export function mutationFactory<Result, Variables>(document: TypedDocument<Resul
       // Sending a write again is for the person, or the app, to decide.
       retry: false,
       mutationFn: async (variables, { client: queryClient }) => {
-        try {
-          const outcome = await client.mutate(document, variables);
-          await show(queryClient, variables, outcome);
-          return outcome;
-        } catch (error) {
-          if (error instanceof CustomerClientError && isLost(error)) await doubt(queryClient, variables);
+        const outcome = await client.mutate(document, variables).catch(async (thrown: unknown) => {
+          const error = customerErrorFrom(thrown);
+          if (isLost(error)) await doubt(queryClient, variables);
           throw error;
-        }
+        });
+        await show(queryClient, variables, outcome);
+        return outcome;
       },
     });
 }
@@ -117,43 +121,48 @@ export function useMutationOf<Data, Variables>(
 
 async function show(queryClient: QueryClient, variables: unknown, outcome: { readonly status: string }): Promise<void> {
   const customer = customerIn(outcome);
-  if (customer !== undefined) await rememberCustomer(queryClient, customer as CustomerFieldsFragment);
-  else if (leavesDoubt(outcome)) await doubt(queryClient, variables);
+  if (customer !== undefined) await rememberCustomer(queryClient, customer);
+  const isShown = customer !== undefined && isWhole(customer);
+  if (leavesDoubt(outcome) || (outcome.status === 'success' && !isShown)) await doubt(queryClient, variables);
 }
 
 /**
- * Shows a customer, as it is now, wherever it was asked for by its id or its reference: also where the answer was that there is none.
- * Queries of operations of your own that may show it are asked again.
+ * Shows a customer, as it is now, wherever it was asked for by its id or its reference: also where the answer was that there is none. Queries of
+ * operations of your own that may show it are asked again; and all of them where only some of the fields are known.
  */
-export async function rememberCustomer(queryClient: QueryClient, customer: CustomerFieldsFragment): Promise<void> {
-  // Never there in a cache, not even as null.
-  const { clientAuthToken: _, ...fields } = customer as CustomerFieldsFragment & { clientAuthToken?: unknown };
+export async function rememberCustomer(
+  queryClient: QueryClient,
+  customer: Partial<CustomerFieldsFragment> & Named,
+): Promise<void> {
+  const fields = fieldsOf(customer);
+  type Shown = CustomerFieldsFragment | null;
   const isOne = (name: unknown, value?: Named | null) => answersTo(fields, name) || value?.id === fields.id;
+  const now = (before: Shown | undefined) => (isWhole(fields) ? fields : before && { ...before, ...fields });
+  const isAbout = ({ queryKey, state }: Query) =>
+    names(queryKey, fields) ||
+    [state.data].flat().some((value) => (value as Named | null | undefined)?.id === fields.id);
   // A read that is under way was asked before the write was answered.
   const lists = queryClient.getQueryCache().findAll({ queryKey: [scope, 'Customers'] });
   const interrupted = new Set(lists.filter(({ state }) => state.fetchStatus !== 'idle'));
-  await queryClient.cancelQueries({ predicate: ({ queryKey }) => isAbout(queryKey, fields) });
-  queryClient.setQueriesData<CustomerFieldsFragment | null>(
+  await queryClient.cancelQueries({ queryKey: [scope], predicate: isAbout });
+  queryClient.setQueriesData<Shown>(
     {
-      predicate: ({ queryKey, state }) =>
-        isOwn(queryKey, 'Customer') && isOne(namesIn(queryKey)[0], state.data as Named),
+      queryKey: [scope, 'Customer'],
+      predicate: ({ queryKey, state }) => isOne(namesIn(queryKey)[0], state.data as Named),
     },
-    () => fields,
+    now,
   );
   for (const { queryKey } of lists) {
-    const names = namesIn(queryKey);
-    queryClient.setQueryData<readonly (CustomerFieldsFragment | null)[]>(queryKey, (list) =>
-      list?.map((value, index) => (isOne(names[index], value) ? fields : value)),
+    const asked = namesIn(queryKey);
+    queryClient.setQueryData<readonly (Shown | undefined)[]>(queryKey, (list) =>
+      list?.map((value, index) => (isOne(asked[index], value) ? now(value) : value)),
     );
   }
   for (const id of [fields.id, fields.objectReferenceId]) {
-    if (id != null) queryClient.setQueryData([scope, 'Customer', { id }], fields);
+    if (id != null && isWhole(fields)) queryClient.setQueryData([scope, 'Customer', { id }], fields);
   }
-  const isOthers = (key: readonly unknown[]) => !isOwn(key, 'Customer') && !isOwn(key, 'Customers');
-  await queryClient.invalidateQueries({
-    queryKey: [scope],
-    predicate: (query) => (isOthers(query.queryKey) || interrupted.has(query)) && isAbout(query.queryKey, fields),
-  });
+  const isShown = (query: Query) => isWhole(fields) && isOwn(query.queryKey) && !interrupted.has(query);
+  await queryClient.invalidateQueries({ queryKey: [scope], predicate: (query) => !isShown(query) && isAbout(query) });
 }
 
 /** Asks again for the customer that a write was about. */
@@ -161,14 +170,14 @@ async function doubt(queryClient: QueryClient, variables: unknown): Promise<void
   const id = subjectOf(variables);
   if (id === undefined) return;
   const customer = { id, objectReferenceId: id };
-  await queryClient.invalidateQueries({ predicate: ({ queryKey }) => isAbout(queryKey, customer) });
+  await queryClient.invalidateQueries({ queryKey: [scope], predicate: ({ queryKey }) => names(queryKey, customer) });
 }
 
-const isOwn = (key: readonly unknown[], name: string) => key[0] === scope && key[1] === name;
+const isOwn = ([, name]: readonly unknown[]) => name === 'Customer' || name === 'Customers';
 
 /** Whether any of a query's variables names the customer. */
-function isAbout(key: readonly unknown[], customer: Named): boolean {
-  return key[0] === scope && namesIn(key).some((name) => answersTo(customer, name));
+function names(key: readonly unknown[], customer: Named): boolean {
+  return namesIn(key).some((name) => answersTo(customer, name));
 }
 
 function namesIn([, , variables]: readonly unknown[]): unknown[] {

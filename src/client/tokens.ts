@@ -112,6 +112,6 @@ function heldToken({ token, expiresAt, expiresInSeconds }: MintedToken, clock: C
   return { token, expiresAt: new Date(expiresAt), lifeMs, leftMs: () => lifeMs - elapsedMs(clock, since) };
 }
 
-export function tokenUnavailable(): CustomerClientError {
+function tokenUnavailable(): CustomerClientError {
   return new CustomerClientError('CLIENT_AUTH_TOKEN_UNAVAILABLE', { retryable: false });
 }

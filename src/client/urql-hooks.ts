@@ -1,4 +1,4 @@
-import { useMemo } from 'react';
+import { useCallback, useMemo } from 'react';
 import type { AnyVariables } from 'urql';
 import {
   Client,
@@ -25,6 +25,7 @@ import type { TypedAst } from './ast.ts';
 import type { TypedDocument } from './document.ts';
 import { asGraphQLError } from './error.ts';
 import type { CustomerClient } from './kit.ts';
+import { leavesDoubt } from './naming.ts';
 import { type Outcome, outcomeOf, type RootOf } from './outcome.ts';
 import { withoutTokens } from './writes.ts';
 
@@ -45,7 +46,23 @@ export function customerExchange(client: CustomerClient): Exchange {
         return Response.json(body);
       },
     });
-  return composeExchanges([mapExchange({ onOperation }), fetchExchange]);
+  // Where an answer names no customer that may have changed, its cache is told that one did.
+  const onResult = (result: OperationResult) =>
+    leavesAnyDoubt(result)
+      ? { ...result, operation: makeOperation('mutation', result.operation, withCustomers(result.operation.context)) }
+      : result;
+  return composeExchanges([mapExchange({ onOperation, onResult }), fetchExchange]);
+}
+
+function leavesAnyDoubt({ operation, data }: OperationResult): boolean {
+  if (operation.kind !== 'mutation') return false;
+  const results = Object.values((data ?? { none: null }) as Record<string, { readonly __typename: string } | null>);
+  return results.some((result) => result === null || leavesDoubt(outcomeOf(result)));
+}
+
+/** Has to do with customers, whatever it is answered with. */
+function withCustomers<Context extends Partial<OperationContext>>(context: Context | undefined) {
+  return { ...context, additionalTypenames: ['Customer', ...(context?.additionalTypenames ?? [])] } as Context;
 }
 
 function documentOf({ query, kind }: Operation): TypedDocument<unknown, unknown> {
@@ -95,10 +112,7 @@ export function useQueryOf<Result, Variables extends AnyVariables>(
   variables: Variables | undefined,
   { pause = false, requestPolicy, context }: QueryHookOptions = {},
 ): UseQueryResponse<Result, Variables> {
-  const withTypes = useMemo(
-    () => ({ additionalTypenames: ['Customer'], ...context, preferGetMethod: false }),
-    [context],
-  );
+  const withTypes = useMemo(() => ({ ...withCustomers(context), preferGetMethod: false as const }), [context]);
   return useQuery<Result, Variables>({
     query: ast as DocumentInput<Result, Variables>,
     variables: (variables ?? {}) as Variables,
@@ -128,10 +142,13 @@ export function useMutationOf<Result, Variables extends AnyVariables>(
   { context }: MutationHookOptions = {},
 ): UseMutationOfResponse<Result, Variables> {
   const [state, execute] = useMutation<Result, Variables>(ast as DocumentInput<Result, Variables>);
-  return [
-    withOutcome(state, root),
-    (variables, more) => execute(variables, { ...context, ...more }).then((result) => withOutcome(result, root)),
-  ];
+  // The same function at each render, as urql's own is: an effect may depend on it.
+  const run = useCallback(
+    (variables: Variables, more?: Partial<OperationContext>) =>
+      execute(variables, { ...context, ...more }).then((result) => withOutcome(result, root)),
+    [execute, context, root],
+  );
+  return [withOutcome(state, root), run];
 }
 
 function withOutcome<Result, State extends { data?: Result | undefined }>(

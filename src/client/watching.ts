@@ -1,6 +1,7 @@
 import { type Clock, elapsedMs, type Moment, momentOf } from './clock.ts';
-import { CustomerClientError } from './error.ts';
-import { type ClientAuthTokens, type HeldToken, renewBeforeMs, tokenUnavailable } from './tokens.ts';
+import type { CustomerClientError } from './error.ts';
+import { customerErrorFrom } from './failure.ts';
+import { type ClientAuthTokens, type HeldToken, renewBeforeMs } from './tokens.ts';
 import type { Visibility } from './visibility.ts';
 
 /** A customer's client auth token, as a component sees it. */
@@ -30,20 +31,28 @@ export interface Watching {
 }
 
 export interface WatchOptions {
-  /** How long before its end a token is renewed. Default 60; at most half of the token's life. */
+  /** How long before its end a token is renewed. Default 60; at most half of the token's life. Of several watchers the earliest counts. */
   readonly renewBeforeSeconds?: number;
 }
 
 interface Entry {
   readonly id: string;
-  readonly watchers: Set<() => void>;
-  renewBeforeMs: number;
+  /** Whom to call, and how long before its end each wants the token renewed. */
+  readonly watchers: Map<() => void, number>;
   /** The renewal that is under way. */
   flight: Promise<void> | undefined;
   renewedAt: Moment | undefined;
-  failure: { readonly error: CustomerClientError; readonly count: number; readonly since: Moment } | undefined;
+  failure: Failure | undefined;
   state: ClientAuthTokenState;
   stopTimer: () => void;
+}
+
+interface Failure {
+  readonly error: CustomerClientError;
+  readonly count: number;
+  readonly since: Moment;
+  /** The token that was there all the same. */
+  readonly held: HeldToken | undefined;
 }
 
 const idle: ClientAuthTokenState = { status: 'idle' };
@@ -51,6 +60,8 @@ const idle: ClientAuthTokenState = { status: 'idle' };
 const maxTimerMs = 15_000;
 /** Tokens that live for a moment only must not be minted in a loop. */
 const minPauseMs = 5_000;
+/** Who signs out clears the tokens, and then leaves the page that shows one: nobody is to ask for another in between. */
+const clearedPauseMs = 100;
 
 export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibility: Visibility): Watching {
   const entries = new Map<string, Entry>();
@@ -63,12 +74,11 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
       // What nobody watches is looked at when somebody asks: it may be over by now.
       return entry.watchers.size === 0 ? publish(entry) : entry.state;
     },
-    watch(id, onChange, { renewBeforeSeconds } = {}) {
+    watch(id, onChange, { renewBeforeSeconds = renewBeforeMs / 1000 } = {}) {
       const entry = entryOf(id);
-      if (renewBeforeSeconds !== undefined) entry.renewBeforeMs = renewBeforeSeconds * 1000;
       // A member of its own for each watcher, though two may pass the same function.
       const watcher = () => onChange();
-      entry.watchers.add(watcher);
+      entry.watchers.set(watcher, renewBeforeSeconds * 1000);
       stopListening ??= listen();
       check(entry);
       return () => {
@@ -89,15 +99,20 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
     const stops = [
       visibility.onChange(checkAll),
       tokens.onChange((change) => {
-        if (change === 'cleared') {
-          for (const entry of entries.values()) Object.assign(entry, { flight: undefined, failure: undefined });
-        }
-        checkAll();
+        if (change === 'kept') checkAll();
+        else for (const entry of entries.values()) startAnew(entry);
       }),
     ];
     return () => {
       for (const stop of stops) stop();
     };
+  }
+
+  function startAnew(entry: Entry): void {
+    entry.stopTimer();
+    Object.assign(entry, { flight: undefined, failure: undefined, renewedAt: undefined });
+    publish(entry);
+    if (entry.watchers.size > 0) entry.stopTimer = clock.setTimer(() => check(entry), clearedPauseMs);
   }
 
   function entryOf(id: string): Entry {
@@ -106,8 +121,7 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
     for (const [key, { watchers, flight }] of entries) if (watchers.size === 0 && !flight) entries.delete(key);
     const entry: Entry = {
       id,
-      watchers: new Set(),
-      renewBeforeMs,
+      watchers: new Map(),
       flight: undefined,
       renewedAt: undefined,
       failure: undefined,
@@ -119,13 +133,20 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
   }
 
   /** When the token is to be renewed; now, or in the past, where there is none. */
-  function renewsInMs({ renewedAt, renewBeforeMs }: Entry, held: HeldToken | undefined): number {
+  function renewsInMs({ renewedAt, watchers }: Entry, held: HeldToken | undefined): number {
     const pauseMs = renewedAt ? minPauseMs - elapsedMs(clock, renewedAt) : 0;
-    return Math.max(held ? held.leftMs() - Math.min(renewBeforeMs, held.lifeMs / 2) : 0, pauseMs);
+    const beforeMs = Math.max(...watchers.values());
+    return Math.max(held ? held.leftMs() - Math.min(beforeMs, held.lifeMs / 2) : 0, pauseMs);
+  }
+
+  /** Why the last renewal failed. Of no matter when another token has come since, with an answer. */
+  function failureOf(entry: Entry, held: HeldToken | undefined): Failure | undefined {
+    if (held !== undefined && held !== entry.failure?.held) entry.failure = undefined;
+    return entry.failure;
   }
 
   /** How long a renewal that failed is not repeated: forever, where a repeat cannot help. */
-  function waitsMs({ failure }: Entry): number {
+  function waitsMs(failure: Failure | undefined): number {
     if (failure === undefined) return 0;
     if (!failure.error.retryable) return Number.POSITIVE_INFINITY;
     const pauseSeconds = failure.error.retryAfterSeconds ?? Math.min(2 ** (failure.count - 1), 60);
@@ -137,7 +158,7 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
     entry.stopTimer();
     if (entry.watchers.size === 0 || visibility.isHidden()) return;
     const held = tokens.held(entry.id);
-    const inMs = Math.max(renewsInMs(entry, held), waitsMs(entry));
+    const inMs = Math.max(renewsInMs(entry, held), waitsMs(failureOf(entry, held)));
     if (inMs <= 0) renew(entry);
     publish(entry);
     const nextMs = Math.min(inMs > 0 ? inMs : maxTimerMs, held?.leftMs() ?? maxTimerMs, maxTimerMs);
@@ -159,9 +180,10 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
       () => settle(undefined),
       (error: unknown) =>
         settle({
-          error: error instanceof CustomerClientError ? error : tokenUnavailable(),
+          error: customerErrorFrom(error),
           count: (entry.failure?.count ?? 0) + 1,
           since: momentOf(clock),
+          held: tokens.held(entry.id),
         }),
     );
     entry.flight = flight;
@@ -171,14 +193,15 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
     const state = stateOf(entry);
     if (!isSame(entry.state, state)) {
       entry.state = state;
-      for (const watcher of entry.watchers) watcher();
+      for (const watcher of entry.watchers.keys()) watcher();
     }
     return entry.state;
   }
 
   function stateOf(entry: Entry): ClientAuthTokenState {
-    const { id, flight, failure } = entry;
+    const { id, flight } = entry;
     const held = tokens.held(id);
+    const failure = failureOf(entry, held);
     if (held !== undefined) {
       const { token, expiresAt } = held;
       const secondsLeft = () => Math.max(0, Math.floor(held.leftMs() / 1000));

@@ -78,7 +78,11 @@ export function withoutTokens<Value>(value: Value, tokens: Pick<ClientAuthTokens
   ) as Value;
 }
 
-/** Whether nobody knows if what was sent was done. */
-export function isLost(error: CustomerClientError): boolean {
-  return error.code === 'NETWORK_ERROR' || error.code === 'TIMEOUT' || error.code === 'INVALID_RESPONSE';
+/** Codes of what is refused before the provider is asked. */
+const refused =
+  /^(BAD_USER_INPUT|UNAUTHENTICATED|FORBIDDEN|OPERATION_TOO_COMPLEX|OVERLOADED|RATE_LIMITED|GRAPHQL_\w+|PERSISTED_\w+)$/;
+
+/** Whether nobody knows if the write that failed so was done: no answer came, or somebody on the way says something of their own. */
+export function isLost({ code }: CustomerClientError): boolean {
+  return !refused.test(code);
 }

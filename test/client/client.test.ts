@@ -307,6 +307,36 @@ test('an answer that is lost on the way to the app MUST count as an unknown outc
     assert.ok(made.status === 'success' && made.origin === 'RECONCILED');
   }));
 
+test('an error of a router in between MUST count as an unknown outcome too, and a refusal not', () =>
+  inWorld(async (world) => {
+    const router = (code: string, data: unknown, isDone: boolean) =>
+      clientIn(world, {
+        async fetch(input, init) {
+          if (answers.length === 0) return world.gateway.fetch(new Request(input, init));
+          answers.pop();
+          if (isDone) await world.gateway.fetch(new Request(input, init));
+          return Response.json({
+            data,
+            errors: [{ message: 'upstream', path: ['createCustomer'], extensions: { code } }],
+          });
+        },
+      });
+    const answers: true[] = [];
+    const twice = async (client: ReturnType<typeof clientIn>, reference: string) => {
+      answers.push(true);
+      const variables = { input: newCustomer(reference) };
+      await assert.rejects(client.mutate(CreateCustomerDocument, variables), { name: 'CustomerClientError' });
+      return (await client.mutate(CreateCustomerDocument, variables)).status;
+    };
+    assert.equal(
+      await twice(router('SUBREQUEST_HTTP_ERROR', { createCustomer: null }, true), 'client-router-1'),
+      'success',
+    );
+    assert.equal(await twice(router('GATEWAY_TIMEOUT', null, true), 'client-router-2'), 'success');
+    await clientIn(world).mutate(CreateCustomerDocument, { input: newCustomer('client-router-3') });
+    assert.equal(await twice(router('UNAUTHENTICATED', null, false), 'client-router-3'), 'exists');
+  }));
+
 test('a create that exists already, without a lost answer, MUST stay what it is', () =>
   inWorld(async (world) => {
     const variables = { input: newCustomer('client-duplicate') };

@@ -1,14 +1,20 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import type { DocumentNode } from 'graphql';
+import { type DocumentNode, parse } from 'graphql';
 import type { ReactNode } from 'react';
-import { CustomerWithTokenDocument, createCustomerClient } from '../../src/client/client.ts';
+import type { TypedAst } from '../../src/client/ast.ts';
+import {
+  CustomerWithTokenDocument,
+  createCustomerClient,
+  type TypedDocument,
+  type UpdateCustomerMutationVariables,
+} from '../../src/client/client.ts';
 import { startTestGateway, type TestGateway } from '../../src/client/testing.ts';
 import { newCustomer } from '../support.ts';
 import { openPage, type Rendered, renderHook } from './render.ts';
 
 openPage();
-const { createElement } = await import('react');
+const { createElement, useCallback } = await import('react');
 const { QueryClient, QueryClientProvider } = await import('@tanstack/react-query');
 const { Provider: UrqlProvider } = await import('urql');
 const { ApolloProvider } = await import('@apollo/client/react');
@@ -22,6 +28,8 @@ interface Query {
   readonly isLoading: boolean;
   readonly names: readonly (string | null | undefined)[];
   readonly error: unknown;
+  /** Whatever is shown. */
+  readonly all: unknown;
 }
 
 interface Outcome {
@@ -41,6 +49,11 @@ interface Flavour {
     Outcome | undefined,
     (variables: { id: string; input: object }) => Promise<Outcome | undefined>,
   ];
+  /** The function of the update as its hook gives it, and one of an operation of one's own: it answers with a part of a customer. */
+  readonly useFunctions: () => {
+    readonly update: (variables: UpdateCustomerMutationVariables) => Promise<unknown>;
+    readonly rename: (variables: UpdateCustomerMutationVariables) => Promise<unknown>;
+  };
   /** Runs the query that selects a token past the kit's hooks, of which none does. */
   readonly readWithToken: (id: string) => Promise<unknown>;
   /** All that the client of GraphQL keeps. */
@@ -48,6 +61,25 @@ interface Flavour {
   /** Ends its timers. */
   readonly close: () => void;
 }
+
+interface RenameMutation {
+  readonly updateCustomer:
+    | {
+        readonly __typename: 'UpdateCustomerSuccess';
+        readonly customer: { readonly __typename: 'Customer'; readonly id: string; readonly firstName: string | null };
+      }
+    | { readonly __typename: 'CustomerNotFoundError' }
+    | null;
+}
+
+const rename: TypedDocument<RenameMutation, UpdateCustomerMutationVariables> = {
+  kind: 'mutation',
+  name: 'Rename',
+  text: `mutation Rename($id: ID!, $input: UpdateCustomerInput!) {
+    updateCustomer(id: $id, input: $input) { ... on UpdateCustomerSuccess { customer { id firstName __typename } } __typename }
+  }`,
+};
+const renameAst = parse(rename.text) as TypedAst<RenameMutation, UpdateCustomerMutationVariables>;
 
 const named = (customer: { firstName: string | null } | null | undefined) => customer && (customer.firstName ?? '');
 const seen = (data: unknown, key: string) => (data as Record<string, unknown> | undefined)?.[key];
@@ -60,6 +92,7 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
     const query = ({ isPending, data, error }: { isPending: boolean; data: unknown; error: unknown }): Query => ({
       isLoading: isPending,
       names: [data].flat().map((one) => named(one as { firstName: string })),
+      all: data,
       error,
     });
     return {
@@ -79,6 +112,10 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
         const { data, mutateAsync } = reactQuery.useUpdateCustomer();
         return [data as Outcome, (variables) => mutateAsync(variables) as Promise<Outcome>];
       },
+      useFunctions: () => ({
+        update: reactQuery.useUpdateCustomer().mutateAsync,
+        rename: reactQuery.useMutationOf(reactQuery.mutationFactory(rename), undefined).mutateAsync,
+      }),
       readWithToken: (id) =>
         queryClient.fetchQuery(reactQuery.queryFactory(CustomerWithTokenDocument, 'customer')(client, { id })),
       kept: () =>
@@ -119,6 +156,7 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
     ): Query => ({
       isLoading: fetching || stale,
       names: [seen(data, key)].flat().map((one) => named(one as { firstName: string })),
+      all: data,
       error,
     });
     return {
@@ -134,6 +172,10 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
         const [{ outcome }, execute] = urql.useUpdateCustomer();
         return [outcome as Outcome, async (variables) => (await execute(variables)).outcome as Outcome];
       },
+      useFunctions: () => ({
+        update: urql.useUpdateCustomer()[1],
+        rename: urql.useMutationOf(renameAst, 'updateCustomer')[1],
+      }),
       readWithToken: (id) => urqlClient.query(urql.CustomerWithTokenAst as DocumentNode, { id }).toPromise(),
       kept: () => JSON.stringify(results),
       close: () => undefined,
@@ -147,6 +189,7 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
     ): Query => ({
       isLoading: loading,
       names: [seen(data, key)].flat().map((one) => named(one as { firstName: string })),
+      all: data,
       error,
     });
     return {
@@ -161,6 +204,14 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
       useUpdate: () => {
         const [update, { outcome }] = apollo.useUpdateCustomer();
         return [outcome as Outcome, async (variables) => (await update({ variables })).outcome as Outcome];
+      },
+      useFunctions: () => {
+        const [update] = apollo.useUpdateCustomer();
+        const [renameOne] = apollo.useMutationOf(renameAst, 'updateCustomer');
+        return {
+          update: useCallback((variables) => update({ variables }), [update]),
+          rename: useCallback((variables) => renameOne({ variables }), [renameOne]),
+        };
       },
       // Past the type policies too: this is in the link.
       readWithToken: (id) =>
@@ -177,6 +228,35 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
 };
 
 for (const [name, open] of Object.entries(flavours)) {
+  test(`${name}: an operation of one’s own that answers with a part of a customer MUST leave the other parts as they are`, async () => {
+    const gateway = await startTestGateway();
+    const flavour = open(gateway);
+    const complaints: unknown[] = [];
+    const { error } = console;
+    console.error = (...words) => void complaints.push(words);
+    const hooks = await renderHook(
+      () => ({ functions: flavour.useFunctions(), customer: flavour.useCustomer('cth_A1b2C3d4E5f6G7h8') }),
+      flavour.wrap,
+    );
+    try {
+      await hooks.until(({ customer }) => customer.names[0] === 'Asha');
+      await hooks.current().functions.rename({
+        id: 'cth_A1b2C3d4E5f6G7h8',
+        input: { firstName: 'Asha Devi', lastName: 'Iyer' },
+      });
+      const { customer } = await hooks.until((now) => now.customer.names[0] === 'Asha Devi' && !now.customer.isLoading);
+      assert.match(JSON.stringify(customer.all), /"emailAddress":"asha.rao@example.com"/);
+      // What it changed and did not answer with is asked for.
+      await hooks.until((now) => JSON.stringify(now.customer.all).includes('"lastName":"Iyer"'));
+      assert.deepEqual(complaints, []);
+    } finally {
+      console.error = error;
+      hooks.unmount();
+      flavour.close();
+      await gateway.close();
+    }
+  });
+
   for (const persisted of [false, true]) {
     describe(`${name}${persisted ? ', ids only' : ''}`, () => {
       let gateway: TestGateway;
@@ -234,6 +314,26 @@ for (const [name, open] of Object.entries(flavours)) {
         await hooks.until(
           ({ customer, customers }) => customer.names[0] === 'Asha Devi' && customers.names[0] === 'Asha Devi',
         );
+      });
+
+      test(`the function of a mutation MUST be the same at each render`, async () => {
+        const hooks = await render(() => ({ functions: flavour.useFunctions(), customer: flavour.useCustomer('u7') }));
+        const before = hooks.current();
+        await before.functions.update({ id: 'u7', input: { firstName: 'Ravi' } });
+        const after = await hooks.until(({ customer }) => customer.names[0] === 'Ravi');
+        assert.notEqual(after, before);
+        assert.equal(after.functions.update, before.functions.update);
+      });
+
+      test(`what a write leaves in doubt MUST be asked for again`, async () => {
+        const hooks = await render(hooksOf('asha.rao@example.com', ['u7']));
+        await hooks.until(({ customer, customers }) => !customer.isLoading && !customers.isLoading);
+        gateway.sandbox.clearCalls();
+        gateway.sandbox.arm({ fault: 'not_found', on: 'update', times: 1 });
+        const outcome = await hooks.current().update[1]({ id: 'asha.rao@example.com', input: { firstName: 'A' } });
+        assert.equal(outcome?.status, 'notFound');
+        await gateway.sandbox.whenCalled(({ route }) => route === 'get');
+        await hooks.until(({ customer }) => !customer.isLoading && customer.names[0] === 'Asha');
       });
 
       test(`a token MUST NOT reach what the client keeps, and be there without another call`, async () => {

@@ -122,7 +122,7 @@ test('each flavour MUST name its own client only', () => {
   assert.deepEqual(namedBy('./react'), ['react']);
   assert.deepEqual(namedBy('./react-query'), ['@tanstack/react-query', 'react']);
   assert.deepEqual(namedBy('./urql'), ['react', 'urql']);
-  assert.deepEqual(namedBy('./apollo'), ['@apollo/client', '@apollo/client/react', 'graphql']);
+  assert.deepEqual(namedBy('./apollo'), ['@apollo/client', '@apollo/client/react', 'graphql', 'react']);
   assert.deepEqual(namedBy('./validation'), ['zod']);
   assert.deepEqual(namedBy('./msw'), ['msw']);
 });

@@ -264,3 +264,62 @@ test('a state MUST be the same object until something changes', async () => {
   await time.pass(60);
   assert.equal(watching.state('a'), state);
 });
+
+test('a token that comes after a failure MUST be shown without it, and be renewed', async () => {
+  fail = new CustomerClientError('NOT_FOUND', { retryable: false });
+  watching.watch('a', () => undefined);
+  await settled();
+  assert.equal(tokenOf('a'), 'failed');
+  fail = undefined;
+  tokens.keep(['a'], { token: 'kept', expiresAt: '2030-01-01T00:00:00Z', expiresInSeconds: 900 });
+  const state = watching.state('a');
+  assert.ok(state.status === 'ready' && state.token === 'kept' && state.error === undefined);
+  await time.pass(841);
+  assert.deepEqual([tokenOf('a'), minted.length], ['a-2', 2]);
+});
+
+test('a failure of the app’s own, such as of its renewal of the session, MUST be repeated too', async () => {
+  const own = new Error('the backend is away');
+  let isAway = true;
+  open(async (id) => {
+    minted.push(id);
+    if (isAway) throw own;
+    return { token: 'later', expiresAt: '2030-01-01T00:00:00Z', expiresInSeconds: 900 };
+  });
+  watching.watch('a', () => undefined);
+  await settled();
+  const state = watching.state('a');
+  assert.ok(state.status === 'failed');
+  assert.deepEqual([state.error.code, state.error.retryable, state.error.cause], ['UNAUTHENTICATED', true, own]);
+  isAway = false;
+  await time.pass(6);
+  assert.deepEqual([tokenOf('a'), minted.length], ['later', 2]);
+});
+
+test('who leaves as the tokens are cleared MUST NOT ask for another one, and who stays MUST have one', async () => {
+  const stop = watching.watch('leaves', () => undefined);
+  watching.watch('stays', () => undefined);
+  await settled();
+  await time.pass(10);
+  tokens.clear();
+  assert.deepEqual([tokenOf('leaves'), tokenOf('stays')], ['loading', 'loading']);
+  stop();
+  await time.pass(1);
+  assert.deepEqual(minted, ['leaves', 'stays', 'stays']);
+  assert.equal(tokens.held('leaves'), undefined);
+  assert.equal(tokenOf('stays'), 'stays-3');
+});
+
+test('of several wishes when to renew the earliest MUST count, as long as it is there', async () => {
+  watching.watch('a', () => undefined);
+  const stop = watching.watch('a', () => undefined, { renewBeforeSeconds: 300 });
+  watching.watch('a', () => undefined, { renewBeforeSeconds: 10 });
+  await settled();
+  await time.pass(601);
+  assert.deepEqual([tokenOf('a'), minted.length], ['a-2', 2]);
+  stop();
+  await time.pass(601);
+  assert.equal(minted.length, 2);
+  await time.pass(240);
+  assert.equal(minted.length, 3);
+});
