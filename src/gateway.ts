@@ -49,7 +49,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const { log, metrics, endpoint = '/graphql' } = parts;
   const { limits } = config;
 
-  const merchants = openMerchants(config, log);
+  const merchants = openMerchants(config, log, metrics);
   const authenticator = openAuthenticator(config, merchants, log);
   const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log);
   const schema = buildSubgraph({ tellsAboutItself: config.introspection });
@@ -162,7 +162,11 @@ interface Merchant {
 }
 
 /** Every merchant with a pool, a client and flights of its own: nothing of one is ever seen by another. */
-function openMerchants({ provider, merchants, juspay, operationTimeoutMs }: GatewayConfig, log: Log) {
+function openMerchants(
+  { provider, merchants, juspay, operationTimeoutMs }: GatewayConfig,
+  log: Log,
+  metrics?: Metrics,
+) {
   const transports: Transport[] = [];
   const known = new Map<string, Merchant>();
   for (const access of provider === undefined ? merchants : [provider, ...merchants]) {
@@ -179,7 +183,7 @@ function openMerchants({ provider, merchants, juspay, operationTimeoutMs }: Gate
     transports.push(transport);
     const { merchantId } = access;
     const timeoutMs = Math.min(juspay.timeoutMs, operationTimeoutMs);
-    const client = createClient(resilient(transport, { merchantId, timeoutMs, log }), log);
+    const client = createClient(resilient(transport, { merchantId, timeoutMs, log, metrics }), log);
     known.set(merchantId, {
       merchantId,
       open: coalescing(client),

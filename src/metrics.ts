@@ -44,6 +44,25 @@ export function createMetrics(version: string): MetricsRegistry {
     help: 'Mutation fields. outcome: CREATED, RECONCILED, UPDATED, or a code.',
     labelNames: ['merchant', 'field', 'outcome'],
   });
+  const attempts = new Counter({
+    ...common,
+    name: 'customer_gateway_upstream_attempts_total',
+    help: 'Calls to the provider, repeats included. outcome: OK, or the code that this call alone would have ended with.',
+    labelNames: ['merchant', 'call', 'outcome', 'repeat'],
+  });
+  const attemptSeconds = new Histogram({
+    ...common,
+    name: 'customer_gateway_upstream_attempt_duration_seconds',
+    help: 'One call to the provider, the wait for a free connection included.',
+    labelNames: ['merchant', 'call'],
+    buckets,
+  });
+  const breakers = new Gauge({
+    ...common,
+    name: 'customer_gateway_breaker_open',
+    help: '1 while calls of this method to the provider are stopped.',
+    labelNames: ['merchant', 'method'],
+  });
   new Gauge({
     ...common,
     name: 'customer_gateway_build_info',
@@ -58,6 +77,11 @@ export function createMetrics(version: string): MetricsRegistry {
     },
     inFlight: (count) => inFlight.set(count),
     write: ({ merchant, field, outcome }) => writes.inc({ merchant, field, outcome }),
+    attempt({ merchant, call, outcome, isRepeat, durationMs }) {
+      attempts.inc({ merchant, call, outcome, repeat: String(isRepeat) });
+      attemptSeconds.observe({ merchant, call }, durationMs / 1000);
+    },
+    breaker: ({ merchant, method, isOpen }) => breakers.set({ merchant, method }, Number(isOpen)),
     contentType: registry.contentType,
     read: () => registry.metrics(),
   };

@@ -53,6 +53,10 @@ export interface Metrics {
   inFlight(count: number): void;
   /** One field of a mutation. */
   write(entry: { merchant: string; field: string; outcome: string }): void;
+  /** One call to the provider; a repeat is a call too. */
+  attempt(entry: { merchant: string; call: string; outcome: Outcome; isRepeat: boolean; durationMs: number }): void;
+  /** Whether calls of this method are stopped. */
+  breaker(entry: { merchant: string; method: string; isOpen: boolean }): void;
 }
 
 export type OperationType = 'query' | 'mutation' | 'subscription';

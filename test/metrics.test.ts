@@ -8,8 +8,10 @@ let program: Run;
 let graphql = '';
 let metrics = '';
 
+const merchant = 'sandbox_merchant';
+
 before(async () => {
-  program = start([], { PORT: '0', METRICS_PORT: '0', PATH: process.env['PATH'] ?? '' });
+  program = start([], { PORT: '0', METRICS_PORT: '0' });
   [, graphql = ''] = await program.says(/GraphiQL {2}(\S+)/);
   [, metrics = ''] = await program.says(/Metrics {3}(\S+)/);
 });
@@ -17,8 +19,8 @@ before(async () => {
 after(() => program.child.kill('SIGKILL'));
 
 /** Every series of ours with its value; those of the process move by themselves. */
-async function series(): Promise<Map<string, number>> {
-  const text = await (await fetch(metrics)).text();
+async function series(of = metrics): Promise<Map<string, number>> {
+  const text = await (await fetch(of)).text();
   const lines = [...text.matchAll(/^(customer_gateway_\S+?(?:\{[^}]*\})?) (\S+)$/gm)];
   return new Map(lines.map(([, name = '', value]) => [name, Number(value)]));
 }
@@ -34,8 +36,13 @@ async function counted(act: () => Promise<unknown>): Promise<Record<string, numb
 const operations = (type: string, outcome: string) =>
   `customer_gateway_operations_total{type="${type}",outcome="${outcome}"}`;
 const durations = (type: string) => `customer_gateway_operation_duration_seconds_count{type="${type}"}`;
-const writes = (merchant: string, field: string, outcome: string) =>
+const writes = (field: string, outcome: string) =>
   `customer_gateway_writes_total{merchant="${merchant}",field="${field}",outcome="${outcome}"}`;
+
+const attempts = (call: string, outcome: string, repeat = false) =>
+  `customer_gateway_upstream_attempts_total{merchant="${merchant}",call="${call}",outcome="${outcome}",repeat="${repeat}"}`;
+const waits = (call: string) =>
+  `customer_gateway_upstream_attempt_duration_seconds_count{merchant="${merchant}",call="${call}"}`;
 
 async function create(input: object): Promise<void> {
   const body = JSON.stringify({ query: createOperation, variables: { input } });
@@ -44,14 +51,25 @@ async function create(input: object): Promise<void> {
 }
 
 test('an operation MUST be counted once, by its type and how it ended, and timed where it was executed', async () => {
-  assert.deepEqual(await counted(() => ask(graphql, '{ customer(id: "asha.rao@example.com") { id } }')), {
-    [operations('query', 'OK')]: 1,
-    [durations('query')]: 1,
-  });
-  assert.deepEqual(await counted(() => ask(graphql, '{ customer(id: "fault_html") { id } }')), {
-    [operations('query', 'UPSTREAM_MALFORMED')]: 1,
-    [durations('query')]: 1,
-  });
+  for (const [id, outcome, calls] of [
+    ['asha.rao@example.com', 'OK', { [attempts('get', 'OK')]: 1, [waits('get')]: 1 }],
+    ['nobody@example.com', 'OK', { [attempts('get', 'NOT_FOUND')]: 1, [waits('get')]: 1 }],
+    [
+      'fault_500',
+      'UPSTREAM_UNAVAILABLE',
+      {
+        [attempts('get', 'UPSTREAM_UNAVAILABLE')]: 1,
+        [attempts('get', 'UPSTREAM_UNAVAILABLE', true)]: 1,
+        [waits('get')]: 2,
+      },
+    ],
+  ] as const) {
+    assert.deepEqual(await counted(() => ask(graphql, `{ customer(id: "${id}") { id } }`)), {
+      [operations('query', outcome)]: 1,
+      [durations('query')]: 1,
+      ...calls,
+    });
+  }
   assert.deepEqual(await counted(() => ask(graphql, '{ nothing }')), {
     [operations('none', 'GRAPHQL_VALIDATION_FAILED')]: 1,
   });
@@ -61,23 +79,24 @@ test('an operation MUST be counted once, by its type and how it ended, and timed
 
 test('a write MUST be counted by its merchant, its field and what became of it', async () => {
   const input = newCustomer('metrics-create');
-  const [merchant = ''] = [...(await merchantsAfter(() => create(input)))];
+  const common = { [operations('mutation', 'OK')]: 1, [durations('mutation')]: 1 };
   assert.deepEqual(await counted(() => create(input)), {
-    [operations('mutation', 'OK')]: 1,
-    [durations('mutation')]: 1,
-    [writes(merchant, 'createCustomer', 'ALREADY_EXISTS')]: 1,
+    ...common,
+    [writes('createCustomer', 'CREATED')]: 1,
+    [attempts('create', 'OK')]: 1,
+    [waits('create')]: 1,
+  });
+  assert.deepEqual(await counted(() => create(input)), {
+    ...common,
+    [writes('createCustomer', 'ALREADY_EXISTS')]: 1,
+    [attempts('create', 'ALREADY_EXISTS')]: 1,
+    [waits('create')]: 1,
   });
   assert.deepEqual(await counted(() => create({ ...input, emailAddress: 'no e-mail address' })), {
-    [operations('mutation', 'OK')]: 1,
-    [durations('mutation')]: 1,
-    [writes(merchant, 'createCustomer', 'VALIDATION_FAILED')]: 1,
+    ...common,
+    [writes('createCustomer', 'VALIDATION_FAILED')]: 1,
   });
 });
-
-async function merchantsAfter(act: () => Promise<unknown>): Promise<Set<string>> {
-  const names = Object.keys(await counted(act)).map((name) => /merchant="([^"]+)".*"CREATED"/.exec(name)?.[1]);
-  return new Set(names.filter((name) => name !== undefined));
-}
 
 test('pages, preflights and probes MUST NOT count as operations', async () => {
   const origin = new URL(graphql).origin;
@@ -107,6 +126,7 @@ test('what is under way MUST be seen as long as it is', async () => {
 
 test('what callers send MUST NOT make series, nor stand in one', async () => {
   await ask(graphql, 'query Canary0 { customer(id: "asha.rao@example.com") { clientAuthToken { token } } }');
+  await ask(graphql, '{ customer(id: "nobody") { id } }');
   const before = [...(await series()).keys()];
   for (let n = 1; n <= 300; n += 1) {
     await ask(graphql, `query Canary${n} { Canary${n}: customer(id: "canary-${n}") { id clientAuthToken { token } } }`);
@@ -114,6 +134,21 @@ test('what callers send MUST NOT make series, nor stand in one', async () => {
   const text = await (await fetch(metrics)).text();
   assert.deepEqual([...(await series()).keys()], before);
   assert.doesNotMatch(text, /canary|asha|metrics-create|example\.com|tkn_|\bc(th|st)_/i);
+});
+
+test('that calls to the provider are stopped MUST be seen', async () => {
+  const failing = start([], { PORT: '0', METRICS_PORT: '0' });
+  try {
+    const [, url = ''] = await failing.says(/GraphiQL {2}(\S+)/);
+    const [, numbers = ''] = await failing.says(/Metrics {3}(\S+)/);
+    const open = async (method: string) =>
+      (await series(numbers)).get(`customer_gateway_breaker_open{merchant="${merchant}",method="${method}"}`);
+    assert.deepEqual([await open('GET'), await open('POST')], [0, 0]);
+    for (let n = 0; n < 30; n += 1) await ask(url, '{ customer(id: "fault_503") { id } }');
+    assert.deepEqual([await open('GET'), await open('POST')], [1, 0]);
+  } finally {
+    failing.child.kill('SIGKILL');
+  }
 });
 
 test('the numbers MUST be on their own port only, and nothing else be there', async () => {

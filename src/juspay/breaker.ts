@@ -1,3 +1,4 @@
+import type { Exchange } from './transport.ts';
 import { type Clock, createWindow } from './window.ts';
 
 /**
@@ -25,6 +26,15 @@ const failedShare = 0.5;
 const openMs = 5_000;
 /** Nobody knows how long a probe takes: look again after this. */
 const probeMs = 100;
+
+/** A caller in a hurry must not make a host look dead: who gave it less than this share of its time learned nothing. */
+export const fairShare = 0.25;
+/**
+ * Nor must a gateway that stood still: where a timer came this late, as ms or as a share of its time, whichever is more,
+ * an answer may have lain there unread.
+ */
+const standstillMs = 100;
+const standstillShare = 0.2;
 
 /** A period between two changes. A call speaks of the period that it was sent in: a straggler changes nothing later. */
 type Period =
@@ -85,4 +95,28 @@ export function createBreaker(now: Clock, onChange: { opened(failedCalls: number
   function closed(): Period {
     return { state: 'closed', calls: createWindow(now), failed: createWindow(now) };
   }
+}
+
+/** Timers may come this much early. */
+const timerSlackMs = 2;
+
+/**
+ * What one call says about its host. Whatever is no 5xx is an answer: a refusal, too, comes from somebody who is there.
+ *
+ * @param given.attemptMs the time that it was given; `lateMs` how long after that it ended, negative where some was left;
+ *   `isShort` whether that was too little to tell; `isGone` whether it was called off.
+ */
+export function signOf(
+  exchange: Exchange,
+  given: { attemptMs: number; lateMs: number; isShort: boolean; isGone: boolean },
+): Sign {
+  if (exchange.kind === 'answered') return exchange.status >= 500 ? 'failed' : 'alive';
+  const { attemptMs, lateMs, isShort, isGone } = given;
+  // A read that several wait for is called off when the time of the last of them is over: a timeout by another way.
+  if (exchange.timedOut || lateMs >= -timerSlackMs) {
+    const stoodStill = lateMs > Math.max(standstillMs, attemptMs * standstillShare);
+    return isShort || stoodStill ? 'none' : 'failed';
+  }
+  if (isGone) return 'none';
+  return exchange.sent ? 'cut' : 'failed';
 }

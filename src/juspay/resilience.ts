@@ -2,10 +2,10 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Operation } from '../customer.ts';
 import { GatewayError } from '../errors.ts';
-import type { Log, LogFields } from '../telemetry.ts';
-import { type Breaker, createBreaker, type Sign } from './breaker.ts';
+import type { Log, LogFields, Metrics, Outcome } from '../telemetry.ts';
+import { type Breaker, createBreaker, fairShare, signOf } from './breaker.ts';
 import { createRetryBudget } from './budget.ts';
-import { CallFailure, type CallKind, retryAfterMs } from './refusal.ts';
+import { CallFailure, type CallKind, NoSuchCustomer, retryAfterMs } from './refusal.ts';
 import type { Call, Exchange, Transport } from './transport.ts';
 
 /** An answer of the provider, whatever it says. */
@@ -66,15 +66,6 @@ const backoffBaseMs = 100;
 const backoffCapMs = 1_000;
 /** How long who is patient waits for the budget before it looks again. */
 const spentMs = 100;
-/** A caller in a hurry must not make a host look dead: who gave it less than this share of its time learned nothing. */
-const fairShare = 0.25;
-/**
- * Nor must a gateway that stood still: where a timer came this late, as ms or as a share of its time, whichever is more,
- * an answer may have lain there unread.
- */
-const standstillMs = 100;
-const standstillShare = 0.2;
-
 /**
  * All that stands between one call and the wire, in this order: deadline ▸ retry, within its budget ▸ circuit breaker ▸
  * hold-back ▸ cap ▸ pool (the last two are the transport's).
@@ -85,9 +76,9 @@ const standstillShare = 0.2;
  */
 export function resilient(
   transport: Transport,
-  options: { merchantId: string; timeoutMs: number; log: Log },
+  options: { merchantId: string; timeoutMs: number; log: Log; metrics?: Metrics | undefined },
 ): Resilience {
-  const { merchantId, timeoutMs, log } = options;
+  const { merchantId, timeoutMs, log, metrics } = options;
   const budget = createRetryBudget(now);
   const breakers = { GET: openBreaker('GET'), POST: openBreaker('POST') };
   let heldUntilMs = 0;
@@ -108,11 +99,16 @@ export function resilient(
         try {
           if (exchange.kind === 'failed') throw unanswered(exchange);
           const value = decode(exchange);
+          count('OK');
           log.debug('upstream call', describe(exchange, startedAtMs));
           return value;
         } catch (failure) {
-          if (!(failure instanceof CallFailure)) throw failure;
+          if (!(failure instanceof CallFailure)) {
+            count(failure instanceof NoSuchCustomer ? 'NOT_FOUND' : 'INTERNAL_SERVER_ERROR');
+            throw failure;
+          }
           const { error } = failure;
+          count(error.code);
           log.warn('upstream call failed', {
             ...describe(exchange, startedAtMs),
             code: error.code,
@@ -126,6 +122,11 @@ export function resilient(
           if (operation.signal.aborted || waitMs >= remainingMs(operation)) throw failure;
           if (!policy.isPatient && refusedMs(call, attempt + 1) > 0) throw failure;
           await pause(waitMs, operation);
+        }
+
+        function count(outcome: Outcome): void {
+          const durationMs = now() - startedAtMs;
+          metrics?.attempt({ merchant: merchantId, call: policy.kind, outcome, isRepeat: attempt > 1, durationMs });
         }
 
         function describe(exchange: Exchange, startedAtMs: number): LogFields {
@@ -171,14 +172,8 @@ export function resilient(
           },
           onExchange(exchange) {
             const lateMs = now() - sentAtMs - attemptMs;
-            tellBreaker?.(
-              signOf(exchange, {
-                isOver: lateMs >= -timerSlackMs,
-                isFair:
-                  attemptMs >= timeoutMs * fairShare && lateMs <= Math.max(standstillMs, attemptMs * standstillShare),
-                isGone: call.method === 'GET' && operation.signal.aborted,
-              }),
-            );
+            const isGone = call.method === 'GET' && operation.signal.aborted;
+            tellBreaker?.(signOf(exchange, { attemptMs, lateMs, isShort: attemptMs < timeoutMs * fairShare, isGone }));
             if (exchange.kind !== 'answered') return;
             const askedMs = retryAfterMs(exchange) ?? 0;
             heldUntilMs = Math.max(heldUntilMs, now() + Math.min(askedMs, maxHoldMs));
@@ -239,28 +234,19 @@ export function resilient(
   }
 
   function openBreaker(method: Call['method']): Breaker {
+    const told = { merchant: merchantId, method };
+    metrics?.breaker({ ...told, isOpen: false });
     return createBreaker(now, {
-      opened: (count) => log.warn('circuit breaker opened', { merchant: merchantId, method, count }),
-      closed: () => log.warn('circuit breaker closed', { merchant: merchantId, method }),
+      opened(count) {
+        log.warn('circuit breaker opened', { ...told, count });
+        metrics?.breaker({ ...told, isOpen: true });
+      },
+      closed() {
+        log.warn('circuit breaker closed', told);
+        metrics?.breaker({ ...told, isOpen: false });
+      },
     });
   }
-}
-
-/** Timers may come this much early. */
-const timerSlackMs = 2;
-
-/**
- * What one call says about its host. Whatever is no 5xx is an answer: a refusal, too, comes from somebody who is there.
- *
- * @param given.isOver whether all its time was used up, `isFair` whether that was enough to tell, `isGone` whether it was
- *   called off.
- */
-function signOf(exchange: Exchange, given: { isOver: boolean; isFair: boolean; isGone: boolean }): Sign {
-  if (exchange.kind === 'answered') return exchange.status >= 500 ? 'failed' : 'alive';
-  // A read that several wait for is called off when the time of the last of them is over: a timeout by another way.
-  if (exchange.timedOut || given.isOver) return given.isFair ? 'failed' : 'none';
-  if (given.isGone) return 'none';
-  return exchange.sent ? 'cut' : 'failed';
 }
 
 /** On the monotonic clock; negative when the deadline is over. */
