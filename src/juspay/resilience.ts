@@ -117,7 +117,8 @@ export function resilient(transport: Transport, options: { timeoutMs: number; lo
       await holdBack(operation);
       const startedAtMs = performance.now();
       const exchange = await transport.send(call, {
-        timeoutMs: () => Math.max(1, Math.min(timeoutMs, remainingMs(operation) * policy.share)),
+        leftMs: (sinceMs) =>
+          sinceMs + Math.min(timeoutMs, (operation.deadlineAtMs - sinceMs) * policy.share) - performance.now(),
         waitMs: Math.max(1, remainingMs(operation)),
         isHeldBack: () => heldUntilMs > performance.now(),
         onExchange: (answer) => {
