@@ -98,6 +98,16 @@ test('an update MUST change what was sent, and never the reference', () =>
     assert.equal((await call(sandbox, '/customers/u7', post({ mobile_number: '' }))).status, 400);
   }));
 
+test('a reference MUST be 1 to 128 characters long, whatever they are', () =>
+  inSandbox(async (sandbox) => {
+    const create = async (object_reference_id: string) =>
+      (await call(sandbox, '/customers', post({ object_reference_id, mobile_number: '1' }))).status;
+    assert.deepEqual(
+      await Promise.all(['', 'r', '💥'.repeat(128), '💥'.repeat(129)].map(create)),
+      [400, 200, 200, 400],
+    );
+  }));
+
 const json = {
   method: 'POST',
   headers: { 'content-type': 'application/json' },

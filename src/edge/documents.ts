@@ -17,6 +17,7 @@ import {
   ValuesOfCorrectTypeRule,
   type VariableDefinitionNode,
   validate,
+  visit,
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { assertLimits, assertTokens, type DocumentLimits } from './limits.ts';
@@ -53,16 +54,19 @@ export function useDocuments(options: { limits: DocumentLimits; introspection: b
       setValidationFn((schema: GraphQLSchema, document: DocumentNode) => {
         let errors = verdicts.get(document);
         if (errors === undefined) {
-          errors = validate(schema, document, rules, { maxErrors: maxReportedErrors, hideSuggestions: true })
+          errors = validate(schema, withoutRepeats(document), rules, {
+            maxErrors: maxReportedErrors,
+            hideSuggestions: true,
+          })
             .slice(0, maxReportedErrors)
             .map(
               (error) =>
                 new GraphQLError(error.message, {
                   nodes: error.nodes ?? null,
-                  originalError: new EdgeError('GRAPHQL_VALIDATION_FAILED', {
-                    message: withoutSuggestion(error.message),
-                    inDocument: true,
-                  }),
+                  // Without a place: the library gave up comparing fields of the same name.
+                  originalError: error.nodes
+                    ? invalid('GRAPHQL_VALIDATION_FAILED', withoutSuggestion(error.message))
+                    : invalid('OPERATION_TOO_COMPLEX', 'The document repeats too many fields.'),
                 }),
             );
           verdicts.set(document, errors);
@@ -92,6 +96,30 @@ function parseText(text: string, limits: DocumentLimits): DocumentNode {
     // The parser quotes what it found, which may be a value: the place says enough.
     throw new EdgeError('GRAPHQL_PARSE_FAILED', { at: error, inDocument: true });
   }
+}
+
+/**
+ * The library compares every two fields of one name, and gives up before `LIMIT_TOKENS` is used up. A bare field that
+ * stands in its set already is valid where the first one is.
+ */
+function withoutRepeats(document: DocumentNode): DocumentNode {
+  return visit(document, {
+    SelectionSet(set) {
+      const bare = new Set<string>();
+      const selections = set.selections.filter((node) => {
+        if (node.kind !== Kind.FIELD || node.alias || node.selectionSet || node.arguments?.length) return true;
+        if (node.directives?.length) return true;
+        const isNew = !bare.has(node.name.value);
+        bare.add(node.name.value);
+        return isNew;
+      });
+      return selections.length < set.selections.length ? { ...set, selections } : undefined;
+    },
+  });
+}
+
+function invalid(code: 'GRAPHQL_VALIDATION_FAILED' | 'OPERATION_TOO_COMPLEX', message: string): EdgeError {
+  return new EdgeError(code, { message, inDocument: true });
 }
 
 /** One rule suggests in spite of `hideSuggestions`. */

@@ -157,10 +157,10 @@ export function resilient(
       let tellBreaker: ReturnType<Breaker['admit']>;
       try {
         const exchange = await transport.send(call, {
-          timeoutMs() {
-            sentAtMs = now();
-            attemptMs = Math.max(1, Math.min(timeoutMs, remainingMs(operation) * policy.share));
-            return attemptMs;
+          leftMs(sinceMs) {
+            sentAtMs = sinceMs;
+            attemptMs = Math.min(timeoutMs, (operation.deadlineAtMs - sinceMs) * policy.share);
+            return sentAtMs + attemptMs - now();
           },
           waitMs: Math.max(1, remainingMs(operation)),
           isRefused() {

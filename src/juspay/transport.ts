@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { type Dispatcher, Pool } from 'undici';
 
 /** One HTTP call to the provider. */
@@ -52,8 +53,10 @@ export interface TransportOptions {
 
 export interface Transport {
   /**
-   * Makes one attempt. Waits for a free connection first; `timeoutMs` counts from then, connect to last byte.
+   * Makes one attempt. Waits for a free connection first; the attempt starts then, and lasts from connect to last byte.
    *
+   * @param leftMs how long an attempt that started then may still take. Asked anew when it is over, since somebody with more
+   *   time may have joined.
    * @param waitMs how long the wait for a free connection may take.
    * @param isRefused asked when there is one, right before the call is sent: whether it must not be after all.
    * @param onExchange told of each call that was not refused, before the connection is free for the next one.
@@ -62,7 +65,7 @@ export interface Transport {
   send(
     call: Call,
     limits: {
-      timeoutMs: () => number;
+      leftMs: (startedAtMs: number) => number;
       waitMs: number;
       isRefused: () => boolean;
       onExchange: (exchange: Exchange) => void;
@@ -103,17 +106,17 @@ export function createTransport(options: TransportOptions): Transport {
   };
 
   return {
-    async send(call, { timeoutMs, waitMs, isRefused, onExchange, signal }) {
+    async send(call, { leftMs, waitMs, isRefused, onExchange, signal }) {
       const turnedAway = await slots.take(waitMs, signal);
       if (turnedAway !== undefined) {
         return { kind: 'failed', sent: false, timedOut: turnedAway === 'late', cause: undefined };
       }
       try {
         if (isRefused()) return 'refused';
-        let exchange = await attempt(pool, request(call, key), timeoutMs(), signal);
+        let exchange = await attempt(pool, request(call, key), leftMs, signal);
         if (otherKey !== undefined && isRefusedKey(exchange)) {
           // Refused by the key alone, so nothing has happened: the other one may have come or gone.
-          exchange = await attempt(pool, request(call, otherKey), timeoutMs(), signal);
+          exchange = await attempt(pool, request(call, otherKey), leftMs, signal);
           if (exchange.kind === 'answered' && !isRefusedKey(exchange)) [key, otherKey] = [otherKey, key];
         }
         onExchange(exchange);
@@ -156,9 +159,10 @@ export function late(open: () => Promise<Transport>): Transport {
 function attempt(
   pool: Pool,
   request: Dispatcher.DispatchOptions,
-  timeoutMs: number,
+  leftMs: (startedAtMs: number) => number,
   signal: AbortSignal | undefined,
 ): Promise<Exchange> {
+  const startedAtMs = performance.now();
   return new Promise((resolve) => {
     let controller: Dispatcher.DispatchController | undefined;
     let sent = false;
@@ -184,7 +188,12 @@ function attempt(
       fail(cause, timedOut);
       controller?.abort(cause);
     };
-    const timer = setTimeout(() => give(new Error('attempt timed out'), true), timeoutMs);
+    const watch = () => {
+      const ms = leftMs(startedAtMs);
+      if (ms > 0) timer = setTimeout(watch, ms);
+      else give(new Error('attempt timed out'), true);
+    };
+    let timer = setTimeout(watch, Math.max(1, leftMs(startedAtMs)));
     const onAbort = () => give(new Error('nobody waits for the answer'), false);
     if (signal?.aborted) return onAbort();
     signal?.addEventListener('abort', onAbort);

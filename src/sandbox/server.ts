@@ -230,12 +230,13 @@ function authorise(request: IncomingMessage, apiKey: string): 401 | 403 | undefi
 
 function findWrongField(route: Call['route'], fields: Fields, strict: boolean): object | undefined {
   const mobile = fields['mobile_number'];
-  if (route === 'create' && !fields['object_reference_id']) return errorBodies.invalid('object_reference_id');
+  const referenceLength = [...(fields['object_reference_id'] ?? '')].length;
+  if (route === 'create' && (referenceLength < 1 || referenceLength > 128))
+    return errorBodies.invalid('object_reference_id');
   if (route === 'create' && mobile === undefined) return errorBodies.missing('mobile_number');
   if (mobile !== undefined && !/^\d{1,16}$/.test(mobile)) return errorBodies.invalid('mobile_number');
   if (!strict) return undefined;
-  if (route === 'create' && (fields['object_reference_id'] ?? '').length < 8)
-    return errorBodies.invalid('object_reference_id');
+  if (route === 'create' && referenceLength < 8) return errorBodies.invalid('object_reference_id');
   if (route === 'create' && !fields['email_address']) return errorBodies.missing('email_address');
   return Object.keys(fields).length === 0 ? errorBodies.missing('mobile_number') : undefined;
 }

@@ -248,6 +248,7 @@ test('what is just within the limits MUST be executed', () =>
   inWorld(async (world) => {
     const answers = await Promise.all([
       world.ask(`{ ${repeat(60, (n) => `a${n}: __typename`)} }`),
+      world.ask(`{ ${repeat(1998, () => '__typename')} }`),
       world.ask(`{ customer(id: "u7") ${nested(30)} }`),
       world.ask(
         `mutation { __typename ${repeat(10, (n) => `a${n}: updateCustomer(id: "", input: { firstName: "A" }) { __typename }`)} }`,
@@ -258,6 +259,15 @@ test('what is just within the limits MUST be executed', () =>
     ]);
     for (const answer of answers) assert.equal(answer.errors, undefined, answer.text);
   }));
+
+test('a document that repeats more fields than can be compared MUST be too complex, whatever LIMIT_TOKENS allows', () =>
+  inWorld(
+    async (world) => {
+      const answer = await world.ask(`{ ${repeat(2000, () => '... { __typename }')} }`);
+      assert.deepEqual(codesOf(answer), { '': 'OPERATION_TOO_COMPLEX' });
+    },
+    { LIMIT_TOKENS: '100000' },
+  ));
 
 test('variables MUST be refused by path, never by value', () =>
   inWorld(async (world) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
 import { test } from 'node:test';
-import { codesOf, inWorld } from '../support.ts';
+import { codesOf, inWorld, startRaw } from '../support.ts';
 
 const asha = 'cth_A1b2C3d4E5f6G7h8';
 const ashaPath = '/customers/asha.rao%40example.com';
@@ -195,6 +196,36 @@ test('concurrent operations MUST share a token-less read, and never one with a t
     );
     assert.equal(world.upstream().length, 3);
   }));
+
+test('a read that is shared MUST last as long as the most patient of its readers waits', async () => {
+  const called = Promise.withResolvers<Socket>();
+  let calls = 0;
+  const provider = await startRaw((socket) => {
+    calls += 1;
+    called.resolve(socket);
+  });
+  const scenario = inWorld(
+    async (world) => {
+      const hasty = world.fetch({
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-request-timeout-ms': '1000' },
+        body: JSON.stringify({ query: '{ customer(id: "u7") { id } }' }),
+      });
+      const socket = await called.promise;
+      const patient = world.ask('{ customer(id: "u7") { id } }');
+      assert.deepEqual(codesOf(await hasty), { customer: 'UPSTREAM_TIMEOUT' });
+      const body = '{"id":"cst_1","object_reference_id":"u7"}';
+      socket.write(
+        `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      );
+      assert.deepEqual((await patient).data, { customer: { id: 'cst_1' } });
+      assert.equal(calls, 1);
+    },
+    {},
+    { provider: { baseUrl: provider.url } },
+  );
+  await scenario.finally(provider.close);
+});
 
 test('a read that starts after a write was answered MUST NOT see an answer from before it', () =>
   inWorld(async (world) => {
