@@ -2,6 +2,7 @@ import type { FetchAPI, Plugin } from 'graphql-yoga';
 import type { Caller } from '../caller.ts';
 import type { Log } from '../telemetry.ts';
 import { EdgeError, refusalBody, toClientError, toRefusal } from './outcome.ts';
+import { overloaded } from './overload.ts';
 import { type DocumentRequest, documentOf, type Manifest } from './persisted.ts';
 
 /** What accompanies one request through the server, from its first byte to its answer. */
@@ -11,6 +12,8 @@ export interface RequestState {
   readonly startedAtMs: number;
   /** Of the client; `undefined` where nobody knows. */
   readonly address?: string | undefined;
+  /** Settles when nobody is served any more: the answer went out, or the client went away. */
+  readonly over: Promise<unknown>;
   /** Set before anything is executed. */
   caller?: Caller;
 }
@@ -21,6 +24,8 @@ export interface HttpRules {
   readonly isDraining: () => boolean;
   /** @throws EdgeError, which is answered; nothing is executed then. */
   readonly authenticate: (headers: Headers) => Promise<Caller>;
+  /** @throws EdgeError when more is under way than can be carried. */
+  readonly enter: (caller: Caller, over: Promise<unknown>) => void;
   /** @throws EdgeError when this caller has had its share. */
   readonly admit?: ((caller: Caller, address: string | undefined) => Promise<void>) | undefined;
   readonly manifest: Manifest;
@@ -47,10 +52,12 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       try {
         // The library takes more addresses for its endpoint than this one, such as `/any/graphql`.
         if (URL.parse(request.url)?.pathname !== rules.endpoint) throw notHere(rules.endpoint);
-        if (rules.isDraining()) throw draining();
+        if (rules.isDraining()) throw overloaded(drainRetryAfterSeconds);
         const fault = findFault(request, url, rules.maxBodyBytes);
         if (fault !== undefined) throw fault;
         state.caller = await rules.authenticate(request.headers);
+        // Before it counts as one of the caller's: what is shed costs nobody its share.
+        rules.enter(state.caller, state.over);
         await rules.admit?.(state.caller, state.address);
       } catch (error) {
         // Whatever it is: the library would answer with the stack.
@@ -87,14 +94,6 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
 
 function notHere(endpoint: string): EdgeError {
   return new EdgeError('BAD_USER_INPUT', { status: 404, message: `There is nothing here: GraphQL is at ${endpoint}.` });
-}
-
-function draining(): EdgeError {
-  return new EdgeError('OVERLOADED', {
-    status: 503,
-    headers: { 'retry-after': String(drainRetryAfterSeconds) },
-    retryAfterSeconds: drainRetryAfterSeconds,
-  });
 }
 
 function findFault({ method, headers }: Request, url: URL, maxBodyBytes: number): EdgeError | undefined {
