@@ -130,6 +130,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     if (caller === undefined) throw new EdgeError('UNAUTHENTICATED', { status: 401 });
     const operation: Operation = {
       requestId,
+      traceId: state.traceId,
       deadlineAtMs: startedAtMs + Math.min(config.operationTimeoutMs, budgetOf(request)),
       signal: request.signal,
       onProviderRequest: (id) => {
@@ -141,7 +142,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     const rights = rightsOf(caller, { hasMerchant: client !== undefined, isGet: request.method === 'GET' });
     const audit = createAudit(
       {
-        requestId,
+        trail: state,
         caller,
         merchant: client?.merchantId,
         pseudonym: client?.pseudonym ?? (() => 'unknown'),

@@ -8,6 +8,8 @@ import { type DocumentRequest, documentOf, type Manifest } from './persisted.ts'
 /** What accompanies one request through the server, from its first byte to its answer. */
 export interface RequestState {
   readonly requestId: string;
+  /** Of the caller's trace; set first of all. */
+  traceId?: string | undefined;
   /** On the monotonic clock, in ms. */
   readonly startedAtMs: number;
   /** Of the client; `undefined` where nobody knows. */
@@ -49,6 +51,7 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
   return {
     async onRequest({ request, url, serverContext, fetchAPI, endResponse }) {
       const { state } = serverContext;
+      state.traceId = traceIdOf(request.headers.get('traceparent'));
       try {
         // The library takes more addresses for its endpoint than this one, such as `/any/graphql`.
         if (URL.parse(request.url)?.pathname !== rules.endpoint) throw notHere(rules.endpoint);
@@ -61,7 +64,7 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
         await rules.admit?.(state.caller, state.address);
       } catch (error) {
         // Whatever it is: the library would answer with the stack.
-        const refusal = toRefusal(error, { requestId: state.requestId, log: rules.log });
+        const refusal = toRefusal(error, { trail: state, log: rules.log });
         endResponse(refusalResponse(refusal, request, state.requestId, fetchAPI));
       }
     },
@@ -78,9 +81,9 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
 
     onResultProcess({ result, setResult, serverContext }) {
       if (Array.isArray(result) || Symbol.asyncIterator in result || !result.errors) return;
-      const { requestId } = serverContext.state;
+      const trail = serverContext.state;
       const executed = 'data' in result && result.data !== undefined;
-      const errors = result.errors.map((error) => toClientError(error, { requestId, executed, log: rules.log }));
+      const errors = result.errors.map((error) => toClientError(error, { trail, executed, log: rules.log }));
       setResult({ ...result, errors });
     },
 
@@ -90,6 +93,16 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       response.headers.set('x-content-type-options', 'nosniff');
     },
   };
+}
+
+/**
+ * The trace that a caller says it is part of, as W3C Trace Context has it. What is no such header counts as not sent, two of
+ * them included; of later versions what is known is read.
+ */
+function traceIdOf(traceparent: string | null): string | undefined {
+  const [, version, traceId, more] =
+    /^([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$/.exec(traceparent ?? '') ?? [];
+  return version === 'ff' || (version === '00' && more !== undefined) ? undefined : traceId;
 }
 
 function notHere(endpoint: string): EdgeError {
