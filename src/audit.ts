@@ -1,9 +1,9 @@
 import type { Caller } from './caller.ts';
-import type { Log, Metrics } from './telemetry.ts';
+import { type Log, type Metrics, type Trail, trailOf } from './telemetry.ts';
 
 /** What the lines of one operation have in common. */
 export interface AuditContext {
-  readonly requestId: string;
+  readonly trail: Trail;
   readonly caller: Caller;
   /** `undefined`: the caller's merchant is none of ours. */
   readonly merchant: string | undefined;
@@ -35,7 +35,7 @@ export function createAudit(context: AuditContext, log: Log, metrics?: Metrics):
     metrics?.write({ merchant: context.merchant ?? 'none', field, outcome });
     const providerRequestId = context.providerRequestId();
     log.info('audit', {
-      requestId: context.requestId,
+      ...trailOf(context.trail),
       caller: context.pseudonym(context.caller.name),
       ...(context.merchant !== undefined && { merchant: context.merchant }),
       ...(context.operationName !== undefined && { operationName: context.operationName }),

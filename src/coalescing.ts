@@ -61,6 +61,7 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
     const waiters = new Set<Operation>();
     const shared: Operation = {
       requestId: first.requestId,
+      traceId: first.traceId,
       signal: controller.signal,
       // As long as the most patient of those who wait.
       get deadlineAtMs() {

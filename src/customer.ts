@@ -76,6 +76,8 @@ export interface CustomerApi {
 export interface Operation {
   /** The id under which this operation is found in the log. */
   readonly requestId: string;
+  /** The same of the caller's trace, where it named one. */
+  readonly traceId?: string | undefined;
   /** On the monotonic clock of `performance.now()`, in ms. Attempts, retries and waiting all fit inside it. */
   readonly deadlineAtMs: number;
   /** Aborted when nobody waits for the answer any more. Stops reads; a write that was sent goes on. */

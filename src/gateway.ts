@@ -17,6 +17,7 @@ import { useHealth } from './edge/health.ts';
 import { type RequestState, useHttp } from './edge/http.ts';
 import { useMetrics } from './edge/metrics.ts';
 import { EdgeError } from './edge/outcome.ts';
+import { createOverload } from './edge/overload.ts';
 import { type Manifest, readManifest } from './edge/persisted.ts';
 import { addressOf, createRateLimit } from './edge/rate-limit.ts';
 import { discardRest, isAddressed, refuseRequest } from './edge/raw.ts';
@@ -51,6 +52,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
 
   const merchants = openMerchants(config, log, metrics);
   const authenticator = openAuthenticator(config, merchants, log);
+  const overload = createOverload(config.juspay);
   const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log);
   const schema = buildSubgraph({ tellsAboutItself: config.introspection });
   const flights = createFlights(metrics);
@@ -79,6 +81,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
         maxBodyBytes: limits.bodyBytes,
         isDraining: flights.isDraining,
         authenticate: authenticator.authenticate,
+        enter: (caller, over) => overload.enter(merchants.of(caller)?.merchantId ?? '', over),
         admit: rateLimit?.admit,
         manifest: openManifest(config),
         persistedOnly: config.persisted.only,
@@ -93,21 +96,24 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   return {
     schema,
     fetch: (request, peer) => {
-      const state = createState(callerAddress(peer?.clientAddress, request.headers.get('x-forwarded-for')));
-      return flights.track(Promise.resolve(yoga.fetch(request, { state })));
+      const { promise: over, resolve } = Promise.withResolvers<void>();
+      const state = createState(callerAddress(peer?.clientAddress, request.headers.get('x-forwarded-for')), over);
+      return flights.track(Promise.resolve(yoga.fetch(request, { state })).finally(resolve));
     },
     listener: (request, response) => {
       if (!isAddressed(request)) return refuseRequest(response, 400);
       // Answered means that the last byte was handed over, or that nobody is there to take it.
-      flights.track(new Promise<void>((resolve) => response.once('close', resolve)));
+      const over = flights.track(new Promise<void>((resolve) => response.once('close', resolve)));
       response.once('finish', () => discardRest(request));
       const forwardedFor = String(request.headers['x-forwarded-for'] ?? '');
-      void yoga(request, response, { state: createState(callerAddress(request.socket.remoteAddress, forwardedFor)) });
+      const address = callerAddress(request.socket.remoteAddress, forwardedFor);
+      void yoga(request, response, { state: createState(address, over) });
     },
     drain: flights.drain,
     async dispose() {
       void flights.drain();
       authenticator.dispose();
+      overload.dispose();
       await rateLimit?.dispose();
       await merchants.close();
     },
@@ -117,8 +123,8 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     return addressOf(socketAddress, forwardedFor ?? '', config.trustedProxies);
   }
 
-  function createState(address: string | undefined): RequestState {
-    return { requestId: randomUUID(), startedAtMs: performance.now(), address };
+  function createState(address: string | undefined, over: Promise<void>): RequestState {
+    return { requestId: randomUUID(), startedAtMs: performance.now(), address, over };
   }
 
   function createContext(request: Request, state: RequestState, params: GraphQLParams): OperationContext {
@@ -127,6 +133,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     if (caller === undefined) throw new EdgeError('UNAUTHENTICATED', { status: 401 });
     const operation: Operation = {
       requestId,
+      traceId: state.traceId,
       deadlineAtMs: startedAtMs + Math.min(config.operationTimeoutMs, budgetOf(request)),
       signal: request.signal,
       onProviderRequest: (id) => {
@@ -138,7 +145,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     const rights = rightsOf(caller, { hasMerchant: client !== undefined, isGet: request.method === 'GET' });
     const audit = createAudit(
       {
-        requestId,
+        trail: state,
         caller,
         merchant: client?.merchantId,
         pseudonym: client?.pseudonym ?? (() => 'unknown'),

@@ -7,6 +7,8 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 /** What a line may hold: no field for bodies, names, e-mail, phone, references, tokens, keys or variables exists. */
 export interface LogFields {
   requestId?: string;
+  /** Of the caller's trace, where it sent one. */
+  traceId?: string;
   operationType?: string;
   code?: string;
   codes?: readonly string[];
@@ -35,6 +37,17 @@ export interface LogFields {
   count?: number;
   /** Its name, code and stack are printed, and those of its causes; never its message. */
   cause?: unknown;
+}
+
+/** How the lines of one operation are found: under its own id, and under that of the trace which it belongs to. */
+export interface Trail {
+  readonly requestId: string;
+  /** 32 hexadecimal digits; `undefined` where the caller named none. */
+  readonly traceId?: string | undefined;
+}
+
+export function trailOf({ requestId, traceId }: Trail): LogFields {
+  return traceId === undefined ? { requestId } : { requestId, traceId };
 }
 
 /** Messages are constants; data goes into fields. */

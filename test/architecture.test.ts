@@ -50,6 +50,7 @@ const table: Readonly<Record<string, Room>> = {
       'node:events',
       'node:fs',
       'node:http',
+      'node:perf_hooks',
       'node:stream',
     ],
   },

@@ -3,15 +3,20 @@ import type { Caller } from '../caller.ts';
 import type { Log, OperationType, Outcome } from '../telemetry.ts';
 import { answerType, isJson } from './media.ts';
 import { EdgeError, refusalBody, toClientError, toRefusal } from './outcome.ts';
+import { overloaded } from './overload.ts';
 import { type DocumentRequest, documentOf, type Manifest } from './persisted.ts';
 
 /** What accompanies one request through the server, from its first byte to its answer. */
 export interface RequestState {
   readonly requestId: string;
+  /** Of the caller's trace; set first of all. */
+  traceId?: string | undefined;
   /** On the monotonic clock, in ms. */
   readonly startedAtMs: number;
   /** Of the client; `undefined` where nobody knows. */
   readonly address?: string | undefined;
+  /** Settles when nobody is served any more: the answer went out, or the client went away. */
+  readonly over: Promise<unknown>;
   /** Set before anything is executed. */
   caller?: Caller;
   /** Set when it is known: the code of the first error, where there is one. */
@@ -26,6 +31,8 @@ export interface HttpRules {
   readonly isDraining: () => boolean;
   /** @throws EdgeError, which is answered; nothing is executed then. */
   readonly authenticate: (headers: Headers) => Promise<Caller>;
+  /** @throws EdgeError when more is under way than can be carried. */
+  readonly enter: (caller: Caller, over: Promise<unknown>) => void;
   /** @throws EdgeError when this caller has had its share. */
   readonly admit?: ((caller: Caller, address: string | undefined) => Promise<void>) | undefined;
   readonly manifest: Manifest;
@@ -49,17 +56,20 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
   return {
     async onRequest({ request, url, serverContext, fetchAPI, endResponse }) {
       const { state } = serverContext;
+      state.traceId = traceIdOf(request.headers.get('traceparent'));
       try {
         // The library takes more addresses for its endpoint than this one, such as `/any/graphql`.
         if (URL.parse(request.url)?.pathname !== rules.endpoint) throw notHere(rules.endpoint);
-        if (rules.isDraining()) throw draining();
+        if (rules.isDraining()) throw overloaded(drainRetryAfterSeconds);
         const fault = findFault(request, url, rules.maxBodyBytes);
         if (fault !== undefined) throw fault;
         state.caller = await rules.authenticate(request.headers);
+        // Before it counts as one of the caller's: what is shed costs nobody its share.
+        rules.enter(state.caller, state.over);
         await rules.admit?.(state.caller, state.address);
       } catch (error) {
         // Whatever it is: the library would answer with the stack.
-        const refusal = toRefusal(error, { requestId: state.requestId, log: rules.log });
+        const refusal = toRefusal(error, { trail: state, log: rules.log });
         state.outcome = refusal.code;
         endResponse(refusalResponse(refusal, request, state.requestId, fetchAPI));
       }
@@ -82,9 +92,8 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       const { state } = serverContext;
       state.outcome = 'OK';
       if (!result.errors) return;
-      const { requestId } = state;
       const executed = 'data' in result && result.data !== undefined;
-      const errors = result.errors.map((error) => toClientError(error, { requestId, executed, log: rules.log }));
+      const errors = result.errors.map((error) => toClientError(error, { trail: state, executed, log: rules.log }));
       state.outcome = (errors[0]?.extensions['code'] as Outcome | undefined) ?? 'OK';
       setResult({ ...result, errors });
     },
@@ -97,16 +106,18 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
   };
 }
 
-function notHere(endpoint: string): EdgeError {
-  return new EdgeError('BAD_USER_INPUT', { status: 404, message: `There is nothing here: GraphQL is at ${endpoint}.` });
+/**
+ * The trace that a caller says it is part of, as W3C Trace Context has it. What is no such header counts as not sent, two of
+ * them included; of later versions what is known is read.
+ */
+function traceIdOf(traceparent: string | null): string | undefined {
+  const [, version, traceId, more] =
+    /^([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$/.exec(traceparent ?? '') ?? [];
+  return version === 'ff' || (version === '00' && more !== undefined) ? undefined : traceId;
 }
 
-function draining(): EdgeError {
-  return new EdgeError('OVERLOADED', {
-    status: 503,
-    headers: { 'retry-after': String(drainRetryAfterSeconds) },
-    retryAfterSeconds: drainRetryAfterSeconds,
-  });
+function notHere(endpoint: string): EdgeError {
+  return new EdgeError('BAD_USER_INPUT', { status: 404, message: `There is nothing here: GraphQL is at ${endpoint}.` });
 }
 
 function findFault({ method, headers }: Request, url: URL, maxBodyBytes: number): EdgeError | undefined {

@@ -1,6 +1,6 @@
 import { GraphQLError } from 'graphql';
 import { type ErrorCode, GatewayError } from '../errors.ts';
-import type { Log } from '../telemetry.ts';
+import { type Log, type Trail, trailOf } from '../telemetry.ts';
 
 /** How an error leaves the gateway: these and nothing else stand in `extensions`. */
 export interface ClientExtensions {
@@ -50,10 +50,10 @@ export class EdgeError extends GatewayError {
  */
 export function toClientError(
   error: unknown,
-  { requestId, executed, log }: { requestId: string; executed: boolean; log: Log },
+  { trail, executed, log }: { trail: Trail; executed: boolean; log: Log },
 ): GraphQLError {
   const gatewayError = recognise(error) ?? unexpected(error);
-  const extensions: ClientExtensions & { http?: object } = { ...gatewayError.extensions, requestId };
+  const extensions: ClientExtensions & { http?: object } = { ...gatewayError.extensions, requestId: trail.requestId };
   if (!executed) extensions.http = httpOf(gatewayError);
   const located = error instanceof GraphQLError ? error : undefined;
   const edge = gatewayError instanceof EdgeError ? gatewayError : undefined;
@@ -67,15 +67,15 @@ export function toClientError(
   });
 
   function unexpected(cause: unknown): GatewayError {
-    log.error('unexpected error', { requestId, cause });
+    log.error('unexpected error', { ...trailOf(trail), cause });
     return new GatewayError('INTERNAL_SERVER_ERROR');
   }
 }
 
 /** What is answered to a request that never reached GraphQL. */
-export function toRefusal(error: unknown, { requestId, log }: { requestId: string; log: Log }): EdgeError {
+export function toRefusal(error: unknown, { trail, log }: { trail: Trail; log: Log }): EdgeError {
   if (error instanceof EdgeError) return error;
-  log.error('unexpected error', { requestId, cause: error });
+  log.error('unexpected error', { ...trailOf(trail), cause: error });
   return new EdgeError('INTERNAL_SERVER_ERROR', { status: 500 });
 }
 

@@ -8,7 +8,7 @@ import {
   pathIdOf,
 } from '../customer.ts';
 import { GatewayError } from '../errors.ts';
-import type { Log } from '../telemetry.ts';
+import { type Log, trailOf } from '../telemetry.ts';
 import { CallFailure, type CallKind, malformed, NoSuchCustomer, refusal, saysError } from './refusal.ts';
 import { type Answer, type Resilience, reading, writing } from './resilience.ts';
 import { customerPath, decodeCustomer, encodeForm } from './wire.ts';
@@ -89,11 +89,11 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
       throw refusal(kind, { status, headers, body: json, readable: body !== null });
     }
     const customer = decodeCustomer(json, withClientAuthToken, (field) =>
-      log.warn('upstream field is unreadable', { requestId: operation.requestId, field }),
+      log.warn('upstream field is unreadable', { ...trailOf(operation), field }),
     );
     if (customer === undefined || !answersTo(customer, key)) throw malformed();
     if (customer.clientAuthToken === null) {
-      log.warn('provider gave no client auth token', { requestId: operation.requestId, call: kind });
+      log.warn('provider gave no client auth token', { ...trailOf(operation), call: kind });
     }
     return customer;
   }

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Operation } from '../customer.ts';
 import { GatewayError } from '../errors.ts';
-import type { Log, LogFields, Metrics, Outcome } from '../telemetry.ts';
+import { type Log, type LogFields, type Metrics, type Outcome, trailOf } from '../telemetry.ts';
 import { type Breaker, createBreaker, fairShare, signOf } from './breaker.ts';
 import { createRetryBudget } from './budget.ts';
 import { CallFailure, type CallKind, NoSuchCustomer, retryAfterMs } from './refusal.ts';
@@ -90,7 +90,7 @@ export function resilient(
       for (let attempt = 1; ; attempt += 1) {
         const sent = await send(call, operation, policy, attempt);
         if (sent === 'refused') {
-          log.debug('upstream call refused', { requestId: operation.requestId, call: policy.kind, attempt });
+          log.debug('upstream call refused', { ...trailOf(operation), call: policy.kind, attempt });
           throw lastFailure ?? new CallFailure(new GatewayError('UPSTREAM_UNAVAILABLE'), 'never', 'never');
         }
         const { exchange, startedAtMs } = sent;
@@ -131,7 +131,7 @@ export function resilient(
 
         function describe(exchange: Exchange, startedAtMs: number): LogFields {
           return {
-            requestId: operation.requestId,
+            ...trailOf(operation),
             call: policy.kind,
             attempt,
             durationMs: Math.round(now() - startedAtMs),

@@ -39,7 +39,11 @@ const unexpected: NonNullable<Case['onCustomersRequest']> = async (request) => {
   const { query } = (await request.json()) as { query: string };
   const field = query.includes('_entities') ? '_entities' : 'customers';
   const log = createLog('silent', () => undefined);
-  const { message, extensions } = toClientError(new Error('a bug'), { requestId: 'r-1', executed: true, log });
+  const { message, extensions } = toClientError(new Error('a bug'), {
+    trail: { requestId: 'r-1' },
+    executed: true,
+    log,
+  });
   return Response.json({ data: { [field]: [null] }, errors: [{ message, extensions, path: [field, 0] }] });
 };
 

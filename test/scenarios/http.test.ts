@@ -417,3 +417,54 @@ test('what nobody foresaw MUST be masked and logged under its request id', () =>
       },
     },
   ));
+
+test('every line about an operation MUST carry the id of the trace that its caller names, and nothing that is none', async () => {
+  const traceId = '0af7651916cd43dd8448eb211c80319c';
+  const span = 'b7ad6b7169203331';
+  const body = query(
+    'mutation { good: updateCustomer(id: "u7", input: { firstName: "A" }) { __typename } bad: updateCustomer(id: "fault_501_x", input: { firstName: "A" }) { __typename } }',
+  );
+  for (const [traceparent, isValid] of [
+    [`00-${traceId}-${span}-01`, true],
+    [`00-${traceId}-${span}-00`, true],
+    [`cc-${traceId}-${span}-01-what-comes-later`, true],
+    [`00-${traceId}-${span}-01-what-comes-later`, false],
+    [`ff-${traceId}-${span}-01`, false],
+    [`00-${'0'.repeat(32)}-${span}-01`, false],
+    [`00-${traceId}-${'0'.repeat(16)}-01`, false],
+    [`00-${traceId.toUpperCase()}-${span}-01`, false],
+    [`00-${traceId}-${span}-01, 00-${traceId}-${span}-01`, false],
+    [`00-${traceId}-${span}`, false],
+    ['', false],
+  ] as const) {
+    await inWorld(async (world) => {
+      const answer = await world.fetch(post(body, { ...json, traceparent, tracestate: 'a=b' }));
+      const requestId = answer.headers.get('x-request-id');
+      const lines = world.log.map((line) => JSON.parse(line) as Record<string, unknown>);
+      const about = lines.filter((line) => line['requestId'] === requestId);
+      assert.deepEqual(
+        new Set(about.map((line) => line['message'])),
+        new Set(['upstream call', 'upstream call failed', 'audit']),
+      );
+      assert.deepEqual(
+        new Set(about.map((line) => line['traceId'])),
+        new Set([isValid ? traceId : undefined]),
+        traceparent,
+      );
+      // Nothing of the caller's headers goes upstream.
+      for (const { headers } of world.sandbox.calls) {
+        assert.deepEqual([headers['traceparent'], headers['tracestate']], [undefined, undefined]);
+      }
+    });
+  }
+});
+
+test('a read that several operations wait for MUST be found under the trace of the one that began it', () =>
+  inWorld(async (world) => {
+    world.sandbox.arm({ fault: '501', on: 'get' });
+    const traceId = 'a'.repeat(32);
+    const body = query('{ customer(id: "u7") { id } }');
+    await world.fetch(post(body, { ...json, traceparent: `00-${traceId}-${'b'.repeat(16)}-01` }));
+    const failed = world.log.find((line) => line.includes('upstream call failed'));
+    assert.match(failed ?? '', new RegExp(`"traceId":"${traceId}"`));
+  }));

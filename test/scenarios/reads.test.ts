@@ -164,6 +164,7 @@ test('calls MUST carry the key, the merchant and the routing id, and nothing of 
           cookie: 'a=b',
           'x-merchantid': 'evil',
           authorization: 'Bearer x',
+          traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
         },
         body: JSON.stringify({ query: '{ customer(id: "asha.rao@example.com") { id } }' }),
       });

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { createOverload } from '../../src/edge/overload.ts';
+import { createOperation, newCustomer } from '../support.ts';
+
+const bin = fileURLToPath(new URL('../../bin/customer-gateway.js', import.meta.url));
+
+/** The program as an operator runs it, in front of a provider that answers a read when it is told to. */
+async function startProgram() {
+  const waiting: (() => void)[] = [];
+  const calls: string[] = [];
+  let isHolding = true;
+  const provider = createServer((request, response) => {
+    calls.push(`${request.method} ${request.url}`);
+    response.setHeader('content-type', 'application/json');
+    const reference = request.url?.split('/').at(-1);
+    const answer = () => response.end(JSON.stringify({ id: 'cth_1', object_reference_id: reference }));
+    if (isHolding) waiting.push(answer);
+    else answer();
+  }).listen(0, '127.0.0.1');
+  await once(provider, 'listening');
+  const child = spawn(process.execPath, [bin], {
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      PORT: '0',
+      AUTH_MODE: 'none',
+      JUSPAY_API_KEY: 'key',
+      JUSPAY_MERCHANT_ID: 'merchant',
+      JUSPAY_BASE_URL: `http://127.0.0.1:${(provider.address() as AddressInfo).port}`,
+      JUSPAY_CONNECTIONS: '4',
+      // As long as the slowest machine takes to send everything.
+      JUSPAY_TIMEOUT_MS: '60000',
+      OPERATION_TIMEOUT_MS: '60000',
+    },
+  });
+  const { promise: url, resolve } = Promise.withResolvers<string>();
+  let output = '';
+  child.stdout.on('data', (data) => {
+    output += String(data);
+    const [, found] = /"url":"([^"]+)"/.exec(output) ?? [];
+    if (found) resolve(found);
+  });
+  child.stderr.resume();
+  return {
+    url: await url,
+    calls,
+    release() {
+      isHolding = false;
+      for (const answer of waiting) answer();
+    },
+    async stop(): Promise<unknown> {
+      child.kill('SIGTERM');
+      const [code] = await once(child, 'close');
+      provider.closeAllConnections();
+      provider.close();
+      return code;
+    },
+  };
+}
+
+async function sendUntilTaken(send: () => Promise<Response>): Promise<number> {
+  let { status } = await send();
+  while (status === 503) ({ status } = await send());
+  return status;
+}
+
+test('operations far beyond what the pool carries MUST be shed before anything is executed, and those under way be answered', async () => {
+  const program = await startProgram();
+  try {
+    const send = (body: object, signal?: AbortSignal) =>
+      fetch(`${program.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+        ...(signal && { signal }),
+      });
+    const readOf = (id: string) => ({ query: `{ customer(id: "${id}") { objectReferenceId } }` });
+    const read = readOf('u7');
+    const statuses: number[] = [];
+    const { promise: shed, resolve: allShed } = Promise.withResolvers<void>();
+    const gone = new AbortController();
+    const ask = async (signal?: AbortSignal) => {
+      const response = await send(read, signal);
+      statuses.push(response.status);
+      if (statuses.length === 100) allShed();
+      return { status: response.status, text: await response.text() };
+    };
+    const answers: Promise<{ status: number; text: string } | undefined>[] = [];
+    while (answers.length < 1_100) {
+      for (let n = 0; n < 50; n += 1) {
+        answers.push(ask(answers.length < 50 ? gone.signal : undefined).catch(() => undefined));
+      }
+      // Who is slow is cut off: not faster than they are taken.
+      await fetch(`${program.url}/health`);
+    }
+    await shed;
+    // All that are answered by now are refusals: the others wait for the provider.
+    assert.deepEqual(new Set(statuses), new Set([503]));
+    assert.equal(program.calls.length, 1);
+
+    const startedAtMs = performance.now();
+    const refused = await send({ query: createOperation, variables: { input: newCustomer('reference-1') } });
+    const tookMs = performance.now() - startedAtMs;
+    assert.ok(tookMs < 1_000, `a refusal took ${tookMs} ms`);
+    assert.equal(refused.status, 503);
+    assert.equal(refused.headers.get('retry-after'), '1');
+    const { errors } = (await refused.json()) as { errors: { extensions: object }[] };
+    const { requestId, ...extensions } = { requestId: undefined, ...errors[0]?.extensions };
+    assert.deepEqual(extensions, { code: 'OVERLOADED', retryable: true, retryAfterSeconds: 1 });
+    assert.equal(requestId, refused.headers.get('x-request-id'));
+    for (const path of ['/health', '/ready']) assert.equal((await fetch(`${program.url}${path}`)).status, 200);
+    assert.equal(program.calls.length, 1);
+
+    // Who goes away makes room.
+    gone.abort();
+    const late = sendUntilTaken(() => send(readOf('u8')));
+    while (program.calls.length === 1) await delay(10);
+    program.release();
+    const bodies = new Map<string, number>();
+    for (const result of await Promise.all(answers)) {
+      if (result === undefined) continue;
+      const key = result.status === 200 ? result.text : String(result.status);
+      bodies.set(key, (bodies.get(key) ?? 0) + 1);
+    }
+    const answered = bodies.get('{"data":{"customer":{"objectReferenceId":"u7"}}}') ?? 0;
+    const refusals = bodies.get('503') ?? 0;
+    assert.equal(bodies.size, 2);
+    // Fewer than 1,000 where this machine is late; those that went away were either.
+    assert.ok(refusals >= 100 && answered >= 450 && answered <= 1_000, `${refusals} refused, ${answered} answered`);
+    assert.ok(refusals + answered >= 1_050);
+    assert.equal(await late, 200);
+    assert.equal((await send(read)).status, 200);
+    assert.ok(program.calls.every((call) => call.startsWith('GET')));
+  } finally {
+    assert.equal(await program.stop(), 0);
+  }
+});
+
+test('each merchant MUST have a share of its own, 32 operations for each connection and 1,000 at least', async (context) => {
+  for (const [connections, most] of [
+    [1, 1_000],
+    [64, 2_048],
+  ] as const) {
+    const overload = createOverload({ connections });
+    context.after(overload.dispose);
+    const { promise: over, resolve } = Promise.withResolvers<void>();
+    for (let n = 0; n < most; n += 1) overload.enter('a', over);
+    assert.throws(() => overload.enter('a', over), { code: 'OVERLOADED', status: 503 });
+    overload.enter('b', over);
+    resolve();
+    await over;
+    // What failed is over too, and what was over before it was counted does not stay.
+    await assert.rejects(async () => {
+      const failed = Promise.reject(new Error('gone'));
+      for (let n = 0; n < most; n += 1) overload.enter('a', failed);
+      await failed;
+    });
+    for (let n = 0; n < most; n += 1) overload.enter('a', over);
+    assert.throws(() => overload.enter('a', over), { code: 'OVERLOADED' });
+  }
+});
+
+test('a process that is late MUST take a part of that only, until it is in time again', async (context) => {
+  const overload = createOverload({ connections: 4 });
+  context.after(overload.dispose);
+  const taken = () => {
+    const { promise: over, resolve } = Promise.withResolvers<void>();
+    let count = 0;
+    try {
+      for (; count < 2_000; count += 1) overload.enter('a', over);
+    } catch {
+      resolve();
+    }
+    return count;
+  };
+  assert.equal(taken(), 1_000);
+  const untilMs = performance.now() + 800;
+  while (performance.now() < untilMs);
+  // The loop comes round, and tells how late it is.
+  await delay(20);
+  assert.equal(taken(), 500);
+  await delay(20);
+  // However late this machine is by itself: it is in time at last.
+  while (taken() < 1_000) await delay(50);
+});
