@@ -121,7 +121,7 @@ export function Edit({
     <>
       <Heading>Edit your details</Heading>
       {stage()}
-      <StillWorking since={isPending} />
+      <StillWorking mutation={update} />
     </>
   );
 }

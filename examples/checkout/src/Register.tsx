@@ -88,7 +88,7 @@ export function Register({
       <Heading>Register</Heading>
       <p className="lead">{lead}</p>
       {stage()}
-      <StillWorking since={isPending} />
+      <StillWorking mutation={create} />
     </section>
   );
 }
