@@ -393,6 +393,12 @@ export const useIssues = () => useUpdateCustomer().data?.issues; // refused`,
   'a hook for an operation that selects the token': `
 import { useCustomerWithToken } from 'juspay-customer-client/react-query'; // refused
 console.log(useCustomerWithToken);`,
+  'a token in an outcome, where it never is': `
+import { CreateCustomerWithTokenDocument } from 'juspay-customer-client/client';
+const input = { objectReferenceId: 'reference', mobileNumber: '1', emailAddress: 'e' };
+const outcome = await client.mutate(CreateCustomerWithTokenDocument, { input });
+if (outcome.status === 'success') console.log(outcome.customer.firstName, outcome.customer.clientAuthToken === null);
+if (outcome.status === 'success') console.log(outcome.customer.clientAuthToken?.token); // refused`,
   'a token before it is there': `
 import { useClientAuthToken } from 'juspay-customer-client/react';
 export const useToken = () => useClientAuthToken('a').token; // refused`,

@@ -25,6 +25,12 @@ export function useRepeat<Variables>(mutation: {
   };
 }
 
+/** What a save is doing, in a word; `undefined` while there is none. */
+export function busyWith({ isPending, isPaused }: { isPending: boolean; isPaused: boolean }): string | undefined {
+  if (!isPending) return undefined;
+  return isPaused ? 'Waiting…' : 'Saving…';
+}
+
 export function Repeating() {
   return (
     <Notice tone="info" title="Sending it again…" takesFocus>
