@@ -293,9 +293,13 @@ describe('the checkout', { concurrency: 3 }, () => {
     inShop(async ({ page, asked }) => {
       await signIn(page, 'fault_timeout', 'new');
       await fillIn(page, { 'E-mail': 'noor@example.com', 'Mobile number': '9000000042' });
+      // Held while it is looked at: the gateway's own deadline is near.
+      const seen = Promise.withResolvers<void>();
+      await page.route('**/graphql', (route) => seen.promise.then(() => route.continue()));
       await button(page, 'Save and continue').click();
       await page.getByText('Still working.').waitFor();
       await lookAt(page, 'still-working');
+      seen.resolve();
       await page.getByText('We do not know yet whether that was saved').waitFor();
       assert.deepEqual(asked().slice(0, 2), ['POST /customers', 'GET /customers/fault_timeout']);
     }));
@@ -338,6 +342,58 @@ describe('the checkout', { concurrency: 3 }, () => {
       assert.deepEqual(asked(), ['POST /customers']);
       await lookAt(page, 'too-many');
       assert.equal(sandbox.customers.length, 4);
+    }));
+
+  test('a gateway that is away MUST be told as that, be asked again, and leave what was sent to it open', () =>
+    inShop(async ({ page, sandbox, asked }) => {
+      await page.route('**/graphql', (route) => route.fulfill({ status: 502, body: '<h1>Bad gateway</h1>' }));
+      await signIn(page, 'asha.rao@example.com', 'returning');
+      await page.getByText('The shop has trouble of its own').waitFor();
+      await lookAt(page, 'gateway-down');
+      await page.unroute('**/graphql');
+      await button(page, 'Try again').click();
+      await heading(page, 'Hello, Asha');
+
+      await button(page, 'Edit details').click();
+      await fillIn(page, { 'First name': 'Asha Devi' });
+      asked();
+      // It was done, and a router says something of its own.
+      await page.route('**/graphql', async (route) => {
+        await route.fetch();
+        const errors = [{ message: 'upstream', extensions: { code: 'SUBREQUEST_HTTP_ERROR' } }];
+        await route.fulfill({ json: { data: { updateCustomer: null }, errors } });
+      });
+      await button(page, 'Save changes').click();
+      await page.getByText('We do not know yet whether that was saved').waitFor();
+      await page.unroute('**/graphql');
+      await button(page, 'Send again').click();
+      await page.getByText('Your changes are saved').waitFor();
+      assert.deepEqual(forms(sandbox), [{ first_name: 'Asha Devi' }, { first_name: 'Asha Devi' }]);
+    }));
+
+  test('a backend that gives no token MUST NOT be a dead end', () =>
+    inShop(async ({ page, asked }) => {
+      await page.route('**/session/token', (route) => route.fulfill({ status: 503, body: '' }));
+      await signIn(page, 'asha.rao@example.com', 'returning');
+      await page.getByText('The shop has trouble of its own').waitFor();
+      assert.deepEqual(asked(), []);
+      await page.unroute('**/session/token');
+      await button(page, 'Try again').click();
+      await heading(page, 'Hello, Asha');
+    }));
+
+  test('a visitor without a connection MUST be told so, and go on by itself when there is one', () =>
+    inShop(async ({ page, sandbox, asked }) => {
+      await signIn(page, 'noor@example.com', 'new');
+      await fillIn(page, { 'Mobile number': '9000000042' });
+      await page.context().setOffline(true);
+      await button(page, 'Save and continue').click();
+      await page.getByText('You are offline.').waitFor();
+      await lookAt(page, 'offline');
+      assert.deepEqual(asked(), []);
+      await page.context().setOffline(false);
+      await page.getByText('You are registered').waitFor();
+      assert.equal(forms(sandbox).length, 1);
     }));
 
   test('a payment that cannot be opened MUST be told apart from one that can', () =>

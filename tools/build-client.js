@@ -1,6 +1,6 @@
 // Builds `dist-client`, the package of apps: it holds no server, and the server's holds no client.
 import { spawnSync } from 'node:child_process';
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
 const target = 'dist-client';
 
@@ -10,10 +10,13 @@ const { status } = spawnSync('node', tsc, { stdio: 'inherit' });
 if (status !== 0) process.exit(1);
 for (const [from, to] of [
   ['src/client/package.json', 'package.json'],
-  ['src/client/README.md', 'README.md'],
   ['LICENSE', 'LICENSE'],
   ['schema/schema.graphql', 'schema/schema.graphql'],
   ['schema/generated/persisted-documents.json', 'schema/generated/persisted-documents.json'],
 ]) {
   cpSync(from, `${target}/${to}`);
 }
+
+// Who has this package only reads how to begin, too.
+const [door = ''] = /^## Hooks for apps\n[\s\S]*?(?=^## )/m.exec(readFileSync('README.md', 'utf8')) ?? [];
+writeFileSync(`${target}/README.md`, `${readFileSync('src/client/README.md', 'utf8')}\n${door.trimEnd()}\n`);

@@ -13,7 +13,8 @@ export const possibleTypes: Record<string, string[]> = {
     "CustomerNotFoundError",
     "CustomerOutcomeUnknownError",
     "CustomerUpstreamError",
-    "CustomerValidationError"
+    "CustomerValidationError",
+    ".*Error"
   ],
   "UpdateCustomerResult": [
     "CustomerNotFoundError",

@@ -8,3 +8,4 @@ export { type OtherOutcome, type Outcome, outcomeOf, type RootOf, unreachable } 
 export type { ClientAuthTokens, HeldToken } from './tokens.ts';
 export type { Answer, RequestOptions, TransportOptions } from './transport.ts';
 export type { Visibility } from './visibility.ts';
+export { mayBeDone } from './writes.ts';

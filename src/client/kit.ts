@@ -6,7 +6,7 @@ import { type Outcome, outcomeOf, type RootOf } from './outcome.ts';
 import { type ClientAuthTokens, createTokens, type MintedToken } from './tokens.ts';
 import { type Answer, createTransport, type RequestOptions, type TransportOptions } from './transport.ts';
 import type { Visibility } from './visibility.ts';
-import { createWrites, isLost } from './writes.ts';
+import { createWrites, mayBeDone } from './writes.ts';
 
 export interface CustomerClientOptions extends TransportOptions {
   /** For tests. */
@@ -62,11 +62,11 @@ export function createCustomerClient(options: CustomerClientOptions): CustomerCl
     if (document.kind === 'query') return send(document, variables, requestOptions);
     try {
       const { data, errors } = await send(document, variables, requestOptions);
-      if (errors.some((error) => isLost(error) && isMissing(data, error.path[0]))) writes.lost(variables);
+      if (errors.some((error) => mayBeDone(error) && isMissing(data, error.path[0]))) writes.lost(variables);
       return { errors, data: writes.settle(variables, data) };
     } catch (error) {
       // Given up by the app, which may have been after it was sent; what else is thrown comes from the app, before anything is sent.
-      const isUnknown = error instanceof CustomerClientError ? isLost(error) : requestOptions?.signal?.aborted;
+      const isUnknown = error instanceof CustomerClientError ? mayBeDone(error) : requestOptions?.signal?.aborted;
       if (isUnknown) writes.lost(variables);
       throw error;
     }

@@ -32,8 +32,15 @@ export interface OtherOutcome {
 export type Outcome<Result> = Known<Exclude<Result, null | undefined>> | OtherOutcome;
 
 type Known<Result> = Result extends { readonly __typename: infer Name extends keyof Statuses }
-  ? Result & { readonly status: Statuses[Name] }
+  ? WithoutTokens<Result> & { readonly status: Statuses[Name] }
   : never;
+
+/** As it comes: a token of a mutation is in `client.tokens`, and null in the answer. */
+type WithoutTokens<Value> = Value extends { readonly __typename: 'ClientAuthToken' }
+  ? null
+  : Value extends object
+    ? { [Key in keyof Value]: WithoutTokens<Value[Key]> }
+    : Value;
 
 /** The value of an operation's one root field. */
 export type RootOf<Result> = NonNullable<Result[keyof Result]>;

@@ -20,7 +20,7 @@ import type { CustomerClient } from './kit.ts';
 import { answersTo, customerIn, fieldsOf, isWhole, leavesDoubt, type Named } from './naming.ts';
 import type { Outcome, RootOf } from './outcome.ts';
 import { useCustomerClient } from './react.ts';
-import { isLost, subjectOf, withoutTokens } from './writes.ts';
+import { mayBeDone, subjectOf, withoutTokens } from './writes.ts';
 
 /** Every key of the kit begins with it. */
 const scope = 'juspay-customer';
@@ -102,7 +102,7 @@ export function mutationFactory<Result, Variables>(document: TypedDocument<Resul
       mutationFn: async (variables, { client: queryClient }) => {
         const outcome = await client.mutate(document, variables).catch(async (thrown: unknown) => {
           const error = customerErrorFrom(thrown);
-          if (isLost(error)) await doubt(queryClient, variables);
+          if (mayBeDone(error)) await doubt(queryClient, variables);
           throw error;
         });
         await show(queryClient, variables, outcome);

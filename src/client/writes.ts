@@ -82,7 +82,10 @@ export function withoutTokens<Value>(value: Value, tokens: Pick<ClientAuthTokens
 const refused =
   /^(BAD_USER_INPUT|UNAUTHENTICATED|FORBIDDEN|OPERATION_TOO_COMPLEX|OVERLOADED|RATE_LIMITED|GRAPHQL_\w+|PERSISTED_\w+)$/;
 
-/** Whether nobody knows if the write that failed so was done: no answer came, or somebody on the way says something of their own. */
-export function isLost({ code }: CustomerClientError): boolean {
+/**
+ * Whether a write that threw this may have been done all the same: no answer came, or somebody on the way said something of their own. It is no
+ * failure then, and to be shown as `outcomeUnknown` is.
+ */
+export function mayBeDone({ code }: Pick<CustomerClientError, 'code'>): boolean {
   return !refused.test(code);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -197,6 +197,65 @@ for (const flavour of flavours) {
     });
   }
 }
+
+test('what README shows MUST render the first customer, as it stands there, against a gateway that was just started', async () => {
+  const readme = readFileSync('README.md', 'utf8');
+  const door = readme.slice(readme.indexOf('## Hooks for apps'), readme.indexOf('Every result of a mutation'));
+  const blocks = [...door.matchAll(/```tsx\n\/\/ (.*)\n([\s\S]*?)```/g)];
+  assert.deepEqual(
+    blocks.map(([, name]) => name),
+    ['fetch', 'React Query', 'urql', 'Apollo Client 4'],
+  );
+  // In the repository, so that the package is found under its name.
+  const root = fileURLToPath(new URL('../../.cache/readme/', import.meta.url));
+  mkdirSync(root, { recursive: true });
+  const sandbox = await startSandbox();
+  const provider = { baseUrl: sandbox.url, merchantId: sandbox.merchantId, apiKey: new Secret(sandbox.apiKey) };
+  const config = loadConfig({ PORT: '0' });
+  const gateway = openGateway({ ...config, provider }, { log: createLog('silent') });
+  const server = await startServer(gateway, config);
+  const proxy = { '/graphql': server.url };
+  for (const [index, [, , code = '']] of blocks.entries()) {
+    writeFileSync(join(root, `block-${index}.tsx`), code);
+    writeFileSync(
+      join(root, `main-${index}.tsx`),
+      `import { createElement, StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import * as block from './block-${index}.tsx';
+const { App } = block as { App?: () => React.ReactNode };
+if (App) createRoot(document.body.appendChild(document.createElement('div'))).render(createElement(StrictMode, null, createElement(App)));`,
+    );
+    writeFileSync(
+      join(root, `${index}.html`),
+      `<!doctype html><html><head><link rel="icon" href="data:,"></head><body><script type="module" src="./main-${index}.tsx"></script></body></html>`,
+    );
+  }
+  const input = Object.fromEntries(blocks.map((_, index) => [String(index), join(root, `${index}.html`)]));
+  const common = { configFile: false, root, logLevel: 'error' } as const;
+  const target = { outDir: join(root, 'built'), emptyOutDir: true, target: 'es2024', rollupOptions: { input } };
+  await build({ ...common, plugins: [react()], build: target });
+  const shown = await preview({ ...common, build: target, preview: { host: '127.0.0.1', port: 0, proxy } });
+  const address = new URL(shown.resolvedUrls?.local[0] ?? '').origin;
+  gateways.push(address);
+  const context = await browser.newContext();
+  try {
+    for (const index of blocks.keys()) {
+      const page = await context.newPage();
+      page.on('pageerror', ({ message }) => complaints.push(message));
+      page.on('console', (line) => line.type() === 'error' && complaints.push(line.text()));
+      await page.goto(`${address}/${index}.html`);
+      await page.getByText('Asha', { exact: true }).waitFor();
+      await page.close();
+    }
+  } finally {
+    await context.close();
+    await shown.close();
+    await server.stop(0);
+    await gateway.dispose();
+    await sandbox.close();
+    rmSync(root, { recursive: true, force: true });
+  }
+});
 
 test('no page MUST have complained, and no request left the machine', () => {
   assert.deepEqual(complaints, []);

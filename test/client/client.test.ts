@@ -307,6 +307,24 @@ test('an answer that is lost on the way to the app MUST count as an unknown outc
     assert.ok(made.status === 'success' && made.origin === 'RECONCILED');
   }));
 
+test('a create that the app gave up MUST count as an unknown outcome too', () =>
+  inWorld(async (world) => {
+    const abort = new AbortController();
+    const client = clientIn(world, {
+      async fetch(input, init) {
+        const response = await world.gateway.fetch(new Request(input, { ...init, signal: null }));
+        abort.abort();
+        init?.signal?.throwIfAborted();
+        return response;
+      },
+    });
+    const variables = { input: newCustomer('client-given-up') };
+    const { signal } = abort;
+    await assert.rejects(client.mutate(CreateCustomerDocument, variables, { signal }), { name: 'AbortError' });
+    const made = await client.mutate(CreateCustomerDocument, variables);
+    assert.ok(made.status === 'success' && made.origin === 'RECONCILED');
+  }));
+
 test('an error of a router in between MUST count as an unknown outcome too, and a refusal not', () =>
   inWorld(async (world) => {
     const router = (code: string, data: unknown, isDone: boolean) =>

@@ -85,6 +85,28 @@ test('a document that does not fit the schema MUST be refused with every problem
   await assert.rejects(generate('query Wrong { customer(id: 1) { nickname } nobody }'), /nickname[\s\S]*nobody/);
 });
 
+test('an operation with which the kit could not keep its word MUST be refused, with what to do', async () => {
+  const create = (success: string, more = '') => `mutation Register($input: CreateCustomerInput!) {
+    createCustomer(input: $input) { ... on CreateCustomerSuccess { customer { ${success} } } ${more} }
+  }`;
+  const token = 'clientAuthToken { token expiresAt expiresInSeconds }';
+  const refused = {
+    [create(token)]: /^Register: select `id`, and of `clientAuthToken`/,
+    [create('id clientAuthToken { token }')]: /is lost without them\.$/,
+    [`${create('id ...T')} fragment T on Customer { clientAuthToken { token } }`]: /^Register: select `id`/,
+    [create('id firstName', '... on CustomerAlreadyExistsError { existing { id } differingFields }')]:
+      /^Register: select in `existing` what `customer` has: firstName\./,
+    'query Customer($id: ID!) { customer(id: $id) { id } }': /^Customer: the kit has an operation of this name\./,
+  };
+  for (const [document, message] of Object.entries(refused)) {
+    await assert.rejects(generate(document, { flavours: [] }), ({ message: text }: Error) => message.test(text));
+  }
+  await generate(create(`id ${token}`, '... on CustomerAlreadyExistsError { existing { id } differingFields }'), {
+    flavours: [],
+  });
+  await generate(create('id firstName', '... on CustomerAlreadyExistsError { existing { id } }'), { flavours: [] });
+});
+
 test('a change of the schema, or of an operation, without what is generated from it MUST fail the check', () => {
   const copy = mkdtempSync(join(tmpdir(), 'codegen-'));
   for (const path of ['codegen.ts', 'package.json', 'src', 'schema', 'examples']) {

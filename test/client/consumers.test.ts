@@ -242,38 +242,39 @@ await gateway.close();`;
   assert.equal(await outputOf(home, code), 'consumer-1 true POST,GET\nQuery');
 });
 
-test('the preset MUST make operations of one’s own in an empty project, which a gateway that takes ids only answers', async () => {
-  const generator = ['@graphql-codegen/plugin-helpers', '@graphql-codegen/typescript-operations', 'graphql'];
+test('the preset MUST make operations of one’s own with the real generator, which a gateway that takes ids only answers', async () => {
+  const generator = ['cli', 'plugin-helpers', 'typescript-operations'].map((name) => `@graphql-codegen/${name}`);
+  const clients = ['@tanstack/react-query', 'urql', '@urql/core', '@apollo/client', 'rxjs', 'msw', 'graphql'];
   const home = await createConsumer('codegen', [
     ...react,
-    '@tanstack/react-query',
+    ...clients,
     ...generator,
-    '@graphql-codegen/core',
+    '@graphql-typed-document-node/core',
   ]);
   await addServer(home);
+  // As the package's README has it.
+  const readme = readFileSync(join(home, 'node_modules/juspay-customer-client/README.md'), 'utf8');
+  const [, config = ''] = /```ts\n([\s\S]*?)```/.exec(readme) ?? [];
+  mkdirSync(join(home, 'src'));
+  writeFileSync(join(home, 'codegen.ts'), config);
   writeFileSync(
-    join(home, 'generate.js'),
-    `import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { codegen } from '@graphql-codegen/core';
-import { parse } from 'graphql';
-import { preset } from 'juspay-customer-client/codegen';
-const sdl = readFileSync(new URL(import.meta.resolve('juspay-customer-client/schema.graphql')), 'utf8');
-const document = parse('query Greeting($reference: String!) { customerByReference(objectReferenceId: $reference) { firstName } }');
-const section = await preset.buildGeneratesSection({ baseOutputDir: 'gql/', schema: parse(sdl), config: {}, plugins: [], pluginMap: {},
-  documents: [{ location: 'own.graphql', document }], presetConfig: { flavours: ['react-query'] } });
-mkdirSync('gql');
-for (const file of section) writeFileSync(file.filename, await codegen(file));`,
+    join(home, 'src/greeting.graphql'),
+    'query Greeting($reference: String!) { customerByReference(objectReferenceId: $reference) { ...Name } }',
   );
-  await run('node', ['generate.js'], { cwd: home });
+  writeFileSync(join(home, 'src/name.graphql'), 'fragment Name on Customer { id firstName }');
+  const generate = (file: string) =>
+    run('node', ['node_modules/@graphql-codegen/cli/cjs/bin.js', '--config', file], { cwd: home });
+  await generate('codegen.ts');
   const code = `
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { createElement } from 'react';
 import { renderToString } from 'react-dom/server';
 import { CustomerProvider } from 'juspay-customer-client/react';
 import { startTestGateway } from 'juspay-customer-client/testing';
-import type { GreetingQuery } from './gql/operations.ts';
-import { greetingOptions, useGreeting } from './gql/react-query.ts';
-const settings = { PERSISTED_ONLY: 'on', PERSISTED_DOCUMENTS_FILE: './gql/persisted-documents.json' };
+import type { GreetingQuery } from './src/gql/operations.ts';
+import { greetingOptions, useGreeting } from './src/gql/react-query.ts';
+export type Config = typeof import('./codegen.ts');
+const settings = { PERSISTED_ONLY: 'on', PERSISTED_DOCUMENTS_FILE: './src/gql/persisted-documents.json' };
 const { client, close } = await startTestGateway({ settings, client: { persisted: true } });
 const variables = { reference: 'asha.rao@example.com' };
 function Name() {
@@ -288,13 +289,32 @@ queryClient.clear();
 await close();`;
   // As the preset names its files unless told otherwise, and as Node runs them.
   assert.equal(await outputOf(home, code, { allowImportingTsExtensions: true }), '<p>Asha</p>');
+
+  // Every flavour, for a project that is compiled; and what was in the manifest stays in it.
+  const manifest = () => JSON.parse(readFileSync(join(home, 'src/gql/persisted-documents.json'), 'utf8')) as object;
+  const [first = ''] = Object.keys(manifest());
+  writeFileSync(join(home, 'src/greeting.graphql'), 'query Welcome($id: ID!) { customer(id: $id) { ...Name } }');
+  const everything = config.replace("{ flavours: ['react-query'] }", "{ importExtension: '.js' }");
+  assert.notEqual(everything, config);
+  writeFileSync(join(home, 'everything.ts'), everything);
+  await generate('everything.ts');
+  const files = ['apollo', 'asts', 'documents', 'fixtures', 'msw', 'possible-types', 'react-query', 'urql'];
+  writeFileSync(join(home, 'main.ts'), files.map((name) => `import './src/gql/${name}.js';`).join('\n'));
+  await typeCheck(home);
+  assert.equal(Object.keys(manifest()).length, 2);
+  assert.ok(first in manifest());
+
+  writeFileSync(join(home, 'src/wrong.graphql'), 'query Customer($id: ID!) { customer(id: $id) { id } }');
+  await assert.rejects(generate('codegen.ts'), ({ stdout, stderr }: { stdout: string; stderr: string }) =>
+    `${stdout}${stderr}`.includes('Customer: the kit has an operation of this name. Call it otherwise.'),
+  );
 });
 
 test('what README shows MUST compile, each flavour in a project of its own', async () => {
   const readme = readFileSync('README.md', 'utf8');
   const door = readme.slice(readme.indexOf('## Hooks for apps'), readme.indexOf('## Composing'));
   const blocks = [...door.matchAll(/```tsx\n([\s\S]*?)```/g)].map(([, code = '']) => code);
-  assert.equal(blocks.length, 4);
+  assert.equal(blocks.length, 5);
   const packages = ['urql', '@urql/core', '@tanstack/react-query', '@apollo/client', 'graphql', 'rxjs', 'zod'];
   const home = await createConsumer('readme', [...react, ...packages, '@graphql-typed-document-node/core']);
   for (const [index, code] of blocks.entries()) writeFileSync(join(home, `block-${index}.tsx`), code);
@@ -373,6 +393,12 @@ export const useIssues = () => useUpdateCustomer().data?.issues; // refused`,
   'a hook for an operation that selects the token': `
 import { useCustomerWithToken } from 'juspay-customer-client/react-query'; // refused
 console.log(useCustomerWithToken);`,
+  'a token in an outcome, where it never is': `
+import { CreateCustomerWithTokenDocument } from 'juspay-customer-client/client';
+const input = { objectReferenceId: 'reference', mobileNumber: '1', emailAddress: 'e' };
+const outcome = await client.mutate(CreateCustomerWithTokenDocument, { input });
+if (outcome.status === 'success') console.log(outcome.customer.firstName, outcome.customer.clientAuthToken === null);
+if (outcome.status === 'success') console.log(outcome.customer.clientAuthToken?.token); // refused`,
   'a token before it is there': `
 import { useClientAuthToken } from 'juspay-customer-client/react';
 export const useToken = () => useClientAuthToken('a').token; // refused`,

@@ -336,6 +336,33 @@ for (const [name, open] of Object.entries(flavours)) {
         await hooks.until(({ customer }) => !customer.isLoading && customer.names[0] === 'Asha');
       });
 
+      test(`an answer that came later MUST be told as \`other\`, and what it may have changed be asked for again`, async () => {
+        const later = { code: 'FROZEN', message: 'm', retryable: false, requestId: 'r' };
+        const client = createCustomerClient({
+          url: gateway.url,
+          persisted,
+          fetch(input, init) {
+            const { variables } = JSON.parse(String(init?.body)) as { variables: { input?: object } };
+            if (variables.input === undefined) return gateway.fetch(input, init);
+            const updateCustomer = { __typename: 'CustomerFrozenError', ...later };
+            return Promise.resolve(Response.json({ data: { updateCustomer } }));
+          },
+        });
+        const newer = open({ ...gateway, client });
+        const hooks = await renderHook(
+          () => ({ customer: newer.useCustomer('u7'), update: newer.useUpdate() }),
+          newer.wrap,
+        );
+        rendered.push(hooks as Rendered<unknown>);
+        await hooks.until(({ customer }) => !customer.isLoading);
+        gateway.sandbox.clearCalls();
+        const outcome = await hooks.current().update[1]({ id: 'u7', input: { firstName: 'A' } });
+        assert.partialDeepStrictEqual(outcome, { status: 'other', __typename: 'CustomerFrozenError', ...later });
+        await gateway.sandbox.whenCalled(({ route }) => route === 'get');
+        await hooks.until(({ customer }) => !customer.isLoading);
+        newer.close();
+      });
+
       test(`a token MUST NOT reach what the client keeps, and be there without another call`, async () => {
         const hooks = await render(() => flavour.useCreate());
         const outcome = await hooks.current()[1]({ input: newCustomer('hooks-token-1') });

@@ -51,7 +51,11 @@ export function Account({ reference, isNew }: { reference: string; isNew: boolea
       <Steps at={view === 'pay' ? 2 : 1} />
       {/* There at all times, so that what comes into it is read out. */}
       <div role="status" className="news">
-        {isRepeating ? (
+        {found.isPending && found.fetchStatus === 'paused' ? (
+          <Notice tone="warning" title="You are offline" isRead={false}>
+            <p>We look you up as soon as there is a connection.</p>
+          </Notice>
+        ) : isRepeating ? (
           <Notice tone="warning" title="The payment provider is slow to answer" isRead={false}>
             <p>We try again by ourselves. Attempt {found.failureCount + 1}.</p>
           </Notice>

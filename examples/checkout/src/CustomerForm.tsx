@@ -41,7 +41,8 @@ export function CustomerForm({
   start: Values;
   check: (values: Values) => readonly FieldIssue[];
   serverIssues: readonly FieldIssue[] | undefined;
-  busy: boolean;
+  /** What is going on, while it is. */
+  busy: string | undefined;
   action: string;
   onSend: (values: Values) => void;
   children?: ReactNode;
@@ -69,7 +70,7 @@ export function CustomerForm({
 
   const submit = (event: SubmitEvent<HTMLFormElement>) => {
     event.preventDefault();
-    if (busy) return;
+    if (busy !== undefined) return;
     const meant = tidy(values);
     const found = check(meant);
     setIssues(found);
@@ -115,8 +116,8 @@ export function CustomerForm({
         {field('lastName', { autoComplete: 'family-name', label: `${labels.lastName} (optional)` })}
       </div>
       <div className="actions">
-        <button type="submit" className="primary" aria-disabled={busy} aria-busy={busy}>
-          {busy ? 'Saving…' : action}
+        <button type="submit" className="primary" aria-disabled={busy !== undefined} aria-busy={busy !== undefined}>
+          {busy ?? action}
         </button>
         {children}
       </div>

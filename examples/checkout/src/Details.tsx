@@ -4,7 +4,7 @@ import { validateCustomerChanges } from 'juspay-customer-client/validation';
 import { useEffect, useState } from 'react';
 import { CustomerForm, type Values } from './CustomerForm.tsx';
 import { Heading, Notice } from './Notice.tsx';
-import { NoAnswer, NotSaved, Repeating, StillWorking, UnknownOutcome, useRepeat } from './saving.tsx';
+import { busyWith, NoAnswer, NotSaved, Repeating, StillWorking, UnknownOutcome, useRepeat } from './saving.tsx';
 
 /** What is on file, and the two ways on: change it, or pay. */
 export function Details({
@@ -65,7 +65,7 @@ export function Edit({
 }) {
   const update = useUpdateCustomer();
   const { isRepeating, send, again } = useRepeat(update);
-  const { data: outcome, error, isPending, reset } = update;
+  const { data: outcome, error, reset } = update;
   const start = valuesOf(customer);
   const [typed, setTyped] = useState(start);
 
@@ -86,7 +86,7 @@ export function Edit({
             start={typed}
             check={(values) => validateCustomerChanges(changesOf(start, values))}
             serverIssues={outcome?.status === 'invalid' ? outcome.issues : undefined}
-            busy={isPending}
+            busy={busyWith(update)}
             action="Save changes"
             onSend={(values) => {
               setTyped(values);
@@ -121,7 +121,7 @@ export function Edit({
     <>
       <Heading>Edit your details</Heading>
       {stage()}
-      <StillWorking since={isPending} />
+      <StillWorking mutation={update} />
     </>
   );
 }

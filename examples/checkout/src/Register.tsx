@@ -4,7 +4,7 @@ import { validateNewCustomer } from 'juspay-customer-client/validation';
 import { useEffect, useState } from 'react';
 import { CustomerForm, labelsOf, type Values } from './CustomerForm.tsx';
 import { Heading, Notice } from './Notice.tsx';
-import { NoAnswer, NotSaved, Repeating, StillWorking, UnknownOutcome, useRepeat } from './saving.tsx';
+import { busyWith, NoAnswer, NotSaved, Repeating, StillWorking, UnknownOutcome, useRepeat } from './saving.tsx';
 
 /** Registers the visitor. Whatever becomes of it is shown as what it is. */
 export function Register({
@@ -29,7 +29,7 @@ export function Register({
     firstName: '',
     lastName: '',
   });
-  const { data: outcome, error, isPending, reset } = create;
+  const { data: outcome, error, reset } = create;
 
   const origin = outcome?.status === 'success' ? outcome.origin : undefined;
   useEffect(() => {
@@ -48,7 +48,7 @@ export function Register({
             start={typed}
             check={(values) => validateNewCustomer(inputOf(reference, values))}
             serverIssues={outcome?.status === 'invalid' ? outcome.issues : undefined}
-            busy={isPending}
+            busy={busyWith(create)}
             action="Save and continue"
             onSend={(values) => {
               setTyped(values);
@@ -88,7 +88,7 @@ export function Register({
       <Heading>Register</Heading>
       <p className="lead">{lead}</p>
       {stage()}
-      <StillWorking since={isPending} />
+      <StillWorking mutation={create} />
     </section>
   );
 }

@@ -20,6 +20,9 @@ function wordsFor(code: string | undefined): { title: string; text: string } {
     case 'RATE_LIMITED':
     case 'OVERLOADED':
       return { title: 'Many people are checking out right now', text: 'You keep your place; try again in a moment.' };
+    case 'UNAUTHENTICATED':
+    case 'INVALID_RESPONSE':
+      return { title: 'The shop has trouble of its own', text: 'It is not you. Try again in a minute.' };
     case 'NETWORK_ERROR':
     case 'TIMEOUT':
       return { title: 'There is no connection', text: 'Check your network and try again.' };

@@ -1,4 +1,4 @@
-import type { CustomerClientError } from 'juspay-customer-client/client';
+import { type CustomerClientError, mayBeDone } from 'juspay-customer-client/client';
 import { useEffect, useState } from 'react';
 import { type Failure, FailureNotice, SupportNumber } from './failures.tsx';
 import { Notice } from './Notice.tsx';
@@ -25,6 +25,12 @@ export function useRepeat<Variables>(mutation: {
   };
 }
 
+/** What a save is doing, in a word; `undefined` while there is none. */
+export function busyWith({ isPending, isPaused }: { isPending: boolean; isPaused: boolean }): string | undefined {
+  if (!isPending) return undefined;
+  return isPaused ? 'Waiting…' : 'Saving…';
+}
+
 export function Repeating() {
   return (
     <Notice tone="info" title="Sending it again…" takesFocus>
@@ -33,17 +39,23 @@ export function Repeating() {
   );
 }
 
-/** A wait that is long enough to ask oneself what to do. */
-export function StillWorking({ since }: { since: boolean }) {
+/** A wait that is long enough to ask oneself what to do; and one for a connection, which is told at once. */
+export function StillWorking({
+  mutation: { isPending, isPaused },
+}: {
+  mutation: { isPending: boolean; isPaused: boolean };
+}) {
+  const isSent = isPending && !isPaused;
   const [isLong, setIsLong] = useState(false);
   useEffect(() => {
     setIsLong(false);
-    if (!since) return;
+    if (!isSent) return;
     const timer = setTimeout(() => setIsLong(true), 2000);
     return () => clearTimeout(timer);
-  }, [since]);
+  }, [isSent]);
   return (
     <p role="status" className="still">
+      {isPaused && 'You are offline. It is sent as soon as there is a connection; nothing was sent yet.'}
       {isLong &&
         'Still working. The answer may have been lost on the way; we are making sure that nothing is saved twice.'}
     </p>
@@ -68,11 +80,6 @@ export function UnknownOutcome({ requestId, onAgain }: { requestId: string | und
   );
 }
 
-/** Whether what was sent may have been done all the same. */
-function isLost({ code }: CustomerClientError): boolean {
-  return code === 'NETWORK_ERROR' || code === 'TIMEOUT' || code === 'INVALID_RESPONSE';
-}
-
 /** A save that got no result at all: refused before it was sent on, or lost on its way. */
 export function NoAnswer({
   error,
@@ -83,7 +90,7 @@ export function NoAnswer({
   onAgain: () => void;
   onBack: () => void;
 }) {
-  if (isLost(error)) return <UnknownOutcome requestId={error.requestId} onAgain={onAgain} />;
+  if (mayBeDone(error)) return <UnknownOutcome requestId={error.requestId} onAgain={onAgain} />;
   return <NotSaved failure={error} onAgain={onAgain} onBack={onBack} />;
 }
 

@@ -1,4 +1,4 @@
-import { type ASTNode, type GraphQLSchema, isAbstractType } from 'graphql';
+import { type ASTNode, type GraphQLSchema, isAbstractType, isInterfaceType } from 'graphql';
 import type { Operation } from './operations.ts';
 
 /** Where generated files find what they stand on: this repository's sources, or the package. */
@@ -136,9 +136,12 @@ export function emitAstHooks(flavour: 'urql' | 'apollo', operations: readonly Op
 
 /** Which types an interface or a union stands for: Apollo's cache drops fields of fragments on them otherwise. */
 export function emitPossibleTypes(schema: GraphQLSchema): string {
-  const entries = Object.values(schema.getTypeMap()).flatMap((type) =>
-    isAbstractType(type) ? [[type.name, schema.getPossibleTypes(type).map(({ name }) => name)]] : [],
-  );
+  const entries = Object.values(schema.getTypeMap()).flatMap((type) => {
+    if (!isAbstractType(type)) return [];
+    const names = schema.getPossibleTypes(type).map(({ name }) => name);
+    // A pattern: an error that comes later has the fields of its interface, and they would be dropped.
+    return [[type.name, isInterfaceType(type) ? [...names, '.*Error'] : names]];
+  });
   const types: unknown = Object.fromEntries(entries);
   return `${banner}/** For \`InMemoryCache\` of Apollo Client. */
 export const possibleTypes: Record<string, string[]> = ${JSON.stringify(types, null, 2)};\n`;

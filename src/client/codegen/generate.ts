@@ -12,6 +12,7 @@ import {
 } from './emit.ts';
 import { emitFixtures } from './fixtures.ts';
 import { manifestOf, type Operation, readOperations } from './operations.ts';
+import { problemsOf } from './rules.ts';
 
 /** What hooks, or handlers, are generated for. */
 export type Flavour = 'react-query' | 'urql' | 'apollo' | 'msw';
@@ -23,19 +24,28 @@ export interface GenerateOptions {
   readonly imports: Imports;
   /** The manifest as it was: its entries are kept. */
   readonly earlier?: Readonly<Record<string, string>>;
+  /** Names that no operation may have: caches, mocks and hooks know operations by name. */
+  readonly taken?: readonly string[];
 }
 
 /**
  * Everything that is made from operations, by file name.
  *
- * @throws Error when a document does not fit the schema.
+ * @throws Error when a document does not fit the schema, or the kit.
  */
 export async function generate(
   schema: GraphQLSchema,
   documents: readonly DocumentNode[],
-  { flavours, imports, earlier }: GenerateOptions,
+  { flavours, imports, earlier, taken = [] }: GenerateOptions,
 ): Promise<Record<string, string>> {
   const operations = readOperations(schema, documents);
+  const problems = operations.flatMap((operation) => [
+    ...(taken.includes(operation.name)
+      ? [`${operation.name}: the kit has an operation of this name. Call it otherwise.`]
+      : []),
+    ...problemsOf(schema, operation),
+  ]);
+  if (problems.length > 0) throw new Error(problems.join('\n'));
   const files: Record<string, string> = {
     'operations.ts': await emitTypes(schema, operations, documents),
     'documents.ts': emitDocuments(operations, imports),

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Types } from '@graphql-codegen/plugin-helpers';
 import { buildASTSchema } from 'graphql';
+import * as kit from '../../../schema/generated/documents.ts';
 import { type Flavour, flavours, generate } from './generate.ts';
 
 export type { Flavour } from './generate.ts';
@@ -35,6 +36,7 @@ export const preset: Types.OutputPreset<PresetConfig> = {
         kit: (part) => `juspay-customer-client/${entries[part as keyof typeof entries] ?? part}`,
         sibling: (file) => `./${file}${extension}`,
       },
+      taken: Object.values(kit).map(({ name }) => name),
       earlier: existsSync(manifest) ? (JSON.parse(readFileSync(manifest, 'utf8')) as Record<string, string>) : {},
     });
     return Object.entries(files).map(([file, content]) => ({
