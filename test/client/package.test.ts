@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { build } from 'vite';
 
 interface Manifest {
+  readonly version: string;
   readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
   readonly dependencies?: object;
   readonly peerDependencies: Readonly<Record<string, string>>;
@@ -125,6 +126,12 @@ test('each flavour MUST name its own client only', () => {
   assert.deepEqual(namedBy('./apollo'), ['@apollo/client', '@apollo/client/react', 'graphql', 'react']);
   assert.deepEqual(namedBy('./validation'), ['zod']);
   assert.deepEqual(namedBy('./msw'), ['msw']);
+});
+
+test('the two packages MUST have one version, and the client take a gateway of its own version or later', () => {
+  const { version } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as Manifest;
+  assert.equal(manifest.version, version);
+  assert.equal(manifest.peerDependencies['juspay-customer-gateway'], `>=${version}`);
 });
 
 test('the package MUST have no dependencies, and only optional peers, each of them named by an entry', () => {

@@ -2,7 +2,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Types } from '@graphql-codegen/plugin-helpers';
 import { buildASTSchema } from 'graphql';
-import * as kit from '../../../schema/generated/documents.ts';
 import { type Flavour, flavours, generate } from './generate.ts';
 
 export type { Flavour } from './generate.ts';
@@ -36,7 +35,7 @@ export const preset: Types.OutputPreset<PresetConfig> = {
         kit: (part) => `juspay-customer-client/${entries[part as keyof typeof entries] ?? part}`,
         sibling: (file) => `./${file}${extension}`,
       },
-      taken: Object.values(kit).map(({ name }) => name),
+      taken: namesOfTheKit(),
       earlier: existsSync(manifest) ? (JSON.parse(readFileSync(manifest, 'utf8')) as Record<string, string>) : {},
     });
     return Object.entries(files).map(([file, content]) => ({
@@ -49,3 +48,10 @@ export const preset: Types.OutputPreset<PresetConfig> = {
     }));
   },
 };
+
+/** Names of the kit's own operations, those of earlier releases included. */
+function namesOfTheKit(): string[] {
+  const manifest = new URL('../../../schema/generated/persisted-documents.json', import.meta.url);
+  const documents = JSON.parse(readFileSync(manifest, 'utf8')) as Record<string, string>;
+  return Object.values(documents).flatMap((text) => /^\w+ (\w+)/.exec(text)?.[1] ?? []);
+}
