@@ -38,9 +38,9 @@ export class CustomerClientError extends Error {
   declare readonly path: readonly (string | number)[];
 
   constructor(code: ClientErrorCode, details: ClientErrorDetails) {
-    const { path = [], requestId } = details;
+    const { path = [], requestId = '' } = details;
     const at = path.join('.');
-    super(`${code}${at && ` at ${at}`}${requestId ? ` (request ${requestId})` : ''}`);
+    super(`${code}${at && ` at ${at}`}${requestId && ` (request ${requestId})`}`);
     Object.assign(this, details, { name: 'CustomerClientError', code, path });
   }
 }
@@ -55,23 +55,18 @@ export function readError(
   { extensions, path }: GraphQLErrorLike,
   response?: Pick<Response, 'status' | 'headers'>,
 ): CustomerClientError {
-  const { code, retryable, requestId, retryAfterSeconds } = extensions ?? {};
+  const { status, headers } = response ?? {};
+  const { code, retryable = status === 429 || Number(status) >= 500, requestId, retryAfterSeconds } = extensions ?? {};
   // A router in between may have left it out, and the server have said it in a header.
-  const textOf = (value: unknown, header: string) => String(value ?? response?.headers.get(header) ?? '');
+  const textOf = (value: unknown, header: string) => String(value ?? headers?.get(header) ?? '');
   const seconds = textOf(retryAfterSeconds, 'retry-after');
   return new CustomerClientError(typeof code === 'string' && /^\w{1,64}$/.test(code) ? code : 'INTERNAL_SERVER_ERROR', {
     retryable: retryable === true,
     requestId: textOf(requestId, 'x-request-id') || undefined,
     retryAfterSeconds: /^\d{1,6}$/.test(seconds) ? Number(seconds) : undefined,
-    status: response?.status,
+    status,
     path,
   });
-}
-
-/** An answer that is no GraphQL: a proxy's, a login page's. */
-export function invalidResponse(response: Response): CustomerClientError {
-  const retryable = response.status >= 500 || response.status === 429;
-  return readError({ extensions: { code: 'INVALID_RESPONSE', retryable } }, response);
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { TypedDocument } from './document.ts';
-import { CustomerClientError, invalidResponse, readError } from './error.ts';
+import { type CustomerClientError, readError, type TransportErrorCode } from './error.ts';
 
 /** Whatever `new Headers()` takes. */
 export type HeadersLike = NonNullable<ConstructorParameters<typeof Headers>[0]>;
@@ -41,12 +41,12 @@ export type Send = <Result, Variables>(
 
 interface Body {
   readonly data?: unknown;
-  readonly errors?: readonly object[];
+  readonly errors?: readonly (object | null)[];
 }
 
 /** GraphQL over `fetch`, always by POST: a token is never minted over GET, and nothing on the way may keep a POST. */
 export function createTransport(options: TransportOptions): Send {
-  const { persisted, refresh, timeoutMs = 30_000, credentials } = options;
+  const { persisted, refresh, timeoutMs = 30_000 } = options;
   /** The newest renewal of the session, and the newest that is over. */
   let renewal: Promise<unknown> | undefined;
   let renewed: typeof renewal;
@@ -59,33 +59,40 @@ export function createTransport(options: TransportOptions): Send {
     const body = JSON.stringify({ ...(persisted && id ? { documentId: id } : { query: text }), variables });
     const timeout = AbortSignal.timeout(timeoutMs);
     let response: Response | undefined;
-    let answer: Body | null;
+    let answer: Body | null = null;
+    const failure = (code: TransportErrorCode | 'UNAUTHENTICATED', retryable?: boolean) =>
+      readError({ extensions: { code, retryable } }, response);
     try {
       response = await (options.fetch ?? fetch)(options.url, {
         method: 'POST',
         headers: given,
         body,
         signal: AbortSignal.any([signal ?? timeout, timeout]),
-        ...(credentials && { credentials }),
+        // One that is not given is left out by `fetch` itself.
+        credentials: options.credentials as NonNullable<TransportOptions['credentials']>,
       });
       answer = (await response.json()) as Body | null;
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      // The error of a body that is no JSON quotes the body, the one of `fetch` may name the address: neither is kept.
-      if (response && error instanceof SyntaxError) throw invalidResponse(response);
-      const code = timeout.aborted ? 'TIMEOUT' : 'NETWORK_ERROR';
-      throw new CustomerClientError(code, { retryable: true, status: response?.status });
+      // A body that is no JSON is an answer that is no GraphQL. No error is kept: one may quote the body, another name the address.
+      if (!response || !(error instanceof SyntaxError))
+        throw failure(timeout.aborted ? 'TIMEOUT' : 'NETWORK_ERROR', true);
     }
     const data = answer?.data ?? null;
     const errors = answer?.errors ?? [];
-    if (!Array.isArray(errors) || (!data && !errors[0])) throw invalidResponse(response);
-    return { data: data as never, errors: errors.map((error) => readError(error, response)) };
+    if (Array.isArray(errors) && (data || errors[0])) {
+      return { data: data as never, errors: errors.map((error) => readError(error ?? {}, response)) };
+    }
+    // A proxy's: of a login that is over it tells in its own way.
+    if (response.status === 401) return { data: null, errors: [failure('UNAUTHENTICATED')] };
+    throw failure('INVALID_RESPONSE');
   };
 
   return async (document, variables, options) => {
     const seen = renewed;
     const answer = await once(document, variables, options);
-    if (!refresh || !answer.errors.some(({ code }) => code === 'UNAUTHENTICATED')) return answer;
+    // With data beside it something was executed: a router asked more than one server.
+    if (!refresh || answer.data || !answer.errors.some(({ code }) => code === 'UNAUTHENTICATED')) return answer;
     // Somebody may have renewed the session since this was sent.
     if (seen === renewed) {
       if (renewal === renewed) {

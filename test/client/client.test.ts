@@ -98,6 +98,28 @@ test('a session that stays refused MUST be renewed once only, and then be an err
   assert.deepEqual([refreshes, sent.length], [1, 2]);
 });
 
+test('a 401 of a proxy MUST renew the session as the gateway’s own does, and be UNAUTHENTICATED where it stays', async () => {
+  const page = () => new Response('<h1>sign in</h1>', { status: 401 });
+  let renewals = 0;
+  const refresh = async () => {
+    renewals += 1;
+  };
+  const { client, sent } = clientOf((_sent, count) => (count === 1 ? page() : nobody()), { refresh });
+  assert.deepEqual(await client.execute(CustomerDocument, { id: 'a' }), { customer: null });
+  assert.deepEqual([renewals, sent.length], [1, 2]);
+  const stays = clientOf(page);
+  await assert.rejects(stays.client.execute(CustomerDocument, { id: 'a' }), { code: 'UNAUTHENTICATED', status: 401 });
+});
+
+test('what was done in part MUST NOT be sent again for a session that is over elsewhere', async () => {
+  const errors = [{ message: '', path: ['other'], extensions: { code: 'UNAUTHENTICATED' } }];
+  const { client, sent } = clientOf(() => Response.json({ data: { customer: null, other: null }, errors }), {
+    refresh: () => assert.fail('renewed'),
+  });
+  assert.equal((await client.request(CustomerDocument, { id: 'a' })).errors[0]?.code, 'UNAUTHENTICATED');
+  assert.equal(sent.length, 1);
+});
+
 test('an answer to a request from before a renewal MUST NOT renew again', async () => {
   let refreshes = 0;
   const late = Promise.withResolvers<void>();
@@ -187,8 +209,10 @@ test('an answer that is no GraphQL MUST be told, without a word of it', async ()
 
 test('what a router left out of an error MUST be read from the headers, and nothing be believed that is no number', async () => {
   const headers = { 'retry-after': '12', 'x-request-id': 'r-1' };
-  const detailsOf = async (extensions: object | undefined) => {
-    const { client } = clientOf(() => Response.json({ errors: [{ message: canary, extensions }] }, { headers }));
+  const detailsOf = async (extensions: object | undefined, status = 200) => {
+    const { client } = clientOf(() =>
+      Response.json({ errors: [{ message: canary, extensions }] }, { status, headers }),
+    );
     const error = await client.execute(CustomerDocument, { id: 'a' }).catch((reason: unknown) => reason);
     assert.ok(error instanceof CustomerClientError);
     assert.equal(error.message, `${error.code} (request ${error.requestId})`);
@@ -199,6 +223,9 @@ test('what a router left out of an error MUST be read from the headers, and noth
   assert.deepEqual(await detailsOf(own), ['RATE_LIMITED', true, 'r-2', 0]);
   const odd = { code: `${canary} !`, retryable: 'yes', retryAfterSeconds: -1 };
   assert.deepEqual(await detailsOf(odd), ['INTERNAL_SERVER_ERROR', false, 'r-1', undefined]);
+  // Without a word about it the status tells.
+  assert.deepEqual(await detailsOf({ code: 'BUSY' }, 503), ['BUSY', true, 'r-1', 12]);
+  assert.deepEqual(await detailsOf({ code: 'BUSY', retryable: false }, 503), ['BUSY', false, 'r-1', 12]);
 });
 
 test('no answer MUST be told as such, in time or not', async () => {

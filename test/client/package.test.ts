@@ -18,7 +18,7 @@ const manifest = JSON.parse(readFileSync(new URL('dist-client/package.json', roo
 const peers = Object.keys(manifest.peerDependencies);
 const entries = Object.keys(manifest.exports).filter((entry) => !/\.\w+$/.test(entry));
 const maxCoreBytes = 3 * 1024;
-const maxFetcherBytes = 1000;
+const maxFetcherBytes = 1024;
 
 interface Bundle {
   readonly bytes: number;
