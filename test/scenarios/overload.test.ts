@@ -36,21 +36,28 @@ async function startProgram() {
       JUSPAY_BASE_URL: `http://127.0.0.1:${(provider.address() as AddressInfo).port}`,
       JUSPAY_CONNECTIONS: '4',
       // As long as the slowest machine takes to send everything.
-      JUSPAY_TIMEOUT_MS: '60000',
-      OPERATION_TIMEOUT_MS: '60000',
+      JUSPAY_TIMEOUT_MS: '300000',
+      OPERATION_TIMEOUT_MS: '300000',
+      METRICS_PORT: '0',
     },
   });
-  const { promise: url, resolve } = Promise.withResolvers<string>();
+  const { promise: started, resolve } = Promise.withResolvers<{ url: string; metricsUrl: string }>();
   let output = '';
   child.stdout.on('data', (data) => {
     output += String(data);
-    const [, found] = /"url":"([^"]+)"/.exec(output) ?? [];
-    if (found) resolve(found);
+    const [line] = /^.*"metricsUrl".*$/m.exec(output) ?? [];
+    if (line) resolve(JSON.parse(line));
   });
   child.stderr.resume();
+  const { url, metricsUrl } = await started;
   return {
-    url: await url,
+    url,
     calls,
+    /** How many requests are not answered yet. */
+    async inFlight(): Promise<number> {
+      const text = await (await fetch(metricsUrl)).text();
+      return Number(/^customer_gateway_in_flight (\d+)$/m.exec(text)?.[1]);
+    },
     release() {
       isHolding = false;
       for (const answer of waiting) answer();
@@ -84,31 +91,29 @@ test('operations far beyond what the pool carries MUST be shed before anything i
     const readOf = (id: string) => ({ query: `{ customer(id: "${id}") { objectReferenceId } }` });
     const read = readOf('u7');
     const statuses: number[] = [];
-    const { promise: shed, resolve: allShed } = Promise.withResolvers<void>();
     const gone = new AbortController();
     const ask = async (signal?: AbortSignal) => {
       const response = await send(read, signal);
       statuses.push(response.status);
-      if (statuses.length === 100) allShed();
       return { status: response.status, text: await response.text() };
     };
     const answers: Promise<{ status: number; text: string } | undefined>[] = [];
-    while (answers.length < 1_100) {
+    // A machine that is late takes fewer for a while: until it took all that it ever takes, and refused a hundred more.
+    let underWay = 0;
+    while (underWay < 1_000 || statuses.length < 100) {
       for (let n = 0; n < 50; n += 1) {
         answers.push(ask(answers.length < 50 ? gone.signal : undefined).catch(() => undefined));
       }
       // Who is slow is cut off: not faster than they are taken.
-      await fetch(`${program.url}/health`);
+      do underWay = await program.inFlight();
+      while (underWay !== answers.length - statuses.length);
     }
-    await shed;
+    assert.equal(underWay, 1_000);
     // All that are answered by now are refusals: the others wait for the provider.
     assert.deepEqual(new Set(statuses), new Set([503]));
     assert.equal(program.calls.length, 1);
 
-    const startedAtMs = performance.now();
     const refused = await send({ query: createOperation, variables: { input: newCustomer('reference-1') } });
-    const tookMs = performance.now() - startedAtMs;
-    assert.ok(tookMs < 1_000, `a refusal took ${tookMs} ms`);
     assert.equal(refused.status, 503);
     assert.equal(refused.headers.get('retry-after'), '1');
     const { errors } = (await refused.json()) as { errors: { extensions: object }[] };
@@ -132,9 +137,8 @@ test('operations far beyond what the pool carries MUST be shed before anything i
     const answered = bodies.get('{"data":{"customer":{"objectReferenceId":"u7"}}}') ?? 0;
     const refusals = bodies.get('503') ?? 0;
     assert.equal(bodies.size, 2);
-    // Fewer than 1,000 where this machine is late; those that went away were either.
-    assert.ok(refusals >= 100 && answered >= 450 && answered <= 1_000, `${refusals} refused, ${answered} answered`);
-    assert.ok(refusals + answered >= 1_050);
+    assert.equal(answered, 950);
+    assert.equal(refusals, answers.length - 1_000);
     assert.equal(await late, 200);
     assert.equal((await send(read)).status, 200);
     assert.ok(program.calls.every((call) => call.startsWith('GET')));
