@@ -9,16 +9,13 @@ export interface LogFields {
   requestId?: string;
   /** Of the caller's trace, where it sent one. */
   traceId?: string;
-  operationType?: string;
   code?: string;
-  codes?: readonly string[];
   method?: string;
   /** One of the three calls, with the path id left out. */
   call?: string;
   status?: number;
   attempt?: number;
   durationMs?: number;
-  upstreamCalls?: number;
   /** The provider's own id of the request, where it sent one. */
   providerRequestId?: string;
   field?: string;
@@ -32,8 +29,6 @@ export interface LogFields {
   outcome?: string;
   url?: string;
   metricsUrl?: string;
-  signal?: string;
-  setting?: string;
   count?: number;
   /** Its name, code and stack are printed, and those of its causes; never its message. */
   cause?: unknown;
