@@ -162,7 +162,7 @@ export function resilient(
             attemptMs = Math.min(timeoutMs, (operation.deadlineAtMs - sinceMs) * policy.share);
             return sentAtMs + attemptMs - now();
           },
-          waitMs: Math.max(1, remainingMs(operation)),
+          waitMs: () => remainingMs(operation),
           isRefused() {
             if (heldUntilMs > now() || isOverBudget(call, attempt)) return true;
             tellBreaker = breakers[call.method].admit();

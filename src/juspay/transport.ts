@@ -54,10 +54,11 @@ export interface TransportOptions {
 export interface Transport {
   /**
    * Makes one attempt. Waits for a free connection first; the attempt starts then, and lasts from connect to last byte.
+   * Refused is, too, who waited in vain: nothing was sent, and nothing is counted.
    *
    * @param leftMs how long an attempt that started then may still take. Asked anew when it is over, since somebody with more
    *   time may have joined.
-   * @param waitMs how long the wait for a free connection may take.
+   * @param waitMs how much longer the wait for a free connection may take. Asked anew likewise.
    * @param isRefused asked when there is one, right before the call is sent: whether it must not be after all.
    * @param onExchange told of each call that was not refused, before the connection is free for the next one.
    * @param signal ends the attempt, which counts as failed.
@@ -66,7 +67,7 @@ export interface Transport {
     call: Call,
     limits: {
       leftMs: (startedAtMs: number) => number;
-      waitMs: number;
+      waitMs: () => number;
       isRefused: () => boolean;
       onExchange: (exchange: Exchange) => void;
       signal?: AbortSignal;
@@ -107,10 +108,7 @@ export function createTransport(options: TransportOptions): Transport {
 
   return {
     async send(call, { leftMs, waitMs, isRefused, onExchange, signal }) {
-      const turnedAway = await slots.take(waitMs, signal);
-      if (turnedAway !== undefined) {
-        return { kind: 'failed', sent: false, timedOut: turnedAway === 'late', cause: undefined };
-      }
+      if (!(await slots.take(waitMs, signal))) return 'refused';
       try {
         if (isRefused()) return 'refused';
         let exchange = await attempt(pool, request(call, key), leftMs, signal);
@@ -250,23 +248,28 @@ function createSlots(count: number) {
   let free = count;
   const queue = new Set<() => void>();
   return {
-    /** Resolves with nothing when a slot is taken, else with why there is none. */
-    take(waitMs: number, signal: AbortSignal | undefined): Promise<'late' | 'aborted' | undefined> | undefined {
-      if (signal?.aborted) return Promise.resolve('aborted');
+    /** Whether a slot was taken: not where the wait took too long, or nobody waits any more. */
+    take(waitMs: () => number, signal: AbortSignal | undefined): Promise<boolean> | boolean {
+      if (signal?.aborted) return false;
       if (free > 0) {
         free -= 1;
-        return undefined;
+        return true;
       }
       return new Promise((resolve) => {
-        const leave = (why: 'late' | 'aborted' | undefined) => {
+        const leave = (isTaken: boolean) => {
           clearTimeout(timer);
           signal?.removeEventListener('abort', onAbort);
           queue.delete(enter);
-          resolve(why);
+          resolve(isTaken);
         };
-        const enter = () => leave(undefined);
-        const onAbort = () => leave('aborted');
-        const timer = setTimeout(() => leave('late'), waitMs);
+        const enter = () => leave(true);
+        const onAbort = () => leave(false);
+        const watch = () => {
+          const ms = waitMs();
+          if (ms > 0) timer = setTimeout(watch, ms);
+          else leave(false);
+        };
+        let timer = setTimeout(watch, Math.max(1, waitMs()));
         signal?.addEventListener('abort', onAbort);
         queue.add(enter);
       });
