@@ -23,6 +23,8 @@ export type Exchange =
        * only). An error longer than the cap has an empty one: its status alone speaks.
        */
       readonly body: Buffer | null;
+      /** Where the key alone was refused, so that nothing has happened, and there is another one: that one. */
+      readonly otherKey?: Key | undefined;
     }
   | {
       readonly kind: 'failed';
@@ -32,7 +34,7 @@ export type Exchange =
       readonly cause: unknown;
     };
 
-interface Key {
+export interface Key {
   reveal(): string;
 }
 
@@ -41,7 +43,7 @@ export interface TransportOptions {
   readonly baseUrl: string;
   readonly merchantId: string;
   readonly apiKey: Key;
-  /** Still valid while a key rotates: tried where the other one is refused. */
+  /** Still valid while a key rotates: to be tried where the other one is refused. */
   readonly olderApiKey?: Key;
   /** The `version` header; not sent when absent. */
   readonly version?: string | undefined;
@@ -62,6 +64,7 @@ export interface Transport {
    * @param isRefused asked when there is one, right before the call is sent: whether it must not be after all.
    * @param onExchange told of each call that was not refused, before the connection is free for the next one.
    * @param signal ends the attempt, which counts as failed.
+   * @param key to be tried because the other one was refused. The one that is taken comes first from then on.
    */
   send(
     call: Call,
@@ -71,6 +74,7 @@ export interface Transport {
       isRefused: () => boolean;
       onExchange: (exchange: Exchange) => void;
       signal?: AbortSignal;
+      key?: Key | undefined;
     },
   ): Promise<Exchange | 'refused'>;
   /** Closes all sockets, the busy ones included. */
@@ -99,7 +103,8 @@ export function createTransport(options: TransportOptions): Transport {
     connect: { timeout: options.connectTimeoutMs },
   });
   const slots = createSlots(options.connections);
-  let [key, otherKey] = [options.apiKey, options.olderApiKey];
+  const keys = [options.apiKey, ...(options.olderApiKey ? [options.olderApiKey] : [])];
+  let firstKey = options.apiKey;
   const headers = {
     accept: 'application/json',
     'x-merchantid': options.merchantId,
@@ -107,17 +112,16 @@ export function createTransport(options: TransportOptions): Transport {
   };
 
   return {
-    async send(call, { leftMs, waitMs, isRefused, onExchange, signal }) {
+    async send(call, { leftMs, waitMs, isRefused, onExchange, signal, key }) {
       if (!(await slots.take(waitMs, signal))) return 'refused';
       try {
         if (isRefused()) return 'refused';
-        let exchange = await attempt(pool, request(call, key), leftMs, signal);
-        if (otherKey !== undefined && isRefusedKey(exchange)) {
-          // Refused by the key alone, so nothing has happened: the other one may have come or gone.
-          exchange = await attempt(pool, request(call, otherKey), leftMs, signal);
-          if (exchange.kind === 'answered' && !isRefusedKey(exchange)) [key, otherKey] = [otherKey, key];
-        }
+        const used = key ?? firstKey;
+        const exchange = await attempt(pool, request(call, used), leftMs, signal);
         onExchange(exchange);
+        if (exchange.kind === 'failed') return exchange;
+        if (exchange.status === 401) return { ...exchange, otherKey: keys.find((other) => other !== used) };
+        if (key !== undefined) firstKey = key;
         return exchange;
       } finally {
         slots.release();
@@ -231,10 +235,6 @@ function attempt(
       fail(cause, false);
     }
   });
-}
-
-function isRefusedKey(exchange: Exchange): boolean {
-  return exchange.kind === 'answered' && exchange.status === 401;
 }
 
 /** Nothing was asked to be compressed (no `Accept-Encoding` is sent), and nothing is inflated: a bomb stays small. */
