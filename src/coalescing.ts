@@ -86,11 +86,13 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
       const leave = () => {
         clearTimeout(timer);
         operation.signal.removeEventListener('abort', onAbort);
-        flight.waiters.delete(operation);
+        // The last one stays: how long it would have waited tells whether the provider had its time.
+        if (flight.waiters.size > 1) flight.waiters.delete(operation);
       };
       const onAbort = () => {
+        const isLast = flight.waiters.size === 1;
         leave();
-        if (flight.waiters.size === 0) {
+        if (isLast) {
           flight.abort();
           // Nobody else may board what was just called off.
           forget(flight);

@@ -166,15 +166,15 @@ export function resilient(
   async function send(call: Call, operation: Operation, policy: Policy, { attempt, key }: Try) {
     while (await isClear(call, operation, policy, attempt)) {
       const startedAtMs = now();
-      let attemptMs = 0;
       let sentAtMs = 0;
+      // Never kept: of a read that is shared, who waits changes.
+      const givenMs = () => Math.min(timeoutMs, (operation.deadlineAtMs - sentAtMs) * policy.share);
       let tellBreaker: ReturnType<Breaker['admit']>;
       try {
         const exchange = await transport.send(call, {
           leftMs(sinceMs) {
             sentAtMs = sinceMs;
-            attemptMs = Math.min(timeoutMs, (operation.deadlineAtMs - sinceMs) * policy.share);
-            return sentAtMs + attemptMs - now();
+            return sentAtMs + givenMs() - now();
           },
           waitMs: () => remainingMs(operation),
           isRefused() {
@@ -186,6 +186,7 @@ export function resilient(
             return false;
           },
           onExchange(exchange) {
+            const attemptMs = givenMs();
             const lateMs = now() - sentAtMs - attemptMs;
             const isGone = call.method === 'GET' && operation.signal.aborted;
             tellBreaker?.(signOf(exchange, { attemptMs, lateMs, isShort: attemptMs < timeoutMs * fairShare, isGone }));
