@@ -134,6 +134,7 @@ export function resilient(
           // What the provider said last is a better answer than a timeout, or a refusal, that is sure to come.
           if (operation.signal.aborted || waitMs >= remainingMs(operation)) throw failure;
           if (!policy.isPatient && refusedMs(call, attempt + 1) > 0) throw failure;
+          if (heldUntilMs > now()) operation.onHeld?.(heldUntilMs);
           await pause(waitMs, operation);
         }
 
@@ -233,6 +234,7 @@ export function resilient(
         if (!policy.isPatient || waitMs >= leftMs) return false;
         await pause(waitMs, operation);
       } else if (heldMs > 0) {
+        operation.onHeld?.(heldUntilMs);
         await pause(heldMs, operation);
       } else {
         return true;

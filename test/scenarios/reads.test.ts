@@ -261,6 +261,26 @@ test('a read that is shared MUST wait for a connection as long, and what is not 
     { JUSPAY_CONNECTIONS: '1' },
   ));
 
+test('a shared read that is held back MUST be RATE_LIMITED at once for each reader that cannot wait that long', () =>
+  inWorld(async (world) => {
+    const within = (ms: number) =>
+      world.fetch({
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-request-timeout-ms': String(ms) },
+        body: JSON.stringify({ query: '{ customer(id: "u7") { id } }' }),
+      });
+    world.sandbox.arm({ fault: '429', on: 'get', retryAfter: '2' });
+    const [early, patient] = [within(1_900), world.ask('{ customer(id: "u7") { id } }')];
+    const startedAtMs = performance.now();
+    const { code, retryAfterSeconds } = (await early).errors?.[0]?.extensions ?? {};
+    assert.deepEqual([code, retryAfterSeconds], ['RATE_LIMITED', 2]);
+    // Held already when it comes.
+    assert.deepEqual(codesOf(await within(500)), { customer: 'RATE_LIMITED' });
+    assert.ok(performance.now() - startedAtMs < 1_000);
+    assert.deepEqual((await patient).data, { customer: { id: 'cst_0123456789abcdef' } });
+    assert.deepEqual(world.upstream(), ['GET /customers/u7', 'GET /customers/u7']);
+  }));
+
 test('a read that starts after a write was answered MUST NOT see an answer from before it', () =>
   inWorld(async (world) => {
     // By the other identifier than the write, and still under way when the write is answered.
