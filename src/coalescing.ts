@@ -7,6 +7,8 @@ interface Flight {
   readonly pathId: string;
   readonly answer: Promise<Customer | null>;
   readonly waiters: Set<Operation>;
+  /** Who is told when the provider holds the call back, and until when it does. */
+  readonly held: { untilMs: number; readonly tell: Set<() => void> };
   readonly abort: () => void;
 }
 
@@ -59,6 +61,7 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
   function takeOff(pathId: string, first: Operation): Flight {
     const controller = new AbortController();
     const waiters = new Set<Operation>();
+    const held: Flight['held'] = { untilMs: 0, tell: new Set() };
     const shared: Operation = {
       requestId: first.requestId,
       traceId: first.traceId,
@@ -69,34 +72,51 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
         for (const waiter of waiters) latest = Math.max(latest, waiter.deadlineAtMs);
         return latest;
       },
+      onHeld(untilMs) {
+        held.untilMs = untilMs;
+        for (const tell of held.tell) tell();
+      },
     };
     waiters.add(first);
     const answer = client(shared).get({ any: pathId });
-    const flight: Flight = { pathId, answer, waiters, abort: () => controller.abort() };
+    const flight: Flight = { pathId, answer, waiters, held, abort: () => controller.abort() };
     const land = () => forget(flight);
     answer.then(land, land);
     flights.set(pathId, flight);
     return flight;
   }
 
-  /** Waits for a flight no longer than the operation may, and leaves it when its caller is gone. */
+  /**
+   * Waits for a flight no longer than the operation may, and leaves it when its caller is gone; at once where the provider holds
+   * it back for longer than that.
+   */
   function join(flight: Flight, operation: Operation): Promise<Customer | null> {
     flight.waiters.add(operation);
     return new Promise((resolve, reject) => {
       const leave = () => {
         clearTimeout(timer);
         operation.signal.removeEventListener('abort', onAbort);
-        flight.waiters.delete(operation);
+        flight.held.tell.delete(onHeld);
+        // The last one stays: how long it would have waited tells whether the provider had its time.
+        if (flight.waiters.size > 1) flight.waiters.delete(operation);
       };
-      const onAbort = () => {
+      const giveUp = (error: GatewayError) => {
+        const isLast = flight.waiters.size === 1;
         leave();
-        if (flight.waiters.size === 0) {
+        if (isLast) {
           flight.abort();
           // Nobody else may board what was just called off.
           forget(flight);
         }
-        reject(new GatewayError('UPSTREAM_TIMEOUT'));
+        reject(error);
       };
+      const onAbort = () => giveUp(new GatewayError('UPSTREAM_TIMEOUT'));
+      const onHeld = () => {
+        const heldMs = flight.held.untilMs - performance.now();
+        if (heldMs <= 0 || flight.held.untilMs < operation.deadlineAtMs) return;
+        giveUp(new GatewayError('RATE_LIMITED', { retryAfterSeconds: Math.ceil(heldMs / 1000) }));
+      };
+      flight.held.tell.add(onHeld);
       const timer = setTimeout(onAbort, Math.max(0, operation.deadlineAtMs - performance.now()));
       operation.signal.addEventListener('abort', onAbort);
       flight.answer.then(
@@ -110,6 +130,7 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
         },
       );
       if (operation.signal.aborted) onAbort();
+      else onHeld();
     });
   }
 

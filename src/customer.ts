@@ -84,6 +84,8 @@ export interface Operation {
   readonly signal: AbortSignal;
   /** Told the provider's own id of each answer, where it sent one. */
   readonly onProviderRequest?: (id: string) => void;
+  /** Told until when the provider holds the call back, on the monotonic clock: who shares it may have less time. */
+  readonly onHeld?: (untilMs: number) => void;
 }
 
 /** What could pass for an id of the provider's: a merchant's reference must not. */

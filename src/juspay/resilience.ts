@@ -6,7 +6,7 @@ import { type Log, type LogFields, type Metrics, type Outcome, trailOf } from '.
 import { type Breaker, createBreaker, fairShare, signOf } from './breaker.ts';
 import { createRetryBudget } from './budget.ts';
 import { CallFailure, type CallKind, NoSuchCustomer, retryAfterMs } from './refusal.ts';
-import type { Call, Exchange, Transport } from './transport.ts';
+import type { Call, Exchange, Key, Transport } from './transport.ts';
 
 /** An answer of the provider, whatever it says. */
 export type Answer = Extract<Exchange, { kind: 'answered' }>;
@@ -60,6 +60,12 @@ export interface Resilience {
   call<T>(call: Call, operation: Operation, policy: Policy, decode: (answer: Answer) => T): Promise<T>;
 }
 
+/** One attempt: its number, and the key to try where the one that comes first was refused. */
+interface Try {
+  readonly attempt: number;
+  readonly key: Key | undefined;
+}
+
 /** The longest that one `Retry-After` holds a merchant's calls back. */
 const maxHoldMs = 60_000;
 const backoffBaseMs = 100;
@@ -87,8 +93,9 @@ export function resilient(
     async call(call, operation, policy, decode) {
       let lastFailure: CallFailure | undefined;
       let repeatedOnce = false;
+      let key: Key | undefined;
       for (let attempt = 1; ; attempt += 1) {
-        const sent = await send(call, operation, policy, attempt);
+        const sent = await send(call, operation, policy, { attempt, key });
         if (sent === 'refused') {
           log.debug('upstream call refused', { ...trailOf(operation), call: policy.kind, attempt });
           throw lastFailure ?? new CallFailure(new GatewayError('UPSTREAM_UNAVAILABLE'), 'never', 'never');
@@ -114,6 +121,12 @@ export function resilient(
             code: error.code,
             cause: error.cause,
           });
+          if (exchange.kind === 'answered' && exchange.otherKey !== undefined && key === undefined) {
+            // A call of its own, but no repeat of one that failed: the host is well, and nothing is to be waited for.
+            key = exchange.otherKey;
+            attempt -= 1;
+            continue;
+          }
           if (attempt >= policy.maxAttempts || !policy.repeats(failure, repeatedOnce)) throw failure;
           repeatedOnce ||= failure.repeat === 'once';
           lastFailure = failure;
@@ -121,12 +134,14 @@ export function resilient(
           // What the provider said last is a better answer than a timeout, or a refusal, that is sure to come.
           if (operation.signal.aborted || waitMs >= remainingMs(operation)) throw failure;
           if (!policy.isPatient && refusedMs(call, attempt + 1) > 0) throw failure;
+          if (heldUntilMs > now()) operation.onHeld?.(heldUntilMs);
           await pause(waitMs, operation);
         }
 
         function count(outcome: Outcome): void {
           const durationMs = now() - startedAtMs;
-          metrics?.attempt({ merchant: merchantId, call: policy.kind, outcome, isRepeat: attempt > 1, durationMs });
+          const isRepeat = attempt > 1 || key !== undefined;
+          metrics?.attempt({ merchant: merchantId, call: policy.kind, outcome, isRepeat, durationMs });
         }
 
         function describe(exchange: Exchange, startedAtMs: number): LogFields {
@@ -149,28 +164,30 @@ export function resilient(
    * One attempt, which starts when nothing stands in its way. Looked at twice: what refuses it, or holds it back, may
    * come up while it waits for a connection.
    */
-  async function send(call: Call, operation: Operation, policy: Policy, attempt: number) {
+  async function send(call: Call, operation: Operation, policy: Policy, { attempt, key }: Try) {
     while (await isClear(call, operation, policy, attempt)) {
       const startedAtMs = now();
-      let attemptMs = 0;
       let sentAtMs = 0;
+      // Never kept: of a read that is shared, who waits changes.
+      const givenMs = () => Math.min(timeoutMs, (operation.deadlineAtMs - sentAtMs) * policy.share);
       let tellBreaker: ReturnType<Breaker['admit']>;
       try {
         const exchange = await transport.send(call, {
           leftMs(sinceMs) {
             sentAtMs = sinceMs;
-            attemptMs = Math.min(timeoutMs, (operation.deadlineAtMs - sinceMs) * policy.share);
-            return sentAtMs + attemptMs - now();
+            return sentAtMs + givenMs() - now();
           },
-          waitMs: Math.max(1, remainingMs(operation)),
+          waitMs: () => remainingMs(operation),
           isRefused() {
             if (heldUntilMs > now() || isOverBudget(call, attempt)) return true;
             tellBreaker = breakers[call.method].admit();
             if (tellBreaker === undefined) return true;
-            if (call.method === 'GET') budget.count(attempt);
+            // Neither a first attempt nor a repeat: the same one, with another key.
+            if (call.method === 'GET' && (attempt > 1 || key === undefined)) budget.count(attempt);
             return false;
           },
           onExchange(exchange) {
+            const attemptMs = givenMs();
             const lateMs = now() - sentAtMs - attemptMs;
             const isGone = call.method === 'GET' && operation.signal.aborted;
             tellBreaker?.(signOf(exchange, { attemptMs, lateMs, isShort: attemptMs < timeoutMs * fairShare, isGone }));
@@ -180,6 +197,7 @@ export function resilient(
           },
           // A write that was sent is never aborted: whoever asked may be gone, what it did is not.
           ...(policy.kind === 'get' && { signal: operation.signal }),
+          key,
         });
         if (exchange !== 'refused') return { exchange, startedAtMs };
       } finally {
@@ -216,6 +234,7 @@ export function resilient(
         if (!policy.isPatient || waitMs >= leftMs) return false;
         await pause(waitMs, operation);
       } else if (heldMs > 0) {
+        operation.onHeld?.(heldUntilMs);
         await pause(heldMs, operation);
       } else {
         return true;

@@ -23,6 +23,8 @@ export type Exchange =
        * only). An error longer than the cap has an empty one: its status alone speaks.
        */
       readonly body: Buffer | null;
+      /** Where the key alone was refused, so that nothing has happened, and there is another one: that one. */
+      readonly otherKey?: Key | undefined;
     }
   | {
       readonly kind: 'failed';
@@ -32,7 +34,7 @@ export type Exchange =
       readonly cause: unknown;
     };
 
-interface Key {
+export interface Key {
   reveal(): string;
 }
 
@@ -41,7 +43,7 @@ export interface TransportOptions {
   readonly baseUrl: string;
   readonly merchantId: string;
   readonly apiKey: Key;
-  /** Still valid while a key rotates: tried where the other one is refused. */
+  /** Still valid while a key rotates: to be tried where the other one is refused. */
   readonly olderApiKey?: Key;
   /** The `version` header; not sent when absent. */
   readonly version?: string | undefined;
@@ -54,22 +56,25 @@ export interface TransportOptions {
 export interface Transport {
   /**
    * Makes one attempt. Waits for a free connection first; the attempt starts then, and lasts from connect to last byte.
+   * Refused is, too, who waited in vain: nothing was sent, and nothing is counted.
    *
    * @param leftMs how long an attempt that started then may still take. Asked anew when it is over, since somebody with more
    *   time may have joined.
-   * @param waitMs how long the wait for a free connection may take.
+   * @param waitMs how much longer the wait for a free connection may take. Asked anew likewise.
    * @param isRefused asked when there is one, right before the call is sent: whether it must not be after all.
    * @param onExchange told of each call that was not refused, before the connection is free for the next one.
    * @param signal ends the attempt, which counts as failed.
+   * @param key to be tried because the other one was refused. The one that is taken comes first from then on.
    */
   send(
     call: Call,
     limits: {
       leftMs: (startedAtMs: number) => number;
-      waitMs: number;
+      waitMs: () => number;
       isRefused: () => boolean;
       onExchange: (exchange: Exchange) => void;
       signal?: AbortSignal;
+      key?: Key | undefined;
     },
   ): Promise<Exchange | 'refused'>;
   /** Closes all sockets, the busy ones included. */
@@ -98,7 +103,8 @@ export function createTransport(options: TransportOptions): Transport {
     connect: { timeout: options.connectTimeoutMs },
   });
   const slots = createSlots(options.connections);
-  let [key, otherKey] = [options.apiKey, options.olderApiKey];
+  const keys = [options.apiKey, ...(options.olderApiKey ? [options.olderApiKey] : [])];
+  let firstKey = options.apiKey;
   const headers = {
     accept: 'application/json',
     'x-merchantid': options.merchantId,
@@ -106,20 +112,16 @@ export function createTransport(options: TransportOptions): Transport {
   };
 
   return {
-    async send(call, { leftMs, waitMs, isRefused, onExchange, signal }) {
-      const turnedAway = await slots.take(waitMs, signal);
-      if (turnedAway !== undefined) {
-        return { kind: 'failed', sent: false, timedOut: turnedAway === 'late', cause: undefined };
-      }
+    async send(call, { leftMs, waitMs, isRefused, onExchange, signal, key }) {
+      if (!(await slots.take(waitMs, signal))) return 'refused';
       try {
         if (isRefused()) return 'refused';
-        let exchange = await attempt(pool, request(call, key), leftMs, signal);
-        if (otherKey !== undefined && isRefusedKey(exchange)) {
-          // Refused by the key alone, so nothing has happened: the other one may have come or gone.
-          exchange = await attempt(pool, request(call, otherKey), leftMs, signal);
-          if (exchange.kind === 'answered' && !isRefusedKey(exchange)) [key, otherKey] = [otherKey, key];
-        }
+        const used = key ?? firstKey;
+        const exchange = await attempt(pool, request(call, used), leftMs, signal);
         onExchange(exchange);
+        if (exchange.kind === 'failed') return exchange;
+        if (exchange.status === 401) return { ...exchange, otherKey: keys.find((other) => other !== used) };
+        if (key !== undefined) firstKey = key;
         return exchange;
       } finally {
         slots.release();
@@ -235,10 +237,6 @@ function attempt(
   });
 }
 
-function isRefusedKey(exchange: Exchange): boolean {
-  return exchange.kind === 'answered' && exchange.status === 401;
-}
-
 /** Nothing was asked to be compressed (no `Accept-Encoding` is sent), and nothing is inflated: a bomb stays small. */
 function isCompressed(headers: Readonly<Record<string, string | string[] | undefined>>): boolean {
   const encoding = headers['content-encoding'];
@@ -250,23 +248,28 @@ function createSlots(count: number) {
   let free = count;
   const queue = new Set<() => void>();
   return {
-    /** Resolves with nothing when a slot is taken, else with why there is none. */
-    take(waitMs: number, signal: AbortSignal | undefined): Promise<'late' | 'aborted' | undefined> | undefined {
-      if (signal?.aborted) return Promise.resolve('aborted');
+    /** Whether a slot was taken: not where the wait took too long, or nobody waits any more. */
+    take(waitMs: () => number, signal: AbortSignal | undefined): Promise<boolean> | boolean {
+      if (signal?.aborted) return false;
       if (free > 0) {
         free -= 1;
-        return undefined;
+        return true;
       }
       return new Promise((resolve) => {
-        const leave = (why: 'late' | 'aborted' | undefined) => {
+        const leave = (isTaken: boolean) => {
           clearTimeout(timer);
           signal?.removeEventListener('abort', onAbort);
           queue.delete(enter);
-          resolve(why);
+          resolve(isTaken);
         };
-        const enter = () => leave(undefined);
-        const onAbort = () => leave('aborted');
-        const timer = setTimeout(() => leave('late'), waitMs);
+        const enter = () => leave(true);
+        const onAbort = () => leave(false);
+        const watch = () => {
+          const ms = waitMs();
+          if (ms > 0) timer = setTimeout(watch, ms);
+          else leave(false);
+        };
+        let timer = setTimeout(watch, Math.max(1, waitMs()));
         signal?.addEventListener('abort', onAbort);
         queue.add(enter);
       });

@@ -150,6 +150,35 @@ test('an outage', tests, async (outage) => {
       }),
     ),
 
+    outage.test(
+      'a shared read MUST be a timeout when the time of the last reader is over, whoever had more and left',
+      () =>
+        inWorld(
+          async (world) => {
+            world.sandbox.arm({ fault: 'timeout', times: 999 });
+            // As many as it takes: where this machine stood still, a timeout tells nothing.
+            for (let n = 0; n < 60 && changes(world).length === 0; n += 1) {
+              const gone = new AbortController();
+              const patient = world.ask(read, { id: `r-${n}` }, gone.signal).catch(() => undefined);
+              await world.sandbox.whenCalled(({ number }) => number === n + 1);
+              const hasty = world.fetch({
+                method: 'POST',
+                headers: { 'content-type': 'application/json', 'x-request-timeout-ms': '150' },
+                body: JSON.stringify({ query: read, variables: { id: `r-${n}` } }),
+              });
+              // Read and on its way to the same call by then.
+              await delay(20);
+              gone.abort();
+              await patient;
+              assert.deepEqual(codesOf(await hasty), { customer: 'UPSTREAM_TIMEOUT' });
+              assert.equal(world.sandbox.calls.length, n + 1);
+            }
+            assert.equal(changes(world).length, 1);
+          },
+          { JUSPAY_TIMEOUT_MS: '500' },
+        ),
+    ),
+
     outage.test('connections that cannot be made MUST open it, for reads and for writes apart', async () => {
       const raw = await startRaw(() => undefined);
       await raw.close();

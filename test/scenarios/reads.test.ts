@@ -228,6 +228,59 @@ test('a read that is shared MUST last as long as the most patient of its readers
   await scenario.finally(provider.close);
 });
 
+test('a read that is shared MUST wait for a connection as long, and what is not sent MUST NOT count as an attempt', () =>
+  inWorld(
+    async (world) => {
+      const within = async (ms: number, ids: string[]) => {
+        const answer = await world.fetch({
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'x-request-timeout-ms': String(ms) },
+          body: JSON.stringify({ query: `{ customers(ids: ${JSON.stringify(ids)}) { id } }` }),
+        });
+        return new Set(Object.values(codesOf(answer)));
+      };
+      world.sandbox.arm({ fault: 'timeout', on: 'get' });
+      // The one connection goes to the first of these; so the second waits for it when the first is called.
+      const hasty = within(400, ['busy', 'u7']);
+      await world.sandbox.whenCalled(({ route }) => route === 'get');
+      const gone = new AbortController();
+      const busy = world.ask('{ customer(id: "busy") { id } }', {}, gone.signal).catch(() => undefined);
+      const patient = world.ask('{ customer(id: "u7") { objectReferenceId } }');
+      const later = within(700, ['u7']);
+      for (const codes of [await hasty, await later]) assert.deepEqual(codes, new Set(['UPSTREAM_TIMEOUT']));
+      gone.abort();
+      await busy;
+      assert.deepEqual((await patient).data, { customer: { objectReferenceId: 'u7' } });
+      assert.deepEqual(world.upstream(), ['GET /customers/busy', 'GET /customers/u7']);
+      const attempts = world.log.filter((line) => line.includes('"message":"upstream call'));
+      assert.deepEqual(
+        attempts.map((line) => /"attempt":\d+/.exec(line)?.[0]),
+        ['"attempt":1', '"attempt":1'],
+      );
+    },
+    { JUSPAY_CONNECTIONS: '1' },
+  ));
+
+test('a shared read that is held back MUST be RATE_LIMITED at once for each reader that cannot wait that long', () =>
+  inWorld(async (world) => {
+    const within = (ms: number) =>
+      world.fetch({
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-request-timeout-ms': String(ms) },
+        body: JSON.stringify({ query: '{ customer(id: "u7") { id } }' }),
+      });
+    world.sandbox.arm({ fault: '429', on: 'get', retryAfter: '2' });
+    const [early, patient] = [within(1_900), world.ask('{ customer(id: "u7") { id } }')];
+    const startedAtMs = performance.now();
+    const { code, retryAfterSeconds } = (await early).errors?.[0]?.extensions ?? {};
+    assert.deepEqual([code, retryAfterSeconds], ['RATE_LIMITED', 2]);
+    // Held already when it comes.
+    assert.deepEqual(codesOf(await within(500)), { customer: 'RATE_LIMITED' });
+    assert.ok(performance.now() - startedAtMs < 1_000);
+    assert.deepEqual((await patient).data, { customer: { id: 'cst_0123456789abcdef' } });
+    assert.deepEqual(world.upstream(), ['GET /customers/u7', 'GET /customers/u7']);
+  }));
+
 test('a read that starts after a write was answered MUST NOT see an answer from before it', () =>
   inWorld(async (world) => {
     // By the other identifier than the write, and still under way when the write is answered.

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { loadConfig } from '../../src/config.ts';
 import { openGateway } from '../../src/gateway.ts';
@@ -6,7 +8,7 @@ import type { NodeGateway } from '../../src/handler.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { Secret } from '../../src/secret.ts';
 import { createLog } from '../../src/telemetry.ts';
-import { type Answer, bearer, codesOf, jwtSettings } from '../support.ts';
+import { type Answer, bearer, codesOf, inWorld, jwtSettings } from '../support.ts';
 
 let gateway: NodeGateway;
 let home: Sandbox;
@@ -340,3 +342,53 @@ test('a key that rotates MUST cost no failed operation, before and after the pro
   // Refused once; then the key that works comes first.
   assert.deepEqual(await both('old-key'), [401, 200, 200, 200, 200, 200]);
 });
+
+for (const isHeld of [false, true]) {
+  const what = isHeld
+    ? 'MUST be held back with all the others'
+    : 'MUST be the one that is left, whoever found out first';
+  test(`the other key of a call that was refused ${what}, and each try MUST count as a call`, async () => {
+    const seen: string[] = [];
+    const called = Promise.withResolvers<void>();
+    const isFound = Promise.withResolvers<void>();
+    const provider = createServer(async ({ headers, url = '' }, response) => {
+      const key = Buffer.from(String(headers.authorization).slice(6), 'base64').toString();
+      seen.push(`${url} ${key}`);
+      if (url === '/customers/early') called.resolve();
+      if (url === '/customers/early' && key === 'new-key:') await isFound.promise;
+      if (url === '/customers/late' && isHeld) response.writeHead(429, { 'retry-after': '30' }).end();
+      else if (key === 'new-key:') response.writeHead(401).end();
+      else response.writeHead(200).end(JSON.stringify({ id: url.split('/').at(-1) }));
+    });
+    await new Promise<void>((resolve) => provider.listen(0, '127.0.0.1', resolve));
+    const baseUrl = `http://127.0.0.1:${(provider.address() as AddressInfo).port}`;
+    const scenario = inWorld(
+      async (world) => {
+        const early = world.ask('{ customer(id: "early") { id } }');
+        await called.promise;
+        const late = await world.ask('{ customer(id: "late") { id } }');
+        isFound.resolve();
+        const codes = [codesOf(await early)['customer'], codesOf(late)['customer']];
+        assert.deepEqual(codes, isHeld ? ['RATE_LIMITED', 'RATE_LIMITED'] : [undefined, undefined]);
+        assert.deepEqual(
+          seen,
+          isHeld
+            ? ['/customers/early new-key:', '/customers/late new-key:']
+            : [
+                '/customers/early new-key:',
+                '/customers/late new-key:',
+                '/customers/late old-key:',
+                '/customers/early old-key:',
+              ],
+        );
+        assert.equal(world.log.filter((line) => line.includes('"message":"upstream call')).length, seen.length);
+      },
+      {},
+      { provider: { baseUrl, apiKey: new Secret('new-key'), olderApiKey: new Secret('old-key') } },
+    );
+    await scenario.finally(() => {
+      provider.closeAllConnections();
+      provider.close();
+    });
+  });
+}
