@@ -158,20 +158,20 @@ test('an outage', tests, async (outage) => {
             world.sandbox.arm({ fault: 'timeout', times: 999 });
             // As many as it takes: where this machine stood still, a timeout tells nothing.
             for (let n = 0; n < 60 && changes(world).length === 0; n += 1) {
+              const next = world.sandbox.calls.length + 1;
+              const called = world.sandbox.whenCalled(({ number }) => number === next);
               const gone = new AbortController();
               const patient = world.ask(read, { id: `r-${n}` }, gone.signal).catch(() => undefined);
-              await world.sandbox.whenCalled(({ number }) => number === n + 1);
               const hasty = world.fetch({
                 method: 'POST',
                 headers: { 'content-type': 'application/json', 'x-request-timeout-ms': '150' },
                 body: JSON.stringify({ query: read, variables: { id: `r-${n}` } }),
               });
-              // Read and on its way to the same call by then.
-              await delay(20);
+              // Both have joined before it goes out.
+              await called;
               gone.abort();
               await patient;
               assert.deepEqual(codesOf(await hasty), { customer: 'UPSTREAM_TIMEOUT' });
-              assert.equal(world.sandbox.calls.length, n + 1);
             }
             assert.equal(changes(world).length, 1);
           },
