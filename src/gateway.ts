@@ -1,11 +1,10 @@
-import { createHmac, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { createYoga, type GraphQLParams } from 'graphql-yoga';
 import { createAudit } from './audit.ts';
 import { batched } from './batching.ts';
 import type { Caller } from './caller.ts';
-import { coalescing } from './coalescing.ts';
 import { type Config, ConfigError, unknownMerchant } from './config.ts';
 import type { OperationContext } from './context.ts';
 import type { CustomerApi, Operation } from './customer.ts';
@@ -23,19 +22,12 @@ import { addressOf, createRateLimit } from './edge/rate-limit.ts';
 import { discardRest, isAddressed, refuseRequest } from './edge/raw.ts';
 import { buildSubgraph } from './graphql/schema.ts';
 import type { NodeGateway } from './handler.ts';
-import { createClient } from './juspay/client.ts';
-import { resilient } from './juspay/resilience.ts';
-import { createTransport, late, type Transport } from './juspay/transport.ts';
-import type { ProviderAccess } from './merchants.ts';
+import { type MerchantAccess, openMerchants } from './merchant-clients.ts';
 import { forbidden, owned } from './ownership.ts';
 import type { Log, Metrics } from './telemetry.ts';
 
 /** The settings, with a provider to talk to: the real one, or a sandbox that may only start when it is needed. */
-export type GatewayConfig = Omit<Config, 'provider'> & {
-  readonly provider:
-    | (Omit<ProviderAccess, 'baseUrl'> & { readonly baseUrl: string | (() => Promise<string>) })
-    | undefined;
-};
+export type GatewayConfig = Omit<Config, 'provider'> & { readonly provider: MerchantAccess | undefined };
 
 export interface GatewayParts {
   readonly log: Log;
@@ -50,7 +42,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const { log, metrics, endpoint = '/graphql' } = parts;
   const { limits } = config;
 
-  const merchants = openMerchants(config, log, metrics);
+  const merchants = openMerchants(config, config, log, metrics);
   const authenticator = openAuthenticator(config, merchants, log);
   const overload = createOverload(config.juspay);
   const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log);
@@ -142,6 +134,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     };
     let providerRequestId: string | undefined;
     const client = merchants.of(caller);
+    void client?.hold(state.over);
     const rights = rightsOf(caller, { hasMerchant: client !== undefined, isGet: request.method === 'GET' });
     const audit = createAudit(
       {
@@ -156,55 +149,16 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
       metrics,
     );
     const customers = client
-      ? owned(batched(outlasting(client.open(operation), flights), { maxReads: limits.upstreamReads }), rights)
+      ? owned(
+          batched(
+            outlasting(client.open(operation), (write) => flights.track(client.hold(write))),
+            { maxReads: limits.upstreamReads },
+          ),
+          rights,
+        )
       : forbidden;
     return { requestId, caller: rights, customers, audit, log };
   }
-}
-
-interface Merchant {
-  readonly merchantId: string;
-  readonly open: (operation: Operation) => CustomerApi;
-  readonly pseudonym: (text: string) => string;
-}
-
-/** Every merchant with a pool, a client and flights of its own: nothing of one is ever seen by another. */
-function openMerchants(
-  { provider, merchants, juspay, operationTimeoutMs }: GatewayConfig,
-  log: Log,
-  metrics?: Metrics,
-) {
-  const transports: Transport[] = [];
-  const known = new Map<string, Merchant>();
-  for (const access of provider === undefined ? merchants : [provider, ...merchants]) {
-    const open = (baseUrl: string) =>
-      createTransport({
-        ...access,
-        baseUrl,
-        version: juspay.version,
-        connections: juspay.connections,
-        connectTimeoutMs: juspay.timeoutMs,
-      });
-    const { baseUrl } = access;
-    const transport = typeof baseUrl === 'string' ? open(baseUrl) : late(async () => open(await baseUrl()));
-    transports.push(transport);
-    const { merchantId } = access;
-    const timeoutMs = Math.min(juspay.timeoutMs, operationTimeoutMs);
-    const client = createClient(resilient(transport, { merchantId, timeoutMs, log, metrics }), log);
-    known.set(merchantId, {
-      merchantId,
-      open: coalescing(client),
-      pseudonym: (text) => createHmac('sha256', access.apiKey.reveal()).update(text).digest('hex').slice(0, 16),
-    });
-  }
-  return {
-    has: (merchantId: string) => known.has(merchantId),
-    /** The caller's merchant, or the default one; `undefined` where there is none. */
-    of({ merchant }: Caller): Merchant | undefined {
-      return known.get(merchant ?? provider?.merchantId ?? '');
-    },
-    close: () => Promise.all(transports.map((transport) => transport.close())),
-  };
 }
 
 /** @throws ConfigError when the file of API keys is unusable, or names a merchant that there is not. */
@@ -246,7 +200,7 @@ function nameOf({ operationName, query }: GraphQLParams): string | undefined {
 }
 
 /** A write goes on when its caller is gone, so a stop waits for the write itself. */
-function outlasting(api: CustomerApi, { track }: ReturnType<typeof createFlights>): CustomerApi {
+function outlasting(api: CustomerApi, track: <T>(write: Promise<T>) => Promise<T>): CustomerApi {
   return {
     get: api.get,
     create: (input, options) => track(api.create(input, options)),

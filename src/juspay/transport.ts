@@ -42,9 +42,8 @@ export interface TransportOptions {
   /** Origin, and path prefix where there is one, without a slash at the end. */
   readonly baseUrl: string;
   readonly merchantId: string;
-  readonly apiKey: Key;
-  /** Still valid while a key rotates: to be tried where the other one is refused. */
-  readonly olderApiKey?: Key;
+  /** The keys as they are now: while a key rotates, a second one to be tried where the first is refused. */
+  readonly keys: () => readonly [Key, ...Key[]];
   /** The `version` header; not sent when absent. */
   readonly version?: string | undefined;
   /** Sockets, and calls at a time. */
@@ -103,8 +102,13 @@ export function createTransport(options: TransportOptions): Transport {
     connect: { timeout: options.connectTimeoutMs },
   });
   const slots = createSlots(options.connections);
-  const keys = [options.apiKey, ...(options.olderApiKey ? [options.olderApiKey] : [])];
-  let firstKey = options.apiKey;
+  const { keys } = options;
+  let preferredKey: Key | undefined;
+  /** A key that was replaced since is not used again, neither as the preferred one nor by a repeat. */
+  const currentKey = (wanted: Key | undefined): Key => {
+    const [first, ...others] = keys();
+    return [first, ...others].find((key) => key === (wanted ?? preferredKey)) ?? first;
+  };
   const headers = {
     accept: 'application/json',
     'x-merchantid': options.merchantId,
@@ -116,12 +120,12 @@ export function createTransport(options: TransportOptions): Transport {
       if (!(await slots.take(waitMs, signal))) return 'refused';
       try {
         if (isRefused()) return 'refused';
-        const used = key ?? firstKey;
+        const used = currentKey(key);
         const exchange = await attempt(pool, request(call, used), leftMs, signal);
         onExchange(exchange);
         if (exchange.kind === 'failed') return exchange;
-        if (exchange.status === 401) return { ...exchange, otherKey: keys.find((other) => other !== used) };
-        if (key !== undefined) firstKey = key;
+        if (exchange.status === 401) return { ...exchange, otherKey: keys().find((other) => other !== used) };
+        if (key !== undefined) preferredKey = used;
         return exchange;
       } finally {
         slots.release();
