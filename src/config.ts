@@ -1,7 +1,15 @@
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
+import { contradictions, unknownMerchant } from './config-rules.ts';
 import { defaultBaseUrl, type ProviderAccess, readMerchants, withoutSlash } from './merchants.ts';
-import { type KeyEntry, type ReadFile, readDocuments, readKeyEntries } from './operator-files.ts';
+import {
+  type FileContent,
+  type KeyEntry,
+  type ReadFile,
+  readDocuments,
+  readKeyEntries,
+  readSecret,
+} from './operator-files.ts';
 import { Secret } from './secret.ts';
 import { Environment, settings, unknownNames } from './settings.ts';
 
@@ -54,7 +62,29 @@ export interface Config {
   /** Exact origins; `loopback` stands for all of this machine. */
   readonly corsOrigins: readonly string[] | 'loopback';
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** Absent where no file is in use. */
+  readonly sources?: Sources;
 }
+
+/** The settings whose files are applied again when they change. */
+export type WatchedSetting = (typeof watchedSettings)[number];
+
+/** The files that a {@link Config} was read from. */
+export interface Sources {
+  readonly files: readonly { readonly setting: WatchedSetting; readonly paths: readonly string[] }[];
+  /** Each file's content as it was read. */
+  readonly contentOf: ReadFile;
+  /** @throws ConfigError for content that is unusable together with all other settings. */
+  readonly reload: (readFile: ReadFile) => Config;
+}
+
+const watchedSettings = [
+  'JUSPAY_API_KEY_FILE',
+  'MERCHANTS_FILE',
+  'AUTH_JWT_SECRET_FILE',
+  'AUTH_API_KEYS_FILE',
+  'PERSISTED_DOCUMENTS_FILE',
+] as const;
 
 /** All that is wrong with the settings, by name and never by value. */
 export class ConfigError extends Error {
@@ -67,15 +97,31 @@ export class ConfigError extends Error {
   }
 }
 
+/** How the settings are read. */
+interface LoadOptions {
+  /** Contents that come from somebody else than a file, by the path that stands for them; they never change. */
+  readonly inline?: Readonly<Record<string, string>>;
+  /** Whether the files of callers and of documents are left to those who apply them. */
+  readonly isReload?: boolean;
+}
+
 /**
- * Reads the settings. Pure but for secret files. An empty variable counts as unset.
+ * Reads the settings. Pure but for files. An empty variable counts as unset.
  *
  * @throws ConfigError with every problem at once.
  */
 export function loadConfig(
   environment: Readonly<Record<string, string | undefined>>,
-  readFile: ReadFile = (path) => readFileSync(path, 'utf8'),
+  readFrom: ReadFile = (path) => readFileSync(path),
+  options: LoadOptions = {},
 ): Config {
+  const { inline = {}, isReload = false } = options;
+  const contents = new Map<string, FileContent>();
+  const readFile: ReadFile = (path) => {
+    const content = inline[path] ?? readFrom(path);
+    contents.set(path, content);
+    return content;
+  };
   const problems = unknownNames(environment);
   const given = readGiven(environment, problems, readFile);
   const parsed = Environment.safeParse(given);
@@ -83,7 +129,7 @@ export function loadConfig(
   const file = parsed.data?.MERCHANTS_FILE;
   const listed = file === undefined ? [] : readMerchants(file, readFile, parsed.data?.JUSPAY_BASE_URL, problems);
   problems.push(...contradictions(given, listed));
-  if (parsed.success) problems.push(...unusableFiles(parsed.data, listed, readFile));
+  if (parsed.success && !isReload) problems.push(...unusableFiles(parsed.data, listed, readFile));
   if (!parsed.success || problems.length > 0) throw new ConfigError([...new Set(problems)]);
 
   const set = parsed.data;
@@ -135,7 +181,29 @@ export function loadConfig(
     graphiql: set.GRAPHIQL ?? !production,
     corsOrigins: set.CORS_ORIGINS ?? (provider === 'sandbox' ? 'loopback' : []),
     logLevel: set.LOG_LEVEL ?? 'info',
+    ...sourcesOf(set, given, contents, inline, (read) => loadConfig(environment, read, { inline, isReload: true })),
   };
+}
+
+function sourcesOf(
+  set: Set,
+  given: Readonly<Record<string, string | undefined>>,
+  contents: ReadonlyMap<string, FileContent>,
+  inline: Readonly<Record<string, string>>,
+  reload: Sources['reload'],
+): { sources?: Sources } {
+  const files = watchedSettings.flatMap((setting) => {
+    const named = given[setting];
+    const paths = setting === 'PERSISTED_DOCUMENTS_FILE' ? set[setting] : named === undefined ? undefined : [named];
+    // A file of keys that is not in use was not read.
+    return paths?.every((path) => contents.has(path) && !Object.hasOwn(inline, path)) ? [{ setting, paths }] : [];
+  });
+  const contentOf = (path: string): FileContent => {
+    const content = contents.get(path);
+    if (content === undefined) throw new Error('not read');
+    return content;
+  };
+  return files.length > 0 ? { sources: { files, contentOf, reload } } : {};
 }
 
 /**
@@ -145,7 +213,7 @@ export function loadConfig(
 export function readGiven(
   environment: Readonly<Record<string, string | undefined>>,
   problems: string[],
-  readFile: ReadFile = (path) => readFileSync(path, 'utf8'),
+  readFile: ReadFile = (path) => readFileSync(path),
 ): Partial<Record<string, string>> {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value));
   for (const { name } of settings.filter(({ secret }) => secret)) {
@@ -153,10 +221,9 @@ export function readGiven(
     if (file === undefined) continue;
     if (given[name] !== undefined) problems.push(`${name} and ${name}_FILE are both set: set one of them.`);
     try {
-      given[name] = readFile(file).replace(/\r?\n$/, '');
-      if (given[name] === '') problems.push(`${name}_FILE names an empty file.`);
-    } catch {
-      problems.push(`${name}_FILE names a file that cannot be read.`);
+      given[name] = readSecret(`${name}_FILE`, file, readFile);
+    } catch (error) {
+      problems.push(error instanceof Error ? error.message : String(error));
     }
   }
   return given;
@@ -187,10 +254,6 @@ function unusableFiles(set: Set, listed: readonly ProviderAccess[], readFile: Re
   return problems;
 }
 
-/** Said at the start, whoever finds it. */
-export const unknownMerchant =
-  'AUTH_API_KEYS_FILE names a merchant that neither MERCHANTS_FILE nor JUSPAY_MERCHANT_ID describes.';
-
 type Set = z.output<typeof Environment>;
 
 function providerOf(set: Set): ProviderAccess | undefined {
@@ -212,61 +275,4 @@ function jwtOf(set: Set): Config['auth']['jwt'] {
     merchantClaim: set.AUTH_MERCHANT_CLAIM ?? 'merchant_id',
     customerClaim: set.AUTH_CUSTOMER_CLAIM ?? 'customer',
   };
-}
-
-/** What single settings cannot tell: which ones belong together. */
-function contradictions(
-  given: Readonly<Record<string, string | undefined>>,
-  listed: readonly ProviderAccess[],
-): string[] {
-  const has = (name: string) => given[name] !== undefined;
-  const production = given['NODE_ENV'] === 'production';
-  const key = has('JUSPAY_API_KEY') || has('JUSPAY_API_KEY_FILE');
-  const merchant = has('JUSPAY_MERCHANT_ID');
-  const real = key || merchant || has('MERCHANTS_FILE');
-  const modes = (given['AUTH_MODE'] ?? '').split(',').map((mode) => mode.trim());
-  const jwtKeys = ['AUTH_JWKS_URL', 'AUTH_JWT_SECRET', 'AUTH_JWT_SECRET_FILE'].filter(has);
-  const twin = listed.find(({ merchantId }) => merchantId === given['JUSPAY_MERCHANT_ID']);
-  const rules: [boolean, string][] = [
-    [
-      has('METRICS_PORT') && given['METRICS_PORT'] !== '0' && given['METRICS_PORT'] === (given['PORT'] ?? '4000'),
-      'METRICS_PORT and PORT must differ: who may see the numbers is not who may ask for customers.',
-    ],
-    [key && !merchant, 'JUSPAY_MERCHANT_ID must be set together with JUSPAY_API_KEY.'],
-    [merchant && !key, 'JUSPAY_API_KEY (or JUSPAY_API_KEY_FILE) must be set together with JUSPAY_MERCHANT_ID.'],
-    [
-      production && !real,
-      'JUSPAY_API_KEY and JUSPAY_MERCHANT_ID must be set in production: the sandbox is for development only.',
-    ],
-    [
-      production &&
-        !has('JUSPAY_BASE_URL') &&
-        (key || merchant || listed.length === 0 || listed.some(({ baseUrl }) => baseUrl === defaultBaseUrl)),
-      "JUSPAY_BASE_URL must be set in production: the provider's address, such as https://api.juspay.in.",
-    ],
-    [
-      !production && !real && has('JUSPAY_BASE_URL'),
-      'JUSPAY_BASE_URL needs JUSPAY_API_KEY and JUSPAY_MERCHANT_ID; without them the embedded sandbox is used.',
-    ],
-    [
-      ((key && merchant) || listed.length > 0) && !has('AUTH_MODE'),
-      'AUTH_MODE must be set with real credentials: `jwt`, `api-key`, or `none`, if anybody who reaches the port may do everything.',
-    ],
-    [
-      listed.length > 1 && !key && modes.includes('none'),
-      'AUTH_MODE=none needs a default merchant: set JUSPAY_MERCHANT_ID and JUSPAY_API_KEY, or list one merchant only.',
-    ],
-    [
-      twin !== undefined &&
-        (twin.apiKey.reveal() !== given['JUSPAY_API_KEY'] ||
-          twin.baseUrl !== withoutSlash(given['JUSPAY_BASE_URL'] ?? defaultBaseUrl)),
-      'MERCHANTS_FILE and JUSPAY_* describe one merchant differently: describe it in one place.',
-    ],
-    [modes.includes('jwt') && jwtKeys.length === 0, 'AUTH_JWKS_URL or AUTH_JWT_SECRET must be set with AUTH_MODE=jwt.'],
-    [has('AUTH_JWKS_URL') && jwtKeys.length > 1, 'AUTH_JWKS_URL and AUTH_JWT_SECRET are both set: set one of them.'],
-    [modes.includes('jwt') && !has('AUTH_JWT_ISSUER'), 'AUTH_JWT_ISSUER must be set with AUTH_MODE=jwt.'],
-    [modes.includes('jwt') && !has('AUTH_JWT_AUDIENCE'), 'AUTH_JWT_AUDIENCE must be set with AUTH_MODE=jwt.'],
-    [modes.includes('api-key') && !has('AUTH_API_KEYS_FILE'), 'AUTH_API_KEYS_FILE must be set with AUTH_MODE=api-key.'],
-  ];
-  return rules.flatMap(([broken, sentence]) => (broken ? [sentence] : []));
 }

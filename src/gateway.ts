@@ -5,10 +5,11 @@ import { createYoga, type GraphQLParams } from 'graphql-yoga';
 import { createAudit } from './audit.ts';
 import { batched } from './batching.ts';
 import type { Caller } from './caller.ts';
-import { type Config, ConfigError, unknownMerchant } from './config.ts';
+import { type Config, ConfigError } from './config.ts';
+import { unknownMerchant } from './config-rules.ts';
 import type { OperationContext } from './context.ts';
 import type { CustomerApi, Operation } from './customer.ts';
-import { type Authenticator, createAuthenticator } from './edge/auth.ts';
+import { type Authenticator, type AuthOptions, createAuthenticator } from './edge/auth.ts';
 import { createCors } from './edge/cors.ts';
 import { useDocuments } from './edge/documents.ts';
 import { type Examples, graphiqlOptions, renderGraphiql, usePagePolicy } from './edge/graphiql.ts';
@@ -17,13 +18,15 @@ import { type RequestState, useHttp } from './edge/http.ts';
 import { useMetrics } from './edge/metrics.ts';
 import { EdgeError } from './edge/outcome.ts';
 import { createOverload } from './edge/overload.ts';
-import { type Manifest, readManifest } from './edge/persisted.ts';
+import { type Manifest, openManifest } from './edge/persisted.ts';
 import { addressOf, createRateLimit } from './edge/rate-limit.ts';
 import { discardRest, isAddressed, refuseRequest } from './edge/raw.ts';
 import { buildSubgraph } from './graphql/schema.ts';
 import type { NodeGateway } from './handler.ts';
 import { type MerchantAccess, openMerchants } from './merchant-clients.ts';
+import { readKeyEntries } from './operator-files.ts';
 import { forbidden, owned } from './ownership.ts';
+import { type Appliers, watchSettings } from './reload.ts';
 import type { Log, Metrics } from './telemetry.ts';
 
 /** The settings, with a provider to talk to: the real one, or a sandbox that may only start when it is needed. */
@@ -43,7 +46,9 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const { limits } = config;
 
   const merchants = openMerchants(config, config, log, metrics);
-  const authenticator = openAuthenticator(config, merchants, log);
+  const jwtSecret = createSecretHolder(config);
+  const authenticator = openAuthenticator({ ...config, auth: jwtSecret.auth }, merchants, log);
+  const manifest = openManifestOf(config);
   const overload = createOverload(config.juspay);
   const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log);
   const schema = buildSubgraph({ tellsAboutItself: config.introspection });
@@ -75,7 +80,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
         authenticate: authenticator.authenticate,
         enter: (caller, over) => overload.enter(merchants.of(caller)?.merchantId ?? '', over),
         admit: rateLimit?.admit,
-        manifest: openManifest(config),
+        manifest,
         persistedOnly: config.persisted.only,
         log,
       }),
@@ -84,6 +89,25 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
       usePagePolicy(),
     ],
   });
+
+  const replaceMerchants = ({ provider, merchants: others }: Config) => {
+    if (provider !== 'sandbox') merchants.replace({ provider, merchants: others });
+  };
+  const appliers: Appliers = {
+    JUSPAY_API_KEY_FILE: replaceMerchants,
+    MERCHANTS_FILE: replaceMerchants,
+    AUTH_JWT_SECRET_FILE: jwtSecret.replace,
+    AUTH_API_KEYS_FILE({ auth }, readFile) {
+      const entries = readKeyEntries(auth.apiKeysFile ?? '', readFile);
+      // An entry may outlive its merchant: it is `FORBIDDEN` then, and must not keep other changes from being applied.
+      if (!entries.every(({ merchant }) => merchant === undefined || merchants.wasKnown(merchant))) {
+        throw new Error(unknownMerchant);
+      }
+      authenticator.replaceApiKeys(entries);
+    },
+    PERSISTED_DOCUMENTS_FILE: (_next, readFile) => manifest.reload(readFile),
+  };
+  const stopWatching = watchSettings(config, appliers, { log, metrics });
 
   return {
     schema,
@@ -106,6 +130,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
       void flights.drain();
       authenticator.dispose();
       overload.dispose();
+      await stopWatching();
       await rateLimit?.dispose();
       await merchants.close();
     },
@@ -163,7 +188,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
 
 /** @throws ConfigError when the file of API keys is unusable, or names a merchant that there is not. */
 function openAuthenticator(
-  { auth }: GatewayConfig,
+  { auth }: { readonly auth: AuthOptions },
   merchants: { has(merchantId: string): boolean },
   log: Log,
 ): Authenticator {
@@ -177,11 +202,25 @@ function openAuthenticator(
   throw new ConfigError([unknownMerchant]);
 }
 
+/** The shared secret of tokens, as it is at the moment. */
+function createSecretHolder({ auth }: GatewayConfig) {
+  const { jwt } = auth;
+  if (jwt === undefined || !('secret' in jwt.keys)) return { auth, replace: () => undefined };
+  let { secret } = jwt.keys;
+  return {
+    auth: { ...auth, jwt: { ...jwt, keys: { secret: { reveal: () => secret.reveal() } } } },
+    replace(next: Config): void {
+      const { keys } = next.auth.jwt ?? {};
+      if (keys !== undefined && 'secret' in keys) secret = keys.secret;
+    },
+  };
+}
+
 /** The package's own manifest is there when the operations were generated; others are named by the operator. */
-function openManifest({ persisted }: GatewayConfig): Manifest {
+function openManifestOf({ persisted }: GatewayConfig): Manifest {
   const own = fileURLToPath(new URL('../schema/generated/persisted-documents.json', import.meta.url));
   try {
-    return readManifest(persisted.files.length > 0 ? persisted.files : [own]);
+    return openManifest(persisted.files.length > 0 ? persisted.files : [own]);
   } catch (error) {
     throw new ConfigError([error instanceof Error ? error.message : 'PERSISTED_DOCUMENTS_FILE is unusable.']);
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type ReadFile, readJson } from './operator-files.ts';
 import { Secret } from './secret.ts';
 import { baseUrl, headerText } from './settings.ts';
 
@@ -24,15 +25,15 @@ const Merchants = z.record(
 /** The merchants of the file; what is wrong with it goes to `problems`. */
 export function readMerchants(
   path: string,
-  readFile: (path: string) => string,
+  readFile: ReadFile,
   fallbackUrl: string | undefined,
   problems: string[],
 ): ProviderAccess[] {
   let json: unknown;
   try {
-    json = JSON.parse(readFile(path));
-  } catch {
-    problems.push('MERCHANTS_FILE names a file that cannot be read, or that is no JSON.');
+    json = readJson('MERCHANTS_FILE', path, readFile);
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error));
     return [];
   }
   const parsed = Merchants.safeParse(json);

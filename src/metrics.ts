@@ -63,6 +63,18 @@ export function createMetrics(version: string): MetricsRegistry {
     help: '1 while calls of this method to the provider are stopped.',
     labelNames: ['merchant', 'method'],
   });
+  const fileFailures = new Counter({
+    ...common,
+    name: 'customer_gateway_file_reload_failures_total',
+    help: 'Failed attempts to apply a changed file. file: the name of its setting. The last valid content stays in use.',
+    labelNames: ['file'],
+  });
+  const usableFiles = new Gauge({
+    ...common,
+    name: 'customer_gateway_file_usable',
+    help: '0 while the content of a watched file is unusable. file: the name of its setting.',
+    labelNames: ['file'],
+  });
   new Gauge({
     ...common,
     name: 'customer_gateway_build_info',
@@ -82,6 +94,10 @@ export function createMetrics(version: string): MetricsRegistry {
       attemptSeconds.observe({ merchant, call }, durationMs / 1000);
     },
     breaker: ({ merchant, method, isOpen }) => breakers.set({ merchant, method }, Number(isOpen)),
+    watchedFile({ file, isUsable }) {
+      fileFailures.inc({ file }, isUsable ? 0 : 1);
+      usableFiles.set({ file }, Number(isUsable));
+    },
     contentType: registry.contentType,
     read: () => registry.metrics(),
   };

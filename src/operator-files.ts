@@ -1,8 +1,12 @@
 import { z } from 'zod';
 import { type Scope, scopes } from './caller.ts';
+import { isQuoted } from './settings.ts';
 
-/** Reads a text; throws when it cannot. */
-export type ReadFile = (path: string) => string;
+/** A file as it was read: bytes, so that its encoding can be checked. */
+export type FileContent = string | Uint8Array;
+
+/** Reads a file; throws when it cannot. */
+export type ReadFile = (path: string) => FileContent;
 
 /** One line of `AUTH_API_KEYS_FILE`. Two entries may share a name: two live keys of one caller, while it rotates. */
 export type KeyEntry = z.output<typeof KeyEntries>[number];
@@ -40,10 +44,53 @@ export function readDocuments(path: string, readFile: ReadFile): [id: string, te
   return Object.entries(parsed.data);
 }
 
-function readJson(setting: string, path: string, readFile: ReadFile): unknown {
+/** @throws Error with a sentence. */
+export function readJson(setting: string, path: string, readFile: ReadFile): unknown {
+  let content: FileContent;
   try {
-    return JSON.parse(readFile(path));
+    content = readFile(path);
   } catch {
     throw new Error(`${setting} names a file that cannot be read, or that is no JSON.`);
   }
+  const text = decodeFile(setting, content);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error(`${setting} names a file that cannot be read, or that is no JSON.`);
+  }
+}
+
+/**
+ * The secret in the file that `NAME_FILE` names.
+ *
+ * @throws Error with a sentence.
+ */
+export function readSecret(setting: string, path: string, readFile: ReadFile): string {
+  let content: FileContent;
+  try {
+    content = readFile(path);
+  } catch {
+    throw new Error(`${setting} names a file that cannot be read.`);
+  }
+  const text = decodeFile(setting, content);
+  if (text === '') throw new Error(`${setting} names an empty file.`);
+  return text;
+}
+
+/** The text without its byte order mark and without one trailing newline. */
+function decodeFile(setting: string, content: FileContent): string {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : Buffer.from(content);
+  const [first, second] = bytes;
+  const hasUtf16Mark = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+  // No other text holds a zero byte, and UTF-16 without a mark holds one for each ASCII character.
+  if (hasUtf16Mark || bytes.includes(0)) throw new Error(`${setting} names a file in UTF-16: save it in UTF-8.`);
+  let text: string;
+  try {
+    // Takes the byte order mark off.
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes).replace(/\r?\n$/, '');
+  } catch {
+    throw new Error(`${setting} names a file that is not in UTF-8.`);
+  }
+  if (isQuoted(text)) throw new Error(`${setting} names a file whose content is in quotes: remove them.`);
+  return text;
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { nearest } from './settings.ts';
 import { createLog, type Log, type LogLevel } from './telemetry.ts';
@@ -112,6 +111,9 @@ export const settingsByOption = {
   logLevel: 'LOG_LEVEL',
 } as const;
 
+/** Stands for a file that the option `merchants` is in the place of. */
+const inlineMerchants = 'option:merchants';
+
 /** Options that no setting stands behind. */
 const own = ['log', 'endpoint', 'production', 'environment'];
 
@@ -141,14 +143,13 @@ export function readOptions(options: GatewayOptions): MountSettings {
     record[setting] = value;
     delete record[`${setting}_FILE`];
   }
-  if (merchants !== undefined) record['MERCHANTS_FILE'] = 'merchants';
-  const readFile = (path: string) =>
-    path === 'merchants' && merchants !== undefined ? JSON.stringify(merchants) : readFileSync(path, 'utf8');
+  if (merchants !== undefined) record['MERCHANTS_FILE'] = inlineMerchants;
+  const inline = merchants === undefined ? {} : { [inlineMerchants]: JSON.stringify(merchants) };
 
   const translate = (error: unknown) =>
     error instanceof ConfigError ? new ConfigError(error.problems.map((text) => inOptions(text, environment))) : error;
   try {
-    const config = loadConfig(record, readFile);
+    const config = loadConfig(record, undefined, { inline });
     if (problems.length === 0) return { config, endpoint, log: log ?? createLog(config.logLevel), translate };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

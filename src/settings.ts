@@ -179,6 +179,11 @@ export function unknownNames(environment: Readonly<Record<string, string | undef
   return problems;
 }
 
+/** Whether a value is in quotes, as `docker --env-file` keeps them. */
+export function isQuoted(value: string): boolean {
+  return value.length > 1 && /^["']/.test(value) && value.endsWith(value.charAt(0));
+}
+
 /** The known name that was most likely meant. */
 export function nearest(name: string, known: readonly string[]): string {
   return known.toSorted((a, b) => distance(a, name) - distance(b, name))[0] ?? '';

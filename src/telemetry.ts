@@ -30,6 +30,10 @@ export interface LogFields {
   url?: string;
   metricsUrl?: string;
   count?: number;
+  /** The name of a setting. */
+  setting?: string;
+  /** A sentence of our own about a setting: names and places, never a value. */
+  problem?: string;
   /** Its name, code and stack are printed, and those of its causes; never its message. */
   cause?: unknown;
 }
@@ -65,6 +69,8 @@ export interface Metrics {
   attempt(entry: { merchant: string; call: string; outcome: Outcome; isRepeat: boolean; durationMs: number }): void;
   /** Whether calls of this method are stopped. */
   breaker(entry: { merchant: string; method: string; isOpen: boolean }): void;
+  /** One attempt to apply a watched file, by its setting's name: whether its content is usable. */
+  watchedFile(entry: { file: string; isUsable: boolean }): void;
 }
 
 export type OperationType = 'query' | 'mutation' | 'subscription';

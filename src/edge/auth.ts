@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { anonymous, type Caller, combine } from '../caller.ts';
+import { type KeyEntry, readKeyEntries } from '../operator-files.ts';
 import type { Log } from '../telemetry.ts';
-import { type ApiKeys, openApiKeys } from './api-keys.ts';
+import { type ApiKeys, createApiKeys } from './api-keys.ts';
 import { createJwtVerifier, type JwtOptions, KeysUnavailable } from './jwt.ts';
 import { EdgeError } from './outcome.ts';
 
@@ -23,6 +25,8 @@ export interface Authenticator {
   authenticate(headers: Headers): Promise<Caller>;
   /** Merchants that the operator's own entries name, for a check at the start. */
   merchants(): string[];
+  /** Applies another content of the operator's file of keys. */
+  replaceApiKeys(entries: readonly KeyEntry[]): void;
   dispose(): void;
 }
 
@@ -33,7 +37,7 @@ export function createAuthenticator(options: AuthOptions, log: Log): Authenticat
   const { modes, jwt, apiKeysFile } = options;
   const verify = modes.includes('jwt') && jwt ? createJwtVerifier({ ...jwt, log }) : undefined;
   const keys: ApiKeys | undefined =
-    modes.includes('api-key') && apiKeysFile ? openApiKeys(apiKeysFile, log) : undefined;
+    modes.includes('api-key') && apiKeysFile ? createApiKeys(readKeyEntries(apiKeysFile, readFileSync)) : undefined;
 
   return {
     async authenticate(headers) {
@@ -53,7 +57,8 @@ export function createAuthenticator(options: AuthOptions, log: Log): Authenticat
       return second === undefined ? first : combine(first, second);
     },
     merchants: () => keys?.merchants() ?? [],
-    dispose: () => keys?.dispose(),
+    replaceApiKeys: (entries) => keys?.replace(entries),
+    dispose: () => undefined,
   };
 }
 

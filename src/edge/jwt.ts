@@ -46,10 +46,11 @@ const clockToleranceSeconds = 30;
 export function createJwtVerifier(options: JwtOptions): (token: string) => Promise<Caller> {
   const { keys } = options;
   const now = options.now ?? Date.now;
-  const secret = 'secret' in keys ? new TextEncoder().encode(keys.secret.reveal()) : undefined;
   const keySet = 'url' in keys ? createKeySet(keys.url, options) : undefined;
   return async (token) => {
     if (token.length > maxTokenLength) throw new Error('token is too long');
+    // Asked for at each token: it may have been replaced.
+    const secret = 'secret' in keys ? new TextEncoder().encode(keys.secret.reveal()) : undefined;
     const rules = {
       issuer: options.issuer,
       audience: options.audience,

@@ -1,11 +1,17 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { readDocuments } from '../operator-files.ts';
+import { type ReadFile, readDocuments } from '../operator-files.ts';
 import { EdgeError } from './outcome.ts';
 
 /** Documents by their ids: `sha256:<hex>` as the manifest has it, or the hash alone as Apollo's clients send it. */
 export interface Manifest {
   find(id: string): string | undefined;
+  /**
+   * Applies other content of the same files.
+   *
+   * @throws Error naming the setting when a file is unusable: the documents known before stay in use.
+   */
+  reload(readFile: ReadFile): void;
 }
 
 /**
@@ -13,14 +19,22 @@ export interface Manifest {
  *
  * @throws Error naming the setting when a file is unusable.
  */
-export function readManifest(paths: readonly string[]): Manifest {
+export function openManifest(paths: readonly string[], readFile: ReadFile = (path) => readFileSync(path)): Manifest {
+  let documents = readAll(paths, readFile);
+  return {
+    find: (id) => documents.get(id.replace(/^sha256:/, '')),
+    reload(read) {
+      documents = readAll(paths, read);
+    },
+  };
+}
+
+function readAll(paths: readonly string[], readFile: ReadFile): Map<string, string> {
   const documents = new Map<string, string>();
   for (const path of paths) {
-    for (const [id, text] of readDocuments(path, (name) => readFileSync(name, 'utf8'))) {
-      documents.set(id.replace(/^sha256:/, ''), text);
-    }
+    for (const [id, text] of readDocuments(path, readFile)) documents.set(id.replace(/^sha256:/, ''), text);
   }
-  return { find: (id) => documents.get(id.replace(/^sha256:/, '')) };
+  return documents;
 }
 
 /** What a request says of its document. */

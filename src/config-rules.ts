@@ -1,0 +1,62 @@
+import { defaultBaseUrl, type ProviderAccess, withoutSlash } from './merchants.ts';
+
+/** Said at the start, whoever finds it. */
+export const unknownMerchant =
+  'AUTH_API_KEYS_FILE names a merchant that neither MERCHANTS_FILE nor JUSPAY_MERCHANT_ID describes.';
+
+/** What single settings cannot tell: which ones belong together. */
+export function contradictions(
+  given: Readonly<Record<string, string | undefined>>,
+  listed: readonly ProviderAccess[],
+): string[] {
+  const has = (name: string) => given[name] !== undefined;
+  const production = given['NODE_ENV'] === 'production';
+  const key = has('JUSPAY_API_KEY') || has('JUSPAY_API_KEY_FILE');
+  const merchant = has('JUSPAY_MERCHANT_ID');
+  const real = key || merchant || has('MERCHANTS_FILE');
+  const modes = (given['AUTH_MODE'] ?? '').split(',').map((mode) => mode.trim());
+  const jwtKeys = ['AUTH_JWKS_URL', 'AUTH_JWT_SECRET', 'AUTH_JWT_SECRET_FILE'].filter(has);
+  const twin = listed.find(({ merchantId }) => merchantId === given['JUSPAY_MERCHANT_ID']);
+  const rules: [boolean, string][] = [
+    [
+      has('METRICS_PORT') && given['METRICS_PORT'] !== '0' && given['METRICS_PORT'] === (given['PORT'] ?? '4000'),
+      'METRICS_PORT and PORT must differ: who may see the numbers is not who may ask for customers.',
+    ],
+    [key && !merchant, 'JUSPAY_MERCHANT_ID must be set together with JUSPAY_API_KEY.'],
+    [merchant && !key, 'JUSPAY_API_KEY (or JUSPAY_API_KEY_FILE) must be set together with JUSPAY_MERCHANT_ID.'],
+    [
+      production && !real,
+      'JUSPAY_API_KEY and JUSPAY_MERCHANT_ID must be set in production: the sandbox is for development only.',
+    ],
+    [
+      production &&
+        !has('JUSPAY_BASE_URL') &&
+        (key || merchant || listed.length === 0 || listed.some(({ baseUrl }) => baseUrl === defaultBaseUrl)),
+      "JUSPAY_BASE_URL must be set in production: the provider's address, such as https://api.juspay.in.",
+    ],
+    [
+      !production && !real && has('JUSPAY_BASE_URL'),
+      'JUSPAY_BASE_URL needs JUSPAY_API_KEY and JUSPAY_MERCHANT_ID; without them the embedded sandbox is used.',
+    ],
+    [
+      ((key && merchant) || listed.length > 0) && !has('AUTH_MODE'),
+      'AUTH_MODE must be set with real credentials: `jwt`, `api-key`, or `none`, if anybody who reaches the port may do everything.',
+    ],
+    [
+      listed.length > 1 && !key && modes.includes('none'),
+      'AUTH_MODE=none needs a default merchant: set JUSPAY_MERCHANT_ID and JUSPAY_API_KEY, or list one merchant only.',
+    ],
+    [
+      twin !== undefined &&
+        (twin.apiKey.reveal() !== given['JUSPAY_API_KEY'] ||
+          twin.baseUrl !== withoutSlash(given['JUSPAY_BASE_URL'] ?? defaultBaseUrl)),
+      'MERCHANTS_FILE and JUSPAY_* describe one merchant differently: describe it in one place.',
+    ],
+    [modes.includes('jwt') && jwtKeys.length === 0, 'AUTH_JWKS_URL or AUTH_JWT_SECRET must be set with AUTH_MODE=jwt.'],
+    [has('AUTH_JWKS_URL') && jwtKeys.length > 1, 'AUTH_JWKS_URL and AUTH_JWT_SECRET are both set: set one of them.'],
+    [modes.includes('jwt') && !has('AUTH_JWT_ISSUER'), 'AUTH_JWT_ISSUER must be set with AUTH_MODE=jwt.'],
+    [modes.includes('jwt') && !has('AUTH_JWT_AUDIENCE'), 'AUTH_JWT_AUDIENCE must be set with AUTH_MODE=jwt.'],
+    [modes.includes('api-key') && !has('AUTH_API_KEYS_FILE'), 'AUTH_API_KEYS_FILE must be set with AUTH_MODE=api-key.'],
+  ];
+  return rules.flatMap(([broken, sentence]) => (broken ? [sentence] : []));
+}
