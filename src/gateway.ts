@@ -10,19 +10,23 @@ import { unknownMerchant } from './config-rules.ts';
 import type { OperationContext } from './context.ts';
 import type { CustomerApi, Operation } from './customer.ts';
 import { type Authenticator, type AuthOptions, createAuthenticator } from './edge/auth.ts';
+import { createBodies, tooLong } from './edge/bodies.ts';
 import { createCors } from './edge/cors.ts';
 import { useDocuments } from './edge/documents.ts';
 import { type Examples, graphiqlOptions, renderGraphiql, usePagePolicy } from './edge/graphiql.ts';
 import { useHealth } from './edge/health.ts';
 import { type RequestState, useHttp } from './edge/http.ts';
+import { answer, type Message, parsedBody } from './edge/listener.ts';
 import { useMetrics } from './edge/metrics.ts';
 import { EdgeError } from './edge/outcome.ts';
 import { createOverload } from './edge/overload.ts';
 import { type Manifest, openManifest } from './edge/persisted.ts';
 import { addressOf, createRateLimit } from './edge/rate-limit.ts';
-import { discardRest, isAddressed, refuseRequest } from './edge/raw.ts';
+import { hasValidHost, limitDelivery, refuseRequest } from './edge/raw.ts';
+import { readTarget } from './edge/target.ts';
 import { buildSubgraph } from './graphql/schema.ts';
 import type { NodeGateway } from './handler.ts';
+import { countInFlight, type InFlight } from './in-flight.ts';
 import { type MerchantAccess, openMerchants } from './merchant-clients.ts';
 import { readKeyEntries } from './operator-files.ts';
 import { forbidden, owned } from './ownership.ts';
@@ -50,9 +54,10 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const authenticator = openAuthenticator({ ...config, auth: jwtSecret.auth }, merchants, log);
   const manifest = openManifestOf(config);
   const overload = createOverload(config.juspay);
+  const bodies = createBodies();
   const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log);
   const schema = buildSubgraph({ tellsAboutItself: config.introspection });
-  const flights = createFlights(metrics);
+  const inFlight = countInFlight(metrics);
 
   const yoga = createYoga<{ state: RequestState }, OperationContext>({
     schema,
@@ -72,11 +77,12 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     parserAndValidationCache: false,
     maskedErrors: false,
     plugins: [
-      useHealth(flights),
+      useHealth(inFlight),
       useHttp({
         endpoint,
         maxBodyBytes: limits.bodyBytes,
-        isDraining: flights.isDraining,
+        bodies,
+        isDraining: inFlight.isDraining,
         authenticate: authenticator.authenticate,
         enter: (caller, over) => overload.enter(merchants.of(caller)?.merchantId ?? '', over),
         admit: rateLimit?.admit,
@@ -113,21 +119,34 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     schema,
     fetch: (request, peer) => {
       const { promise: over, resolve } = Promise.withResolvers<void>();
-      const state = createState(callerAddress(peer?.clientAddress, request.headers.get('x-forwarded-for')), over);
-      return flights.track(Promise.resolve(yoga.fetch(request, { state })).finally(resolve));
+      const address = callerAddress(peer?.clientAddress, request.headers.get('x-forwarded-for'));
+      const state = createState({ target: readTarget(request.url), address, over });
+      return inFlight.track(Promise.resolve(yoga.fetch(request, { state })).finally(resolve));
     },
-    listener: (request, response) => {
-      if (!isAddressed(request)) return refuseRequest(response, 400);
-      // Answered means that the last byte was handed over, or that nobody is there to take it.
-      const over = flights.track(new Promise<void>((resolve) => response.once('close', resolve)));
-      response.once('finish', () => discardRest(request));
+    listener: (request: Message, response) => {
+      limitDelivery(response);
+      if (!hasValidHost(request)) return refuseRequest(response, 400);
+      // Resolves when the response is finished or the connection is closed.
+      const over = inFlight.track(new Promise<void>((resolve) => response.once('close', resolve)));
       const forwardedFor = String(request.headers['x-forwarded-for'] ?? '');
-      const address = callerAddress(request.socket.remoteAddress, forwardedFor);
-      void yoga(request, response, { state: createState(address, over) });
+      const target = readTarget(request.originalUrl ?? request.url ?? '/');
+      const state = createState({
+        target,
+        address: callerAddress(request.socket.remoteAddress, forwardedFor),
+        over,
+        readBody: (maxBytes) => readBody(request, maxBytes),
+      });
+      const isKnown = [endpoint, '/health', '/ready'].includes(target.path);
+      // A host of our own, and no path that a URL parser would change into another one.
+      const url = `http://localhost${isKnown ? target.path : '/'}${target.query}`;
+      answer(request, response, { url, state, fetchAPI: yoga.fetchAPI, handle: yoga.fetch }).catch((cause) => {
+        log.error('unexpected error', { requestId: state.requestId, cause });
+        refuseRequest(response, 500);
+      });
     },
-    drain: flights.drain,
+    drain: inFlight.drain,
     async dispose() {
-      void flights.drain();
+      void inFlight.drain();
       authenticator.dispose();
       overload.dispose();
       await stopWatching();
@@ -140,8 +159,15 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     return addressOf(socketAddress, forwardedFor ?? '', config.trustedProxies);
   }
 
-  function createState(address: string | undefined, over: Promise<void>): RequestState {
-    return { requestId: randomUUID(), startedAtMs: performance.now(), address, over };
+  function createState(request: Pick<RequestState, 'target' | 'address' | 'over' | 'readBody'>): RequestState {
+    return { requestId: randomUUID(), startedAtMs: performance.now(), ...request };
+  }
+
+  async function readBody(message: Message, maxBytes: number): Promise<Uint8Array> {
+    const parsed = parsedBody(message);
+    if (parsed === undefined) return bodies.read(message, maxBytes);
+    if (parsed.byteLength > maxBytes) throw tooLong(maxBytes);
+    return parsed;
   }
 
   function createContext(request: Request, state: RequestState, params: GraphQLParams): OperationContext {
@@ -176,7 +202,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     const customers = client
       ? owned(
           batched(
-            outlasting(client.open(operation), (write) => flights.track(client.hold(write))),
+            outlasting(client.open(operation), (write) => inFlight.track(client.hold(write))),
             { maxReads: limits.upstreamReads },
           ),
           rights,
@@ -255,33 +281,4 @@ function rightsOf(caller: Caller, { hasMerchant, isGet }: { hasMerchant: boolean
   // A GET may be repeated, kept and logged by anything on its way: it mints nothing.
   const scopes = [...caller.scopes].filter((scope) => !isGet || scope !== 'customer:token');
   return { ...caller, scopes: new Set(scopes) };
-}
-
-/** Counts requests in flight, so that a stop can wait for the last of them. */
-function createFlights(metrics: Metrics | undefined) {
-  let inFlight = 0;
-  let draining = false;
-  const { promise: idle, resolve: resolveIdle } = Promise.withResolvers<void>();
-  const settle = () => {
-    if (draining && inFlight === 0) resolveIdle();
-  };
-  return {
-    isDraining: () => draining,
-    async track<T>(answer: Promise<T>): Promise<T> {
-      inFlight += 1;
-      metrics?.inFlight(inFlight);
-      try {
-        return await answer;
-      } finally {
-        inFlight -= 1;
-        metrics?.inFlight(inFlight);
-        settle();
-      }
-    },
-    drain(): Promise<void> {
-      draining = true;
-      settle();
-      return idle;
-    },
-  };
 }

@@ -20,6 +20,9 @@ export interface Gateway {
 export interface NodeGateway extends Gateway {
   /** The same as `fetch` for `node:http`, and for frameworks that hand out its request and response. */
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
-  /** From now on `/ready` and new operations answer 503; resolves when the last request in flight was answered. */
-  readonly drain: () => Promise<void>;
+  /**
+   * From now on `/ready` answers 503, after `delayMs` (default 0) new operations do so too. Resolves when the last request
+   * in flight was answered.
+   */
+  readonly drain: (delayMs?: number) => Promise<void>;
 }

@@ -75,6 +75,7 @@ const table: Readonly<Record<string, Room>> = {
       'edge',
       'graphql',
       'handler',
+      'in-flight',
       'merchant-clients',
       'operator-files',
       'ownership',
@@ -83,7 +84,10 @@ const table: Readonly<Record<string, Room>> = {
     ],
     packages: ['graphql-yoga', 'node:crypto', 'node:perf_hooks', 'node:url'],
   },
-  server: { rooms: ['edge', 'handler'], packages: ['node:http', 'node:net', 'node:stream', 'node:timers/promises'] },
+  server: {
+    rooms: ['edge', 'handler'],
+    packages: ['node:http', 'node:net', 'node:perf_hooks', 'node:timers/promises'],
+  },
   help: { rooms: ['config', 'settings'], packages: [] },
   cli: {
     rooms: ['config', 'graphql', 'gateway', 'help', 'metrics', 'sandbox', 'secret', 'server', 'telemetry', 'tokens'],
@@ -93,6 +97,7 @@ const table: Readonly<Record<string, Room>> = {
     rooms: ['caller', 'coalescing', 'config', 'customer', 'juspay', 'merchants', 'secret', 'telemetry'],
     packages: ['node:crypto'],
   },
+  'in-flight': { rooms: ['telemetry'], packages: ['node:timers/promises'] },
   handler: { rooms: [], packages: ['graphql', 'node:http'] },
   options: { rooms: ['config', 'settings', 'telemetry'], packages: [] },
   mount: { rooms: ['gateway', 'handler', 'options', 'sandbox', 'secret', 'telemetry'], packages: [] },

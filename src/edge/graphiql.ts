@@ -1,4 +1,5 @@
 import type { GraphiQLOptions, Plugin } from 'graphql-yoga';
+import type { RequestState } from './http.ts';
 
 /** A customer that can be read, for operations that run as they are. */
 export interface Examples {
@@ -15,7 +16,7 @@ export interface Examples {
 export function graphiqlOptions(
   endpoint: string,
   examples: Examples | undefined,
-): (request: Request) => GraphiQLOptions | false {
+): (request: Request, context: { state: RequestState }) => GraphiQLOptions | false {
   const id = examples?.id ?? 'cst_0123456789abcdef';
   const reference = examples?.reference ?? 'your-object-reference-id';
   const options: GraphiQLOptions = {
@@ -31,7 +32,7 @@ export function graphiqlOptions(
     shouldPersistHeaders: false,
   };
   // The library asks for more addresses than this one.
-  return ({ url }) => URL.parse(url)?.pathname === endpoint && options;
+  return (_request, { state }) => state.target.path === endpoint && options;
 }
 
 /** 9 MB of page: loaded when the first browser asks for it. It holds all it needs; nothing comes from elsewhere. */

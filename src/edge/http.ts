@@ -1,14 +1,18 @@
 import { type FetchAPI, type Plugin, processRegularResult } from 'graphql-yoga';
 import type { Caller } from '../caller.ts';
 import type { Log, OperationType, Outcome } from '../telemetry.ts';
+import { type Bodies, tooLong } from './bodies.ts';
 import { answerType, isJson } from './media.ts';
 import { EdgeError, refusalBody, toClientError, toRefusal } from './outcome.ts';
 import { overloaded } from './overload.ts';
 import { type DocumentRequest, documentOf, type Manifest } from './persisted.ts';
+import type { Target } from './target.ts';
 
 /** What accompanies one request through the server, from its first byte to its answer. */
 export interface RequestState {
   readonly requestId: string;
+  /** The address that the client asked for. `request.url` is not it: URL parsers normalise the path. */
+  readonly target: Target;
   /** Of the caller's trace; set first of all. */
   traceId?: string | undefined;
   /** On the monotonic clock, in ms. */
@@ -17,6 +21,8 @@ export interface RequestState {
   readonly address?: string | undefined;
   /** Settles when nobody is served any more: the answer went out, or the client went away. */
   readonly over: Promise<unknown>;
+  /** Reads the body of a request that came without one, from the socket behind it. */
+  readonly readBody?: ((maxBytes: number) => Promise<Uint8Array>) | undefined;
   /** Set before anything is executed. */
   caller?: Caller;
   /** Set when it is known: the code of the first error, where there is one. */
@@ -28,6 +34,7 @@ export interface RequestState {
 export interface HttpRules {
   readonly endpoint: string;
   readonly maxBodyBytes: number;
+  readonly bodies: Bodies;
   readonly isDraining: () => boolean;
   /** @throws EdgeError, which is answered; nothing is executed then. */
   readonly authenticate: (headers: Headers) => Promise<Caller>;
@@ -59,14 +66,11 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       state.traceId = traceIdOf(request.headers.get('traceparent'));
       try {
         // The library takes more addresses for its endpoint than this one, such as `/any/graphql`.
-        if (URL.parse(request.url)?.pathname !== rules.endpoint) throw notHere(rules.endpoint);
+        if (state.target.path !== rules.endpoint) throw notHere(rules.endpoint);
         if (rules.isDraining()) throw overloaded(drainRetryAfterSeconds);
         const fault = findFault(request, url, rules.maxBodyBytes);
         if (fault !== undefined) throw fault;
         state.caller = await rules.authenticate(request.headers);
-        // Before it counts as one of the caller's: what is shed costs nobody its share.
-        rules.enter(state.caller, state.over);
-        await rules.admit?.(state.caller, state.address);
       } catch (error) {
         // Whatever it is: the library would answer with the stack.
         const refusal = toRefusal(error, { trail: state, log: rules.log });
@@ -76,10 +80,16 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
     },
 
     onRequestParse({ request, url, setRequestParser, serverContext }) {
-      const onlyIds = rules.persistedOnly && !serverContext.state.caller?.anyDocument;
+      const { state } = serverContext;
+      const onlyIds = rules.persistedOnly && !state.caller?.anyDocument;
       setRequestParser(async () => {
-        const params =
-          request.method === 'GET' ? paramsOfQuery(url.searchParams) : await readParams(request, rules.maxBodyBytes);
+        const body = request.method === 'GET' ? undefined : await readBytes(request, state);
+        if (state.caller === undefined) throw new EdgeError('UNAUTHENTICATED', { status: 401 });
+        // Only a complete request takes a slot: slow senders must not use up what others need.
+        rules.enter(state.caller, state.over);
+        // After load shedding: a request that is shed does not count against its caller's rate limit.
+        await rules.admit?.(state.caller, state.address);
+        const params = body === undefined ? paramsOfQuery(url.searchParams) : paramsOfBody(body);
         // The library takes no parameter but those of the specification.
         return { ...params, documentId: undefined, query: documentOf(params, rules.manifest, onlyIds) };
       });
@@ -104,6 +114,15 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       response.headers.set('x-content-type-options', 'nosniff');
     },
   };
+
+  async function readBytes(request: Request, state: RequestState): Promise<Uint8Array> {
+    if (state.readBody !== undefined) return state.readBody(rules.maxBodyBytes);
+    if (request.body !== null) return rules.bodies.read(request.body, rules.maxBodyBytes);
+    // The framework around us has read the stream already, and keeps the text.
+    const bytes = Buffer.from(await request.text());
+    if (bytes.byteLength > rules.maxBodyBytes) throw tooLong(rules.maxBodyBytes);
+    return bytes;
+  }
 }
 
 /**
@@ -156,32 +175,11 @@ function findUnreadable(headers: Headers): EdgeError | undefined {
   return new EdgeError('BAD_USER_INPUT', { status: 406, message });
 }
 
-async function readParams(request: Request, maxBodyBytes: number): Promise<Params> {
-  const bytes = await readBytes(request, maxBodyBytes);
+function paramsOfBody(bytes: Uint8Array): Params {
   const body = parseJson(() => new TextDecoder('utf-8', { fatal: true }).decode(bytes), 'The body');
   if (Array.isArray(body))
     throw new EdgeError('BAD_USER_INPUT', { message: 'Batches of operations are not taken. Send one.' });
   return checkParams(body);
-}
-
-async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
-  // Read and parsed already by the framework around us, which keeps the value: there is no stream any more.
-  if (request.body === null) {
-    const bytes = Buffer.from(await request.text());
-    if (bytes.byteLength > maxBytes) throw tooLong(maxBytes);
-    return bytes;
-  }
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  // Not `for await`, which would destroy the socket, and the refusal with it, when it is left early.
-  const reader = request.body.getReader();
-  for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    // Counted while it comes in: a chunked body does not tell its length.
-    length += read.value.byteLength;
-    if (length > maxBytes) throw tooLong(maxBytes);
-    chunks.push(read.value);
-  }
-  return Buffer.concat(chunks, length);
 }
 
 function paramsOfQuery(query: URLSearchParams): Params {
@@ -242,10 +240,6 @@ function parseJson(read: () => string, what: string): unknown {
   } catch {
     throw new EdgeError('BAD_USER_INPUT', { message: `${what} is not valid JSON.` });
   }
-}
-
-function tooLong(maxBodyBytes: number): EdgeError {
-  return new EdgeError('BAD_USER_INPUT', { status: 413, message: `The body is longer than ${maxBodyBytes} bytes.` });
 }
 
 function refusalResponse(error: EdgeError, request: Request, requestId: string, fetchAPI: FetchAPI): Response {

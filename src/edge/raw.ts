@@ -3,13 +3,21 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { EdgeError, refusalBody } from './outcome.ts';
 
-/** Whether there is an address that can be read: a request names its host, and both together make a URL. */
-export function isAddressed({ headers, url = '' }: IncomingMessage): boolean {
-  return headers.host !== undefined && URL.canParse(`http://${headers.host || 'localhost'}${url}`);
+/**
+ * Whether the request has the `Host` that its version of HTTP asks for. The value decides nothing else: the address is
+ * the request target alone.
+ *
+ * @see RFC 9112, section 3.2: 400 for a request of HTTP/1.1 without `Host`, for several of them, and for an invalid one.
+ */
+export function hasValidHost({ headers: { host }, rawHeaders, httpVersionMajor, httpVersionMinor }: IncomingMessage) {
+  const count = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length;
+  if (count > 1) return false;
+  if (host === undefined) return !(httpVersionMajor === 1 && httpVersionMinor === 1);
+  return host === '' || URL.canParse(`http://${host}`);
 }
 
 /** Refuses a request that never becomes one of the Fetch API, in the shape of every other refusal. */
-export function refuseRequest(response: ServerResponse, status: 400 | 417): void {
+export function refuseRequest(response: ServerResponse, status: 400 | 417 | 500): void {
   const { body, headers } = refusal(status);
   response.writeHead(status, headers).end(body);
 }
@@ -19,16 +27,35 @@ export function refuseRequest(response: ServerResponse, status: 400 | 417): void
  * and the answer can be lost with it; the server's time limit for a whole request ends it.
  */
 export function discardRest(request: IncomingMessage): void {
-  // A reader that gave up is still listening, and holds the stream.
-  request.removeAllListeners('readable').resume();
+  request.resume();
 }
+
+/**
+ * Disconnects a client that does not take its answer in time: the rest of the answer stays in memory until then. The time
+ * runs from the moment at which the whole answer was handed to the socket.
+ */
+export function limitDelivery(response: ServerResponse, timeoutMs = deliveryTimeoutMs): void {
+  response.once('prefinish', () => {
+    const timer = setTimeout(() => response.destroy(), timeoutMs).unref();
+    response.once('close', () => clearTimeout(timer));
+  });
+}
+
+const deliveryTimeoutMs = 30_000;
+
+/** How long a refused client has to close the connection after it got its answer. */
+const lingerMs = 1_000;
 
 /** Refuses what is no HTTP, or too slow, or too long for its head, where there is only a socket yet. */
 export function refuseSocket(socket: Duplex, { code }: { code?: string | undefined }): void {
   const [status, reason] = reasons[code ?? ''] ?? [400, 'Bad Request'];
   const { body, headers } = refusal(status);
-  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${status} ${reason}\r\n${head.join('')}\r\n${body}`, () => socket.destroy());
+  const head = Object.entries({ ...headers, connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${reason}\r\n${head.join('')}\r\n${body}`);
+  // Closing a socket that holds unread bytes resets it, and the client can lose the answer.
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
+  socket.once('close', () => clearTimeout(timer));
 }
 
 /** By the code of Node's error. */
@@ -40,10 +67,11 @@ const reasons: Partial<Record<string, readonly [number, string]>> = {
 
 function refusal(status: number) {
   const requestId = randomUUID();
-  const body = refusalBody(
-    new EdgeError('BAD_USER_INPUT', { status, message: 'This is no request that can be read.' }),
-    requestId,
-  );
+  const error =
+    status === 500
+      ? new EdgeError('INTERNAL_SERVER_ERROR', { status })
+      : new EdgeError('BAD_USER_INPUT', { status, message: 'This is no request that can be read.' });
+  const body = refusalBody(error, requestId);
   return {
     body,
     headers: {
@@ -51,7 +79,6 @@ function refusal(status: number) {
       'content-length': String(Buffer.byteLength(body)),
       'cache-control': 'no-store',
       'x-request-id': requestId,
-      connection: 'close',
     },
   };
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type Server, startServer } from '../../src/server.ts';
+import { type Server, startMetricsServer, startServer } from '../../src/server.ts';
 import { codesOf, inWorld, type World } from '../support.ts';
 
 const document = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });
@@ -80,8 +82,26 @@ for (const [name, text, status] of [
   ['a host that is none', `POST /graphql HTTP/1.1\r\nhost: [\r\n${head}`, 400],
   ['a host with a blank', `POST /graphql HTTP/1.1\r\nhost: a b\r\n${head}`, 400],
   ['no host', `POST /graphql HTTP/1.1\r\n${head}`, 400],
-  ['a host that brings the path along', `POST /any HTTP/1.1\r\nhost: a/graphql?\r\n${head}`, 401],
-  ['an absolute address', `POST http://a/graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
+  ['two hosts', `POST /graphql HTTP/1.1\r\nhost: a\r\nhost: a\r\n${head}`, 400],
+  ['two hosts in HTTP/1.0', `POST /graphql HTTP/1.0\r\nHost: a\r\nhost: b\r\n${head}`, 400],
+  ['a host that brings a path along', `POST /any HTTP/1.1\r\nhost: a/graphql?\r\n${head}`, 404],
+  ['a host that brings a path and hides the rest', `POST /any HTTP/1.1\r\nhost: a/graphql#\r\n${head}`, 404],
+  ['a host that takes the path away', `POST /graphql HTTP/1.1\r\nhost: a/any?\r\n${head}`, 401],
+  ['no host in HTTP/1.0', `POST /graphql HTTP/1.0\r\n${head}`, 401],
+  ['an empty host', `POST /graphql HTTP/1.1\r\nhost:\r\n${head}`, 401],
+  ['an absolute address', `POST http://a/graphql HTTP/1.1\r\nhost: a\r\n${head}`, 401],
+  ['an absolute address of another host', `POST HTTPS://b:1/graphql?x HTTP/1.1\r\nhost: a\r\n${head}`, 401],
+  ['an absolute address of HTTP/1.0', `POST http://a/graphql HTTP/1.0\r\n${head}`, 401],
+  ['an absolute address that is not ours', `POST http://a/graphql/../any HTTP/1.1\r\nhost: a\r\n${head}`, 404],
+  ['an absolute address in which the host is the path', `POST http://graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
+  ['a path with dot segments', `POST /static/../graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
+  ['a path with encoded dot segments', `POST /x/%2e%2e/graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
+  ['a path with a dot', `POST /./graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
+  ['a path with an encoded letter', `POST /%67raphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
+  ['a path with a backslash', `POST /any\\..\\graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
+  ['a path with a fragment', `POST /graphql#x HTTP/1.1\r\nhost: a\r\n${head}`, 404],
+  ['two slashes', `POST //graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
+  ['a health check in dots', `POST /health/../graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
   ['an expectation', `POST /graphql HTTP/1.1\r\nhost: a\r\nexpect: more\r\n${head}`, 417],
   ['a head over 16 KiB', `POST /graphql HTTP/1.1\r\nhost: a\r\nx-long: ${'x'.repeat(20_000)}\r\n${head}`, 431],
   ['two lengths', `POST /graphql HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n${head}`, 400],
@@ -101,6 +121,66 @@ for (const [name, text, status] of [
       assert.deepEqual(world.upstream(), []);
     }));
 }
+
+test('the request target alone MUST decide the address, whatever Host says: health, readiness, the page and the metrics', () =>
+  inWorld(async (world) => {
+    const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0 });
+    const metrics = await startMetricsServer(
+      { contentType: 'text/plain', read: async () => 'the metrics' },
+      { host: '127.0.0.1', port: 0 },
+    );
+    const mutation = JSON.stringify({
+      query: 'mutation { updateCustomer(id: "u7", input: { firstName: "A" }) { __typename } }',
+    });
+    const body = `content-type: application/json\r\ncontent-length: ${mutation.length}\r\nconnection: close\r\n\r\n${mutation}`;
+    const page = 'accept: text/html\r\nconnection: close\r\n\r\n';
+    const end = 'connection: close\r\n\r\n';
+    for (const [port, text, status] of [
+      [server.port, `POST /health HTTP/1.1\r\nhost: x/graphql?\r\n${body}`, 200],
+      [server.port, `POST /no/such HTTP/1.1\r\nhost: x/graphql#\r\n${body}`, 404],
+      [server.port, `POST /graphql/../health HTTP/1.1\r\nhost: x\r\n${body}`, 404],
+      [server.port, `GET /health HTTP/1.0\r\n${end}`, 200],
+      [server.port, `GET http://x/health HTTP/1.1\r\nhost: x\r\n${end}`, 200],
+      [server.port, `GET http://x/ready HTTP/1.0\r\n${end}`, 200],
+      [server.port, `GET /x/../ready HTTP/1.1\r\nhost: x\r\n${end}`, 404],
+      [server.port, `GET /ready HTTP/1.1\r\nhost: x\r\nhost: x\r\n${end}`, 400],
+      [server.port, `GET /any HTTP/1.1\r\nhost: x/ready?\r\n${end}`, 404],
+      [server.port, `GET /any HTTP/1.1\r\nhost: x/graphql?\r\n${page}`, 404],
+      [server.port, `GET /x/../graphql HTTP/1.1\r\nhost: x\r\n${page}`, 404],
+      [server.port, `GET http://x/graphql HTTP/1.1\r\nhost: x\r\n${page}`, 200],
+      [server.port, `GET /graphql HTTP/1.0\r\n${page}`, 200],
+      [metrics.port, `GET /metrics?x HTTP/1.0\r\n${end}`, 200],
+      [metrics.port, `GET http://x/metrics HTTP/1.1\r\nhost: x\r\n${end}`, 200],
+      [metrics.port, `GET /any/../metrics HTTP/1.1\r\nhost: x\r\n${end}`, 404],
+      [metrics.port, `GET /any HTTP/1.1\r\nhost: x/metrics?\r\n${end}`, 404],
+      [metrics.port, `GET /metrics HTTP/1.1\r\nhost: x\r\nhost: y\r\n${end}`, 400],
+    ] as const) {
+      const answer = await sendRaw(port, text);
+      assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `), text);
+      assert.equal(answer.includes('<html'), text.includes('text/html') && status === 200, text);
+    }
+    await server.stop(0);
+    await metrics.close();
+    assert.deepEqual(world.upstream(), []);
+  }));
+
+test('a mounted gateway MUST go by the target too, below the mount path of its framework', () =>
+  inWorld(async (world) => {
+    const host = createServer((request, response) => {
+      // As Express does below `app.use('/graphql', …)`.
+      Object.assign(request, { originalUrl: request.url, url: '/' });
+      world.gateway.listener(request, response);
+    }).listen(0, '127.0.0.1');
+    await once(host, 'listening');
+    const { port } = host.address() as AddressInfo;
+    const statusOf = async (line: string) =>
+      (await sendRaw(port, `POST ${line}\r\n${head}`)).slice('HTTP/1.1 '.length, 12);
+    assert.equal(await statusOf('/graphql HTTP/1.1\r\nhost: a'), '200');
+    assert.equal(await statusOf('/static/../graphql HTTP/1.1\r\nhost: a'), '404');
+    assert.equal(await statusOf('/any HTTP/1.1\r\nhost: a/graphql?'), '404');
+    assert.deepEqual(world.upstream(), ['GET /customers/u7']);
+    host.close();
+  }));
 
 test('the refusal of a body that is too long, or that nobody reads, MUST reach whoever is still sending it', () =>
   withoutCallers(async (world, server) => {

@@ -1,0 +1,74 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FetchAPI } from 'graphql-yoga';
+import type { RequestState } from './http.ts';
+import { discardRest } from './raw.ts';
+
+/** What a framework may have added to the request before it hands it over. */
+export type Message = IncomingMessage & {
+  /** The request target before the framework removed its mount path from `url`. */
+  readonly originalUrl?: string;
+  /** The body, if the framework has read the stream already. */
+  readonly body?: unknown;
+};
+
+/**
+ * Answers a request of `node:http` with a handler for the Fetch API. The handler gets a request without a body and reads
+ * the stream of `message` itself, within its limits.
+ *
+ * @param options.url what the handler sees as the address. The library builds one from the `Host` header otherwise.
+ * @param options.handle must not reject, except when the client is gone.
+ */
+export async function answer(
+  message: Message,
+  response: ServerResponse,
+  options: {
+    url: string;
+    state: RequestState;
+    fetchAPI: Pick<FetchAPI, 'Request'>;
+    handle: (request: Request, context: { state: RequestState }) => Response | Promise<Response>;
+  },
+): Promise<void> {
+  const { url, state, fetchAPI, handle } = options;
+  const gone = new AbortController();
+  response.once('finish', () => discardRest(message));
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort();
+  });
+  try {
+    const request = new fetchAPI.Request(url, {
+      method: message.method ?? 'GET',
+      headers: headersOf(message),
+      signal: gone.signal,
+    });
+    const { status, headers, text } = await read(await handle(request, { state }));
+    if (response.destroyed) return;
+    response.statusCode = status;
+    for (const [name, value] of headers) response.setHeader(name, value);
+    response.end(text);
+  } catch (error) {
+    // Aborted with its client, or a fault of the server library itself: never its stack.
+    if (gone.signal.aborted || response.headersSent) response.destroy();
+    else throw error;
+  }
+}
+
+async function read(answered: Response) {
+  return { status: answered.status, headers: [...answered.headers], text: await answered.text() };
+}
+
+/** Without HTTP/2's pseudo headers. */
+function headersOf({ headers }: IncomingMessage): Record<string, string> {
+  const plain: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined && !name.startsWith(':')) plain[name] = Array.isArray(value) ? value.join(', ') : value;
+  }
+  return plain;
+}
+
+/** The body that a framework has read and parsed already, as bytes; `undefined` where the stream still holds it. */
+export function parsedBody({ body }: Message): Uint8Array | undefined {
+  if (body === undefined || body === null) return undefined;
+  if (body instanceof Uint8Array) return body;
+  if (typeof body === 'string') return Buffer.from(body);
+  return typeof body === 'object' && Object.keys(body).length > 0 ? Buffer.from(JSON.stringify(body)) : undefined;
+}
