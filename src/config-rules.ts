@@ -1,8 +1,11 @@
-import { defaultBaseUrl, type ProviderAccess, withoutSlash } from './merchants.ts';
+import { defaultBaseUrl, missingBaseUrl, type ProviderAccess, withoutSlash } from './merchants.ts';
 
 /** Said at the start, whoever finds it. */
 export const unknownMerchant =
   'AUTH_API_KEYS_FILE names a merchant that neither MERCHANTS_FILE nor JUSPAY_MERCHANT_ID describes.';
+
+/** As many as the output of SHA-256: shorter secrets can be guessed from one token. */
+const minJwtSecretBytes = 32;
 
 /** What single settings cannot tell: which ones belong together. */
 export function contradictions(
@@ -16,6 +19,7 @@ export function contradictions(
   const real = key || merchant || has('MERCHANTS_FILE');
   const modes = (given['AUTH_MODE'] ?? '').split(',').map((mode) => mode.trim());
   const jwtKeys = ['AUTH_JWKS_URL', 'AUTH_JWT_SECRET', 'AUTH_JWT_SECRET_FILE'].filter(has);
+  const jwtSecret = given['AUTH_JWT_SECRET'];
   const twin = listed.find(({ merchantId }) => merchantId === given['JUSPAY_MERCHANT_ID']);
   const rules: [boolean, string][] = [
     [
@@ -28,12 +32,7 @@ export function contradictions(
       production && !real,
       'JUSPAY_API_KEY and JUSPAY_MERCHANT_ID must be set in production: the sandbox is for development only.',
     ],
-    [
-      production &&
-        !has('JUSPAY_BASE_URL') &&
-        (key || merchant || listed.length === 0 || listed.some(({ baseUrl }) => baseUrl === defaultBaseUrl)),
-      "JUSPAY_BASE_URL must be set in production: the provider's address, such as https://api.juspay.in.",
-    ],
+    [production && !has('JUSPAY_BASE_URL') && (key || merchant || listed.length === 0), missingBaseUrl],
     [
       !production && !real && has('JUSPAY_BASE_URL'),
       'JUSPAY_BASE_URL needs JUSPAY_API_KEY and JUSPAY_MERCHANT_ID; without them the embedded sandbox is used.',
@@ -51,6 +50,14 @@ export function contradictions(
         (twin.apiKey.reveal() !== given['JUSPAY_API_KEY'] ||
           twin.baseUrl !== withoutSlash(given['JUSPAY_BASE_URL'] ?? defaultBaseUrl)),
       'MERCHANTS_FILE and JUSPAY_* describe one merchant differently: describe it in one place.',
+    ],
+    [
+      production && jwtSecret !== undefined && Buffer.byteLength(jwtSecret) < minJwtSecretBytes,
+      `AUTH_JWT_SECRET (or AUTH_JWT_SECRET_FILE) must have at least ${minJwtSecretBytes} bytes in production.`,
+    ],
+    [
+      production && given['NODE_TLS_REJECT_UNAUTHORIZED'] === '0',
+      'NODE_TLS_REJECT_UNAUTHORIZED must not be 0 in production: no certificate would be checked.',
     ],
     [modes.includes('jwt') && jwtKeys.length === 0, 'AUTH_JWKS_URL or AUTH_JWT_SECRET must be set with AUTH_MODE=jwt.'],
     [has('AUTH_JWKS_URL') && jwtKeys.length > 1, 'AUTH_JWKS_URL and AUTH_JWT_SECRET are both set: set one of them.'],

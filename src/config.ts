@@ -11,7 +11,7 @@ import {
   readSecret,
 } from './operator-files.ts';
 import { Secret } from './secret.ts';
-import { Environment, settings, unknownNames } from './settings.ts';
+import { Environment, isInjectedPort, isQuoted, settings, unknownNames } from './settings.ts';
 
 /** The settings of one gateway, checked and complete. */
 export interface Config {
@@ -103,6 +103,8 @@ interface LoadOptions {
   readonly inline?: Readonly<Record<string, string>>;
   /** Whether the files of callers and of documents are left to those who apply them. */
   readonly isReload?: boolean;
+  /** Whether the environment is that of another program, which mounts the gateway. */
+  readonly isMounted?: boolean;
 }
 
 /**
@@ -115,25 +117,28 @@ export function loadConfig(
   readFrom: ReadFile = (path) => readFileSync(path),
   options: LoadOptions = {},
 ): Config {
-  const { inline = {}, isReload = false } = options;
+  const { inline = {}, isReload = false, isMounted = false } = options;
+  // The environment of a process may be changed while it runs; a reload must not see that.
+  const atStart = { ...environment };
   const contents = new Map<string, FileContent>();
   const readFile: ReadFile = (path) => {
     const content = inline[path] ?? readFrom(path);
     contents.set(path, content);
     return content;
   };
-  const problems = unknownNames(environment);
+  const problems = unknownNames(environment, { isMounted });
   const given = readGiven(environment, problems, readFile);
   const parsed = Environment.safeParse(given);
   for (const issue of parsed.error?.issues ?? []) problems.push(`${issue.path.join('.')} ${issue.message}.`);
   const file = parsed.data?.MERCHANTS_FILE;
-  const listed = file === undefined ? [] : readMerchants(file, readFile, parsed.data?.JUSPAY_BASE_URL, problems);
+  const production = given['NODE_ENV'] === 'production';
+  const fallbackUrl = parsed.data?.JUSPAY_BASE_URL ?? (production ? undefined : defaultBaseUrl);
+  const listed = file === undefined ? [] : readMerchants(file, readFile, fallbackUrl, problems);
   problems.push(...contradictions(given, listed));
   if (parsed.success && !isReload) problems.push(...unusableFiles(parsed.data, listed, readFile));
   if (!parsed.success || problems.length > 0) throw new ConfigError([...new Set(problems)]);
 
   const set = parsed.data;
-  const production = given['NODE_ENV'] === 'production';
   const described = providerOf(set);
   // The same merchant in the file may bring the older key along.
   const own = listed.find(({ merchantId }) => merchantId === described?.merchantId) ?? described;
@@ -181,7 +186,7 @@ export function loadConfig(
     graphiql: set.GRAPHIQL ?? !production,
     corsOrigins: set.CORS_ORIGINS ?? (provider === 'sandbox' ? 'loopback' : []),
     logLevel: set.LOG_LEVEL ?? 'info',
-    ...sourcesOf(set, given, contents, inline, (read) => loadConfig(environment, read, { inline, isReload: true })),
+    ...sourcesOf(set, given, contents, inline, (read) => loadConfig(atStart, read, { ...options, isReload: true })),
   };
 }
 
@@ -216,6 +221,18 @@ export function readGiven(
   readFile: ReadFile = (path) => readFileSync(path),
 ): Partial<Record<string, string>> {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value));
+  for (const name of [
+    'NODE_ENV',
+    ...settings.flatMap((setting) => (setting.secret ? [setting.name, `${setting.name}_FILE`] : [setting.name])),
+  ]) {
+    const value = given[name];
+    if (value === undefined) continue;
+    if (isInjectedPort(name, value)) delete given[name];
+    if (!isQuoted(value)) continue;
+    problems.push(`${name} is in quotes: remove them. \`docker --env-file\` takes quotes as part of a value.`);
+    // What was meant is checked all the same.
+    given[name] = value.slice(1, -1) || undefined;
+  }
   for (const { name } of settings.filter(({ secret }) => secret)) {
     const file = given[`${name}_FILE`];
     if (file === undefined) continue;

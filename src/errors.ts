@@ -13,7 +13,8 @@ export const codes = {
 
   GRAPHQL_PARSE_FAILED: { retryable: false, message: 'The document is not valid GraphQL syntax.' },
   GRAPHQL_VALIDATION_FAILED: { retryable: false, message: 'The document does not fit the schema.' },
-  PERSISTED_QUERY_NOT_FOUND: { retryable: false, message: 'No persisted document has this id.' },
+  // Clients of Apollo's protocol go by this very message.
+  PERSISTED_QUERY_NOT_FOUND: { retryable: false, message: 'PersistedQueryNotFound' },
   PERSISTED_QUERY_ONLY: { retryable: false, message: 'Only persisted documents are run here.' },
 
   VALIDATION_FAILED: { retryable: false, message: 'The input is not acceptable; see `issues`.' },

@@ -1,5 +1,5 @@
 import type { Config } from './config.ts';
-import { settings } from './settings.ts';
+import { isInjectedPort, settings } from './settings.ts';
 
 export const commands = {
   serve: 'start the gateway (the default); without credentials, with an embedded sandbox',
@@ -83,7 +83,10 @@ export function configText(config: Config, environment: NodeJS.ProcessEnv): stri
     CORS_ORIGINS: config.corsOrigins === 'loopback' ? 'any loopback origin' : config.corsOrigins.join(',') || 'none',
     LOG_LEVEL: config.logLevel,
   };
-  const source = (name: string) =>
-    environment[`${name}_FILE`] ? 'file' : environment[name] ? 'environment' : 'default';
+  const source = (name: string) => {
+    const value = environment[name];
+    if (environment[`${name}_FILE`]) return 'file';
+    return value && !isInjectedPort(name, value) ? 'environment' : 'default';
+  };
   return settings.map(({ name }) => `${name}=${String(effective[name])}  (${source(name)})`);
 }

@@ -24,13 +24,41 @@ const KeyEntries = z.array(
 
 /** @throws Error with all that is wrong, by place and never by value. */
 export function readKeyEntries(path: string, readFile: ReadFile): KeyEntry[] {
-  const parsed = KeyEntries.safeParse(readJson('AUTH_API_KEYS_FILE', path, readFile));
+  const json = readJson('AUTH_API_KEYS_FILE', path, readFile);
+  const parsed = KeyEntries.safeParse(json);
   if (parsed.success) return parsed.data;
-  const places = new Set(parsed.error.issues.map(({ path: place }) => place.map(String).join('.') || 'the whole'));
+  const places = placesOf(parsed.error, json, (place) => place.map(String).join('.') || 'the whole');
   throw new Error(
-    `AUTH_API_KEYS_FILE is not a list of { name, sha256, scopes, merchant?, customer?, documents? }: see ${[...places].join(', ')}.`,
+    `AUTH_API_KEYS_FILE is not a list of { name, sha256, scopes, merchant?, customer?, documents? }: see ${places}.`,
   );
 }
+
+/**
+ * Where a file is wrong. Identifiers given as JSON numbers are refused, also where they are exact: which of them are is not
+ * visible in the file.
+ *
+ * @param print prints one place without a value.
+ */
+export function placesOf(error: z.ZodError, json: unknown, print: (place: readonly PropertyKey[]) => string): string {
+  const places = error.issues.map(({ path }) => {
+    const value = path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown> | null)?.[key], json);
+    return print(path) + (typeof value === 'number' ? ' (write numbers in quotes: long ones would be rounded)' : '');
+  });
+  return [...new Set(places)].join(', ');
+}
+
+/** What `apollo-persisted-query-manifest` writes. */
+const ApolloManifest = z.object({
+  format: z.literal('apollo-persisted-query-manifest'),
+  version: z.literal(1),
+  operations: z.array(z.object({ id: z.string().min(1), body: z.string() })),
+});
+
+/** Ids and documents: what Relay's `persistConfig.file` and GraphQL Code Generator's `persistedDocuments` write. */
+const DocumentsById = z.record(z.string().min(1), z.string());
+
+/** Tells documents from other texts, so that a map of another kind is not taken in silence. */
+const document = /^[\s,]*(?:#[^\n]*\n[\s,]*)*(?:\{|query\b|mutation\b|subscription\b|fragment\b)/;
 
 /**
  * One manifest of `PERSISTED_DOCUMENTS_FILE`.
@@ -39,9 +67,16 @@ export function readKeyEntries(path: string, readFile: ReadFile): KeyEntry[] {
  * @throws Error with a sentence.
  */
 export function readDocuments(path: string, readFile: ReadFile): [id: string, text: string][] {
-  const parsed = z.record(z.string(), z.string()).safeParse(readJson('PERSISTED_DOCUMENTS_FILE', path, readFile));
-  if (!parsed.success) throw new Error('PERSISTED_DOCUMENTS_FILE is not an object of ids and documents.');
-  return Object.entries(parsed.data);
+  const json = readJson('PERSISTED_DOCUMENTS_FILE', path, readFile);
+  const ofApollo = ApolloManifest.safeParse(json);
+  const byId = DocumentsById.safeParse(json);
+  const documents = ofApollo.success
+    ? ofApollo.data.operations.map(({ id, body }): [string, string] => [id, body])
+    : Object.entries(byId.data ?? { '': '' });
+  if (documents.every(([, text]) => document.test(text))) return documents;
+  throw new Error(
+    'PERSISTED_DOCUMENTS_FILE is not a manifest of Apollo (`apollo-persisted-query-manifest`, version 1), Relay (`{ "<id>": "<document>" }`) or GraphQL Code Generator (`{ "<hash>": "<document>" }`, the hash bare or after `sha256:`).',
+  );
 }
 
 /** @throws Error with a sentence. */

@@ -133,11 +133,13 @@ export function readOptions(options: GatewayOptions): MountSettings {
   if (!/^\/$|^(\/[\w.~-]+)+$/.test(endpoint)) problems.push('endpoint must be a path such as /graphql.');
   if (log !== undefined && !isLog(log)) problems.push('log must have debug, info, warn and error.');
 
-  // Node's own name for it: the one thing that is read though nobody gave it, since a forgotten one must not open a door.
-  const production = options.production ?? (environment['NODE_ENV'] ?? process.env['NODE_ENV']) === 'production';
+  // Read although nobody passed them: a forgotten option must not turn the rules of production off.
+  const nodeEnv = environment['NODE_ENV'] ?? process.env['NODE_ENV'];
   const record: Record<string, string | undefined> = {
     ...environment,
-    NODE_ENV: production ? 'production' : undefined,
+    NODE_ENV: options.production === undefined ? nodeEnv : options.production ? 'production' : undefined,
+    NODE_TLS_REJECT_UNAUTHORIZED:
+      process.env['NODE_TLS_REJECT_UNAUTHORIZED'] ?? environment['NODE_TLS_REJECT_UNAUTHORIZED'],
   };
   for (const [setting, value] of given) {
     record[setting] = value;
@@ -149,7 +151,7 @@ export function readOptions(options: GatewayOptions): MountSettings {
   const translate = (error: unknown) =>
     error instanceof ConfigError ? new ConfigError(error.problems.map((text) => inOptions(text, environment))) : error;
   try {
-    const config = loadConfig(record, undefined, { inline });
+    const config = loadConfig(record, undefined, { inline, isMounted: true });
     if (problems.length === 0) return { config, endpoint, log: log ?? createLog(config.logLevel), translate };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

@@ -96,7 +96,7 @@ const table = {
   AUTH_JWT_SECRET: [
     z.string().min(1),
     'unset',
-    'the shared secret of `jwt` (HS256, HS384, HS512); or `AUTH_JWKS_URL`',
+    'the shared secret of `jwt` (HS256, HS384, HS512), in production at least 32 bytes; or `AUTH_JWKS_URL`',
     'secret',
   ],
   AUTH_JWT_ISSUER: [z.string().min(1), 'required with `jwt`', 'the `iss` that a token must have'],
@@ -136,7 +136,7 @@ const table = {
   PERSISTED_DOCUMENTS_FILE: [
     z.string().transform((list) => list.split(',').map((path) => path.trim())),
     "the package's own manifest",
-    'comma list of manifests: `{ "sha256:<hex>": "<document>" }`',
+    'comma list of manifests: of Apollo (`apollo-persisted-query-manifest`), Relay, or GraphQL Code Generator (`{ "<id>": "<document>" }`)',
   ],
   TRUST_PROXY: [integer(0, 16), '0', 'number of proxies in front whose `X-Forwarded-For` is believed'],
   CORS_ORIGINS: [
@@ -166,17 +166,30 @@ export const Environment = z.object(
   },
 );
 
-/** Names that look like settings and are none, as sentences with a suggestion. */
-export function unknownNames(environment: Readonly<Record<string, string | undefined>>): string[] {
+/**
+ * Names that look like settings and are none, as sentences with a suggestion.
+ *
+ * @param isMounted whether the environment is another program's: Auth.js uses the prefix `AUTH_` too, so that only what is
+ *   likely misspelt counts.
+ */
+export function unknownNames(
+  environment: Readonly<Record<string, string | undefined>>,
+  { isMounted = false }: { readonly isMounted?: boolean } = {},
+): string[] {
   const known: string[] = settings.flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : [name]));
   const problems: string[] = [];
   for (const [name, value] of Object.entries(environment)) {
-    if (!value) continue;
-    if (/^(JUSPAY|AUTH|LIMIT)_/.test(name) && !known.includes(name) && !isInjected(name)) {
-      problems.push(`${name} is not a setting. Did you mean ${nearest(name, known)}?`);
-    }
+    if (!value || !/^(JUSPAY|AUTH|LIMIT)_/.test(name) || known.includes(name) || isInjected(name)) continue;
+    const meant = nearest(name, known);
+    if (isMounted && name.startsWith('AUTH_') && distance(name, meant) > 2) continue;
+    problems.push(`${name} is not a setting. Did you mean ${meant}?`);
   }
   return problems;
+}
+
+/** Whether Kubernetes set this for a Service: `METRICS_PORT=tcp://10.0.0.1:9090` for one that is called `metrics`. */
+export function isInjectedPort(name: string, value: string): boolean {
+  return /(^|_)PORT$/.test(name) && /^(tcp|udp|sctp):\/\/\S+:\d+$/i.test(value);
 }
 
 /** Whether a value is in quotes, as `docker --env-file` keeps them. */
