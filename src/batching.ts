@@ -84,7 +84,7 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
     const follows = (customer: Customer | null) => customer !== null && isRight(customer);
     const customer = await load(() => {
       const read = find(pathId, false);
-      if (read !== undefined) hold(countedAs(pathId, true), read.customer.then(follows));
+      if (read !== undefined) hold(countedAs(pathId, true), () => read.customer.then(follows));
       return read;
     });
     if (customer === null || !follows(customer)) return customer;
@@ -112,9 +112,10 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
     return read;
   }
 
-  function hold(name: string, isMade: Promise<boolean>): void {
+  /** @param isMade called only where its promise is waited for: one that is dropped would reject unhandled. */
+  function hold(name: string, isMade: () => Promise<boolean>): void {
     if (counted.has(name) || !count(name)) return;
-    const over = isMade
+    const over = isMade()
       .catch(() => false)
       .then((made) => {
         if (!made) counted.delete(name);

@@ -79,7 +79,8 @@ export function openMerchants(
     defaultId = provider?.merchantId;
   };
   const retire = (merchant: OpenMerchant): void => {
-    void merchant.closeWhenIdle().then(() => open.delete(merchant));
+    const remove = () => open.delete(merchant);
+    merchant.closeWhenIdle().then(remove, remove);
   };
   replace(initial);
 

@@ -133,7 +133,7 @@ export async function startMetricsServer(
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     connections.begin(request, response);
     limitDelivery(response);
-    answerMetrics(request, response).catch(() => response.destroy());
+    answerMetrics(request, response).catch(() => response.writeHead(500).end());
   });
   return {
     ...(await listen(server, options)),
@@ -150,7 +150,8 @@ export async function startMetricsServer(
     if (readTarget(url).path !== '/metrics')
       return response.writeHead(404, { 'content-type': 'text/plain' }).end('The metrics are at /metrics.\n');
     if (method !== 'GET' && method !== 'HEAD') return response.writeHead(405, { allow: 'GET, HEAD' }).end();
-    return response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' }).end(await read());
+    const numbers = await read();
+    return response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' }).end(numbers);
   }
 }
 

@@ -145,3 +145,10 @@ test('a strict sandbox MUST refuse what the API document forbids', () =>
     },
     { strict: true },
   ));
+
+test('a fault that cannot be played MUST fail its own call only, and leave no rejection unhandled', () =>
+  inSandbox(async (sandbox) => {
+    sandbox.arm({ fault: '429', retryAfter: 'a\nb' });
+    await assert.rejects(call(sandbox, '/customers/u7'));
+    assert.equal((await call(sandbox, '/customers/u7')).status, 200);
+  }));

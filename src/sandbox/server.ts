@@ -72,10 +72,13 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   let armed: { fault: ArmedFault; left: number }[] = [];
 
   const server = createServer((request, response) => {
-    void readBody(request).then((body) => {
+    const answer = async () => {
+      const body = await readBody(request);
       if (request.url?.startsWith('/__admin')) answerAdmin({ request, response, body, sandbox });
       else handle(request, response, body);
-    });
+    };
+    // An armed fault may be impossible to play, such as a header with a line break: only this call fails then.
+    answer().catch(() => response.destroy());
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { startMetricsServer } from '../../src/server.ts';
+import { bearer, codesOf, inWorld, jwtSettings, type World } from '../support.ts';
+
+/** Every rejection that nobody handled in this file. One of them ends a process that runs the gateway. */
+const unhandled: unknown[] = [];
+const note = (reason: unknown) => unhandled.push(reason);
+process.on('unhandledRejection', note);
+after(() => process.off('unhandledRejection', note));
+
+/** Rejections are reported when the microtasks are through. */
+async function assertHandled(): Promise<void> {
+  for (let turns = 0; turns < 3; turns += 1) await turn();
+  assert.deepEqual(unhandled.splice(0), []);
+}
+
+const twice =
+  '{ a: customer(id: "asha.rao@example.com") { clientAuthToken { token } } b: customer(id: "asha.rao@example.com") { clientAuthToken { token } } }';
+
+function askBound(world: World, query: string, more: { headers?: Record<string, string>; signal?: AbortSignal } = {}) {
+  const token = bearer({ customer: 'u7', scope: 'customer:read customer:token' });
+  return world.fetch({
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...more.headers },
+    body: JSON.stringify({ query }),
+    ...(more.signal && { signal: more.signal }),
+  });
+}
+
+test("a foreign customer's token asked for twice MUST fail alone when the deadline is over", () =>
+  inWorld(async (world) => {
+    world.sandbox.arm({ fault: 'timeout', times: 20 });
+    const answer = await askBound(world, twice, { headers: { 'x-request-timeout-ms': '1' } });
+    assert.deepEqual(codesOf(answer), { a: 'UPSTREAM_TIMEOUT', b: 'UPSTREAM_TIMEOUT' });
+    await assertHandled();
+  }, jwtSettings));
+
+test("a foreign customer's token asked for twice MUST fail alone in an outage", () =>
+  inWorld(async (world) => {
+    world.sandbox.arm({ fault: '501', times: 20 });
+    const answer = await askBound(world, twice);
+    assert.deepEqual(codesOf(answer), { a: 'UPSTREAM_UNAVAILABLE', b: 'UPSTREAM_UNAVAILABLE' });
+    assert.deepEqual(world.upstream(), ['GET /customers/asha.rao%40example.com']);
+    await assertHandled();
+  }, jwtSettings));
+
+test("a foreign customer's token asked for twice MUST leave nothing behind when its client leaves", () =>
+  inWorld(async (world) => {
+    world.sandbox.arm({ fault: 'timeout', times: 20 });
+    const gone = new AbortController();
+    const answer = askBound(world, twice, { signal: gone.signal }).catch((error: unknown) => error);
+    const call = await world.sandbox.whenCalled(({ route }) => route === 'get');
+    gone.abort();
+    await answer;
+    await call.closed;
+    await assertHandled();
+  }, jwtSettings));
+
+test('numbers that cannot be read MUST be a 500 of their own, and leave no rejection unhandled', async () => {
+  const read = () => Promise.reject(new Error('a collector failed'));
+  const server = await startMetricsServer({ contentType: 'text/plain', read }, { host: '127.0.0.1', port: 0 });
+  try {
+    assert.equal((await fetch(`${server.url}/metrics`)).status, 500);
+    assert.equal((await fetch(`${server.url}/other`)).status, 404);
+    await assertHandled();
+  } finally {
+    await server.close();
+  }
+});
