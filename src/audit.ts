@@ -1,5 +1,5 @@
 import type { Caller } from './caller.ts';
-import { type Log, type Metrics, type Trail, trailOf } from './telemetry.ts';
+import { type Log, type LogFields, type Metrics, type Trail, trailOf } from './telemetry.ts';
 
 /** What the lines of one operation have in common. */
 export interface AuditContext {
@@ -34,7 +34,7 @@ export function createAudit(context: AuditContext, log: Log, metrics?: Metrics):
   return ({ field, subject, changed, outcome }) => {
     metrics?.write({ merchant: context.merchant ?? 'none', field, outcome });
     const providerRequestId = context.providerRequestId();
-    log.info('audit', {
+    const fields: LogFields = {
       ...trailOf(context.trail),
       caller: context.pseudonym(context.caller.name),
       ...(context.merchant !== undefined && { merchant: context.merchant }),
@@ -44,6 +44,9 @@ export function createAudit(context: AuditContext, log: Log, metrics?: Metrics):
       changed: Object.keys(changed).toSorted(),
       outcome,
       ...(providerRequestId !== undefined && { providerRequestId }),
-    });
+    };
+    // Called on the object: a log of the caller's own may be a class.
+    if (log.audit) log.audit('audit', fields);
+    else log.info('audit', fields);
   };
 }

@@ -2,10 +2,14 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Config, ConfigError, loadConfig, readGiven } from './config.ts';
 import { commands, configText, helpText } from './help.ts';
-import { createLog } from './telemetry.ts';
+import type { LineWriter } from './line-writer.ts';
+import { createLog, openOutput } from './telemetry.ts';
 
 const usage = 2;
 const refused = 1;
+
+/** How long the end of the process may wait for a log that is written slowly, or not at all. */
+const flushMs = 1_000;
 
 /**
  * The command door.
@@ -52,9 +56,10 @@ async function serve(config: Config): Promise<undefined> {
     import('./gateway.ts'),
     import('./server.ts'),
   ]);
-  const log = createLog(config.logLevel);
   const { provider, metricsPort } = config;
   const metrics = metricsPort === undefined ? undefined : (await import('./metrics.ts')).createMetrics(version());
+  const output = openOutput(metrics?.logLinesDropped);
+  const log = createLog(config.logLevel, output.write);
   const embedded = provider === 'sandbox' ? await startEmbedded(config) : undefined;
   const access = provider === 'sandbox' ? embedded?.access : provider;
   const [first] = embedded?.sandbox.customers ?? [];
@@ -73,10 +78,11 @@ async function serve(config: Config): Promise<undefined> {
     if (numbers) stops.push(() => numbers.close());
     const server = await startServer(gateway, config);
     const metricsUrl = numbers && `${numbers.url}/metrics`;
-    if (embedded && config.logLevel !== 'silent') print(embedded.banner(server.url, metricsUrl, config.graphiql));
+    if (embedded && config.logLevel !== 'silent')
+      output.write(textOf(embedded.banner(server.url, metricsUrl, config.graphiql)));
     else log.info('listening', { url: server.url, ...(metricsUrl !== undefined && { metricsUrl }) });
 
-    onStop(async () => {
+    onStop(output, async () => {
       await server.stop(config.shutdownGraceMs);
       await stopAll();
       if (!embedded) log.info('stopped');
@@ -158,8 +164,9 @@ async function sandbox(argv: readonly string[], given: NodeJS.ProcessEnv): Promi
       ...(apiKey && { apiKey }),
       ...(merchantId && { merchantId }),
     });
-    print(sandboxBanner(started));
-    onStop(() => started.close());
+    const output = openOutput();
+    output.write(textOf(sandboxBanner(started)));
+    onStop(output, () => started.close());
     return undefined;
   } catch (error) {
     if ((error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) {
@@ -185,17 +192,19 @@ async function schema(argv: readonly string[]): Promise<number> {
 }
 
 /** The first signal stops cleanly, the second at once. */
-function onStop(stop: () => Promise<unknown>): void {
-  // As for the log: a reader that goes away must not take the gateway with it.
-  process.stdout.on('error', () => undefined);
+function onStop(output: LineWriter, stop: () => Promise<unknown>): void {
   let stopping = false;
   const onSignal = () => {
-    if (stopping) process.exit(1);
+    if (stopping) output.end(1);
     stopping = true;
     void stop().then(
-      () => process.exit(0),
-      () => process.exit(1),
+      () => finish(0),
+      () => finish(1),
     );
+  };
+  const finish = async (code: number) => {
+    await output.flush(flushMs);
+    output.end(code);
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
@@ -218,8 +227,12 @@ function version(): string {
 }
 
 function print(lines: readonly string[]): number {
-  process.stdout.write(`${lines.join('\n')}\n`);
+  process.stdout.write(textOf(lines));
   return 0;
+}
+
+function textOf(lines: readonly string[]): string {
+  return `${lines.join('\n')}\n`;
 }
 
 function fail(code: number, lines: readonly string[]): number {

@@ -75,6 +75,11 @@ export function createMetrics(version: string): MetricsRegistry {
     help: '0 while the content of a watched file is unusable. file: the name of its setting.',
     labelNames: ['file'],
   });
+  const droppedLines = new Counter({
+    ...common,
+    name: 'customer_gateway_log_lines_dropped_total',
+    help: 'Log lines that were not written: stdout took none, and the buffer of 1 MiB was full.',
+  });
   new Gauge({
     ...common,
     name: 'customer_gateway_build_info',
@@ -98,6 +103,7 @@ export function createMetrics(version: string): MetricsRegistry {
       fileFailures.inc({ file }, isUsable ? 0 : 1);
       usableFiles.set({ file }, Number(isUsable));
     },
+    logLinesDropped: (count) => droppedLines.inc(count),
     contentType: registry.contentType,
     read: () => registry.metrics(),
   };

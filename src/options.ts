@@ -66,7 +66,7 @@ export interface GatewayOptions {
   /** How many proxies in front are believed in `X-Forwarded-For`. */
   readonly trustProxy?: number | undefined;
   readonly logLevel?: LogLevel | 'silent' | undefined;
-  /** Takes what is logged, instead of JSON lines on stdout. */
+  /** Receives log entries instead of JSON lines on stdout. The audit goes to `audit`, or to `info` without that method. */
   readonly log?: Log | undefined;
   /** The whole path that requests are sent to, mount paths included. `/graphql` by default. */
   readonly endpoint?: string | undefined;
@@ -204,8 +204,10 @@ function inOptions(problem: string, environment: Readonly<Record<string, string 
 }
 
 function isLog(log: unknown): boolean {
-  const levels = ['debug', 'info', 'warn', 'error'];
+  if (typeof log !== 'object' || log === null) return false;
+  const isMethod = (name: string) => typeof Reflect.get(log, name) === 'function';
   return (
-    typeof log === 'object' && log !== null && levels.every((level) => typeof Reflect.get(log, level) === 'function')
+    ['debug', 'info', 'warn', 'error'].every(isMethod) &&
+    (!('audit' in log) || log.audit === undefined || isMethod('audit'))
   );
 }

@@ -2,8 +2,8 @@
 export type Mark = 'personal' | 'secret';
 
 /**
- * The one place where fields are marked, by name. The schema carries the marks (`extensions.privacy`), and the log blots
- * out whatever is so called: its own fields are an allow-list that has none of them, and this is the second net.
+ * The one place where fields are marked, by name. The schema carries the marks (`extensions.privacy`). The log
+ * writes an allow-list of fields, and a test proves that none of them is marked.
  */
 export const marks: Readonly<Record<string, Mark>> = {
   id: 'personal',

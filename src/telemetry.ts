@@ -1,10 +1,12 @@
-import pino from 'pino';
 import type { ErrorCode } from './errors.ts';
-import { marks } from './privacy.ts';
+import { createLineWriter, type LineWriter, type WriteLine } from './line-writer.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** What a line may hold: no field for bodies, names, e-mail, phone, references, tokens, keys or variables exists. */
+/**
+ * What a line may hold: no field for bodies, names, e-mail, phone, references, tokens, keys or variables exists. Each field also
+ * stands in {@link fieldNames}, which is checked when a line is written.
+ */
 export interface LogFields {
   requestId?: string;
   /** Of the caller's trace, where it sent one. */
@@ -38,6 +40,32 @@ export interface LogFields {
   cause?: unknown;
 }
 
+/** The allow-list at run time. The compiler reports a field that is missing here. */
+export const fieldNames: Readonly<Record<keyof LogFields, true>> = {
+  requestId: true,
+  traceId: true,
+  code: true,
+  method: true,
+  call: true,
+  status: true,
+  attempt: true,
+  durationMs: true,
+  providerRequestId: true,
+  field: true,
+  caller: true,
+  customer: true,
+  merchant: true,
+  operationName: true,
+  changed: true,
+  outcome: true,
+  url: true,
+  metricsUrl: true,
+  count: true,
+  problem: true,
+  setting: true,
+  cause: true,
+};
+
 /** How the lines of one operation are found: under its own id, and under that of the trace which it belongs to. */
 export interface Trail {
   readonly requestId: string;
@@ -55,6 +83,8 @@ export interface Log {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
+  /** Takes the audit, which is kept at every level. Without this method it goes to `info`. */
+  audit?(message: string, fields?: LogFields): void;
 }
 
 /** What is counted. No field takes a text of a caller's: `merchant` is an id of the settings, all else a name of our own. */
@@ -71,37 +101,57 @@ export interface Metrics {
   breaker(entry: { merchant: string; method: string; isOpen: boolean }): void;
   /** One attempt to apply a watched file, by its setting's name: whether its content is usable. */
   watchedFile(entry: { file: string; isUsable: boolean }): void;
+  /** Log lines that were not written, because the output took none and the buffer was full. */
+  logLinesDropped(count: number): void;
 }
 
 export type OperationType = 'query' | 'mutation' | 'subscription';
 export type Outcome = ErrorCode | 'OK';
 
-/** JSON lines on `write` (stdout by default), one per event. */
-export function createLog(level: LogLevel | 'silent', write?: (line: string) => void): Log {
-  const target = write === undefined ? stdout() : { write };
-  const logger = pino(
-    {
-      level,
-      base: null,
-      redact: { paths: Object.keys(marks).flatMap((name) => [name, `*.${name}`]), censor: '[hidden]' },
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-      messageKey: 'message',
-    },
-    target,
-  );
-  const line =
-    (of: LogLevel) =>
-    (message: string, { cause, ...fields }: LogFields = {}) =>
-      logger[of](cause === undefined ? fields : { ...fields, cause: describe(cause) }, message);
-  return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
+const levels = ['debug', 'info', 'warn', 'error'] as const;
+
+/** JSON lines on stdout, as {@link createLineWriter} writes them. */
+export function openOutput(onDropped?: (count: number) => void): LineWriter {
+  return createLineWriter({ report: (count) => lineOf('warn', 'log lines dropped', { count }), onDropped });
 }
 
-/** A reader that goes away (a closed pipe, say) must not take the gateway with it: its lines are lost. */
-function stdout() {
-  const destination = pino.destination({ dest: 1, sync: true });
-  destination.on('error', () => undefined);
-  return destination;
+/**
+ * One JSON line per event, on `write` (stdout by default). Audit lines are written at every level but `silent`.
+ */
+export function createLog(level: LogLevel | 'silent', write?: WriteLine): Log {
+  if (level === 'silent') return { debug: ignore, info: ignore, warn: ignore, error: ignore, audit: ignore };
+  const writeLine = write ?? openOutput().write;
+  const line = (of: LogLevel) =>
+    levels.indexOf(of) < levels.indexOf(level)
+      ? ignore
+      : (message: string, fields?: LogFields) => writeLine(lineOf(of, message, fields));
+  return {
+    debug: line('debug'),
+    info: line('info'),
+    warn: line('warn'),
+    error: line('error'),
+    audit: (message, fields) => writeLine(lineOf('info', message, fields), true),
+  };
+}
+
+function ignore(): void {}
+
+/** Writes the fields of the allow-list and no others, whatever object was passed. */
+function lineOf(level: LogLevel, message: string, fields: LogFields = {}): string {
+  let text = `{"level":"${level}","time":"${new Date().toISOString()}"`;
+  for (const [name, value] of Object.entries(fields)) {
+    if (value === undefined || !Object.hasOwn(fieldNames, name)) continue;
+    text += `,"${name}":${JSON.stringify(name === 'cause' ? describe(value) : plain(value)) ?? 'null'}`;
+  }
+  return `${text},"message":${JSON.stringify(message)}}\n`;
+}
+
+/** A nested object could hold anything: none is written, but for lists of texts and tables of counts. */
+function plain(value: unknown): unknown {
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value;
+  if (Array.isArray(value)) return value.map((item) => (typeof item === 'string' ? item : '[hidden]'));
+  if (typeof value !== 'object' || value === null) return '[hidden]';
+  return Object.values(value).every((count) => typeof count === 'number') ? value : '[hidden]';
 }
 
 /** An error without its message: a message may quote what a person typed or what the provider said. */
