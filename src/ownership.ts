@@ -15,7 +15,7 @@ export function owned(api: BatchedApi, caller: Caller): CustomerApi {
   /** Exactly: a provider that ignores case when it looks up must not make two people one. */
   const owns = ({ id, objectReferenceId }: Customer) =>
     customers.every((own) => own === id || own === objectReferenceId);
-  /** Where the path is what the caller is bound to, nobody else can be at its end. */
+  /** By its text alone: a provider that ignores case may still have somebody else's customer there. */
   const isOwnPath = (pathId: string) => customers.every((own) => own === pathId);
 
   const get: CustomerApi['get'] = async (key, options = {}) => {
@@ -27,10 +27,16 @@ export function owned(api: BatchedApi, caller: Caller): CustomerApi {
     get,
     async create(input, options) {
       if (!isOwnPath(input.objectReferenceId)) throw new GatewayError('FORBIDDEN');
-      return api.create(input, options);
+      const created = await api.create(input, options);
+      // A provider that ignores case may answer with somebody else's customer, also to the lookup that settles a create.
+      if (!owns(created.customer)) {
+        throw new GatewayError(created.origin === 'RECONCILED' ? 'ALREADY_EXISTS' : 'OUTCOME_UNKNOWN');
+      }
+      return created;
     },
     async update(id, changes) {
-      if (!isOwnPath(id) && (await get({ any: id })) === null) throw new GatewayError('NOT_FOUND');
+      // The caller's own path too: what it leads to is known only from the answer.
+      if ((await get({ any: id })) === null) throw new GatewayError('NOT_FOUND');
       const updated = await api.update(id, changes);
       if (!owns(updated)) throw new GatewayError('NOT_FOUND');
       return updated;
