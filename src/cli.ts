@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Config, ConfigError, loadConfig, readGiven } from './config.ts';
 import { commands, configText, helpText } from './help.ts';
@@ -37,7 +37,7 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
     return fail(usage, [`\`${command}\` takes no options: settings are environment variables. See --help.`]);
   try {
     const config = loadConfig(environment);
-    return command === 'config' ? print(configText(config, environment)) : await serve(config);
+    return command === 'config' ? print(configText(config, environment)) : await serve(config, environment);
   } catch (error) {
     if (error instanceof ConfigError) {
       return fail(refused, [
@@ -50,7 +50,7 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
   }
 }
 
-async function serve(config: Config): Promise<undefined> {
+async function serve(config: Config, environment: NodeJS.ProcessEnv): Promise<undefined> {
   // Loaded when the settings are known to be good: a refused start is a quick one.
   const [{ openGateway }, { startMetricsServer, startServer }] = await Promise.all([
     import('./gateway.ts'),
@@ -81,6 +81,9 @@ async function serve(config: Config): Promise<undefined> {
     if (embedded && config.logLevel !== 'silent')
       output.write(textOf(embedded.banner(server.url, metricsUrl, config.graphiql)));
     else log.info('listening', { url: server.url, ...(metricsUrl !== undefined && { metricsUrl }) });
+    if (isLoopback(config.host) && isInContainer(environment)) {
+      log.warn('listening on a loopback address in a container: nobody outside can connect', { setting: 'HOST' });
+    }
 
     onStop(output, async () => {
       await server.stop(config.shutdownGraceMs);
@@ -108,8 +111,7 @@ async function startEmbedded({ auth, host }: Config) {
   ]);
   const started = await startSandbox();
   const { url: baseUrl, merchantId, apiKey, customers } = started;
-  const isLoopback = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
-  const roles = auth.modes.length === 0 && isLoopback ? await playRoles(customers[0]?.id ?? '') : undefined;
+  const roles = auth.modes.length === 0 && isLoopback(host) ? await playRoles(customers[0]?.id ?? '') : undefined;
   return {
     sandbox: started,
     access: { baseUrl, merchantId, apiKey: new Secret(apiKey) },
@@ -189,6 +191,15 @@ async function schema(argv: readonly string[]): Promise<number> {
   return found === undefined
     ? fail(usage, [`\`schema\` takes --for and one of ${Object.keys(prints).join(', ')}.`])
     : print([found.print(buildSchema()).trimEnd()]);
+}
+
+function isLoopback(host: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
+}
+
+/** By the marks of Kubernetes, Docker and Podman. */
+function isInContainer(environment: NodeJS.ProcessEnv): boolean {
+  return Boolean(environment['KUBERNETES_SERVICE_HOST']) || ['/.dockerenv', '/run/.containerenv'].some(existsSync);
 }
 
 /** The first signal stops cleanly, the second at once. */

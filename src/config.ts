@@ -200,8 +200,11 @@ function sourcesOf(
   const files = watchedSettings.flatMap((setting) => {
     const named = given[setting];
     const paths = setting === 'PERSISTED_DOCUMENTS_FILE' ? set[setting] : named === undefined ? undefined : [named];
+    const isUnused = setting === 'AUTH_JWT_SECRET_FILE' && !set.AUTH_MODE?.some((mode) => mode === 'jwt');
     // A file of keys that is not in use was not read.
-    return paths?.every((path) => contents.has(path) && !Object.hasOwn(inline, path)) ? [{ setting, paths }] : [];
+    return !isUnused && paths?.every((path) => contents.has(path) && !Object.hasOwn(inline, path))
+      ? [{ setting, paths }]
+      : [];
   });
   const contentOf = (path: string): FileContent => {
     const content = contents.get(path);

@@ -55,7 +55,11 @@ const origins = z
 
 /** Every setting, in the order in which README and `--help` show them. A new one is a row here and a line in `Config`. */
 const table = {
-  HOST: [host, '127.0.0.1', 'where GraphQL listens: `/graphql`, `/health`, `/ready`'],
+  HOST: [
+    host,
+    '127.0.0.1',
+    'where GraphQL listens: `/graphql`, `/health`, `/ready`; a loopback address in a container leaves a warning in the log',
+  ],
   PORT: [integer(0, 65_535), '4000', 'the port of `HOST`; 0 is any free one'],
   METRICS_PORT: [
     integer(0, 65_535),

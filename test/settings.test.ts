@@ -342,3 +342,23 @@ test('an unknown id MUST be answered as clients of automatic persisted queries e
       world.sandbox.clearCalls();
     }
   }));
+
+test('a loopback address in a container MUST be warned of, since nobody outside can connect', async (context) => {
+  const environment = {
+    PORT: '0',
+    JUSPAY_BASE_URL: 'http://127.0.0.1:1',
+    ...real,
+    KUBERNETES_SERVICE_HOST: '10.0.0.1',
+  };
+  const inside = start([], environment);
+  context.after(() => inside.child.kill('SIGKILL'));
+  await inside.says(/"level":"warn".*"setting":"HOST","message":"listening on a loopback address in a container/);
+  inside.child.kill('SIGTERM');
+  assert.equal(await inside.exit, 0);
+  const open = start([], { ...environment, HOST: '0.0.0.0' });
+  context.after(() => open.child.kill('SIGKILL'));
+  await open.says(/"message":"listening"/);
+  open.child.kill('SIGTERM');
+  assert.equal(await open.exit, 0);
+  assert.doesNotMatch(open.output(), /in a container/);
+});
