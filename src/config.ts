@@ -49,6 +49,8 @@ export interface Config {
     readonly tokens: number;
     readonly aliases: number;
     readonly rootMutations: number;
+    readonly items: number;
+    readonly responseBytes: number;
     readonly upstreamReads: number;
   };
   /** Operations of one caller in a minute; `undefined`: as many as come. */
@@ -170,6 +172,8 @@ export function loadConfig(
       tokens: set.LIMIT_TOKENS ?? 2000,
       aliases: set.LIMIT_ALIASES ?? 60,
       rootMutations: set.LIMIT_ROOT_MUTATIONS ?? 10,
+      items: set.LIMIT_ITEMS ?? 2000,
+      responseBytes: set.LIMIT_RESPONSE_BYTES ?? 4_194_304,
       upstreamReads: set.LIMIT_UPSTREAM_READS ?? 100,
     },
     rateLimit:

@@ -24,6 +24,7 @@ import { type Manifest, openManifest } from './edge/persisted.ts';
 import { addressOf, createRateLimit } from './edge/rate-limit.ts';
 import { hasValidHost, limitDelivery, refuseRequest } from './edge/raw.ts';
 import { readTarget } from './edge/target.ts';
+import { withBoundedFailures } from './execution/failures.ts';
 import { buildSubgraph } from './graphql/schema.ts';
 import type { NodeGateway } from './handler.ts';
 import { countInFlight, type InFlight } from './in-flight.ts';
@@ -56,7 +57,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const overload = createOverload(config.juspay);
   const bodies = createBodies();
   const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log);
-  const schema = buildSubgraph({ tellsAboutItself: config.introspection });
+  const schema = withBoundedFailures(buildSubgraph({ tellsAboutItself: config.introspection }));
   const inFlight = countInFlight(metrics);
 
   const yoga = createYoga<{ state: RequestState }, OperationContext>({

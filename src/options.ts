@@ -47,6 +47,8 @@ export interface GatewayOptions {
         readonly tokens?: number | undefined;
         readonly aliases?: number | undefined;
         readonly rootMutations?: number | undefined;
+        readonly items?: number | undefined;
+        readonly responseBytes?: number | undefined;
         readonly upstreamReads?: number | undefined;
       }
     | undefined;
@@ -99,6 +101,8 @@ export const settingsByOption = {
   'limits.tokens': 'LIMIT_TOKENS',
   'limits.aliases': 'LIMIT_ALIASES',
   'limits.rootMutations': 'LIMIT_ROOT_MUTATIONS',
+  'limits.items': 'LIMIT_ITEMS',
+  'limits.responseBytes': 'LIMIT_RESPONSE_BYTES',
   'limits.upstreamReads': 'LIMIT_UPSTREAM_READS',
   'rateLimit.perMinute': 'RATE_LIMIT_PER_MINUTE',
   'rateLimit.redisUrl': 'REDIS_URL',

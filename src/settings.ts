@@ -121,6 +121,16 @@ const table = {
   LIMIT_TOKENS: [integer(1, 100_000), '2000', 'tokens in a document'],
   LIMIT_ALIASES: [integer(0, 10_000), '60', 'aliases in a document, `__typename` included'],
   LIMIT_ROOT_MUTATIONS: [integer(1, 1_000), '10', 'mutation fields in one operation'],
+  LIMIT_ITEMS: [
+    integer(1, 100_000),
+    '2000',
+    'customers that one operation may name in `ids` and `representations` together',
+  ],
+  LIMIT_RESPONSE_BYTES: [
+    integer(1, 1_000_000_000),
+    '4194304',
+    'size of one answer; a larger one is replaced by an error before it is built',
+  ],
   LIMIT_UPSTREAM_READS: [integer(1, 10_000), '100', 'distinct upstream calls that one operation may cost'],
   RATE_LIMIT_PER_MINUTE: [
     integer(1, 1_000_000),

@@ -43,12 +43,13 @@ const table: Readonly<Record<string, Room>> = {
   },
   batching: { rooms: ['customer', 'errors'], packages: ['dataloader'] },
   coalescing: { rooms: ['customer', 'errors'], packages: ['node:perf_hooks'] },
+  execution: { rooms: ['errors'], packages: ['graphql'] },
   graphql: {
-    rooms: ['caller', 'customer', 'input', 'errors', 'context', 'privacy'],
+    rooms: ['caller', 'customer', 'input', 'errors', 'execution', 'context', 'privacy'],
     packages: ['@pothos/core', '@pothos/plugin-scope-auth', 'graphql'],
   },
   edge: {
-    rooms: ['caller', 'errors', 'operator-files', 'telemetry'],
+    rooms: ['caller', 'errors', 'execution', 'operator-files', 'telemetry'],
     packages: [
       'graphql-yoga',
       'graphql',
@@ -74,6 +75,7 @@ const table: Readonly<Record<string, Room>> = {
       'context',
       'customer',
       'edge',
+      'execution',
       'graphql',
       'handler',
       'in-flight',

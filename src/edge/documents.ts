@@ -1,25 +1,27 @@
 import {
   type ASTNode,
-  coerceInputValue,
   type DocumentNode,
   type ExecutionArgs,
   GraphQLError,
   type GraphQLSchema,
-  isInputType,
+  getOperationAST,
   Kind,
   NoSchemaIntrospectionCustomRule,
   parse,
   print,
   specifiedRules,
-  typeFromAST,
   type ValidationContext,
   type ValidationRule,
   ValuesOfCorrectTypeRule,
-  type VariableDefinitionNode,
   validate,
   visit,
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import type { GatewayError } from '../errors.ts';
+import { collectFailures, tooLarge } from '../execution/failures.ts';
+import { countItems } from '../execution/items.ts';
+import { exceedsJsonBytes } from '../execution/size.ts';
+import { readVariables, type VariableProblem } from '../execution/variables.ts';
 import { assertLimits, assertTokens, type DocumentLimits } from './limits.ts';
 import { EdgeError, maxReportedErrors, noSuchOperation } from './outcome.ts';
 
@@ -75,16 +77,51 @@ export function useDocuments(options: { limits: DocumentLimits; introspection: b
       });
     },
 
-    onExecute({ args }) {
+    onExecute({ args, setExecuteFn }) {
+      const refusals = prepare(args);
+      if (refusals.length > 0) {
+        setExecuteFn(() => ({ errors: refusals }));
+        return undefined;
+      }
+      const isMutation = getOperationAST(args.document, args.operationName)?.operation === 'mutation';
+      const failures = collectFailures(args.contextValue as object, {
+        maxReported: maxReportedErrors,
+        maxTextBytes: isMutation ? limits.responseBytes : undefined,
+      });
       return {
         onExecuteDone({ result, setResult }) {
-          // Without `data` nothing was executed: the operation's name or its variables were not acceptable.
-          if (Symbol.asyncIterator in result || 'data' in result || !result.errors) return;
-          setResult({ errors: variableErrors(args) });
+          if (Symbol.asyncIterator in result) return;
+          const errors = [...failures(), ...(result.errors ?? [])].slice(0, maxReportedErrors);
+          // The outcome of a write is never dropped: in a mutation, single texts are.
+          const isTooLarge = !isMutation && exceedsJsonBytes(result.data, limits.responseBytes - envelopeBytes(errors));
+          if (isTooLarge) setResult({ data: null, errors: [located(tooLarge())] });
+          else if (errors.length > 0) setResult({ ...result, errors });
         },
       };
     },
   };
+
+  /** The refusals of an operation that is not executed; otherwise its variables are ready. */
+  function prepare(args: ExecutionArgs): GraphQLError[] {
+    const { schema, document, operationName, variableValues } = args;
+    const operation = getOperationAST(document, operationName);
+    if (!operation) return [located(noSuchOperation())];
+    if (countItems(args, operation) > limits.items) {
+      const message = `The operation names more than ${limits.items} customers in lists.`;
+      return [located(invalid('OPERATION_TOO_COMPLEX', message))];
+    }
+    const read = readVariables(schema, document, operation, variableValues ?? {}, maxReportedErrors);
+    Object.assign(args, { variableValues: read.variables });
+    return read.problems.map(aboutVariable);
+  }
+}
+
+/** The bytes around the data of an answer, errors included: an upper bound. */
+function envelopeBytes(errors: readonly GraphQLError[]): number {
+  return errors.reduce(
+    (sum, { message, path }) => sum + 400 + JSON.stringify([message, path]).length,
+    '{"data":}'.length,
+  );
 }
 
 function parseText(text: string, limits: DocumentLimits): DocumentNode {
@@ -156,33 +193,14 @@ function aboutValue(error: GraphQLError): string {
   return 'The value does not fit the type that is expected here.';
 }
 
-/** What is wrong with the variables, by path and never by value; or with the name of the operation. */
-function variableErrors({ schema, document, operationName, variableValues }: ExecutionArgs): GraphQLError[] {
-  const operations = document.definitions.filter((node) => node.kind === Kind.OPERATION_DEFINITION);
-  const operation = operations.find((node) => operationName == null || node.name?.value === operationName);
-  if (operation === undefined || (operationName == null && operations.length > 1)) {
-    return [located(noSuchOperation())];
-  }
-  const errors: GraphQLError[] = [];
-  const report = (node: VariableDefinitionNode, path: readonly (string | number)[]) => {
-    if (errors.length >= maxReportedErrors) return;
-    const name = node.variable.name.value;
-    const at = path.length === 0 ? '' : ` at ${path.join('.')}`;
-    const message = `The value of the variable $${name} is not acceptable${at}.`;
-    errors.push(located(new EdgeError('BAD_USER_INPUT', { message, inDocument: true }), node));
-  };
-  for (const node of operation.variableDefinitions ?? []) {
-    const type = typeFromAST(schema, node.type);
-    if (!isInputType(type)) continue;
-    const name = node.variable.name.value;
-    const given = Object.hasOwn(variableValues ?? {}, name);
-    if (!given && (node.defaultValue || node.type.kind !== Kind.NON_NULL_TYPE)) continue;
-    coerceInputValue(variableValues?.[name], type, (path) => report(node, path));
-  }
-  return errors.length > 0 ? errors : [located(new EdgeError('BAD_USER_INPUT', { inDocument: true }))];
+/** What is wrong with a variable: by path and never by value. */
+function aboutVariable({ node, path }: VariableProblem): GraphQLError {
+  const at = path.length === 0 ? '' : ` at ${path.join('.')}`;
+  const message = `The value of the variable $${node.variable.name.value} is not acceptable${at}.`;
+  return located(new EdgeError('BAD_USER_INPUT', { message, inDocument: true }), node);
 }
 
-function located(error: EdgeError, node?: ASTNode): GraphQLError {
+function located(error: GatewayError, node?: ASTNode): GraphQLError {
   return new GraphQLError(error.message, { nodes: node ?? null, originalError: error });
 }
 

@@ -19,16 +19,30 @@ export interface DocumentLimits {
   readonly aliases: number;
   /** Fields of one mutation at its root. */
   readonly rootMutations: number;
+  /** Customers that one operation names in `ids` and `representations` together. */
+  readonly items: number;
+  /** Of one answer. */
+  readonly responseBytes: number;
 }
+
+/** Characters of one name. Every alias stands in the answer once for each item of a list. */
+const maxNameLength = 128;
 
 /** Directives in one document: more than anybody writes, and too few to be a burden. */
 const maxDirectives = 100;
 
-/** @throws EdgeError `OPERATION_TOO_COMPLEX` when a text has more tokens than allowed. Invalid syntax is not its business. */
+/**
+ * @throws EdgeError `OPERATION_TOO_COMPLEX` when a text has more tokens than allowed, or a name of any kind that is too long.
+ *   Invalid syntax is left to the parser.
+ */
 export function assertTokens(text: string, { tokens }: DocumentLimits): void {
   const lexer = new Lexer(new Source(text));
   for (let count = 0; lexer.advance().kind !== TokenKind.EOF; count += 1) {
     if (count >= tokens) throw tooComplex(`The document has more than ${tokens} tokens.`);
+    const { kind, start, end } = lexer.token;
+    if (kind === TokenKind.NAME && end - start > maxNameLength) {
+      throw tooComplex(`The document has a name of more than ${maxNameLength} characters.`);
+    }
   }
 }
 

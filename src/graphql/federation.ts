@@ -1,3 +1,4 @@
+import { Kind, type ValueNode, valueFromASTUntyped } from 'graphql';
 import type { OperationContext } from '../context.ts';
 import { answersTo, type Customer, type CustomerKey } from '../customer.ts';
 import { GatewayError } from '../errors.ts';
@@ -17,6 +18,7 @@ export function defineFederation(builder: Builder, CustomerRef: CustomerRef, sdl
     description: 'A representation of an entity: `__typename`, and the fields of one of its keys.',
     serialize: (value) => value,
     parseValue: (value) => value,
+    parseLiteral: readLiteral,
   });
   const Entity = builder.unionType('_Entity', {
     description: 'Everything that this subgraph can resolve by a key.',
@@ -32,6 +34,13 @@ export function defineFederation(builder: Builder, CustomerRef: CustomerRef, sdl
         representations: t.arg({ type: ['_Any'], required: true, description: 'What the router knows of each.' }),
       },
       resolve: (_root, { representations }, context, info) => {
+        // `_entities` itself cannot be null, so a missing scope fails each of them. One error serves all.
+        if (!context.caller.scopes.has('customer:read')) {
+          const refused = Promise.reject<null>(new GatewayError('FORBIDDEN'));
+          // The list may be empty.
+          refused.catch(() => undefined);
+          return representations.map(() => refused);
+        }
         const options = tokenOption(context, info);
         return representations.map((representation) => resolveEntity(representation, context, options));
       },
@@ -52,13 +61,12 @@ export function defineFederation(builder: Builder, CustomerRef: CustomerRef, sdl
   );
 }
 
-/** Fails alone: `_entities` itself cannot be null, so neither a missing scope nor a bad representation may fail it. */
+/** A bad representation fails alone. */
 async function resolveEntity(
   representation: unknown,
-  { caller, customers }: OperationContext,
+  { customers }: OperationContext,
   options: { withClientAuthToken: boolean },
 ): Promise<Customer | null> {
-  if (!caller.scopes.has('customer:read')) throw new GatewayError('FORBIDDEN');
   const [key, other] = keysOf(representation);
   if (key === undefined) {
     throw new GatewayError('BAD_USER_INPUT', {
@@ -73,11 +81,25 @@ async function resolveEntity(
 /** One key, or both; none where the representation is no customer's. A key that is null is one that the router lacks. */
 function keysOf(representation: unknown): readonly CustomerKey[] {
   if (typeof representation !== 'object' || representation === null) return [];
-  const { __typename: typename, id, objectReferenceId } = representation as Partial<Record<string, unknown>>;
-  const isKey = (value: unknown) => value == null || typeof value === 'string';
-  if (typename !== 'Customer' || !isKey(id) || !isKey(objectReferenceId)) return [];
-  return [
-    ...(typeof id === 'string' ? [{ id }] : []),
-    ...(typeof objectReferenceId === 'string' ? [{ reference: objectReferenceId }] : []),
-  ];
+  const { __typename: typename, ...keys } = representation as Partial<Record<string, unknown>>;
+  const id = keyOf(keys['id']);
+  const reference = keyOf(keys['objectReferenceId']);
+  if (typename !== 'Customer' || id === undefined || reference === undefined) return [];
+  return [...(id === null ? [] : [{ id }]), ...(reference === null ? [] : [{ reference }])];
+}
+
+/** `undefined` is no key. A JSON number is its digits where it is exact; others were rounded before it got here. */
+function keyOf(value: unknown): string | null | undefined {
+  if (value == null) return null;
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value);
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** A literal as plain data. Integers stay texts, which are exact at any length; no key is written as a float. */
+function readLiteral(node: ValueNode, variables: Readonly<Record<string, unknown>> | null | undefined): unknown {
+  if (node.kind === Kind.INT) return node.value;
+  if (node.kind === Kind.FLOAT) return Number.NaN;
+  if (node.kind === Kind.LIST) return node.values.map((item) => readLiteral(item, variables));
+  if (node.kind !== Kind.OBJECT) return valueFromASTUntyped(node, variables);
+  return Object.fromEntries(node.fields.map(({ name, value }) => [name.value, readLiteral(value, variables)]));
 }

@@ -67,8 +67,8 @@ test('representations beyond LIMIT_UPSTREAM_READS MUST fail alone', () =>
         representations: Array.from({ length: 500 }, (_, n) => byId(`id-${n}`)),
       });
       assert.equal(world.sandbox.calls.length, 10);
-      assert.equal(answer.errors?.length, 490);
-      assert.ok(answer.errors?.every(({ extensions }) => extensions['code'] === 'OPERATION_TOO_COMPLEX'));
+      const first = Array.from({ length: 5 }, (_, n) => [`_entities.${n + 10}`, 'OPERATION_TOO_COMPLEX']);
+      assert.deepEqual(codesOf(answer), Object.fromEntries(first));
     },
     { LIMIT_UPSTREAM_READS: '10' },
   ));
@@ -119,27 +119,25 @@ test('a representation that is no customer MUST fail alone, without a read', () 
       { id: 'u7' },
       { __typename: 'customer', id: 'u7' },
       { __typename: ['Customer'], id: 'u7' },
-      { __typename: 'Customer', id: 7 },
+      { __typename: 'Customer', id: 7.5 },
       { __typename: 'Customer', id: ['u7'] },
       { __typename: 'Customer', id: { toString: 'u7' } },
       { __typename: 'Customer', id: true, objectReferenceId: 'u7' },
       { __typename: 'Customer', id: null, objectReferenceId: null },
-      { __typename: 'Customer', objectReferenceId: 7 },
+      { __typename: 'Customer', objectReferenceId: 2 ** 53 },
       { __typename: 'Customer', objectReferenceID: 'u7' },
       { __typename: 'Customer', id: '' },
       { __typename: 'Customer', id: 'x'.repeat(129) },
       JSON.parse('{ "__typename": "Customer", "__proto__": { "id": "u7" } }'),
     ];
-    const answer = await world.ask(entities, { representations: [...hostile, byReference('asha.rao@example.com')] });
-    assert.deepEqual(answer.data?.['_entities'], [
-      ...hostile.map(() => null),
-      { id: 'cth_A1b2C3d4E5f6G7h8', firstName: 'Asha' },
-    ]);
-    assert.deepEqual(
-      codesOf(answer),
-      Object.fromEntries(hostile.map((_, index) => [`_entities.${index}`, 'BAD_USER_INPUT'])),
-    );
-    assert.deepEqual(world.upstream(), ['GET /customers/asha.rao%40example.com']);
+    for (const representation of hostile) {
+      const answer = await world.ask(entities, {
+        representations: [representation, byReference('asha.rao@example.com')],
+      });
+      assert.deepEqual(answer.data?.['_entities'], [null, { id: 'cth_A1b2C3d4E5f6G7h8', firstName: 'Asha' }]);
+      assert.deepEqual(codesOf(answer), { '_entities.0': 'BAD_USER_INPUT' });
+    }
+    assert.deepEqual(new Set(world.upstream()), new Set(['GET /customers/asha.rao%40example.com']));
   }));
 
 test('a list of representations that holds null, or is none, MUST be refused before anything is read', () =>

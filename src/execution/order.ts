@@ -1,0 +1,57 @@
+import { type GraphQLResolveInfo, isObjectType, type SelectionSetNode } from 'graphql';
+import { fieldsOf, responseNameOf, selectionSetsOf } from './fields.ts';
+
+type Path = GraphQLResolveInfo['path'];
+
+/** A selection of fields: the order of its response names, and what is selected below each, for one object type. */
+type Level = ReadonlyMap<string, { readonly rank: number; readonly below: Place }>;
+
+interface Place {
+  readonly sets: readonly SelectionSetNode[];
+  readonly levels: Map<string, Level>;
+}
+
+/**
+ * The order of fields in the answer of one operation, which is the order of the document with fragments put in. Numbers to
+ * be compared one by one: ranks of response names and indices of lists. Each selection is read once.
+ */
+export function createOrder(info: GraphQLResolveInfo): (path: Path) => readonly number[] {
+  const root: Place = { sets: [info.operation.selectionSet], levels: new Map() };
+  return (path) => {
+    const steps: Path[] = [];
+    for (let step: Path | undefined = path; step !== undefined; step = step.prev) steps.unshift(step);
+    let place: Place | undefined = root;
+    return steps.map(({ key, typename }) => {
+      if (typeof key === 'number') return key;
+      const entry: { rank: number; below: Place } | undefined = place && levelOf(place, typename ?? '').get(key);
+      place = entry?.below;
+      return entry?.rank ?? 0;
+    });
+  };
+
+  function levelOf(place: Place, typename: string): Level {
+    const known = place.levels.get(typename);
+    if (known !== undefined) return known;
+    const level = new Map<string, { rank: number; below: Place }>();
+    const type = info.schema.getType(typename);
+    if (isObjectType(type)) {
+      for (const node of fieldsOf(info, type, place.sets)) {
+        const name = responseNameOf(node);
+        const entry = level.get(name) ?? { rank: level.size, below: { sets: [], levels: new Map() } };
+        const below = { sets: [...entry.below.sets, ...selectionSetsOf([node])], levels: new Map() };
+        level.set(name, { rank: entry.rank, below });
+      }
+    }
+    place.levels.set(typename, level);
+    return level;
+  }
+}
+
+/** Negative where `one` comes first. */
+export function compareOrder(one: readonly number[], other: readonly number[]): number {
+  for (const [index, rank] of one.entries()) {
+    const difference = rank - (other[index] ?? -1);
+    if (difference !== 0) return difference;
+  }
+  return one.length - other.length;
+}

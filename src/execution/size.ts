@@ -1,0 +1,46 @@
+/**
+ * The number of bytes that a value has as JSON, without building them. Stops as soon as it is more than `maxBytes`.
+ *
+ * @param value plain data, as an executed operation has it: no `toJSON`, no cycles.
+ */
+export function exceedsJsonBytes(value: unknown, maxBytes: number): boolean {
+  let left = maxBytes;
+  const keys = new Map<string, number>();
+  return !fits(value);
+
+  function fits(part: unknown): boolean {
+    // A text has at least as many bytes as characters, so one that cannot fit is not measured.
+    if (typeof part === 'string') left -= part.length > left ? part.length : bytesOfText(part);
+    else if (Array.isArray(part)) {
+      left -= 2 + Math.max(0, part.length - 1);
+      for (const item of part) if (left < 0 || !fits(item)) return false;
+    } else if (typeof part === 'object' && part !== null) {
+      let count = 0;
+      for (const name in part) {
+        const inner = (part as Record<string, unknown>)[name];
+        if (inner === undefined) continue;
+        // Quotes and colon; a comma before every one but the first.
+        left -= bytesOfKey(name) + (count === 0 ? 1 : 2);
+        count += 1;
+        if (left < 0 || !fits(inner)) return false;
+      }
+      left -= 2;
+    } else left -= String(part ?? null).length;
+    return left >= 0;
+  }
+
+  function bytesOfKey(name: string): number {
+    const known = keys.get(name);
+    if (known !== undefined) return known;
+    const bytes = bytesOfText(name);
+    keys.set(name, bytes);
+    return bytes;
+  }
+}
+
+/** Printable ASCII without quotes and backslashes stands as it is. */
+const plain = /^[ !#-[\]-~]*$/;
+
+export function bytesOfText(text: string): number {
+  return plain.test(text) ? text.length + 2 : Buffer.byteLength(JSON.stringify(text));
+}

@@ -1,0 +1,290 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  type Answer,
+  bearer,
+  codesOf,
+  createOperation,
+  inScriptedWorld,
+  inWorld,
+  jwtSettings,
+  newCustomer,
+  resultOf,
+  type World,
+} from '../support.ts';
+
+const asBearer = (world: World, claims: object, query: string, variables: object = {}): Promise<Answer> =>
+  world.fetch({
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${bearer(claims)}` },
+    body: JSON.stringify({ query, variables }),
+  });
+const entity = (id: string) => ({ __typename: 'Customer', id });
+const repeat = <T>(count: number, make: (n: number) => T): T[] => Array.from({ length: count }, (_, n) => make(n));
+
+function listOf({ data, text }: Answer): unknown[] {
+  const list = data?.['_entities'];
+  return Array.isArray(list) ? list : assert.fail(text);
+}
+
+/** Refused as a validation error is: nothing was executed. */
+function assertTooComplex(world: World, answer: Answer, what: string): void {
+  assert.deepEqual(codesOf(answer), { '': 'OPERATION_TOO_COMPLEX' }, `${what}: ${answer.text.slice(0, 200)}`);
+  assert.equal(answer.errors?.length, 1);
+  assert.equal('data' in JSON.parse(answer.text), false, what);
+  assert.deepEqual(world.upstream(), [], what);
+}
+
+test('an operation MUST name at most LIMIT_ITEMS customers in lists, wherever they stand', () =>
+  inWorld(
+    async (world) => {
+      const six = { ids: repeat(6, (n) => `id-${n}`), one: 'id-1' };
+      const entities = { representations: repeat(6, (n) => entity(`id-${n}`)) };
+      const idsType = 'query ($ids: [ID!]!, $one: ID = "x")';
+      const refused: [string, object?][] = [
+        [`${idsType} { a: customers(ids: $ids) { id } b: customers(ids: [$one, "b", "c", "d", "e"]) { id } }`, six],
+        ['{ customers(ids: ["1","2","3","4","5","6","7","8","9","10","11"]) { id } }'],
+        ['{ customers(ids: [1,2,3,4,5,6,7,8,9,10,11]) { id } }'],
+        [
+          `query ($ids: [ID!]!) { ...F } fragment F on Query { a: customers(ids: $ids) { id } ... { b: customers(ids: $ids) { id } } }`,
+          six,
+        ],
+        [
+          'query ($ids: [ID!]! = ["1","2","3","4","5","6"]) { a: customers(ids: $ids) { id } b: customers(ids: $ids) { id } }',
+        ],
+        [
+          'query ($r: [_Any!]!) { a: _entities(representations: $r) { __typename } b: _entities(representations: $r) { __typename } }',
+          { r: entities.representations },
+        ],
+        [
+          'query ($r: [_Any!]!, $ids: [ID!]!) { _entities(representations: $r) { __typename } customers(ids: $ids) { id } }',
+          { r: entities.representations, ...six },
+        ],
+        [
+          `query ($ids: [ID!]!, $on: Boolean! = true) { a: customers(ids: $ids) { id } b: customers(ids: $ids) @include(if: $on) { id } }`,
+          six,
+        ],
+        [
+          `query ($ids: [ID!]!, $off: Boolean!) { a: customers(ids: $ids) { id } ... @skip(if: $off) { b: customers(ids: $ids) { id } } }`,
+          { ...six, off: false },
+        ],
+      ];
+      for (const [document, variables] of refused) {
+        const answer = await world.ask(document, variables);
+        assertTooComplex(world, answer, document);
+        assert.equal(answer.status, 200);
+      }
+      const strict = await world.fetch({
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json' },
+        body: JSON.stringify({ query: refused[0]?.[0], variables: six }),
+      });
+      assert.equal(strict.status, 400);
+
+      const taken: [string, object?][] = [
+        ['{ customers(ids: ["u7","u7","u7","u7","u7","u7","u7","u7","u7","u7"]) { id } }'],
+        [
+          'query ($ids: [ID!]!) { customers(ids: $ids) { id } ... on Query { customers(ids: $ids) { firstName } } }',
+          { ids: repeat(10, () => 'u7') },
+        ],
+        [
+          'query ($ids: [ID!]!, $no: Boolean = false) { a: customers(ids: $ids) { id } b: customers(ids: $ids) @include(if: $no) { id } }',
+          { ids: repeat(10, () => 'u7') },
+        ],
+        [
+          'query ($r: [_Any!]!) { _entities(representations: $r) { __typename } customer(id: "u7") { id } }',
+          { r: repeat(10, () => ({ __typename: 'Customer', objectReferenceId: 'u7' })) },
+        ],
+      ];
+      for (const [document, variables] of taken) {
+        const answer = await world.ask(document, variables);
+        assert.equal(answer.errors, undefined, `${document}: ${answer.text}`);
+      }
+    },
+    { LIMIT_ITEMS: '10' },
+  ));
+
+test('2,000 customers in lists MUST be taken by default, and one more refused', () =>
+  inWorld(async (world) => {
+    const document = 'query ($r: [_Any!]!) { _entities(representations: $r) { __typename } }';
+    assertTooComplex(world, await world.ask(document, { r: repeat(2001, () => 'x') }), '2001');
+    const answer = await world.ask(document, { r: repeat(2000, () => 'x') });
+    assert.equal(listOf(answer).length, 2000);
+  }));
+
+test('names and aliases MUST have at most 128 characters', () =>
+  inWorld(async (world) => {
+    const name = (length: number) => 'n'.repeat(length);
+    const documents = (long: string): string[] => [
+      `{ ${long}: __typename }`,
+      `{ a: ${long} }`,
+      `query ${long} { __typename }`,
+      `query { ...${long} } fragment ${long} on Query { __typename }`,
+      `query ($${long}: ID!) { customer(id: $${long}) { id } }`,
+      `{ customer(${long}: 1) { id } }`,
+      `{ __typename @${long} }`,
+      `{ ... on ${long} { id } }`,
+      `mutation { createCustomer(input: { ${long}: 1 }) { __typename } }`,
+      `{ customer(id: ${long}) { id } }`,
+    ];
+    for (const document of documents(name(129))) {
+      const answer = await world.ask(document);
+      assertTooComplex(world, answer, document);
+      assert.doesNotMatch(answer.text, /nnn/);
+    }
+    for (const document of documents(name(128))) {
+      const answer = await world.ask(document);
+      assert.notEqual(codesOf(answer)[''], 'OPERATION_TOO_COMPLEX', document);
+    }
+    assert.deepEqual((await world.ask(`{ ${name(128)}: __typename }`)).data, { [name(128)]: 'Query' });
+  }));
+
+test('an answer above LIMIT_RESPONSE_BYTES MUST be replaced by one error, and one of exactly that size be sent', async () => {
+  const document =
+    '{ customers(ids: ["u7","asha.rao@example.com"]) { id objectReferenceId emailAddress dateCreated } }';
+  let bytes = 0;
+  await inWorld(async (world) => {
+    bytes = Buffer.byteLength((await world.ask(document)).text);
+  });
+  for (const [limit, isTaken] of [
+    [bytes, true],
+    [bytes - 1, false],
+  ] as const) {
+    await inWorld(
+      async (world) => {
+        const answer = await world.ask(document);
+        assert.equal(answer.status, 200);
+        if (isTaken) {
+          assert.equal(answer.errors, undefined, answer.text);
+          return;
+        }
+        assert.equal(answer.data, null);
+        assert.deepEqual(codesOf(answer), { '': 'OPERATION_TOO_COMPLEX' });
+        assert.equal(world.upstream().length, 2);
+      },
+      { LIMIT_RESPONSE_BYTES: String(limit) },
+    );
+  }
+});
+
+const large = 'é'.repeat(3000);
+
+test('a large answer MUST NOT hide the outcome of a write: texts that do not fit are null', () =>
+  inScriptedWorld(
+    () => ({
+      status: 200,
+      body: {
+        customer_id: 'cth_0000000000000001',
+        object_reference_id: 'large-0001',
+        first_name: large,
+        mobile_number: '9000000077',
+        email_address: 'new@example.com',
+      },
+    }),
+    async (world, calls) => {
+      const document = createOperation.replace('firstName', 'a: firstName b: firstName firstName');
+      const answer = await world.ask(document, { input: newCustomer('large-0001') });
+      assert.equal(answer.status, 200);
+      const result = resultOf(answer, 'createCustomer');
+      assert.equal(result['__typename'], 'CreateCustomerSuccess');
+      assert.deepEqual(JSON.parse(JSON.stringify(result['customer']).replaceAll(large, 'large')), {
+        id: 'cth_0000000000000001',
+        objectReferenceId: 'large-0001',
+        mobileNumber: '9000000077',
+        emailAddress: 'new@example.com',
+        a: 'large',
+        b: null,
+        firstName: null,
+      });
+      assert.deepEqual(codesOf(answer), {
+        'createCustomer.customer.b': 'OPERATION_TOO_COMPLEX',
+        'createCustomer.customer.firstName': 'OPERATION_TOO_COMPLEX',
+      });
+      assert.deepEqual(calls, ['POST /customers']);
+    },
+    { LIMIT_RESPONSE_BYTES: '8000' },
+  ));
+
+test('at most 5 errors MUST be reported, the first ones of the document, and every other failure be null', () =>
+  inWorld(async (world) => {
+    const document = `query ($r: [_Any!]!) {
+      ...Late
+      first: customer(id: "fault_rejected") { id }
+      many: customers(ids: ["..", "u7", "."]) { id }
+    }
+    fragment Late on Query { _entities(representations: $r) { ... on Customer { id } } }`;
+    const r = [entity('fault_rejected'), entity('cst_0123456789abcdef'), 7];
+    const answer = await world.ask(document, { r });
+    assert.deepEqual(answer.data, {
+      _entities: [null, { id: 'cst_0123456789abcdef' }, null],
+      first: null,
+      many: [null, { id: 'cst_0123456789abcdef' }, null],
+    });
+    assert.deepEqual(
+      answer.errors?.map(({ path, extensions }) => [path?.join('.'), extensions['code']]),
+      [
+        ['_entities.0', 'UPSTREAM_REJECTED'],
+        ['_entities.2', 'BAD_USER_INPUT'],
+        ['first', 'UPSTREAM_REJECTED'],
+        ['many.0', 'BAD_USER_INPUT'],
+        ['many.2', 'BAD_USER_INPUT'],
+      ],
+    );
+    // The last in the document fail first: those need no call.
+    const six = await world.ask(
+      '{ a: customer(id: "fault_rejected") { id } b: customer(id: "..") { id } c: customer(id: ".") { id } d: customer(id: "") { id } e: customer(id: " ") { id } f: customer(id: "..") { id } g: customer(id: "u7") { id } }',
+    );
+    assert.deepEqual(Object.keys(codesOf(six)), ['a', 'b', 'c', 'd', 'e']);
+    assert.deepEqual(six.data, {
+      a: null,
+      b: null,
+      c: null,
+      d: null,
+      e: null,
+      f: null,
+      g: { id: 'cst_0123456789abcdef' },
+    });
+  }));
+
+test('entities for a caller without any scope MUST be null, with 5 errors, at next to no cost', (context) =>
+  inWorld(async (world) => {
+    const fields = repeat(57, (n) => `a${n}: clientAuthToken { token }`).join(' ');
+    const document = `query ($r: [_Any!]!) { _entities(representations: $r) { ... on Customer { ${fields} } } }`;
+    const cost = async () => {
+      const before = process.cpuUsage();
+      const answer = await asBearer(world, { scope: '', customer: 'u7' }, document, {
+        r: repeat(1200, () => entity('u7')),
+      });
+      const { user, system } = process.cpuUsage(before);
+      assert.equal(listOf(answer).length, 1200);
+      assert.deepEqual(
+        Object.entries(codesOf(answer)),
+        repeat(5, (n) => [`_entities.${n}`, 'FORBIDDEN']),
+      );
+      assert.ok(answer.text.length < 10_000);
+      return (user + system) / 1000;
+    };
+    const costs = [await cost(), await cost(), await cost()];
+    context.diagnostic(`${costs.map((ms) => Math.round(ms)).join(', ')} ms`);
+    assert.ok(Math.min(...costs) < 250);
+    assert.deepEqual(world.upstream(), []);
+    // None at all: nothing fails.
+    const none = await asBearer(world, { scope: '', customer: 'u7' }, document, { r: [] });
+    assert.deepEqual([none.data, none.errors], [{ _entities: [] }, undefined]);
+  }, jwtSettings));
+
+test('failures below a list MUST be bounded too: a scope that 60,000 fields lack', () =>
+  inWorld(async (world) => {
+    const fields = repeat(55, (n) => `a${n}: clientAuthToken { token }`).join(' ');
+    const document = `query ($r: [_Any!]!) { _entities(representations: $r) { ... on Customer { id ${fields} } } }`;
+    const r = repeat(1100, () => ({ __typename: 'Customer', objectReferenceId: 'u7' }));
+    const answer = await asBearer(world, { scope: 'customer:read customer:any' }, document, { r });
+    assert.deepEqual(
+      Object.entries(codesOf(answer)),
+      repeat(5, (n) => [`_entities.0.a${n}`, 'FORBIDDEN']),
+    );
+    const entities = listOf(answer) as Record<string, unknown>[];
+    assert.equal(entities.length, 1100);
+    assert.ok(entities.every(({ id, a0, a54 }) => id === 'cst_0123456789abcdef' && a0 === null && a54 === null));
+    assert.deepEqual(world.upstream(), ['GET /customers/u7']);
+  }, jwtSettings));
