@@ -41,11 +41,14 @@ export type ErrorCode = keyof typeof codes;
 export interface GatewayErrorOptions {
   /** Written for the client: constant text, never a value of the caller's, the provider's words, a host or a stack. */
   message?: string;
-  /** Whole seconds after which a repeat can succeed. */
+  /** Whole seconds after which a repeat can succeed; a day at most is told. */
   retryAfterSeconds?: number | undefined;
   /** For the log only. */
   cause?: unknown;
 }
+
+/** A day: no client waits longer, and every number stays within its GraphQL type. */
+const maxRetryAfterSeconds = 86_400;
 
 /** The one error that is meant to be seen. Everything else is masked at the edge. */
 export class GatewayError extends Error {
@@ -56,7 +59,9 @@ export class GatewayError extends Error {
     super(options.message ?? codes[code].message, { cause: options.cause });
     this.name = 'GatewayError';
     this.code = code;
-    this.retryAfterSeconds = options.retryAfterSeconds;
+    const { retryAfterSeconds } = options;
+    this.retryAfterSeconds =
+      retryAfterSeconds === undefined ? undefined : Math.min(retryAfterSeconds, maxRetryAfterSeconds);
   }
 
   get retryable(): boolean {

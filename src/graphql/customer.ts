@@ -8,6 +8,9 @@ import { selects } from './selection.ts';
 /** How many customers one `customers` field may ask for. */
 const maxIds = 100;
 
+/** The largest `Int` of GraphQL. */
+const maxInt = 2 ** 31 - 1;
+
 export type CustomerRef = ReturnType<typeof defineCustomer>;
 
 /** The type `Customer` and its token. */
@@ -30,7 +33,8 @@ export function defineCustomer(builder: Builder) {
         nullable: false,
         description:
           'Whole seconds left when the gateway answered; safe against a wrong client clock. 0 when it is over.',
-        resolve: ({ expiresAt }) => Math.max(0, Math.floor((expiresAt.getTime() - Date.now()) / 1000)),
+        resolve: ({ expiresAt }) =>
+          Math.min(maxInt, Math.max(0, Math.floor((expiresAt.getTime() - Date.now()) / 1000))),
       }),
     }),
   });
@@ -78,19 +82,23 @@ export function defineCustomer(builder: Builder) {
           'Needs the scope `customer:token`. Where the provider gives none, this field alone is null, with the error code',
           '`CLIENT_AUTH_TOKEN_UNAVAILABLE`.',
         ].join('\n'),
-        resolve: async (customer, _args, { customers }) => {
+        resolve: ({ id, clientAuthToken }, _args, { customers }) =>
           // Look-ahead is thrift only. Absent: nobody asked yet (after an update, say); null: asked for, not granted.
-          const token =
-            customer.clientAuthToken === undefined
-              ? (await customers.get({ id: customer.id }, { withClientAuthToken: true }))?.clientAuthToken
-              : customer.clientAuthToken;
-          if (token instanceof GatewayError) throw token;
-          if (token == null) throw new GatewayError('CLIENT_AUTH_TOKEN_UNAVAILABLE');
-          return token;
-        },
+          // A known token needs no promise: one answer may hold it thousands of times.
+          clientAuthToken === undefined
+            ? customers
+                .get({ id }, { withClientAuthToken: true })
+                .then((customer) => granted(customer?.clientAuthToken))
+            : granted(clientAuthToken),
       }),
     }),
   });
+}
+
+function granted(token: Customer['clientAuthToken']): ClientAuthToken {
+  if (token instanceof GatewayError) throw token;
+  if (token == null) throw new GatewayError('CLIENT_AUTH_TOKEN_UNAVAILABLE');
+  return token;
 }
 
 /** The three reads. */
