@@ -11,7 +11,7 @@ import {
   readSecret,
 } from './operator-files.ts';
 import { Secret } from './secret.ts';
-import { Environment, isInjectedPort, isQuoted, settings, unknownNames } from './settings.ts';
+import { Environment, isInjectedPort, isQuoted, type Limits, settings, unknownNames } from './settings.ts';
 
 /** The settings of one gateway, checked and complete. */
 export interface Config {
@@ -43,16 +43,7 @@ export interface Config {
     /** Callers without credentials are anonymous: the embedded sandbox on a loopback address, and nowhere else. */
     readonly optional?: boolean;
   };
-  readonly limits: {
-    readonly bodyBytes: number;
-    readonly depth: number;
-    readonly tokens: number;
-    readonly aliases: number;
-    readonly rootMutations: number;
-    readonly items: number;
-    readonly responseBytes: number;
-    readonly upstreamReads: number;
-  };
+  readonly limits: Limits;
   /** Operations of one caller in a minute; `undefined`: as many as come. */
   readonly rateLimit: { readonly perMinute: number; readonly redisUrl: Secret | undefined } | undefined;
   readonly persisted: { readonly only: boolean; readonly files: readonly string[] };

@@ -165,6 +165,14 @@ const table = {
   ],
 } as const satisfies Record<string, readonly [z.ZodType, string, string, 'secret'?]>;
 
+/** What one request may cost. Units stand in the names. */
+export type Limits = Readonly<
+  Record<
+    'bodyBytes' | 'depth' | 'tokens' | 'aliases' | 'rootMutations' | 'items' | 'responseBytes' | 'upstreamReads',
+    number
+  >
+>;
+
 type Name = keyof typeof table;
 const names = Object.keys(table) as Name[];
 
