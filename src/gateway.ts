@@ -27,7 +27,7 @@ import { readTarget } from './edge/target.ts';
 import { withBoundedFailures } from './execution/failures.ts';
 import { buildSubgraph } from './graphql/schema.ts';
 import type { NodeGateway } from './handler.ts';
-import { countInFlight, type InFlight } from './in-flight.ts';
+import { countInFlight } from './in-flight.ts';
 import { type MerchantAccess, openMerchants } from './merchant-clients.ts';
 import { readKeyEntries } from './operator-files.ts';
 import { forbidden, owned } from './ownership.ts';

@@ -57,8 +57,8 @@ const ApolloManifest = z.object({
 /** Ids and documents: what Relay's `persistConfig.file` and GraphQL Code Generator's `persistedDocuments` write. */
 const DocumentsById = z.record(z.string().min(1), z.string());
 
-/** Tells documents from other texts, so that a map of another kind is not taken in silence. */
-const document = /^[\s,]*(?:#[^\n]*\n[\s,]*)*(?:\{|query\b|mutation\b|subscription\b|fragment\b)/;
+/** Tells documents from other texts, so that a map of another kind is refused. An operation may begin with a description. */
+const document = /^[\s,]*(?:#[^\n]*\n[\s,]*)*(?:[{"]|query\b|mutation\b|subscription\b|fragment\b)/;
 
 /**
  * One manifest of `PERSISTED_DOCUMENTS_FILE`.

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createHash, createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
@@ -512,4 +513,42 @@ test('an entry of the key file may outlive its merchant; a merchant that never w
   replace(merchants, of('acme', 'initech'));
   await until(applied('AUTH_API_KEYS_FILE'), 2);
   assert.equal((await ask(gateway, read, { 'x-api-key': 'initech' })).text, '{"data":{"customer":{"id":"u7"}}}');
+});
+
+test('a change that cannot be read, since no file descriptor is left, MUST be applied when there is one', async (context) => {
+  const path = join(folderOf(context), 'file');
+  writeFileSync(path, 'one');
+  const script = `
+    import { closeSync, openSync } from 'node:fs';
+    import { watchFile } from ${JSON.stringify(import.meta.resolve('../src/watched-file.ts'))};
+    const say = (message, { problem = '' } = {}) => process.stdout.write(message + ' ' + problem + '\\n');
+    const close = watchFile(
+      { setting: 'JUSPAY_API_KEY_FILE', paths: [${JSON.stringify(path)}], initial: ['one'], accept: () => undefined },
+      { log: { debug: say, info: say, warn: say, error: say } },
+    );
+    const taken = [];
+    try { for (;;) taken.push(openSync('/dev/null')); } catch { say('full'); }
+    process.stdin.once('data', () => { for (const descriptor of taken) closeSync(descriptor); });
+    process.stdin.once('end', close);`;
+  const child = spawn('sh', [
+    '-c',
+    'ulimit -n 64; exec "$0" "$@"',
+    process.execPath,
+    '--input-type=module',
+    '-e',
+    script,
+  ]);
+  context.after(() => child.kill('SIGKILL'));
+  const exit = once(child, 'close');
+  let output = '';
+  const says = async (pattern: RegExp) => {
+    while (!pattern.test(output)) output += String((await once(child.stdout, 'data'))[0]);
+  };
+  await says(/full/);
+  replace(path, 'two');
+  await says(/cannot be read \(EMFILE\)/);
+  child.stdin.write('go\n');
+  await says(/changed file applied[\s\S]*usable again/);
+  child.stdin.end();
+  assert.deepEqual(await exit, [0, null]);
 });

@@ -264,6 +264,7 @@ test('manifests of Apollo, Relay and GraphQL Code Generator MUST be taken', asyn
     [{ [hash]: text }, hash],
     [{ [`sha256:${hash}`]: text }, hash],
     [{ [hash]: `# a comment\n\n${text}` }, hash],
+    [{ [hash]: `fragment F on Customer { id }\n${text.replace('{ id }', '{ ...F }')}` }, hash],
   ];
   for (const [manifest, id] of taken) {
     const { path } = writeFiles(context, { path: JSON.stringify(manifest) });
