@@ -1,6 +1,7 @@
 // Installs what tests, checks and generation need beyond the run-time packages: exactly what `test/package-lock.json`
 // names. A no-op when it is there. Not in the root's devDependencies, so that a plain `npm ci && npm start` does not wait
 // for it (and not left out with `omit=dev` either: npm then sets NODE_ENV=production, which refuses the sandbox).
+import './check-node.js';
 import { spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
