@@ -25,7 +25,7 @@ function run() {
     process.channel?.unref();
   }
   onOrphaned(() => process.kill(process.pid, 'SIGTERM'));
-  import(existsSync(source) ? source.href : new URL('../dist/cli.js', import.meta.url).href)
+  void import(existsSync(source) ? source.href : new URL('../dist/cli.js', import.meta.url).href)
     .then(({ main }) => main(process.argv.slice(2), process.env))
     .then((code) => {
       if (code !== undefined) process.exitCode = code;

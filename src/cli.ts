@@ -7,6 +7,7 @@ import { createLog, openOutput } from './telemetry.ts';
 
 const usage = 2;
 const refused = 1;
+const unreachable = 'listening on a loopback address in a container: nobody outside can connect';
 
 /** How long the end of the process may wait for a log that is written slowly, or not at all. */
 const flushMs = 1_000;
@@ -79,14 +80,14 @@ async function serve(config: Config, environment: NodeJS.ProcessEnv): Promise<un
     const server = await startServer(gateway, config);
     const metricsUrl = numbers && `${numbers.url}/metrics`;
     if (embedded && config.logLevel !== 'silent')
-      output.write(textOf(embedded.banner(server.url, metricsUrl, config.graphiql)));
+      output.write(textOf(embedded.banner(`${server.url}${config.endpoint}`, metricsUrl, config.graphiql)));
     else log.info('listening', { url: server.url, ...(metricsUrl !== undefined && { metricsUrl }) });
     if (isLoopback(config.host) && isInContainer(environment)) {
-      log.warn('listening on a loopback address in a container: nobody outside can connect', { setting: 'HOST' });
+      log.warn(unreachable, { setting: 'HOST' });
     }
 
     onStop(output, async () => {
-      await server.stop(config.shutdownGraceMs);
+      await server.stop(config.shutdownGraceMs, config.shutdownDelayMs);
       await stopAll();
       if (!embedded) log.info('stopped');
     });
@@ -168,6 +169,7 @@ async function sandbox(argv: readonly string[], given: NodeJS.ProcessEnv): Promi
     });
     const output = openOutput();
     output.write(textOf(sandboxBanner(started)));
+    if (isLoopback(values.host) && isInContainer(given)) process.stderr.write(`${unreachable}\n`);
     onStop(output, () => started.close());
     return undefined;
   } catch (error) {
@@ -202,12 +204,22 @@ function isInContainer(environment: NodeJS.ProcessEnv): boolean {
   return Boolean(environment['KUBERNETES_SERVICE_HOST']) || ['/.dockerenv', '/run/.containerenv'].some(existsSync);
 }
 
+/**
+ * A terminal sends SIGINT to npm or the launcher and to this process, and those pass it on: within this time it counts
+ * once.
+ */
+const samePressMs = 500;
+
 /** The first signal stops cleanly, the second at once. */
 function onStop(output: LineWriter, stop: () => Promise<unknown>): void {
   let stopping = false;
-  const onSignal = () => {
+  let stoppedAtMs = 0;
+  const isPassedOn = process.connected || process.env['npm_command'] !== undefined;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (stopping && isPassedOn && signal === 'SIGINT' && performance.now() - stoppedAtMs < samePressMs) return;
     if (stopping) output.end(1);
     stopping = true;
+    stoppedAtMs = performance.now();
     void stop().then(
       () => finish(0),
       () => finish(1),

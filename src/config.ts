@@ -1,15 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
-import { contradictions, unknownMerchant } from './config-rules.ts';
+import { unusableFiles } from './config-files.ts';
+import { contradictions } from './config-rules.ts';
 import { defaultBaseUrl, type ProviderAccess, readMerchants, withoutSlash } from './merchants.ts';
-import {
-  type FileContent,
-  type KeyEntry,
-  type ReadFile,
-  readDocuments,
-  readKeyEntries,
-  readSecret,
-} from './operator-files.ts';
+import { type FileContent, type ReadFile, readSecret } from './operator-files.ts';
 import { Secret } from './secret.ts';
 import { Environment, isInjectedPort, isQuoted, type Limits, settings, unknownNames } from './settings.ts';
 
@@ -19,6 +13,9 @@ export interface Config {
   readonly host: string;
   /** 0 stands for a free one. */
   readonly port: number;
+  /** The path that operations are sent to, the mount path of a framework included. */
+  readonly endpoint: string;
+  readonly keepAliveTimeoutMs: number;
   /** Of the gateway's numbers; `undefined`: nobody can ask for them. */
   readonly metricsPort: number | undefined;
   /** The default merchant; `undefined` where callers must name theirs. */
@@ -49,6 +46,7 @@ export interface Config {
   readonly persisted: { readonly only: boolean; readonly files: readonly string[] };
   /** How many proxies stand in front. */
   readonly trustedProxies: number;
+  readonly shutdownDelayMs: number;
   readonly shutdownGraceMs: number;
   readonly introspection: boolean;
   readonly graphiql: boolean;
@@ -141,6 +139,8 @@ export function loadConfig(
     production,
     host: set.HOST ?? '127.0.0.1',
     port: set.PORT ?? 4000,
+    endpoint: set.GRAPHQL_PATH ?? '/graphql',
+    keepAliveTimeoutMs: set.KEEP_ALIVE_TIMEOUT_MS ?? 65_000,
     metricsPort: set.METRICS_PORT,
     provider,
     merchants: listed.filter(
@@ -176,6 +176,7 @@ export function loadConfig(
           },
     persisted: { only: set.PERSISTED_ONLY ?? false, files: set.PERSISTED_DOCUMENTS_FILE ?? [] },
     trustedProxies: set.TRUST_PROXY ?? 0,
+    shutdownDelayMs: set.SHUTDOWN_DELAY_MS ?? 0,
     shutdownGraceMs: set.SHUTDOWN_GRACE_MS ?? 10_000,
     introspection: set.INTROSPECTION ?? !production,
     graphiql: set.GRAPHIQL ?? !production,
@@ -242,31 +243,6 @@ export function readGiven(
     }
   }
   return given;
-}
-
-/** What is wrong with the files of callers and of documents, where they are in use. */
-function unusableFiles(set: Set, listed: readonly ProviderAccess[], readFile: ReadFile): string[] {
-  const problems: string[] = [];
-  const attempt = (read: () => void): void => {
-    try {
-      read();
-    } catch (error) {
-      problems.push(error instanceof Error ? error.message : String(error));
-    }
-  };
-  const merchants = [set.JUSPAY_MERCHANT_ID, ...listed.map(({ merchantId }) => merchantId)];
-  const keys = set.AUTH_MODE?.some((mode) => mode === 'api-key') ? set.AUTH_API_KEYS_FILE : undefined;
-  if (keys !== undefined) {
-    attempt(() => {
-      const entries = readKeyEntries(keys, readFile);
-      // The sandbox's own merchant is known when it runs.
-      const isReal = merchants.some((merchant) => merchant !== undefined);
-      const isKnown = ({ merchant }: KeyEntry) => merchant === undefined || merchants.includes(merchant);
-      if (isReal && !entries.every(isKnown)) throw new Error(unknownMerchant);
-    });
-  }
-  for (const path of set.PERSISTED_DOCUMENTS_FILE ?? []) attempt(() => readDocuments(path, readFile));
-  return problems;
 }
 
 type Set = z.output<typeof Environment>;

@@ -40,15 +40,13 @@ export type GatewayConfig = Omit<Config, 'provider'> & { readonly provider: Merc
 export interface GatewayParts {
   readonly log: Log;
   readonly metrics?: Metrics | undefined;
-  /** The path that requests are sent to, the mount path of a framework included. */
-  readonly endpoint?: string;
   readonly examples?: Examples;
 }
 
 /** Puts the rooms together. No work at import; two gateways in one process do not meet. */
 export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGateway {
-  const { log, metrics, endpoint = '/graphql' } = parts;
-  const { limits } = config;
+  const { log, metrics } = parts;
+  const { limits, endpoint } = config;
 
   const merchants = openMerchants(config, config, log, metrics);
   const jwtSecret = createSecretHolder(config);

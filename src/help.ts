@@ -46,6 +46,8 @@ export function configText(config: Config, environment: NodeJS.ProcessEnv): stri
   const effective: Record<string, unknown> = {
     HOST: config.host,
     PORT: config.port,
+    GRAPHQL_PATH: config.endpoint,
+    KEEP_ALIVE_TIMEOUT_MS: config.keepAliveTimeoutMs,
     METRICS_PORT: config.metricsPort ?? 'unset: off',
     JUSPAY_API_KEY: access?.apiKey ?? unset,
     JUSPAY_MERCHANT_ID: access?.merchantId ?? unset,
@@ -74,6 +76,7 @@ export function configText(config: Config, environment: NodeJS.ProcessEnv): stri
     LIMIT_UPSTREAM_READS: limits.upstreamReads,
     RATE_LIMIT_PER_MINUTE: config.rateLimit?.perMinute ?? 'unset: off',
     REDIS_URL: config.rateLimit?.redisUrl ?? unused,
+    SHUTDOWN_DELAY_MS: config.shutdownDelayMs,
     SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
     INTROSPECTION: toggle(config.introspection),
     GRAPHIQL: toggle(config.graphiql),

@@ -20,12 +20,12 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
 
 /** The same with a listener for `node:http`, Express and Fastify, and a way to stop without losing what is under way. */
 export function createNodeGateway(options: GatewayOptions = {}): NodeGateway {
-  const { config, endpoint, log, translate } = readOptions(options);
+  const { config, log, translate } = readOptions(options);
   const { provider } = config;
   const sandbox = provider === 'sandbox' ? createStandIn(log) : undefined;
   try {
     const access = provider === 'sandbox' ? sandbox?.access : provider;
-    const gateway = openGateway({ ...config, provider: access }, { log, endpoint });
+    const gateway = openGateway({ ...config, provider: access }, { log });
     return {
       ...gateway,
       fetch: async (request, peer) => standard(await gateway.fetch(request, peer)),

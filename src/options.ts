@@ -111,6 +111,7 @@ export const settingsByOption = {
   introspection: 'INTROSPECTION',
   graphiql: 'GRAPHIQL',
   corsOrigins: 'CORS_ORIGINS',
+  endpoint: 'GRAPHQL_PATH',
   trustProxy: 'TRUST_PROXY',
   logLevel: 'LOG_LEVEL',
 } as const;
@@ -119,11 +120,10 @@ export const settingsByOption = {
 const inlineMerchants = 'option:merchants';
 
 /** Options that no setting stands behind. */
-const own = ['log', 'endpoint', 'production', 'environment'];
+const own = ['log', 'production', 'environment'];
 
 export interface MountSettings {
   readonly config: Config;
-  readonly endpoint: string;
   readonly log: Log;
   /** The same problems, in the words of whoever gave the options. */
   readonly translate: (error: unknown) => unknown;
@@ -131,10 +131,9 @@ export interface MountSettings {
 
 /** @throws ConfigError with every problem at once, by the option's name and never by its value. */
 export function readOptions(options: GatewayOptions): MountSettings {
-  const { endpoint = '/graphql', log, merchants, environment = {} } = options;
+  const { log, merchants, environment = {} } = options;
   const problems: string[] = [];
   const given = flatten(options, problems);
-  if (!/^\/$|^(\/[\w.~-]+)+$/.test(endpoint)) problems.push('endpoint must be a path such as /graphql.');
   if (log !== undefined && !isLog(log)) problems.push('log must have debug, info, warn and error.');
 
   // Read although nobody passed them: a forgotten option must not turn the rules of production off.
@@ -156,7 +155,7 @@ export function readOptions(options: GatewayOptions): MountSettings {
     error instanceof ConfigError ? new ConfigError(error.problems.map((text) => inOptions(text, environment))) : error;
   try {
     const config = loadConfig(record, undefined, { inline, isMounted: true });
-    if (problems.length === 0) return { config, endpoint, log: log ?? createLog(config.logLevel), translate };
+    if (problems.length === 0) return { config, log: log ?? createLog(config.logLevel), translate };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     problems.push(...error.problems.map((text) => inOptions(text, environment)));

@@ -46,11 +46,18 @@ const authMode = z
       error: 'must be `none`, or a comma list of `jwt` and `api-key`',
     }),
   );
+/** Names that a client would change before it sends them (`.`, `..`) are no path of an address. */
+const endpointPath = z
+  .string()
+  .regex(/^\/$|^(\/(?!\.{1,2}(\/|$))[\w.~-]+)+$/, 'must be a path such as /graphql')
+  .refine((path) => path !== '/health' && path !== '/ready', {
+    error: 'must be a path such as /graphql: /health and /ready are taken',
+  });
 const origins = z
   .string()
   .transform((list) => list.split(',').map((origin) => origin.trim()))
-  .refine((list) => list.every((origin) => /^https?:\/\//.test(origin) && URL.parse(origin)?.origin === origin), {
-    error: 'must be a comma list of exact origins such as https://shop.example',
+  .refine((list) => list.every(isOrigin), {
+    error: 'must be a comma list of exact origins such as https://shop.example or capacitor://localhost',
   });
 
 /** Every setting, in the order in which README and `--help` show them. A new one is a row here and a line in `Config`. */
@@ -61,6 +68,12 @@ const table = {
     'where GraphQL listens: `/graphql`, `/health`, `/ready`; a loopback address in a container leaves a warning in the log',
   ],
   PORT: [integer(0, 65_535), '4000', 'the port of `HOST`; 0 is any free one'],
+  GRAPHQL_PATH: [endpointPath, '/graphql', 'the path of the endpoint, for gateways behind a path prefix'],
+  KEEP_ALIVE_TIMEOUT_MS: [
+    milliseconds(1),
+    '65000',
+    'how long an idle client connection stays open: longer than the 60 s of common load balancers',
+  ],
   METRICS_PORT: [
     integer(0, 65_535),
     'unset: off',
@@ -143,9 +156,14 @@ const table = {
     'where instances share their counters',
     'secret',
   ],
-  SHUTDOWN_GRACE_MS: [milliseconds(0), '10000', 'how long in-flight operations may still run after SIGTERM'],
+  SHUTDOWN_DELAY_MS: [
+    milliseconds(0),
+    '0',
+    'after SIGTERM: how long new operations are still served while `/ready` already answers 503, so that endpoints can be withdrawn',
+  ],
+  SHUTDOWN_GRACE_MS: [milliseconds(0), '10000', 'how long in-flight operations may still run after that'],
   INTROSPECTION: [toggle, '`on`; `off` in production', 'whether the schema can be asked for'],
-  GRAPHIQL: [toggle, '`on`; `off` in production', 'whether `/graphql` shows GraphiQL to browsers'],
+  GRAPHIQL: [toggle, '`on`; `off` in production', 'whether `GRAPHQL_PATH` shows GraphiQL to browsers'],
   PERSISTED_ONLY: [toggle, '`off`', '`on`: run only documents of the manifests, by their ids'],
   PERSISTED_DOCUMENTS_FILE: [
     z.string().transform((list) => list.split(',').map((path) => path.trim())),
@@ -156,7 +174,7 @@ const table = {
   CORS_ORIGINS: [
     origins,
     'none; with the embedded sandbox any loopback origin',
-    'comma list of the exact origins whose pages may read answers',
+    'comma list of the exact origins, of any scheme, whose pages may read answers',
   ],
   LOG_LEVEL: [
     z.enum(['debug', 'info', 'warn', 'error', 'silent'], { error: 'must be debug, info, warn, error or silent' }),
@@ -187,6 +205,8 @@ export const Environment = z.object(
     [Each in Name]: z.ZodOptional<(typeof table)[Each][0]>;
   },
 );
+
+export type ParsedSettings = z.output<typeof Environment>;
 
 /**
  * Names that look like settings and are none, as sentences with a suggestion.
@@ -241,6 +261,16 @@ function distance(a: string, b: string): number {
     row = next;
   }
   return row[b.length] ?? 0;
+}
+
+/** As browsers and web views send it: scheme, host and port. `file:` has no host. */
+function isOrigin(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null || !/^[a-z][a-z\d+.-]*:\/\/[\w.:[\]-]*$/.test(text)) return false;
+  if (url.host === '' && url.protocol !== 'file:') return false;
+  // The standard gives an origin to the schemes of the web only.
+  const origin = url.origin === 'null' ? `${url.protocol}//${url.host}` : url.origin;
+  return origin === text;
 }
 
 function isLoopback(hostname: string): boolean {

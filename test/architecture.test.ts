@@ -22,8 +22,9 @@ const table: Readonly<Record<string, Room>> = {
   merchants: { rooms: ['operator-files', 'secret', 'settings'], packages: ['zod'] },
   'operator-files': { rooms: ['caller', 'settings'], packages: ['zod'] },
   'config-rules': { rooms: ['merchants'], packages: [] },
+  'config-files': { rooms: ['config-rules', 'merchants', 'operator-files', 'settings'], packages: [] },
   config: {
-    rooms: ['config-rules', 'merchants', 'operator-files', 'secret', 'settings'],
+    rooms: ['config-files', 'config-rules', 'merchants', 'operator-files', 'secret', 'settings'],
     packages: ['zod', 'node:fs'],
   },
   'watched-file': {

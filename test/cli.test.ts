@@ -201,6 +201,65 @@ test('serve MUST start the sandbox and the gateway, say where they are, and stop
   assert.equal(await run.exit, 0);
 });
 
+test('a loopback HOST in a container MUST leave a warning, and any other host none', async () => {
+  for (const [host, isWarned] of [
+    ['127.0.0.1', true],
+    ['localhost', true],
+    ['0.0.0.0', false],
+  ] as const) {
+    for (const command of ['serve', 'sandbox']) {
+      const run = start([command], { PORT: '0', HOST: host, KUBERNETES_SERVICE_HOST: '10.96.0.1' });
+      await run.says(isWarned ? /loopback address in a container: nobody outside can connect/ : /Ctrl-C/);
+      run.child.kill('SIGTERM');
+      assert.equal(await run.exit, 0);
+      assert.equal(run.output().includes('nobody outside can connect'), isWarned);
+    }
+  }
+});
+
+test('GRAPHQL_PATH MUST be the address of the endpoint and of GraphiQL, in the banner too', async () => {
+  const run = start([], { PORT: '0', GRAPHQL_PATH: '/shop/api' });
+  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  assert.equal(new URL(url).pathname, '/shop/api');
+  assert.deepEqual((await ask(url, '{ __typename }')).body, { data: { __typename: 'Query' } });
+  const page = await fetch(url, { headers: { accept: 'text/html' } });
+  assert.match(await page.text(), /"endpoint":"\/shop\/api"/);
+  assert.equal((await ask(String(new URL('/graphql', url)), '{ __typename }')).status, 404);
+  run.child.kill('SIGTERM');
+  assert.equal(await run.exit, 0);
+});
+
+test('an idle connection MUST stay open for KEEP_ALIVE_TIMEOUT_MS, 65 s by default', async () => {
+  for (const [environment, seconds] of [
+    [{}, 65],
+    [{ KEEP_ALIVE_TIMEOUT_MS: '2000' }, 2],
+  ] as const) {
+    const run = start([], { PORT: '0', ...environment });
+    const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+    const response = await fetch(new URL('/health', url), { headers: { connection: 'keep-alive' } });
+    assert.equal(response.headers.get('keep-alive'), `timeout=${seconds}`);
+    run.child.kill('SIGTERM');
+    assert.equal(await run.exit, 0);
+  }
+});
+
+test('after SIGTERM new operations MUST be served for SHUTDOWN_DELAY_MS while /ready already answers 503', async () => {
+  const run = start([], { PORT: '0', SHUTDOWN_DELAY_MS: '2000' });
+  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  run.child.kill('SIGTERM');
+  while ((await fetch(new URL('/ready', url))).status !== 503);
+  const { status, body } = await ask(url, '{ customer(id: "u7") { id } }');
+  assert.deepEqual([status, body], [200, { data: { customer: { id: 'cst_0123456789abcdef' } } }]);
+  assert.equal((await fetch(new URL('/health', url))).status, 200);
+  assert.equal(await run.exit, 0);
+
+  const second = start([], { PORT: '0', SHUTDOWN_DELAY_MS: '600000' });
+  await second.says(/Ctrl-C/);
+  second.child.kill('SIGTERM');
+  second.child.kill('SIGINT');
+  assert.equal(await second.exit, 1);
+});
+
 test('SIGTERM MUST let what is under way finish, refuse what is new, and exit 0', async () => {
   const sandbox = start(['sandbox', '--port', '0'], { JUSPAY_API_KEY: 'k-1', JUSPAY_MERCHANT_ID: 'm-1' });
   const [, upstream = ''] = await sandbox.says(/JUSPAY_BASE_URL +(\S+)/);

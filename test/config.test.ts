@@ -131,6 +131,8 @@ test('without settings the sandbox MUST be used, with the defaults of the design
     production: false,
     host: '127.0.0.1',
     port: 4000,
+    endpoint: '/graphql',
+    keepAliveTimeoutMs: 65_000,
     metricsPort: undefined,
     provider: 'sandbox',
     juspay: { version: undefined, timeoutMs: 5000, connections: 64 },
@@ -150,6 +152,7 @@ test('without settings the sandbox MUST be used, with the defaults of the design
     rateLimit: undefined,
     persisted: { only: false, files: [] },
     trustedProxies: 0,
+    shutdownDelayMs: 0,
     shutdownGraceMs: 10_000,
     introspection: true,
     graphiql: true,
@@ -195,4 +198,64 @@ test('names that Kubernetes injects MUST be ignored', () => {
     JUSPAY_PORT_80_TCP_ADDR: '10.0.0.1',
   };
   assert.equal(loadConfig(injected).provider, 'sandbox');
+});
+
+test('CORS_ORIGINS MUST take exact origins of any scheme, and nothing else', () => {
+  const origins = [
+    'https://shop.example',
+    'http://localhost:8100',
+    'https://[::1]:1',
+    'capacitor://localhost',
+    'ionic://localhost',
+    'tauri://localhost',
+    'chrome-extension://abcdefghijklmnopabcdefghijklmnop',
+    'moz-extension://0d1e2f3a-0000-4000-8000-000000000000',
+    'file://',
+  ];
+  assert.deepEqual(loadConfig({ CORS_ORIGINS: origins.join(', ') }).corsOrigins, origins);
+  for (const none of [
+    '*',
+    'null',
+    'shop.example',
+    'https://shop.example/',
+    'https://shop.example/path',
+    'https://Shop.example',
+    'https://shop.example:443',
+    'https://*.shop.example',
+    'https://user@shop.example',
+    'capacitor://',
+    'capacitor://localhost/',
+    'capacitor://localhost?x',
+    'capacitor:localhost',
+    'CAPACITOR://localhost',
+    'blob:https://shop.example',
+    'javascript:alert(1)',
+  ]) {
+    assert.throws(
+      () => loadConfig({ CORS_ORIGINS: `https://shop.example,${none}` }),
+      ({ problems }: ConfigError) => /^CORS_ORIGINS must be/.test(problems.join()) && problems.length === 1,
+      none,
+    );
+  }
+});
+
+test('GRAPHQL_PATH MUST be a path that clients send as it is, and not one that is taken', () => {
+  for (const path of ['/', '/graphql', '/shop/api/graphql', '/v1.0/~customers'])
+    assert.equal(loadConfig({ GRAPHQL_PATH: path }).endpoint, path);
+  for (const path of [
+    'graphql',
+    '/graphql/',
+    '//graphql',
+    '/a/../graphql',
+    '/./graphql',
+    '/%67',
+    '/a?b',
+    '/health',
+    '/ready',
+  ])
+    assert.throws(
+      () => loadConfig({ GRAPHQL_PATH: path }),
+      /^Error: GRAPHQL_PATH must be a path|GRAPHQL_PATH must/,
+      path,
+    );
 });

@@ -94,7 +94,14 @@ test('an answer without a body MUST stay one: what browsers ask before a request
 });
 
 test('every setting MUST be an option, but for those of the socket', () => {
-  const ofTheSocket = ['HOST', 'PORT', 'METRICS_PORT', 'SHUTDOWN_GRACE_MS'];
+  const ofTheSocket = [
+    'HOST',
+    'PORT',
+    'KEEP_ALIVE_TIMEOUT_MS',
+    'METRICS_PORT',
+    'SHUTDOWN_DELAY_MS',
+    'SHUTDOWN_GRACE_MS',
+  ];
   const options = Object.values<string>(settingsByOption);
   const names = settings.map(({ name }) => name);
   assert.deepEqual(
@@ -119,8 +126,8 @@ test('all that is wrong with the options MUST be told at once, by option and nev
   assert.deepEqual(problems, [
     'limits.depht is not an option. Did you mean limits.depth?',
     'auth must be an object.',
-    'endpoint must be a path such as /graphql.',
     'log must have debug, info, warn and error.',
+    'endpoint must be a path such as /graphql.',
     'juspay.apiKey must be printable ASCII without spaces and commas.',
     'juspay.timeoutMs must be at least 1.',
     'limits.tokens must be a whole number from 1 to 100000.',

@@ -12,6 +12,10 @@ const allowedHeaders = [
   'apollo-require-preflight',
   'x-request-timeout-ms',
   'traceparent',
+  // Of OpenTelemetry and Sentry in the browser. They add these to each request, which fails its preflight otherwise.
+  'tracestate',
+  'baggage',
+  'sentry-trace',
 ];
 
 /** An origin that is not allowed gets no CORS header at all; cookies are never asked for. */

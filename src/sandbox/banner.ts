@@ -1,6 +1,10 @@
 import type { Sandbox } from './server.ts';
 
-/** What `npm start` says when it runs on the embedded sandbox. */
+/**
+ * What `npm start` says when it runs on the embedded sandbox.
+ *
+ * @param options.url of the endpoint, with its path.
+ */
 export function gatewayBanner(
   sandbox: Sandbox,
   { url, metricsUrl, graphiql }: { url: string; metricsUrl: string | undefined; graphiql: boolean },
@@ -9,7 +13,7 @@ export function gatewayBanner(
     '',
     '  customer-gateway is running on an embedded sandbox: no account, no real customers.',
     '',
-    `  ${graphiql ? 'GraphiQL' : 'GraphQL '}  ${url}/graphql`,
+    `  ${graphiql ? 'GraphiQL' : 'GraphQL '}  ${url}`,
     `  Sandbox   ${sandbox.url}   (faults and calls: ${sandbox.url}/__admin)`,
     ...(metricsUrl === undefined ? [] : [`  Metrics   ${metricsUrl}`]),
     '',

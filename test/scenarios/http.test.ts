@@ -338,8 +338,17 @@ test('CORS MUST answer listed origins only, and without credentials', () =>
       });
       assert.equal(preflight.status, 204);
       assert.equal(preflight.headers.get('access-control-allow-methods'), 'GET, POST');
+      const allowed = preflight.headers.get('access-control-allow-headers')?.split(', ') ?? [];
+      for (const name of ['traceparent', 'tracestate', 'baggage', 'sentry-trace', 'x-request-timeout-ms', 'x-api-key'])
+        assert.ok(allowed.includes(name), name);
+      for (const origin of ['capacitor://localhost', 'chrome-extension://abcdefghijklmnop']) {
+        const native = await ask(origin);
+        assert.equal(native.headers.get('access-control-allow-origin'), origin);
+        assert.equal(native.headers.get('access-control-expose-headers'), 'retry-after, x-request-id');
+      }
+      assert.equal((await ask('capacitor://localhost.evil')).headers.get('access-control-allow-origin'), null);
     },
-    { CORS_ORIGINS: 'https://shop.example' },
+    { CORS_ORIGINS: 'https://shop.example,capacitor://localhost,chrome-extension://abcdefghijklmnop' },
   ));
 
 test('introspection and GraphiQL MUST be off where the settings say so', () =>
