@@ -89,7 +89,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
         persistedOnly: config.persisted.only,
         log,
       }),
-      useDocuments({ limits, introspection: config.introspection }),
+      useDocuments({ schema, limits, introspection: config.introspection }),
       ...(metrics ? [useMetrics(metrics)] : []),
       usePagePolicy(),
     ],

@@ -17,21 +17,28 @@ import {
   visit,
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import type { GatewayError } from '../errors.ts';
+import { GatewayError } from '../errors.ts';
 import { collectFailures, tooLarge } from '../execution/failures.ts';
 import { countItems } from '../execution/items.ts';
 import { exceedsJsonBytes } from '../execution/size.ts';
 import { readVariables, type VariableProblem } from '../execution/variables.ts';
+import type { RequestState } from './http.ts';
 import { assertLimits, assertTokens, type DocumentLimits } from './limits.ts';
 import { EdgeError, maxReportedErrors, noSuchOperation } from './outcome.ts';
+import { createTurns } from './turns.ts';
 
 /**
  * Texts into checked documents: limits, parsing, validation, variables. What is wrong is said without a value of the
  * caller's and without suggestions; nothing is executed. Results are kept by text, bounded by the bytes of the texts,
  * since a syntax tree holds about 80 times its source.
  */
-export function useDocuments(options: { limits: DocumentLimits; introspection: boolean }): Plugin {
-  const { limits } = options;
+export function useDocuments(options: {
+  readonly schema: GraphQLSchema;
+  readonly limits: DocumentLimits;
+  readonly introspection: boolean;
+}): Plugin<{ state: RequestState }, { state: RequestState }> {
+  const { schema, limits } = options;
+  const turns = createTurns();
   const parsed = createCache<DocumentNode>();
   const verdicts = new WeakMap<DocumentNode, readonly GraphQLError[]>();
   const rules: ValidationRule[] = specifiedRules.map((rule) =>
@@ -41,40 +48,24 @@ export function useDocuments(options: { limits: DocumentLimits; introspection: b
   if (!options.introspection) rules.push(NoSchemaIntrospectionCustomRule);
 
   return {
+    /** Reads a new document in a turn of its own, before the library asks for it. */
+    async onParams({ params: { query: text }, request, context: { state }, setResult }) {
+      if (typeof text !== 'string' || parsed.has(text)) return;
+      const who = state.caller?.counted.join(' ') || state.address || '';
+      try {
+        await turns.run(who, request.signal, () => prepareDocument(text));
+      } catch (error) {
+        if (!(error instanceof GatewayError)) throw error;
+        setResult({ errors: [located(error)] });
+      }
+    },
+
     onParse({ setParseFn }) {
-      setParseFn((text: string) => {
-        const known = parsed.get(text);
-        if (known !== undefined) return known;
-        const document = parseText(text, limits);
-        assertLimits(document, limits);
-        parsed.set(text, document);
-        return document;
-      });
+      setParseFn(readDocument);
     },
 
     onValidate({ setValidationFn }) {
-      setValidationFn((schema: GraphQLSchema, document: DocumentNode) => {
-        let errors = verdicts.get(document);
-        if (errors === undefined) {
-          errors = validate(schema, withoutRepeats(document), rules, {
-            maxErrors: maxReportedErrors,
-            hideSuggestions: true,
-          })
-            .slice(0, maxReportedErrors)
-            .map(
-              (error) =>
-                new GraphQLError(error.message, {
-                  nodes: error.nodes ?? null,
-                  // Without a place: the library gave up comparing fields of the same name.
-                  originalError: error.nodes
-                    ? invalid('GRAPHQL_VALIDATION_FAILED', withoutSuggestion(error.message))
-                    : invalid('OPERATION_TOO_COMPLEX', 'The document repeats too many fields.'),
-                }),
-            );
-          verdicts.set(document, errors);
-        }
-        return errors;
-      });
+      setValidationFn((_schema: GraphQLSchema, document: DocumentNode) => checkDocument(document));
     },
 
     onExecute({ args, setExecuteFn }) {
@@ -100,6 +91,45 @@ export function useDocuments(options: { limits: DocumentLimits; introspection: b
       };
     },
   };
+
+  /** Fills the caches. The failures of parsing are thrown again where the library parses. */
+  function prepareDocument(text: string): void {
+    try {
+      checkDocument(readDocument(text));
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+    }
+  }
+
+  function readDocument(text: string): DocumentNode {
+    const known = parsed.get(text);
+    if (known !== undefined) return known;
+    const document = parseText(text, limits);
+    assertLimits(document, limits);
+    parsed.set(text, document);
+    return document;
+  }
+
+  function checkDocument(document: DocumentNode): readonly GraphQLError[] {
+    const known = verdicts.get(document);
+    if (known !== undefined) return known;
+    const found = validate(schema, withoutRepeats(document), rules, {
+      maxErrors: maxReportedErrors,
+      hideSuggestions: true,
+    });
+    const errors = found.slice(0, maxReportedErrors).map(
+      (error) =>
+        new GraphQLError(error.message, {
+          nodes: error.nodes ?? null,
+          // Without a place: the library gave up comparing fields of the same name.
+          originalError: error.nodes
+            ? invalid('GRAPHQL_VALIDATION_FAILED', withoutSuggestion(error.message))
+            : invalid('OPERATION_TOO_COMPLEX', 'The document repeats too many fields.'),
+        }),
+    );
+    verdicts.set(document, errors);
+    return errors;
+  }
 
   /** The refusals of an operation that is not executed; otherwise its variables are ready. */
   function prepare(args: ExecutionArgs): GraphQLError[] {
@@ -211,6 +241,7 @@ function createCache<Value>() {
   const entries = new Map<string, Value>();
   let bytes = 0;
   return {
+    has: (text: string) => entries.has(text),
     get(text: string): Value | undefined {
       const value = entries.get(text);
       if (value === undefined) return undefined;

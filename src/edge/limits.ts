@@ -46,6 +46,12 @@ export function assertTokens(text: string, { tokens }: DocumentLimits): void {
   }
 }
 
+/**
+ * How often `__schema` may be asked for, aliases below it included: each multiplies the whole description of the schema.
+ * Tools ask for it once, without an alias.
+ */
+const maxIntrospections = 4;
+
 /** @throws EdgeError `OPERATION_TOO_COMPLEX` naming the limit. Linear in the size of the document. */
 export function assertLimits(document: DocumentNode, limits: DocumentLimits): void {
   const fragments = new Map<string, FragmentDefinitionNode>();
@@ -59,6 +65,9 @@ export function assertLimits(document: DocumentNode, limits: DocumentLimits): vo
     if (depth > limits.depth) throw tooComplex(`The operation is more than ${limits.depth} levels deep.`);
     if (aliases > limits.aliases) throw tooComplex(`The operation has more than ${limits.aliases} aliases.`);
     if (directives > maxDirectives) throw tooComplex(`The operation has more than ${maxDirectives} directives.`);
+    if (rest.introspections > maxIntrospections) {
+      throw tooComplex(`The operation introspects more than ${maxIntrospections} times.`);
+    }
     if (isMutation(node) && fields > limits.rootMutations) {
       throw tooComplex(`The operation has more than ${limits.rootMutations} mutation fields.`);
     }
@@ -70,6 +79,8 @@ interface Size {
   depth: number;
   aliases: number;
   directives: number;
+  /** Selections of `__schema`, and aliases below it and below `__type`. */
+  introspections: number;
   /** At this level. */
   fields: number;
 }
@@ -82,14 +93,16 @@ function createMeasure(
   return measure;
 
   function measure(set: SelectionSetNode | undefined): Size {
-    const size: Size = { depth: 0, aliases: 0, directives: 0, fields: 0 };
+    const size: Size = { depth: 0, aliases: 0, directives: 0, introspections: 0, fields: 0 };
     for (const node of set?.selections ?? []) {
       const inner = node.kind === Kind.FRAGMENT_SPREAD ? measureFragment(node.name.value) : measure(node.selectionSet);
       size.aliases += inner.aliases;
+      size.introspections += inner.introspections;
       size.directives += inner.directives + directivesOf(node);
       if (node.kind === Kind.FIELD) {
         // Introspection, where it is on, is as deep as tools need it to be.
         size.depth = Math.max(size.depth, isIntrospection(node) ? 1 : inner.depth + 1);
+        if (isIntrospection(node)) size.introspections += inner.aliases + (node.name.value === '__schema' ? 1 : 0);
         // `__typename` writes nothing.
         if (!node.name.value.startsWith('__')) size.fields += 1;
         if (node.alias !== undefined) size.aliases += 1;
@@ -104,7 +117,7 @@ function createMeasure(
   function measureFragment(name: string): Size {
     const size = known.get(name);
     if (size !== undefined) return size;
-    known.set(name, { depth: 0, aliases: 0, directives: 0, fields: 0 });
+    known.set(name, { depth: 0, aliases: 0, directives: 0, introspections: 0, fields: 0 });
     const fragment = fragments.get(name);
     const measured = measure(fragment?.selectionSet);
     if (fragment !== undefined) measured.directives += directivesOf(fragment);

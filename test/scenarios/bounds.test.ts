@@ -288,3 +288,28 @@ test('failures below a list MUST be bounded too: a scope that 60,000 fields lack
     assert.ok(entities.every(({ id, a0, a54 }) => id === 'cst_0123456789abcdef' && a0 === null && a54 === null));
     assert.deepEqual(world.upstream(), ['GET /customers/u7']);
   }, jwtSettings));
+
+test('introspection MUST be exempt from LIMIT_DEPTH, and not be multiplied', () =>
+  inWorld(
+    async (world) => {
+      const deep = '{ __schema { types { fields { type { ofType { ofType { ofType { name } } } } } } } }';
+      assert.equal((await world.ask(deep)).errors, undefined);
+      const types = (count: number) => repeat(count, (n) => `t${n}: types { ...F }`).join(' ');
+      const fragment = 'fragment F on __Type { name fields { name } }';
+      for (const document of [
+        `{ ${repeat(5, (n) => `a${n}: __schema { types { ...F } }`).join(' ')} } ${fragment}`,
+        `{ __schema { ${types(4)} } } ${fragment}`,
+        `{ ...S } fragment S on Query { __schema { ...T } } fragment T on __Schema { ${types(4)} } ${fragment}`,
+        `{ __type(name: "Customer") { ${repeat(5, (n) => `a${n}: name`).join(' ')} } }`,
+      ]) {
+        assertTooComplex(world, await world.ask(document), document);
+      }
+      for (const document of [
+        `{ ${repeat(4, (n) => `a${n}: __schema { types { ...F } }`).join(' ')} } ${fragment}`,
+        `{ ${repeat(6, (n) => `a${n}: __type(name: "Customer") { name }`).join(' ')} }`,
+      ]) {
+        assert.equal((await world.ask(document)).errors, undefined, document);
+      }
+    },
+    { LIMIT_DEPTH: '1' },
+  ));
