@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { type Customer, type CustomerApi, foldReference, type Operation } from './customer.ts';
+import { type Customer, type CustomerApi, foldReference, type Operation, type Sharing } from './customer.ts';
 import { GatewayError } from './errors.ts';
 
 /** One GET that is under way, and who waits for it. */
@@ -7,6 +7,7 @@ interface Flight {
   readonly pathId: string;
   readonly answer: Promise<Customer | null>;
   readonly waiters: Set<Operation>;
+  readonly joined: Sharing['joined'];
   /** Who is told when the provider holds the call back, and until when it does. */
   readonly held: { untilMs: number; readonly tell: Set<() => void> };
   readonly abort: () => void;
@@ -61,11 +62,18 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
   function takeOff(pathId: string, first: Operation): Flight {
     const controller = new AbortController();
     const waiters = new Set<Operation>();
+    const joined: Sharing['joined'] = new Set();
     const held: Flight['held'] = { untilMs: 0, tell: new Set() };
     const shared: Operation = {
       requestId: first.requestId,
       traceId: first.traceId,
       signal: controller.signal,
+      sharing: { waiters, joined },
+      // Of those who still wait.
+      get caller() {
+        for (const waiter of waiters) return waiter.caller;
+        return first.caller;
+      },
       // As long as the most patient of those who wait.
       get deadlineAtMs() {
         let latest = 0;
@@ -79,7 +87,7 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
     };
     waiters.add(first);
     const answer = client(shared).get({ any: pathId });
-    const flight: Flight = { pathId, answer, waiters, held, abort: () => controller.abort() };
+    const flight: Flight = { pathId, answer, waiters, joined, held, abort: () => controller.abort() };
     const land = () => forget(flight);
     answer.then(land, land);
     flights.set(pathId, flight);
@@ -92,6 +100,7 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
    */
   function join(flight: Flight, operation: Operation): Promise<Customer | null> {
     flight.waiters.add(operation);
+    for (const tell of flight.joined) tell(operation);
     return new Promise((resolve, reject) => {
       const leave = () => {
         clearTimeout(timer);

@@ -72,12 +72,26 @@ export interface CustomerApi {
   update(id: string, changes: CustomerChanges): Promise<Customer>;
 }
 
+/** A read that several operations wait for. */
+export interface Sharing {
+  readonly waiters: ReadonlySet<Operation>;
+  /** Told of each operation that joins. */
+  readonly joined: Set<(operation: Operation) => void>;
+}
+
 /** What every call to the provider carries. */
 export interface Operation {
   /** The id under which this operation is found in the log. */
   readonly requestId: string;
   /** The same of the caller's trace, where it named one. */
   readonly traceId?: string | undefined;
+  /**
+   * Whose operation it is, so that no caller takes what belongs to all of its merchant: an opaque key, of a credential or of
+   * an address. Never logged.
+   */
+  readonly caller: string;
+  /** Only of a read that is shared. */
+  readonly sharing?: Sharing;
   /** On the monotonic clock of `performance.now()`, in ms. Attempts, retries and waiting all fit inside it. */
   readonly deadlineAtMs: number;
   /** Aborted when nobody waits for the answer any more. Stops reads; a write that was sent goes on. */

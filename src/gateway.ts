@@ -176,6 +176,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     const operation: Operation = {
       requestId,
       traceId: state.traceId,
+      caller: caller.counted.join(' ') || `address ${state.address}`,
       deadlineAtMs: startedAtMs + Math.min(config.operationTimeoutMs, budgetOf(request)),
       signal: request.signal,
       onProviderRequest: (id) => {

@@ -1,5 +1,5 @@
 import type { Exchange } from './transport.ts';
-import { type Clock, createWindow } from './window.ts';
+import { type Clock, createWindow, windowMs } from './window.ts';
 
 /**
  * What became of a call, as a sign of how its host is. `cut`: a connection that was reset, which neither counts against
@@ -17,6 +17,8 @@ export interface Breaker {
    *   may go while a probe is under way.
    */
   admit(): ((sign: Sign) => void) | undefined;
+  /** Whether nothing within the window speaks for keeping it: closed without calls, or open without a probe for long. */
+  isIdle(): boolean;
 }
 
 /** Fewer calls within the window say nothing. */
@@ -38,9 +40,15 @@ const standstillShare = 0.2;
 
 /** A period between two changes. A call speaks of the period that it was sent in: a straggler changes nothing later. */
 type Period =
-  | { readonly state: 'closed'; readonly calls: Counter; readonly failed: Counter }
+  | { readonly state: 'closed'; readonly tally: Tally }
   | { readonly state: 'open'; untilMs: number; isProbing: boolean };
-type Counter = ReturnType<typeof createWindow>;
+
+/** The calls of the last 10 s. */
+export interface Tally {
+  add(isFailed: boolean): void;
+  calls(): number;
+  failed(): number;
+}
 
 /**
  * Stops calls to a host that fails: opens when half of at least 20 calls within 10 s failed, then lets one call through
@@ -48,7 +56,11 @@ type Counter = ReturnType<typeof createWindow>;
  *
  * @param onChange told when it opens (with the failed calls within the window) and when it closes.
  */
-export function createBreaker(now: Clock, onChange: { opened(failedCalls: number): void; closed(): void }): Breaker {
+export function createBreaker(
+  now: Clock,
+  onChange: { opened(failedCalls: number): void; closed(): void },
+  createTally: (now: Clock) => Tally = createPlainTally,
+): Breaker {
   let period: Period = closed();
 
   return {
@@ -71,14 +83,20 @@ export function createBreaker(now: Clock, onChange: { opened(failedCalls: number
         else probed(mine, sign);
       };
     },
+
+    isIdle() {
+      if (period.state === 'closed') return period.tally.calls() === 0;
+      return !period.isProbing && now() >= period.untilMs + windowMs;
+    },
   };
 
-  function count({ calls, failed }: Extract<Period, { state: 'closed' }>, sign: Sign): void {
+  function count({ tally }: Extract<Period, { state: 'closed' }>, sign: Sign): void {
     if (sign === 'none') return;
-    calls.add();
-    if (sign === 'failed') failed.add();
-    const failedCalls = failed.total();
-    if (calls.total() < minCalls || failedCalls < calls.total() * failedShare) return;
+    tally.add(sign === 'failed');
+    const calls = tally.calls();
+    if (calls < minCalls) return;
+    const failedCalls = tally.failed();
+    if (failedCalls < calls * failedShare) return;
     period = { state: 'open', untilMs: now() + openMs, isProbing: false };
     onChange.opened(failedCalls);
   }
@@ -93,8 +111,21 @@ export function createBreaker(now: Clock, onChange: { opened(failedCalls: number
   }
 
   function closed(): Period {
-    return { state: 'closed', calls: createWindow(now), failed: createWindow(now) };
+    return { state: 'closed', tally: createTally(now) };
   }
+}
+
+function createPlainTally(now: Clock): Tally {
+  const calls = createWindow(now);
+  const failed = createWindow(now);
+  return {
+    add(isFailed) {
+      calls.add();
+      if (isFailed) failed.add();
+    },
+    calls: calls.total,
+    failed: failed.total,
+  };
 }
 
 /** Timers may come this much early. */

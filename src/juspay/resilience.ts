@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Operation } from '../customer.ts';
 import { GatewayError } from '../errors.ts';
 import { type Log, type LogFields, type Metrics, type Outcome, trailOf } from '../telemetry.ts';
-import { type Breaker, createBreaker, fairShare, signOf } from './breaker.ts';
+import { type Breaker, fairShare, signOf } from './breaker.ts';
+import { type Breakers, createBreakers } from './breakers.ts';
 import { createRetryBudget } from './budget.ts';
 import { CallFailure, type CallKind, NoSuchCustomer, retryAfterMs } from './refusal.ts';
 import type { Call, Exchange, Key, Transport } from './transport.ts';
@@ -61,10 +62,7 @@ export interface Resilience {
 }
 
 /** One attempt: its number, and the key to try where the one that comes first was refused. */
-interface Try {
-  readonly attempt: number;
-  readonly key: Key | undefined;
-}
+type Try = { readonly attempt: number; readonly key: Key | undefined };
 
 /** The longest that one `Retry-After` holds a merchant's calls back. */
 const maxHoldMs = 60_000;
@@ -86,7 +84,7 @@ export function resilient(
 ): Resilience {
   const { merchantId, timeoutMs, log, metrics } = options;
   const budget = createRetryBudget(now);
-  const breakers = { GET: openBreaker('GET'), POST: openBreaker('POST') };
+  const breakers = { GET: openBreakers('GET'), POST: openBreakers('POST') };
   let heldUntilMs = 0;
 
   return {
@@ -133,7 +131,7 @@ export function resilient(
           const waitMs = Math.max(backoffMs(attempt), failure.pauseMs, heldUntilMs - now());
           // What the provider said last is a better answer than a timeout, or a refusal, that is sure to come.
           if (operation.signal.aborted || waitMs >= remainingMs(operation)) throw failure;
-          if (!policy.isPatient && refusedMs(call, attempt + 1) > 0) throw failure;
+          if (!policy.isPatient && refusedMs(call, operation, attempt + 1) > 0) throw failure;
           if (heldUntilMs > now()) operation.onHeld?.(heldUntilMs);
           await pause(waitMs, operation);
         }
@@ -173,6 +171,7 @@ export function resilient(
       let tellBreaker: ReturnType<Breaker['admit']>;
       try {
         const exchange = await transport.send(call, {
+          waiter: operation,
           leftMs(sinceMs) {
             sentAtMs = sinceMs;
             return sentAtMs + givenMs() - now();
@@ -180,9 +179,9 @@ export function resilient(
           waitMs: () => remainingMs(operation),
           isRefused() {
             if (heldUntilMs > now() || isOverBudget(call, attempt)) return true;
-            tellBreaker = breakers[call.method].admit();
+            tellBreaker = breakers[call.method].admit(operation.caller);
             if (tellBreaker === undefined) return true;
-            // Neither a first attempt nor a repeat: the same one, with another key.
+            // With another key it is neither a first attempt nor a repeat.
             if (call.method === 'GET' && (attempt > 1 || key === undefined)) budget.count(attempt);
             return false;
           },
@@ -199,7 +198,14 @@ export function resilient(
           ...(policy.kind === 'get' && { signal: operation.signal }),
           key,
         });
-        if (exchange !== 'refused') return { exchange, startedAtMs };
+        if (exchange === 'full') {
+          // Nothing was sent.
+          const code = call.method === 'GET' ? 'OVERLOADED' : 'UPSTREAM_UNAVAILABLE';
+          if (!policy.isPatient) throw new CallFailure(new GatewayError(code), 'never', 'never');
+          await pause(spentMs, operation);
+        } else if (exchange !== 'refused') {
+          return { exchange, startedAtMs };
+        }
       } finally {
         // For a call that came to nothing at all: told already otherwise.
         tellBreaker?.('none');
@@ -227,7 +233,7 @@ export function resilient(
         const retryAfterSeconds = Math.ceil(heldMs / 1000);
         throw new CallFailure(new GatewayError('RATE_LIMITED', { retryAfterSeconds }), 'never', 'never');
       }
-      const refused = refusedMs(call, attempt);
+      const refused = refusedMs(call, operation, attempt);
       if (refused > 0) {
         // With jitter: all that wait for a probe look again at different times.
         const waitMs = refused + backoffMs(1);
@@ -243,8 +249,8 @@ export function resilient(
   }
 
   /** How long breaker and budget keep a call from being sent, at least. */
-  function refusedMs(call: Call, attempt: number): number {
-    return breakers[call.method].refusedMs() || (isOverBudget(call, attempt) ? spentMs : 0);
+  function refusedMs(call: Call, { caller }: Operation, attempt: number): number {
+    return breakers[call.method].refusedMs(caller) || (isOverBudget(call, attempt) ? spentMs : 0);
   }
 
   /** Each repeated GET draws on the budget, one that settles a write too; a repeated write has surely not happened. */
@@ -252,17 +258,17 @@ export function resilient(
     return method === 'GET' && attempt > 1 && budget.isSpent();
   }
 
-  function openBreaker(method: Call['method']): Breaker {
+  function openBreakers(method: Call['method']): Breakers {
     const told = { merchant: merchantId, method };
     metrics?.breaker({ ...told, isOpen: false });
-    return createBreaker(now, {
+    return createBreakers(now, {
       opened(count) {
         log.warn('circuit breaker opened', { ...told, count });
         metrics?.breaker({ ...told, isOpen: true });
       },
-      closed() {
+      closed(openBreakers) {
         log.warn('circuit breaker closed', told);
-        metrics?.breaker({ ...told, isOpen: false });
+        metrics?.breaker({ ...told, isOpen: openBreakers > 0 });
       },
     });
   }

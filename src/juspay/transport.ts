@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { type Dispatcher, Pool } from 'undici';
+import { createSlots, type Waiter } from './slots.ts';
 
 /** One HTTP call to the provider. */
 export interface Call {
@@ -55,10 +56,11 @@ export interface TransportOptions {
 export interface Transport {
   /**
    * Makes one attempt. Waits for a free connection first; the attempt starts then, and lasts from connect to last byte.
-   * Refused is, too, who waited in vain: nothing was sent, and nothing is counted.
+   * Refused is, too, who waited in vain: nothing was sent, and nothing is counted. `full`: too many calls wait already.
    *
    * @param leftMs how long an attempt that started then may still take. Asked anew when it is over, since somebody with more
    *   time may have joined.
+   * @param waiter for whom it waits: connections are shared fairly.
    * @param waitMs how much longer the wait for a free connection may take. Asked anew likewise.
    * @param isRefused asked when there is one, right before the call is sent: whether it must not be after all.
    * @param onExchange told of each call that was not refused, before the connection is free for the next one.
@@ -68,6 +70,7 @@ export interface Transport {
   send(
     call: Call,
     limits: {
+      waiter: Waiter;
       leftMs: (startedAtMs: number) => number;
       waitMs: () => number;
       isRefused: () => boolean;
@@ -75,7 +78,7 @@ export interface Transport {
       signal?: AbortSignal;
       key?: Key | undefined;
     },
-  ): Promise<Exchange | 'refused'>;
+  ): Promise<Exchange | 'refused' | 'full'>;
   /** Closes all sockets, the busy ones included. */
   close(): Promise<void>;
 }
@@ -116,8 +119,9 @@ export function createTransport(options: TransportOptions): Transport {
   };
 
   return {
-    async send(call, { leftMs, waitMs, isRefused, onExchange, signal, key }) {
-      if (!(await slots.take(waitMs, signal))) return 'refused';
+    async send(call, { waiter, leftMs, waitMs, isRefused, onExchange, signal, key }) {
+      const turn = await slots.take(waitMs, signal, waiter);
+      if (turn !== 'taken') return turn === 'full' ? 'full' : 'refused';
       try {
         if (isRefused()) return 'refused';
         const used = currentKey(key);
@@ -245,43 +249,4 @@ function attempt(
 function isCompressed(headers: Readonly<Record<string, string | string[] | undefined>>): boolean {
   const encoding = headers['content-encoding'];
   return encoding !== undefined && String(encoding).trim().toLowerCase() !== 'identity';
-}
-
-/** First come, first served. The pool would queue too, but inside the attempt's time and with no way out of the queue. */
-function createSlots(count: number) {
-  let free = count;
-  const queue = new Set<() => void>();
-  return {
-    /** Whether a slot was taken: not where the wait took too long, or nobody waits any more. */
-    take(waitMs: () => number, signal: AbortSignal | undefined): Promise<boolean> | boolean {
-      if (signal?.aborted) return false;
-      if (free > 0) {
-        free -= 1;
-        return true;
-      }
-      return new Promise((resolve) => {
-        const leave = (isTaken: boolean) => {
-          clearTimeout(timer);
-          signal?.removeEventListener('abort', onAbort);
-          queue.delete(enter);
-          resolve(isTaken);
-        };
-        const enter = () => leave(true);
-        const onAbort = () => leave(false);
-        const watch = () => {
-          const ms = waitMs();
-          if (ms > 0) timer = setTimeout(watch, ms);
-          else leave(false);
-        };
-        let timer = setTimeout(watch, Math.max(1, waitMs()));
-        signal?.addEventListener('abort', onAbort);
-        queue.add(enter);
-      });
-    },
-    release(): void {
-      const [next] = queue;
-      if (next === undefined) free += 1;
-      else next();
-    },
-  };
 }

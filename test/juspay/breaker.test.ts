@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { createBreaker, type Sign } from '../../src/juspay/breaker.ts';
+import { createBreakers } from '../../src/juspay/breakers.ts';
 import { createRetryBudget } from '../../src/juspay/budget.ts';
 import { createWindow } from '../../src/juspay/window.ts';
 
@@ -227,4 +228,79 @@ test('a breaker MUST do what the list of all its calls says it should', () => {
     }),
     { numRuns: 2000 },
   );
+});
+
+/** Breakers on a clock of their own. */
+function createCallers() {
+  const clock = createClock();
+  const told: string[] = [];
+  const breakers = createBreakers(clock.now, {
+    opened: (failedCalls, openBreakers) => told.push(`opened ${failedCalls} ${openBreakers}`),
+    closed: (openBreakers) => told.push(`closed ${openBreakers}`),
+  });
+  const call = (caller: string, sign: Sign): boolean => {
+    const tell = breakers.admit(caller);
+    tell?.(sign);
+    return tell !== undefined;
+  };
+  return { clock, told, breakers, call };
+}
+
+test('a caller whose calls all fail MUST be refused alone, whoever calls before, meanwhile and afterwards', () => {
+  const { told, call } = createCallers();
+  for (let n = 0; n < 5; n += 1) assert.ok(call('well', 'alive'));
+  for (let n = 0; n < 500; n += 1) {
+    assert.equal(call('ill', 'failed'), n < 20);
+    if (n % 10 === 0) assert.ok(call('well', 'alive'));
+  }
+  assert.ok(call('new', 'alive'));
+  assert.deepEqual(told, ['opened 20 1']);
+});
+
+test('a caller that keeps failing after each probe MUST NOT open the breaker of the others', () => {
+  const { clock, call } = createCallers();
+  for (let round = 0; round < 20; round += 1) {
+    for (let n = 0; n < 40; n += 1) call('ill', 'failed');
+    assert.ok(call('well', 'alive'));
+    clock.pass(1_000);
+  }
+});
+
+test('a host that is down MUST be found out by the calls of all callers together', () => {
+  const { told, call, breakers, clock } = createCallers();
+  // No caller has 20 calls of its own.
+  for (let n = 0; n < 20; n += 1) assert.ok(call(`caller ${n % 5}`, 'failed'));
+  assert.deepEqual(told, ['opened 20 1']);
+  assert.equal(breakers.refusedMs('somebody else'), 5_000);
+  clock.pass(5_000);
+  assert.ok(call('somebody else', 'alive'));
+  assert.deepEqual(told, ['opened 20 1', 'closed 0']);
+});
+
+test('failed calls of one caller MUST count for a quarter of the window at most', () => {
+  const { told, call } = createCallers();
+  for (let n = 0; n < 19; n += 1) assert.ok(call('ill', 'failed'));
+  for (let n = 0; n < 9; n += 1) call(`other ${n}`, 'failed');
+  // After 7 others: 26 calls, of which the one counts for 6.5, so that 13.5 of them failed.
+  assert.deepEqual(told, ['opened 13 1']);
+  const quiet = createCallers();
+  for (let n = 0; n < 19; n += 1) assert.ok(quiet.call('ill', 'failed'));
+  for (let n = 0; n < 19; n += 1) assert.ok(quiet.call(`well ${n}`, 'alive'));
+  assert.deepEqual(quiet.told, []);
+});
+
+test('breakers of callers MUST be bounded in number, and those that are idle be given up', () => {
+  const { told, call, clock } = createCallers();
+  for (let n = 0; n < 20; n += 1) call('ill', 'failed');
+  clock.pass(20_000);
+  // Nobody of that name calls any more: the number of open breakers does not keep it for ever.
+  assert.ok(call('well', 'alive'));
+  assert.deepEqual(told, ['opened 20 1', 'closed 0']);
+  for (let n = 0; n < 2_000; n += 1) call(`caller ${n}`, 'alive');
+  for (let times = 0; times < 3; times += 1) globalThis.gc?.();
+  const before = process.memoryUsage();
+  for (let n = 0; n < 2_000; n += 1) call(`more ${n}`, 'alive');
+  for (let times = 0; times < 3; times += 1) globalThis.gc?.();
+  const after = process.memoryUsage();
+  assert.ok(after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers < 1024 * 1024);
 });
