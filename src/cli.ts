@@ -2,15 +2,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Config, ConfigError, loadConfig, readGiven } from './config.ts';
 import { commands, configText, helpText } from './help.ts';
-import type { LineWriter } from './line-writer.ts';
+import { onStop } from './process-end.ts';
 import { createLog, openOutput } from './telemetry.ts';
 
 const usage = 2;
 const refused = 1;
 const unreachable = 'listening on a loopback address in a container: nobody outside can connect';
-
-/** How long the end of the process may wait for a log that is written slowly, or not at all. */
-const flushMs = 1_000;
 
 /**
  * The command door.
@@ -86,7 +83,7 @@ async function serve(config: Config, environment: NodeJS.ProcessEnv): Promise<un
       log.warn(unreachable, { setting: 'HOST' });
     }
 
-    onStop(output, async () => {
+    onStop({ log, output }, async () => {
       await server.stop(config.shutdownGraceMs, config.shutdownDelayMs);
       await stopAll();
       if (!embedded) log.info('stopped');
@@ -170,7 +167,7 @@ async function sandbox(argv: readonly string[], given: NodeJS.ProcessEnv): Promi
     const output = openOutput();
     output.write(textOf(sandboxBanner(started)));
     if (isLoopback(values.host) && isInContainer(given)) process.stderr.write(`${unreachable}\n`);
-    onStop(output, () => started.close());
+    onStop({ log: createLog('error', output.write), output }, () => started.close());
     return undefined;
   } catch (error) {
     if ((error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) {
@@ -202,35 +199,6 @@ function isLoopback(host: string): boolean {
 /** By the marks of Kubernetes, Docker and Podman. */
 function isInContainer(environment: NodeJS.ProcessEnv): boolean {
   return Boolean(environment['KUBERNETES_SERVICE_HOST']) || ['/.dockerenv', '/run/.containerenv'].some(existsSync);
-}
-
-/**
- * A terminal sends SIGINT to npm or the launcher and to this process, and those pass it on: within this time it counts
- * once.
- */
-const samePressMs = 500;
-
-/** The first signal stops cleanly, the second at once. */
-function onStop(output: LineWriter, stop: () => Promise<unknown>): void {
-  let stopping = false;
-  let stoppedAtMs = 0;
-  const isPassedOn = process.connected || process.env['npm_command'] !== undefined;
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (stopping && isPassedOn && signal === 'SIGINT' && performance.now() - stoppedAtMs < samePressMs) return;
-    if (stopping) output.end(1);
-    stopping = true;
-    stoppedAtMs = performance.now();
-    void stop().then(
-      () => finish(0),
-      () => finish(1),
-    );
-  };
-  const finish = async (code: number) => {
-    await output.flush(flushMs);
-    output.end(code);
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
 }
 
 function failToListen(error: unknown, which: string): number {

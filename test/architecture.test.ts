@@ -93,14 +93,15 @@ const table: Readonly<Record<string, Room>> = {
     packages: ['node:http', 'node:net', 'node:perf_hooks', 'node:timers/promises'],
   },
   help: { rooms: ['config', 'settings'], packages: [] },
+  'process-end': { rooms: ['line-writer', 'telemetry'], packages: ['node:perf_hooks'] },
   cli: {
     rooms: [
       'config',
       'graphql',
       'gateway',
       'help',
-      'line-writer',
       'metrics',
+      'process-end',
       'sandbox',
       'secret',
       'server',

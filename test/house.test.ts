@@ -83,7 +83,7 @@ const neverRejected = new Map([
   ['src/gateway.ts', ['void inFlight.drain();', 'void client?.hold(state.over);']],
   ['src/juspay/writes.ts', ['void promise.then(() => {', 'void previous.then(resolve);']],
   // Both outcomes are handled on the lines that follow.
-  ['src/cli.ts', ['void stop().then(']],
+  ['src/process-end.ts', ['void stop().then(']],
 ]);
 
 test('each promise that is dropped MUST have a handler of its failure, or be known never to fail', () => {
