@@ -2,12 +2,14 @@ import type { ErrorCode } from '../errors.ts';
 
 /** What can go wrong between the app and the gateway. Nobody knows then whether a write was done: `retryable` all the same. */
 export type TransportErrorCode =
-  /** No answer: not connected, refused by CORS, cut off. */
+  /** No answer: not connected, refused by CORS, cut off. Only what the network did; a mistake of the program is thrown as it is. */
   | 'NETWORK_ERROR'
   /** No answer in time. */
   | 'TIMEOUT'
   /** An answer that is no GraphQL: somebody else's, such as a proxy's page. */
-  | 'INVALID_RESPONSE';
+  | 'INVALID_RESPONSE'
+  /** Shown by hooks: a mistake of the program, which is the `cause`. A repeat cannot help. */
+  | 'UNEXPECTED';
 
 /** The gateway's codes, the kit's own, and whatever comes later or from a router in between. */
 export type ClientErrorCode = ErrorCode | TransportErrorCode | (string & {});
@@ -50,20 +52,35 @@ interface GraphQLErrorLike {
   readonly extensions?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/**
+ * Reads whole seconds, with any number of digits, or an HTTP date in one of its three forms; `undefined` for all else. `Date.parse` takes much
+ * that is no date: an HTTP date begins with a capital letter, and is of GMT even if it does not say so.
+ * No pause is longer than a day, as the gateway's own.
+ */
+function readPause(text: string): number | undefined {
+  const dateMs = Date.parse(text.replace(/^[^A-Z].*|( GMT)?$/, ' GMT'));
+  const seconds = /^\d+$/.test(text) ? +text : Math.max(0, Math.ceil((dateMs - Date.now()) / 1000));
+  return seconds >= 0 ? Math.min(seconds, 86_400) : undefined;
+}
+
 /** Reads an error of an answer. Its message is left behind: a router's may hold what was sent. */
 export function readError(
   { extensions, path }: GraphQLErrorLike,
   response?: Pick<Response, 'status' | 'headers'>,
 ): CustomerClientError {
   const { status, headers } = response ?? {};
-  const { code, retryable = status === 429 || Number(status) >= 500, requestId, retryAfterSeconds } = extensions ?? {};
+  const {
+    code,
+    retryable = status === 429 || (status as number) >= 500,
+    requestId,
+    retryAfterSeconds,
+  } = extensions ?? {};
   // A router in between may have left it out, and the server have said it in a header.
   const textOf = (value: unknown, header: string) => String(value ?? headers?.get(header) ?? '');
-  const seconds = textOf(retryAfterSeconds, 'retry-after');
   return new CustomerClientError(typeof code === 'string' && /^\w{1,64}$/.test(code) ? code : 'INTERNAL_SERVER_ERROR', {
     retryable: retryable === true,
     requestId: textOf(requestId, 'x-request-id') || undefined,
-    retryAfterSeconds: /^\d{1,6}$/.test(seconds) ? Number(seconds) : undefined,
+    retryAfterSeconds: readPause(textOf(retryAfterSeconds, 'retry-after')),
     status,
     path,
   });

@@ -1,8 +1,10 @@
 import { CustomerWithTokenDocument } from '../../schema/generated/documents.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { timed } from './deadline.ts';
 import type { TypedDocument } from './document.ts';
 import { CustomerClientError } from './error.ts';
 import { type Outcome, outcomeOf, type RootOf } from './outcome.ts';
+import { renewing } from './session.ts';
 import { type ClientAuthTokens, createTokens, type MintedToken } from './tokens.ts';
 import { type Answer, createTransport, type RequestOptions, type TransportOptions } from './transport.ts';
 import type { Visibility } from './visibility.ts';
@@ -23,6 +25,7 @@ export interface CustomerClient {
    * @throws CustomerClientError the first error of a query, whichever field it is at; of a mutation, one that took its result. An acknowledged
    *   write is never thrown away for a field that failed beside it: `request` tells of those.
    * @throws the signal's reason, when it was aborted.
+   * @throws as it is, what `headers`, `refresh` or a mistake of the program throws.
    */
   execute<Result, Variables>(
     document: TypedDocument<Result, Variables>,
@@ -53,8 +56,9 @@ export interface CustomerClient {
 
 /** No work is done, and nothing sent, until an operation is run. */
 export function createCustomerClient(options: CustomerClientOptions): CustomerClient {
-  const send = createTransport(options);
-  const { clock = systemClock, visibility } = options;
+  const { clock = systemClock, visibility, refresh, timeoutMs = 30_000 } = options;
+  const once = timed(createTransport(options), timeoutMs, clock);
+  const send = refresh ? renewing(once, refresh) : once;
   const tokens = createTokens(async (id) => mintedOf(await execute(CustomerWithTokenDocument, { id })), clock);
   const writes = createWrites(tokens);
 
@@ -65,7 +69,7 @@ export function createCustomerClient(options: CustomerClientOptions): CustomerCl
       if (errors.some((error) => mayBeDone(error) && isMissing(data, error.path[0]))) writes.lost(variables);
       return { errors, data: writes.settle(variables, data) };
     } catch (error) {
-      // Given up by the app, which may have been after it was sent; what else is thrown comes from the app, before anything is sent.
+      // Given up by the app, which may have been after it was sent; most else that is thrown comes from the app, before anything is sent.
       const isUnknown = error instanceof CustomerClientError ? mayBeDone(error) : requestOptions?.signal?.aborted;
       if (isUnknown) writes.lost(variables);
       throw error;

@@ -1,5 +1,6 @@
 import type { TypedDocument } from './document.ts';
 import { type CustomerClientError, readError, type TransportErrorCode } from './error.ts';
+import { isNetworkFailure } from './failure.ts';
 
 /** Whatever `new Headers()` takes. */
 export type HeadersLike = NonNullable<ConstructorParameters<typeof Headers>[0]>;
@@ -46,18 +47,12 @@ interface Body {
 
 /** GraphQL over `fetch`, always by POST: a token is never minted over GET, and nothing on the way may keep a POST. */
 export function createTransport(options: TransportOptions): Send {
-  const { persisted, refresh, timeoutMs = 30_000 } = options;
-  /** The newest renewal of the session, and the newest that is over. */
-  let renewal: Promise<unknown> | undefined;
-  let renewed: typeof renewal;
-
-  const once: Send = async (document, variables, { signal } = {}) => {
-    const given = new Headers(await options.headers?.());
-    given.set('content-type', 'application/json');
-    given.set('accept', 'application/graphql-response+json, application/json');
+  return async (document, variables, { signal } = {}) => {
+    const headers = new Headers(await options.headers?.());
+    headers.set('content-type', 'application/json');
+    headers.set('accept', 'application/graphql-response+json, application/json');
     const { id, text } = document;
-    const body = JSON.stringify({ ...(persisted && id ? { documentId: id } : { query: text }), variables });
-    const timeout = AbortSignal.timeout(timeoutMs);
+    const body = JSON.stringify({ ...(options.persisted && id ? { documentId: id } : { query: text }), variables });
     let response: Response | undefined;
     let answer: Body | null = null;
     const failure = (code: TransportErrorCode | 'UNAUTHENTICATED', retryable?: boolean) =>
@@ -65,18 +60,18 @@ export function createTransport(options: TransportOptions): Send {
     try {
       response = await (options.fetch ?? fetch)(options.url, {
         method: 'POST',
-        headers: given,
+        headers,
         body,
-        signal: AbortSignal.any([signal ?? timeout, timeout]),
-        // One that is not given is left out by `fetch` itself.
+        // Options that are not given are left out by `fetch` itself.
+        signal: signal as AbortSignal,
         credentials: options.credentials as NonNullable<TransportOptions['credentials']>,
       });
       answer = (await response.json()) as Body | null;
     } catch (error) {
-      if (signal?.aborted) throw signal.reason;
-      // A body that is no JSON is an answer that is no GraphQL. No error is kept: one may quote the body, another name the address.
-      if (!response || !(error instanceof SyntaxError))
-        throw failure(timeout.aborted ? 'TIMEOUT' : 'NETWORK_ERROR', true);
+      // The network's error is not kept: it may name the address.
+      if (isNetworkFailure(error)) throw failure('NETWORK_ERROR', true);
+      // A body that is no JSON is an answer that is no GraphQL. Its error is not kept: it may quote the body. All else is a mistake of the app.
+      if (!response || (error as Error).name !== 'SyntaxError') throw error;
     }
     const data = answer?.data ?? null;
     const errors = answer?.errors ?? [];
@@ -86,22 +81,5 @@ export function createTransport(options: TransportOptions): Send {
     // A proxy's: of a login that is over it tells in its own way.
     if (response.status === 401) return { data: null, errors: [failure('UNAUTHENTICATED')] };
     throw failure('INVALID_RESPONSE');
-  };
-
-  return async (document, variables, options) => {
-    const seen = renewed;
-    const answer = await once(document, variables, options);
-    // With data beside it something was executed: a router asked more than one server.
-    if (!refresh || answer.data || !answer.errors.some(({ code }) => code === 'UNAUTHENTICATED')) return answer;
-    // Somebody may have renewed the session since this was sent.
-    if (seen === renewed) {
-      if (renewal === renewed) {
-        renewal = refresh().finally(() => {
-          renewed = renewal;
-        });
-      }
-      await renewal;
-    }
-    return once(document, variables, options);
   };
 }

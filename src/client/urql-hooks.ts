@@ -43,7 +43,8 @@ export function customerExchange(client: CustomerClient): Exchange {
         const { data: answered, errors } = await client.request(documentOf(operation), operation.variables, { signal });
         const data = withoutTokens(answered, client.tokens);
         const body = errors.length > 0 ? { data, errors: errors.map(asGraphQLError) } : { data };
-        return Response.json(body);
+        // `Response.json` is missing in React Native.
+        return new Response(JSON.stringify(body), { headers: { 'content-type': 'application/json' } });
       },
     });
   // Where an answer names no customer that may have changed, its cache is told that one did.

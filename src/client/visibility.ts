@@ -5,10 +5,11 @@ export interface Visibility {
   onChange(call: () => void): () => void;
 }
 
+/** In React Native libraries make a `document` with none of this. */
 interface Page {
-  readonly visibilityState: string;
-  addEventListener(type: string, call: () => void): void;
-  removeEventListener(type: string, call: () => void): void;
+  readonly visibilityState?: string;
+  addEventListener?(type: string, call: () => void): void;
+  removeEventListener?(type: string, call: () => void): void;
 }
 
 /** The page, where there is one. Elsewhere nothing is ever hidden. */
@@ -20,7 +21,7 @@ export const pageVisibility: Visibility = {
   isHidden: () => pageOf()?.visibilityState === 'hidden',
   onChange(call) {
     const page = pageOf();
-    page?.addEventListener('visibilitychange', call);
-    return () => page?.removeEventListener('visibilitychange', call);
+    page?.addEventListener?.('visibilitychange', call);
+    return () => page?.removeEventListener?.('visibilitychange', call);
   },
 };

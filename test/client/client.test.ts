@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { DocumentNode } from 'graphql';
 import {
   CreateCustomerDocument,
   CreateCustomerWithTokenDocument,
@@ -238,6 +239,121 @@ test('no answer MUST be told as such, in time or not', async () => {
   const alive = setInterval(() => undefined, 1000);
   await assert.rejects(hasty.execute(CustomerDocument, { id: 'a' }), { code: 'TIMEOUT', retryable: true });
   clearInterval(alive);
+});
+
+test('a mistake of the program MUST be thrown as what it is: only what the network did is NETWORK_ERROR', async () => {
+  const mistakes: readonly (() => never | Promise<Response>)[] = [
+    () => Promise.reject(new ReferenceError('session is not defined')),
+    () => Promise.reject(new RangeError('Invalid array length')),
+    () => Promise.reject(new SyntaxError('Unexpected token')),
+    () => Promise.reject(new Error('out of tickets')),
+    () => (undefined as unknown as { text: () => never }).text(),
+    async () => (undefined as unknown as { text: () => never }).text(),
+    async () => ({}) as Response,
+    () => fetch('http://'),
+    ...['undefined is not an object', 'x is undefined', "Cannot read property 'a' of undefined"].map(
+      (message) => () => Promise.reject(new TypeError(message)),
+    ),
+  ];
+  for (const mistake of mistakes) {
+    const { client } = clientOf(mistake);
+    const error = await client.execute(CustomerDocument, { id: 'a' }).catch((reason: unknown) => reason);
+    assert.ok(error instanceof Error && !(error instanceof CustomerClientError), String(error));
+  }
+  const messages = ['Failed to fetch', 'Load failed', 'Network request failed', 'fetch failed', 'terminated'];
+  for (const message of [
+    ...messages,
+    'NetworkError when attempting to fetch resource.',
+    'The network connection was lost.',
+  ]) {
+    const { client } = clientOf(() => Promise.reject(new TypeError(message)));
+    await assert.rejects(client.execute(CustomerDocument, { id: 'a' }), { code: 'NETWORK_ERROR', retryable: true });
+  }
+});
+
+test('without what only browsers and Node have, as in React Native, all MUST work as it does with it', async () => {
+  const missing = [
+    [AbortSignal, 'timeout'],
+    [AbortSignal, 'any'],
+    [AbortSignal.prototype, 'reason'],
+    [globalThis, 'DOMException'],
+    [Response, 'json'],
+    [Promise, 'withResolvers'],
+    [URL, 'parse'],
+    [URL, 'canParse'],
+    [globalThis, 'structuredClone'],
+    [globalThis, 'crypto'],
+    [Array.prototype, 'toSorted'],
+    [Object, 'groupBy'],
+  ] as const;
+  const nobody = new Response('{"data":{"customer":null}}');
+  const kept = missing.map(([owner, name]) => [owner, name, Object.getOwnPropertyDescriptor(owner, name)] as const);
+  for (const [owner, name] of missing) Reflect.deleteProperty(owner, name);
+  try {
+    const { client } = clientOf(() => nobody.clone());
+    assert.deepEqual(await client.execute(CustomerDocument, { id: 'a' }), { customer: null });
+    const { signal } = new AbortController();
+    assert.deepEqual(await client.execute(CustomerDocument, { id: 'a' }, { signal }), { customer: null });
+    const abort = new AbortController();
+    const slow = clientOf(() => {
+      abort.abort();
+      return new Promise(() => undefined);
+    });
+    await assert.rejects(slow.client.execute(CustomerDocument, { id: 'a' }, abort), { name: 'AbortError' });
+    const { customerExchange, CustomerAst } = await import('../../src/client/urql.ts');
+    const { Client } = await import('urql');
+    const urqlClient = new Client({ url, preferGetMethod: false, exchanges: [customerExchange(client)] });
+    const { data } = await urqlClient.query(CustomerAst as DocumentNode, { id: 'a' }).toPromise();
+    assert.deepEqual(data, { customer: null });
+  } finally {
+    for (const [owner, name, descriptor] of kept) if (descriptor) Object.defineProperty(owner, name, descriptor);
+  }
+});
+
+test('a `fetch` that heeds no signal, and headers that never come, MUST NOT keep an operation beyond its time', async () => {
+  const never = () => new Promise<never>(() => undefined);
+  for (const options of [{ fetch: never }, { headers: never }]) {
+    const client = createCustomerClient({ url, timeoutMs: 5, ...options });
+    await assert.rejects(client.execute(CustomerDocument, { id: 'a' }), { code: 'TIMEOUT', retryable: true });
+  }
+});
+
+test('a pause MUST be read from seconds with any number of digits and from each form of an HTTP date, a day at most', async () => {
+  const pauseOf = async (retryAfter: string) => {
+    const { client } = clientOf(() => new Response('busy', { status: 503, headers: { 'retry-after': retryAfter } }));
+    const error = await client.execute(CustomerDocument, { id: 'a' }).catch((reason: unknown) => reason);
+    assert.ok(error instanceof CustomerClientError);
+    return error.retryAfterSeconds;
+  };
+  for (const [text, seconds] of [
+    ['0', 0],
+    ['000000000000012', 12],
+    ['86400', 86_400],
+    ['86401', 86_400],
+    ['9'.repeat(400), 86_400],
+    ['Fri, 31 Dec 9999 23:59:59 GMT', 86_400],
+    ['Sun, 06 Nov 1994 08:49:37 GMT', 0],
+    ['Sunday, 06-Nov-94 08:49:37 GMT', 0],
+    ['Sun Nov  6 08:49:37 1994', 0],
+    ['-1', undefined],
+    ['1.5', undefined],
+    ['soon', undefined],
+    ['Never', undefined],
+  ] as const) {
+    assert.equal(await pauseOf(text), seconds, text);
+  }
+  const at = new Date(Date.now() + 3_600_000);
+  const [day, date, month, year, time] = at.toUTCString().replace(',', '').split(' ');
+  const names = { Sun: 'Sunday', Mon: 'Monday', Tue: 'Tuesday', Wed: 'Wednesday', Thu: 'Thursday', Fri: 'Friday' };
+  const name = { Sat: 'Saturday', ...names }[day as 'Sat'];
+  for (const text of [
+    at.toUTCString(),
+    `${name}, ${date}-${month}-${year?.slice(2)} ${time} GMT`,
+    `${day} ${month} ${date} ${time} ${year}`,
+  ]) {
+    const seconds = (await pauseOf(text)) ?? 0;
+    assert.ok(seconds > 3500 && seconds <= 3600, `${text}: ${seconds}`);
+  }
 });
 
 test('variables that are no JSON MUST be told as the mistake that they are, not as a bad line', async () => {

@@ -296,6 +296,21 @@ test('a failure of the app’s own, such as of its renewal of the session, MUST 
   assert.deepEqual([tokenOf('a'), minted.length], ['later', 2]);
 });
 
+test('a mistake of the program MUST be shown as such, and not be repeated', async () => {
+  const own = new TypeError('session is not a function');
+  open(async (id) => {
+    minted.push(id);
+    throw own;
+  });
+  watching.watch('a', () => undefined);
+  await settled();
+  const state = watching.state('a');
+  assert.ok(state.status === 'failed');
+  assert.deepEqual([state.error.code, state.error.retryable, state.error.cause], ['UNEXPECTED', false, own]);
+  await time.pass(60);
+  assert.deepEqual(minted, ['a']);
+});
+
 test('who leaves as the tokens are cleared MUST NOT ask for another one, and who stays MUST have one', async () => {
   const stop = watching.watch('leaves', () => undefined);
   watching.watch('stays', () => undefined);
