@@ -22,16 +22,19 @@ const inputNames: ReadonlyMap<string, string> = new Map(
 /** Looked at field by field, so that one that is odd does not spoil the rest. */
 const anything = z.unknown().optional();
 
+/** Text, or an integer that is exact as a number: a larger one was rounded, and would name somebody else. */
+const identifier = z.union([z.string(), z.int().transform(String)]).nullish();
+
 /**
- * The customer object, tolerantly. Identity is strict (text or nothing); whatever else is of an unexpected type is
+ * The customer object, tolerantly. Identity is strict (text, an exact integer, or nothing); whatever else is of an unexpected type is
  * treated as not told. Unknown fields are dropped.
  */
 const WireCustomer = z.object({
   /** The API document's name for the id … */
-  customer_id: z.string().nullish(),
+  customer_id: identifier,
   /** … and the name that real answers carry. One of the two must be there. */
-  id: z.string().nullish(),
-  object_reference_id: z.string().nullish(),
+  id: identifier,
+  object_reference_id: identifier,
   first_name: anything,
   last_name: anything,
   email_address: anything,
@@ -46,7 +49,7 @@ const WireCustomer = z.object({
 });
 
 /** Absent, `null`, `{}` and a half-filled block all mean that there is no token. */
-const WireToken = z.object({ client_auth_token: z.string().min(1), client_auth_token_expiry: z.string() });
+const WireToken = z.object({ client_auth_token: anything, client_auth_token_expiry: anything });
 
 /**
  * Reads the provider's customer object.
@@ -95,25 +98,30 @@ function decodeText(value: unknown): string | undefined {
   return Number.isSafeInteger(value) ? String(value) : undefined;
 }
 
-const dateForm = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)$/;
+const dateForm = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:(Z)|([+-]\d\d)(?::?(\d\d))?)$/i;
+/** What the years of a moment allow: four digits, also where an offset leads beyond them. */
+const firstMs = Date.parse('0000-01-01T00:00:00Z');
+const lastMs = Date.parse('9999-12-31T23:59:59.999Z');
 
-/** `…Z`, `…+0000` without a colon, and microseconds all occur; what is finer than a millisecond is cut off. */
+/** `…Z`, `+hh`, `+hhmm`, `+hh:mm`, and a fraction of any length; what is finer than a millisecond is cut off. */
 function decodeDate(value: unknown): Date | undefined {
   const match = typeof value === 'string' ? dateForm.exec(value.trim()) : null;
   if (match === null) return undefined;
-  const [, day = '', time, fraction = '', zone = ''] = match;
-  const offset = zone.replace(/^(...)(\d\d)$/, '$1:$2');
-  const date = new Date(`${day}T${time}.${fraction.slice(0, 3).padEnd(3, '0')}${offset}`);
-  if (Number.isNaN(date.getTime())) return undefined;
-  // `new Date` takes the 30th of February for the 1st of March.
-  return new Date(day).toISOString().startsWith(day) ? date : undefined;
+  const [, day = '', time, fraction = '', utc, hours, minutes = '00'] = match;
+  const offset = utc === undefined ? `${hours}:${minutes}` : 'Z';
+  const atMs = Date.parse(`${day}T${time}.${fraction.slice(0, 3).padEnd(3, '0')}${offset}`);
+  const dayMs = Date.parse(day);
+  // `Date.parse` takes the 30th of February for the 1st of March.
+  if (Number.isNaN(atMs) || Number.isNaN(dayMs) || !new Date(dayMs).toISOString().startsWith(day)) return undefined;
+  return new Date(Math.min(Math.max(atMs, firstMs), lastMs));
 }
 
 function decodeToken(value: unknown): ClientAuthToken | undefined {
   const parsed = WireToken.safeParse(value);
   if (!parsed.success) return undefined;
+  const token = decodeText(parsed.data.client_auth_token);
   const expiresAt = decodeDate(parsed.data.client_auth_token_expiry);
-  return expiresAt && { token: parsed.data.client_auth_token, expiresAt };
+  return token && expiresAt ? { token, expiresAt } : undefined;
 }
 
 /** The path of one customer: exactly one segment, whatever the id holds. The id must be a possible path id. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { isPathId } from '../../src/customer.ts';
 import { customerPath, decodeCustomer, encodeForm } from '../../src/juspay/wire.ts';
-import { codesOf, inWorld } from '../support.ts';
+import { codesOf, inScriptedWorld, inWorld } from '../support.ts';
 
 /** Ids that others have used to get out of a path. */
 const hostileIds = [
@@ -170,6 +170,19 @@ for (const [text, iso] of [
   ['2016-08-02T08:07:52+0000', '2016-08-02T08:07:52.000Z'],
   ['2016-08-02T13:37:52+0530', '2016-08-02T08:07:52.000Z'],
   ['2023-12-15T15:26:03.084947Z', '2023-12-15T15:26:03.084Z'],
+  ['2023-12-15T15:26:03.123456789012Z', '2023-12-15T15:26:03.123Z'],
+  ['2023-12-15T15:26:03.1Z', '2023-12-15T15:26:03.100Z'],
+  [`2023-12-15T15:26:03.${'9'.repeat(400)}+05:30`, '2023-12-15T09:56:03.999Z'],
+  ['2023-12-15T15:26:03+05', '2023-12-15T10:26:03.000Z'],
+  ['2023-12-15T15:26:03.5-0330', '2023-12-15T18:56:03.500Z'],
+  ['2023-12-15t15:26:03z', '2023-12-15T15:26:03.000Z'],
+  ['9999-12-31T23:59:59-12:00', '9999-12-31T23:59:59.999Z'],
+  ['0000-01-01T00:00:00+12:00', '0000-01-01T00:00:00.000Z'],
+  ['1969-07-20T20:17:40Z', '1969-07-20T20:17:40.000Z'],
+  ['2023-12-15T15:26:03.Z', undefined],
+  ['2023-12-15T15:26:03+5', undefined],
+  ['2023-12-15T15:26:03', undefined],
+  ['2023-99-15T15:26:03Z', undefined],
   ['2023-13-15T15:26:03Z', undefined],
   ['2023-02-30T15:26:03Z', undefined],
   ['yesterday', undefined],
@@ -181,3 +194,48 @@ for (const [text, iso] of [
     assert.deepEqual(odd, iso === undefined ? ['date_created'] : []);
   });
 }
+
+test('a token MUST be given whatever precision and offset its expiry has', () => {
+  for (const expiry of ['2030-01-01T00:00:00.000000000000Z', '2030-01-01T05:00:00+05']) {
+    const juspay = { client_auth_token: 'tkn_1', client_auth_token_expiry: expiry };
+    const customer = decodeCustomer({ id: 'cth_1', juspay }, true, () => undefined);
+    assert.deepEqual(customer?.clientAuthToken, { token: 'tkn_1', expiresAt: new Date('2030-01-01T00:00:00Z') });
+  }
+});
+
+for (const [name, body, expected] of [
+  ['a number as id', '{"id":1234567}', ['1234567', null]],
+  ['a number as customer_id', '{"customer_id":1234567,"id":null}', ['1234567', null]],
+  ['both spellings of one id', '{"customer_id":1234567,"id":"1234567"}', ['1234567', null]],
+  ['two ids', '{"customer_id":1234567,"id":"1234568"}', undefined],
+  ['zero', '{"id":0}', ['0', null]],
+  ['the largest exact number', '{"id":9007199254740991}', ['9007199254740991', null]],
+  ['a rounded id', '{"id":1234567890123456789}', undefined],
+  ['the first number that may be rounded', '{"id":9007199254740993}', undefined],
+  ['a fraction', '{"id":1.5}', undefined],
+  ['a truth value', '{"id":true}', undefined],
+  ['a number as reference', '{"id":"cth_1","object_reference_id":12345678}', ['cth_1', '12345678']],
+  ['a rounded reference', '{"id":"cth_1","object_reference_id":1234567890123456789}', undefined],
+] as const) {
+  test(`${name} MUST read as ${expected === undefined ? 'no customer' : expected[0]}`, () => {
+    const customer = decodeCustomer(JSON.parse(body), false, () => undefined);
+    assert.deepEqual(customer && [customer.id, customer.objectReferenceId], expected);
+  });
+}
+
+test('a customer whose id is a number MUST answer to its digits, and one whose id was rounded to nobody', () =>
+  inScriptedWorld(
+    ({ target }) => ({
+      status: 200,
+      body: `{"id":${target.split('/').at(-1)},"object_reference_id":null,"mobile_number":9000000001}`,
+    }),
+    async (world, calls) => {
+      const read = 'query ($id: ID!) { customer(id: $id) { id mobileNumber } }';
+      const exact = await world.ask(read, { id: '1234567' });
+      assert.deepEqual(exact.data, { customer: { id: '1234567', mobileNumber: '9000000001' } });
+      // What JSON.parse makes of 1234567890123456789.
+      const rounded = await world.ask(read, { id: '1234567890123456800' });
+      assert.deepEqual(codesOf(rounded), { customer: 'UPSTREAM_MALFORMED' });
+      assert.equal(calls.filter((call) => call === 'GET /customers/1234567890123456800').length, 2);
+    },
+  ));
