@@ -145,6 +145,7 @@ async function sandbox(argv: readonly string[], given: NodeJS.ProcessEnv): Promi
         dates: { type: 'string', default: 'utc' },
         strict: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
+        tidy: { type: 'boolean', default: false },
       },
     });
     const port = /^\d{1,5}$/.test(values.port) ? Number(values.port) : Number.NaN;
@@ -161,6 +162,7 @@ async function sandbox(argv: readonly string[], given: NodeJS.ProcessEnv): Promi
       dates,
       strict: values.strict,
       json: values.json,
+      tidy: values.tidy,
       ...(apiKey && { apiKey }),
       ...(merchantId && { merchantId }),
     });
@@ -172,7 +174,7 @@ async function sandbox(argv: readonly string[], given: NodeJS.ProcessEnv): Promi
   } catch (error) {
     if ((error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) {
       return fail(usage, [
-        'Options of `sandbox`: --host, --port, --dialect real|seed|both, --dates utc|offset|micros, --strict, --json.',
+        'Options of `sandbox`: --host, --port, --dialect real|seed|both, --dates utc|offset|micros, --strict, --json, --tidy.',
       ]);
     }
     return failToListen(error, 'HOST and PORT (or --host and --port)');

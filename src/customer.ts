@@ -143,11 +143,24 @@ export function pathIdOf(key: CustomerKey): string {
   return 'reference' in key ? key.reference : key.any;
 }
 
-/** Names of the sent fields whose stored value is another one, compared as text. */
+/**
+ * Names of the sent fields whose stored value is another one. A provider may tidy what it stores, so both are compared
+ * without outer blanks and in one Unicode form, e-mail addresses without case, country codes without plus sign and leading
+ * zeros.
+ */
 export function differingFields(sent: NewCustomer | CustomerChanges, stored: Customer): string[] {
   return Object.entries(sent)
-    .filter(([name, value]) => stored[name as keyof CustomerChanges] !== value)
+    .filter(([name, value]) => {
+      const found = stored[name as keyof NewCustomer];
+      return found === null || tidied(name, found) !== tidied(name, value);
+    })
     .map(([name]) => name);
+}
+
+function tidied(field: string, value: string): string {
+  const text = value.normalize('NFC').trim();
+  if (field === 'emailAddress') return text.toLowerCase();
+  return field === 'mobileCountryCode' ? text.replace(/^\+?0*/, '') : text;
 }
 
 /** A reference without ASCII case and outer blanks: two that fold to one may be one customer to the provider. */

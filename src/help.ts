@@ -19,7 +19,7 @@ export function helpText(): string[] {
     '',
     ...Object.entries(commands).map(([name, does]) => `  ${name.padEnd(9)}${does}`),
     '',
-    '  sandbox takes --host, --port (4010), --dialect real|seed|both, --dates utc|offset|micros, --strict, --json;',
+    '  sandbox takes --host, --port (4010), --dialect real|seed|both, --dates utc|offset|micros, --strict, --json, --tidy;',
     '  JUSPAY_API_KEY and JUSPAY_MERCHANT_ID are the key and the merchant that it wants.',
     '',
     'Settings are environment variables. An empty one counts as unset.',

@@ -9,7 +9,15 @@ import {
 } from '../customer.ts';
 import { GatewayError } from '../errors.ts';
 import { type Log, trailOf } from '../telemetry.ts';
-import { CallFailure, type CallKind, malformed, NoSuchCustomer, refusal, saysError } from './refusal.ts';
+import {
+  CallFailure,
+  type CallKind,
+  malformed,
+  NoSuchCustomer,
+  refusal,
+  refusalOfRepeat,
+  saysError,
+} from './refusal.ts';
 import { type Answer, type Resilience, reading, writing } from './resilience.ts';
 import { customerPath, decodeCustomer, encodeForm } from './wire.ts';
 import { type Calls, createWrites } from './writes.ts';
@@ -44,9 +52,13 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
       const reference = input.objectReferenceId;
       const form = encodeForm(input, withClientAuthToken);
       const call = { method: 'POST', path: '/customers', routingId: encodeURIComponent(reference), form } as const;
-      return resilience.call(call, operation, writing('create'), (answer) =>
-        read('create', answer, { reference }, operation, withClientAuthToken),
-      );
+      return resilience.call(call, operation, writing('create'), (answer, isRepeat) => {
+        try {
+          return read('create', answer, { reference }, operation, withClientAuthToken);
+        } catch (failure) {
+          throw isRepeat && failure instanceof CallFailure ? refusalOfRepeat(failure) : failure;
+        }
+      });
     },
     update(id, changes, operation) {
       const form = encodeForm(changes);

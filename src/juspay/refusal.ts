@@ -124,7 +124,7 @@ function parseIfText(value: unknown): unknown {
 /**
  * What an answer that is no customer means: an error to throw.
  *
- * By status alone: 5xx, 429, 3xx, 401 and 403; a 404 that does not say that there is no such customer is a wrong address.
+ * By status alone: 5xx, 429, 408, 3xx, 401 and 403; a 404 that does not say that there is no such customer is a wrong address.
  * Else by `error_info.code`, by `error_code`, by status. Messages are never read.
  *
  * @param body the parsed JSON, or `undefined` when there is none.
@@ -136,6 +136,8 @@ export function refusal(
 ): CallFailure | NoSuchCustomer {
   const { status, body, readable } = answer;
   if (status >= 500 || status === 429) return unavailable(answer);
+  // The provider gave up waiting for the request, or for its own work on it: nobody knows which.
+  if (status === 408) return new CallFailure(new GatewayError('UPSTREAM_TIMEOUT'), 'unknown', 'always');
   if (status >= 300 && status < 400) return definite('UPSTREAM_MISCONFIGURED');
   // 401 and 403 are about the gateway, whatever else they say.
   if (status === 401 || status === 403) return definite('UPSTREAM_MISCONFIGURED');
@@ -164,6 +166,14 @@ export function refusal(
     default:
       return definite('UPSTREAM_REJECTED');
   }
+}
+
+/**
+ * What the refusal of a repeated create means: that the reference is taken may be the doing of the attempt before, whatever
+ * its answer said.
+ */
+export function refusalOfRepeat(failure: CallFailure): CallFailure {
+  return failure.error.code === 'ALREADY_EXISTS' ? new CallFailure(failure.error, 'unknown', 'never') : failure;
 }
 
 /** Whether a 2xx body is an error in disguise. */
@@ -211,12 +221,18 @@ function unavailable(answer: Head): CallFailure {
   return new CallFailure(error, limited ? 'refused' : 'unknown', repeat);
 }
 
-/** What an answer's `Retry-After` asks for: seconds or an HTTP date, on 429 and 503; anything else counts as not sent. */
+/** Longer waits are told as this one: a caller learns no more from a date in a hundred years. */
+const maxRetryAfterMs = 86_400_000;
+
+/**
+ * What an answer's `Retry-After` asks for: seconds with any number of digits or an HTTP date, on 429 and 503, a day at
+ * most; anything else counts as not sent.
+ */
 export function retryAfterMs({ status, headers }: Head): number | undefined {
   if (status !== 429 && status !== 503) return undefined;
   const text = String(headers['retry-after'] ?? '').trim();
-  if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
+  if (/^\d+$/.test(text)) return Math.min(Number(text) * 1000, maxRetryAfterMs);
   // Date.parse takes much that is no date; an HTTP date begins with the name of a day, and is of GMT even if it does not say so.
   const at = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text.replace(/( GMT)?$/, ' GMT')) : Number.NaN;
-  return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());
+  return Number.isNaN(at) ? undefined : Math.min(Math.max(0, at - Date.now()), maxRetryAfterMs);
 }

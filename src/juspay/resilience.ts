@@ -58,7 +58,12 @@ export interface Resilience {
    * @param decode turns an answer into a value, or throws; a {@link CallFailure} may be repeated.
    * @throws what `decode` threw last; CallFailure when no answer came.
    */
-  call<T>(call: Call, operation: Operation, policy: Policy, decode: (answer: Answer) => T): Promise<T>;
+  call<T>(
+    call: Call,
+    operation: Operation,
+    policy: Policy,
+    decode: (answer: Answer, isRepeat: boolean) => T,
+  ): Promise<T>;
 }
 
 /** One attempt: its number, and the key to try where the one that comes first was refused. */
@@ -103,7 +108,7 @@ export function resilient(
         if (known !== undefined) operation.onProviderRequest?.(known);
         try {
           if (exchange.kind === 'failed') throw unanswered(exchange);
-          const value = decode(exchange);
+          const value = decode(exchange, attempt > 1);
           count('OK');
           log.debug('upstream call', describe(exchange, startedAtMs));
           return value;

@@ -20,8 +20,8 @@ export type Exchange =
       readonly status: number;
       readonly headers: Readonly<Record<string, string | string[] | undefined>>;
       /**
-       * `null` where it cannot be read: compressed, a success longer than the cap, or cut off (kept for 429 and 5xx
-       * only). An error longer than the cap has an empty one: its status alone speaks.
+       * `null` where it cannot be read: compressed, a success longer than the cap, or cut off (kept for 408, 429
+       * and 5xx only). An error longer than the cap has an empty one: its status alone speaks.
        */
       readonly body: Buffer | null;
       /** Where the key alone was refused, so that nothing has happened, and there is another one: that one. */
@@ -190,8 +190,8 @@ function attempt(
       resolve(exchange);
     };
     const fail = (cause: unknown, timedOut: boolean) => {
-      // 429 and 5xx speak for themselves, whatever became of the body.
-      if (status === 429 || status >= 500) settle({ kind: 'answered', status, headers, body: null });
+      // 408, 429 and 5xx speak for themselves, whatever became of the body.
+      if (status === 408 || status === 429 || status >= 500) settle({ kind: 'answered', status, headers, body: null });
       else settle({ kind: 'failed', sent, timedOut, cause });
     };
     const give = (cause: Error, timedOut: boolean) => {
@@ -245,8 +245,15 @@ function attempt(
   });
 }
 
-/** Nothing was asked to be compressed (no `Accept-Encoding` is sent), and nothing is inflated: a bomb stays small. */
+/** The registered content codings that compress, and the unregistered ones that servers use. */
+const compressions =
+  /^(x-)?(gzip|compress|deflate|br|zstd|dcb|dcz|exi|pack200-gzip|aes128gcm|bzip2|lzma|xz|lz4|snappy|zip)$/i;
+
+/**
+ * Nothing was asked to be compressed (no `Accept-Encoding` is sent), and nothing is inflated: a bomb stays small. Servers
+ * put character sets and other words into this header too: those say nothing about the bytes.
+ */
 function isCompressed(headers: Readonly<Record<string, string | string[] | undefined>>): boolean {
-  const encoding = headers['content-encoding'];
-  return encoding !== undefined && String(encoding).trim().toLowerCase() !== 'identity';
+  const codings = [headers['content-encoding'] ?? []].flat().flatMap((value) => value.split(','));
+  return codings.some((coding) => compressions.test(coding.trim()));
 }

@@ -22,6 +22,8 @@ export interface SandboxOptions {
   readonly json?: boolean;
   /** Whether a second create of a reference is refused. Default `true`. */
   readonly uniqueReferences?: boolean;
+  /** Tidies what it stores: blanks around it, the case of e-mail addresses, Unicode form, zeros before the country code. */
+  readonly tidy?: boolean;
   readonly now?: () => Date;
   /** It does not keep the process alive. Default `false`. */
   readonly background?: boolean;
@@ -65,7 +67,7 @@ const maxBodyBytes = 256 * 1024;
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const { host = '127.0.0.1', apiKey = 'sandbox_api_key', merchantId = 'sandbox_merchant' } = options;
   const { dialect = 'real', dates = 'utc', strict = false, json = false, now = () => new Date() } = options;
-  const store = createStore({ uniqueReferences: options.uniqueReferences ?? true, now });
+  const store = createStore({ uniqueReferences: options.uniqueReferences ?? true, tidy: options.tidy ?? false, now });
   const ledger = createLedger({ json });
   const timers = new Set<NodeJS.Timeout>();
   const played = new Set<string>();

@@ -38,7 +38,7 @@ function person(id: string, reference: string, mobile: string, first: string | n
 }
 
 /** All customers of one merchant, in memory. */
-export function createStore(options: { uniqueReferences: boolean; now: () => Date }) {
+export function createStore(options: { uniqueReferences: boolean; tidy: boolean; now: () => Date }) {
   let customers: Stored[] = [];
   let created = 0;
   reset();
@@ -50,7 +50,8 @@ export function createStore(options: { uniqueReferences: boolean; now: () => Dat
       customers.find(({ id }) => id === pathId) ??
       customers.find(({ objectReferenceId }) => objectReferenceId === pathId),
     /** `undefined` when the reference is taken. */
-    create(fields: Fields): Stored | undefined {
+    create(sent: Fields): Stored | undefined {
+      const fields = options.tidy ? tidied(sent) : sent;
       const reference = fields['object_reference_id'] ?? '';
       const taken = customers.some(({ objectReferenceId }) => objectReferenceId === reference);
       if (taken && options.uniqueReferences) return undefined;
@@ -72,7 +73,8 @@ export function createStore(options: { uniqueReferences: boolean; now: () => Dat
       return customer;
     },
     /** Sets what was sent, `""` included; the reference never changes. */
-    update(customer: Stored, fields: Fields): void {
+    update(customer: Stored, sent: Fields): void {
+      const fields = options.tidy ? tidied(sent) : sent;
       customer.mobileNumber = fields['mobile_number'] ?? customer.mobileNumber;
       customer.emailAddress = fields['email_address'] ?? customer.emailAddress;
       customer.firstName = fields['first_name'] ?? customer.firstName;
@@ -86,6 +88,17 @@ export function createStore(options: { uniqueReferences: boolean; now: () => Dat
     customers = seed.map((customer) => ({ ...customer }));
     created = 0;
   }
+}
+
+/** The fields as a provider may store them. */
+function tidied(fields: Fields): Fields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => {
+      const text = value.normalize('NFC').trim();
+      if (name === 'email_address') return [name, text.toLowerCase()];
+      return [name, name === 'mobile_country_code' ? text.replace(/^0+(?=.)/, '') : text];
+    }),
+  );
 }
 
 /** How the customer object is spelled: as real answers do, as the API document does, or with both spellings. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { retryAfterMs } from '../../src/juspay/refusal.ts';
 import {
   codesOf,
   createOperation,
@@ -68,6 +69,22 @@ const answers: readonly (readonly [name: string, said: Said, codes: Codes])[] = 
     { status: 404, body: gzipSync('{"error_code":"object_not_found"}'), headers: { 'content-encoding': 'gzip' } },
     malformed,
   ],
+  ...['utf-8', 'UTF-8', 'binary', 'none', '', ' ', 'identity', 'Identity, utf-8'].map(
+    (coding) =>
+      [
+        `a content coding that compresses nothing, "${coding}",`,
+        { status: 200, body: customer, headers: { 'content-encoding': coding } },
+        fine,
+      ] as const,
+  ),
+  ...['gzip', 'X-GZIP', 'br', 'deflate', 'zstd', 'compress', 'identity, gzip'].map(
+    (coding) =>
+      [
+        `an answer that says it is compressed, ${coding},`,
+        { status: 200, body: customer, headers: { 'content-encoding': coding } },
+        malformed,
+      ] as const,
+  ),
   ['a 201', { status: 201, body: customer }, fine],
   ['a customer beside an empty error_info', { status: 200, body: { ...customer, error_info: {} } }, fine],
   ['a customer with a status of its own', { status: 200, body: { ...customer, status: 'ACTIVE' } }, fine],
@@ -92,3 +109,43 @@ for (const [name, said, [read, create, update]] of answers) {
       create === 'OUTCOME_UNKNOWN' ? { OPERATION_TIMEOUT_MS: '1000' } : {},
     ));
 }
+
+const dayMs = 86_400_000;
+const soon = new Date(Date.now() + 3_600_000);
+const [, weekday = '', day = '', month = '', year = '', time = ''] =
+  /^(\w+), (\d+) (\w+) (\d+) ([\d:]+) GMT$/.exec(soon.toUTCString()) ?? [];
+const longWeekday = soon.toLocaleDateString('en', { weekday: 'long', timeZone: 'UTC' });
+for (const [text, fromMs, toMs] of [
+  ['0', 0, 0],
+  ['007', 7000, 7000],
+  ['86400', dayMs, dayMs],
+  ['86401', dayMs, dayMs],
+  ['1234567890', dayMs, dayMs],
+  ['9'.repeat(400), dayMs, dayMs],
+  [soon.toUTCString(), 3_000_000, 3_600_000],
+  [`${longWeekday}, ${day}-${month}-${year.slice(2)} ${time} GMT`, 3_000_000, 3_600_000],
+  [`${weekday} ${month} ${day.replace(/^0/, ' ')} ${time} ${year}`, 3_000_000, 3_600_000],
+  ['Fri, 31 Dec 9999 23:59:59 GMT', dayMs, dayMs],
+  ['Thu, 01 Jan 1970 00:00:00 GMT', 0, 0],
+  ['Sun, 06 Nov 1960 08:49:37 GMT', 0, 0],
+] as const) {
+  test(`Retry-After: ${text.slice(0, 40)} MUST be understood, and be a day at most`, () => {
+    const ms = retryAfterMs({ status: 429, headers: { 'retry-after': text } });
+    assert.ok(ms !== undefined && ms >= fromMs && ms <= toMs, `${ms}`);
+  });
+}
+
+for (const text of ['', '-1', '1.5', '1e3', 'soon', '1,2', '2030-01-01T00:00:00Z']) {
+  test(`Retry-After: "${text}" MUST count as not sent`, () => {
+    assert.equal(retryAfterMs({ status: 503, headers: { 'retry-after': text } }), undefined);
+  });
+}
+
+test('retryAfterSeconds MUST never exceed a day, whatever the provider sends', () =>
+  inScriptedWorld(
+    () => ({ status: 429, body: '', headers: { 'retry-after': 'Fri, 31 Dec 9999 23:59:59 GMT' } }),
+    async (world) => {
+      const [error] = (await world.ask('{ customer(id: "a") { id } }')).errors ?? [];
+      assert.deepEqual([error?.extensions['code'], error?.extensions['retryAfterSeconds']], ['RATE_LIMITED', 86_400]);
+    },
+  ));

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  createOperation,
+  inScriptedWorld,
+  inWorld,
+  newCustomer,
+  resultOf,
+  updateOperation,
+  type World,
+} from '../support.ts';
+
+const existing = 'asha.rao@example.com';
+const routes = (world: World) => world.sandbox.calls.map(({ route }) => route);
+const create = async (world: World, input: object) =>
+  resultOf(await world.ask(createOperation, { input }), 'createCustomer');
+
+test('ALREADY_EXISTS on the repeat of a create that a 429 refused MUST be looked up: the first attempt may be done', () =>
+  inWorld(async (world) => {
+    world.sandbox.arm({ fault: '429', on: 'create', afterCommit: true, retryAfter: null });
+    const result = await create(world, newCustomer('reference-1'));
+    assert.equal(result['__typename'], 'CreateCustomerSuccess');
+    assert.equal(result['origin'], 'RECONCILED');
+    assert.deepEqual(routes(world), ['create', 'create', 'get']);
+  }));
+
+test('ALREADY_EXISTS on a repeat MUST stay what it is where the stored data differ', () =>
+  inWorld(async (world) => {
+    world.sandbox.arm({ fault: '429', on: 'create', retryAfter: null });
+    assert.equal((await create(world, newCustomer(existing)))['code'], 'ALREADY_EXISTS');
+    assert.deepEqual(routes(world), ['create', 'create', 'get']);
+  }));
+
+test('ALREADY_EXISTS on a repeat MUST be an unknown outcome where the lookup fails until the deadline', () =>
+  inWorld(
+    async (world) => {
+      world.sandbox.arm({ fault: '429', on: 'create', afterCommit: true, retryAfter: null });
+      world.sandbox.arm({ fault: '503', on: 'get', times: 1000 });
+      const result = await create(world, newCustomer('reference-1'));
+      assert.deepEqual([result['code'], result['retryable']], ['OUTCOME_UNKNOWN', true]);
+      assert.equal(world.sandbox.calls.filter(({ route }) => route === 'create').length, 2);
+    },
+    { OPERATION_TIMEOUT_MS: '1500' },
+  ));
+
+for (const fault of ['429', 'invalid', 'unauthorized', 'merchant', 'redirect', 'busy'] as const) {
+  test(`${fault} on the second create after a lost answer MUST be an unknown outcome, or what a lookup finds`, () =>
+    inWorld(
+      async (world) => {
+        world.sandbox.arm({ fault: 'reset', on: 'create' });
+        world.sandbox.arm({ fault, on: 'create', times: 1000, retryAfter: null });
+        const result = await create(world, newCustomer('reference-1'));
+        assert.deepEqual([result['code'], result['retryable']], ['OUTCOME_UNKNOWN', true]);
+      },
+      { OPERATION_TIMEOUT_MS: '2000' },
+    ));
+}
+
+for (const fault of ['reset', '503', 'html'] as const) {
+  test(`a provider that tidies what it stores MUST NOT turn one's own create into somebody else's after ${fault}`, () =>
+    inWorld(
+      async (world) => {
+        world.sandbox.arm({ fault, on: 'create', afterCommit: true });
+        const result = await create(
+          world,
+          newCustomer('reference-1', {
+            emailAddress: 'Asha.RAO@Example.com',
+            firstName: ' Zoe\u0308 ',
+            lastName: 'Rao  ',
+            mobileCountryCode: '+0091',
+          }),
+        );
+        assert.equal(result['origin'], 'RECONCILED');
+        assert.deepEqual(result['customer'], {
+          id: world.sandbox.customers.at(-1)?.id,
+          objectReferenceId: 'reference-1',
+          mobileNumber: '9000000077',
+          emailAddress: 'asha.rao@example.com',
+          firstName: 'Zo\u00eb',
+        });
+        assert.deepEqual(routes(world), ['create', 'get']);
+      },
+      {},
+      { tidy: true },
+    ));
+}
+
+test('an update whose answer was lost MUST be found done where the provider tidied what it stored', () =>
+  inWorld(
+    async (world) => {
+      world.sandbox.arm({ fault: 'reset', on: 'update', afterCommit: true });
+      const input = { emailAddress: 'NEW@Example.com', firstName: ' Zoe\u0308', mobileCountryCode: '065' };
+      const result = resultOf(await world.ask(updateOperation, { id: 'u7', input }), 'updateCustomer');
+      assert.equal(result['__typename'], 'UpdateCustomerSuccess');
+      assert.deepEqual(routes(world), ['update', 'get']);
+    },
+    {},
+    { tidy: true },
+  ));
+
+test('differingFields MUST compare as a reconciled create does', () =>
+  inWorld(async (world) => {
+    const answer = await world.ask(
+      'mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) { ... on CustomerAlreadyExistsError { differingFields } } }',
+      {
+        input: {
+          objectReferenceId: existing,
+          mobileNumber: '9000000001',
+          emailAddress: 'ASHA.rao@example.COM',
+          firstName: ' asha',
+          lastName: 'Rao ',
+          mobileCountryCode: '091',
+        },
+      },
+    );
+    assert.deepEqual(resultOf(answer, 'createCustomer'), { differingFields: ['firstName'] });
+  }));
+
+test('a 408 MUST be repeated on a read, and be an unknown outcome on a write', () => {
+  const customer = {
+    id: 'cth_1',
+    object_reference_id: 'reference-1',
+    mobile_number: '1',
+    email_address: 'new@example.com',
+  };
+  const seen = new Map<string, number>();
+  return inScriptedWorld(
+    ({ method, target }) => {
+      const key = `${method} ${target}`;
+      const number = (seen.get(key) ?? 0) + 1;
+      seen.set(key, number);
+      return number === 1 ? { status: 408, body: { error_code: 'invalid' } } : { status: 200, body: customer };
+    },
+    async (world, calls) => {
+      const read = await world.ask('{ customer(id: "reference-1") { id } }');
+      assert.deepEqual(read.data, { customer: { id: 'cth_1' } });
+      assert.deepEqual(calls, ['GET /customers/reference-1', 'GET /customers/reference-1']);
+      const input = { mobileNumber: '1' };
+      const updated = resultOf(await world.ask(updateOperation, { id: 'reference-1', input }), 'updateCustomer');
+      assert.equal(updated['__typename'], 'UpdateCustomerSuccess');
+      assert.deepEqual(calls.slice(2), ['POST /customers/reference-1', 'GET /customers/reference-1']);
+      const created = await create(world, newCustomer('reference-1', { mobileNumber: '1' }));
+      assert.equal(created['origin'], 'RECONCILED');
+      assert.deepEqual(calls.slice(4), ['POST /customers', 'GET /customers/reference-1']);
+    },
+  );
+});
