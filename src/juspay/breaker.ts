@@ -1,3 +1,4 @@
+import { isMisconfigured } from './refusal.ts';
 import type { Exchange } from './transport.ts';
 import { type Clock, createWindow, windowMs } from './window.ts';
 
@@ -142,6 +143,8 @@ export function signOf(
   given: { attemptMs: number; lateMs: number; isShort: boolean; isGone: boolean },
 ): Sign {
   if (exchange.kind === 'answered') return exchange.status >= 500 ? 'failed' : 'alive';
+  // The host answers, with a certificate that is refused: the caller must learn that, and not that it is unavailable.
+  if (isMisconfigured(exchange)) return 'none';
   const { attemptMs, lateMs, isShort, isGone } = given;
   // A read that several wait for is called off when the time of the last of them is over: a timeout by another way.
   if (exchange.timedOut || lateMs >= -timerSlackMs) {

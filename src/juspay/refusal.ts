@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type ErrorCode, GatewayError } from '../errors.ts';
 import { CustomerInvalidError, type Issue } from '../input.ts';
+import type { Exchange } from './transport.ts';
 import { inputPath } from './wire.ts';
 
 export type CallKind = 'get' | 'create' | 'update';
@@ -174,6 +175,27 @@ export function refusal(
  */
 export function refusalOfRepeat(failure: CallFailure): CallFailure {
   return failure.error.code === 'ALREADY_EXISTS' ? new CallFailure(failure.error, 'unknown', 'never') : failure;
+}
+
+/** Codes of the handshake that say that the certificate is not acceptable: those of OpenSSL, and of Node. */
+const certificateCodes =
+  /^(CERT_\w+|\w*_CERT_\w+|CRL_\w+|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH)$/;
+
+/** Whether a call failed for how its host, or the gateway, is set up, so that the next one fails too. Nothing was sent. */
+export function isMisconfigured(exchange: Exchange): boolean {
+  if (exchange.kind !== 'failed' || exchange.sent) return false;
+  const { code } = (exchange.cause ?? {}) as { readonly code?: unknown };
+  return typeof code === 'string' && certificateCodes.test(code);
+}
+
+/** What it means that no answer came. */
+export function unanswered(exchange: Extract<Exchange, { kind: 'failed' }>): CallFailure {
+  const { sent, timedOut, cause } = exchange;
+  if (isMisconfigured(exchange)) {
+    return new CallFailure(new GatewayError('UPSTREAM_MISCONFIGURED', { cause }), 'never', 'never');
+  }
+  const error = new GatewayError(timedOut ? 'UPSTREAM_TIMEOUT' : 'UPSTREAM_UNAVAILABLE', { cause });
+  return new CallFailure(error, sent ? 'unknown' : 'never', 'always');
 }
 
 /** Whether a 2xx body is an error in disguise. */

@@ -6,7 +6,7 @@ import { type Log, type LogFields, type Metrics, type Outcome, trailOf } from '.
 import { type Breaker, fairShare, signOf } from './breaker.ts';
 import { type Breakers, createBreakers } from './breakers.ts';
 import { createRetryBudget } from './budget.ts';
-import { CallFailure, type CallKind, NoSuchCustomer, retryAfterMs } from './refusal.ts';
+import { CallFailure, type CallKind, NoSuchCustomer, retryAfterMs, unanswered } from './refusal.ts';
 import type { Call, Exchange, Key, Transport } from './transport.ts';
 
 /** An answer of the provider, whatever it says. */
@@ -282,11 +282,6 @@ export function resilient(
 /** On the monotonic clock; negative when the deadline is over. */
 export function remainingMs(operation: Operation): number {
   return operation.deadlineAtMs - now();
-}
-
-function unanswered({ sent, timedOut, cause }: Extract<Exchange, { kind: 'failed' }>): CallFailure {
-  const error = new GatewayError(timedOut ? 'UPSTREAM_TIMEOUT' : 'UPSTREAM_UNAVAILABLE', { cause });
-  return new CallFailure(error, sent ? 'unknown' : 'never', 'always');
 }
 
 /** Exponential with full jitter: many callers that failed together do not come back together. */
