@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type FaultName, faultNames } from '../../src/sandbox/faults.ts';
+import { ambiguous, compareBooks, createRandom, denials, emptyBooks, oddities, refusals } from '../hostility.ts';
 import { createOperation, newCustomer, resultOf, startWorld, updateOperation, type World } from '../support.ts';
 
 /**
@@ -12,17 +12,6 @@ import { createOperation, newCustomer, resultOf, startWorld, updateOperation, ty
 const operations = Number(process.env['HOSTILE_OPERATIONS'] ?? 2000);
 const deadlineMs = 1500;
 const concurrency = 40;
-
-/** A generator of its own seed: a run that fails can be run again. */
-function createRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /**
  * Sandbox, gateway and load share one thread here: while it stands still, nobody can answer. Counted by how late a timer
@@ -65,38 +54,6 @@ function watchBreakers(log: World['log']) {
     openings: () => openings,
   };
 }
-
-/**
- * A provider may break in any way; what it says when it does speak is true. So a refusal comes before the commit only,
- * a customer after it only. A read may deny what is there, as a replica that lags does. 429 would hold back the whole run;
- * the matrix has it.
- */
-const refusals: readonly FaultName[] = [
-  'duplicate',
-  'empty_reference',
-  'invalid',
-  'missing_parameter',
-  'unauthorized',
-  'bad_origin',
-  'bad_origin_old',
-  'wrong_route',
-  'forbidden',
-  'merchant',
-  'busy',
-  'rejected',
-  'error_in_200',
-  'redirect',
-];
-const denials: readonly FaultName[] = ['not_found', 'not_found_in_200', 'camel_case', 'error_info_text'];
-const oddities: readonly FaultName[] = [
-  'extra_fields',
-  'bad_dates',
-  'wrong_types',
-  'no_token',
-  'null_token',
-  'half_token',
-];
-const ambiguous = faultNames.filter((name) => name !== '429' && ![...refusals, ...denials, ...oddities].includes(name));
 
 for (const seed of [1, 2, 3]) {
   test(`2,000 operations against a hostile provider MUST lose, double and misreport nothing (seed ${seed})`, async (context) => {
@@ -196,23 +153,7 @@ for (const seed of [1, 2, 3]) {
 
     const stalledMs = stalls.stop();
 
-    const stored = Map.groupBy(world.sandbox.customers, ({ objectReferenceId }) => objectReferenceId);
-    const commits = world.sandbox.calls.filter(({ route, committed }) => route === 'update' && committed);
-    const books = { duplicates: 0, lostCreates: 0, falseCreateFailures: 0, lostUpdates: 0, falseUpdateFailures: 0 };
-    for (const customers of stored.values()) if (customers.length > 1) books.duplicates += 1;
-    for (const [reference, results] of created) {
-      const exists = stored.has(reference);
-      const succeeded = results.some(({ __typename: name }) => name === 'CreateCustomerSuccess');
-      const mayExist = results.some(({ code }) => code === 'OUTCOME_UNKNOWN' || code === 'ALREADY_EXISTS');
-      if (succeeded && !exists) books.lostCreates += 1;
-      if (!succeeded && !mayExist && exists) books.falseCreateFailures += 1;
-    }
-    for (const { value, result } of updates) {
-      const happened = commits.some(({ form }) => form?.['mobile_number'] === value);
-      if (result['__typename'] === 'UpdateCustomerSuccess' && !happened) books.lostUpdates += 1;
-      if (result['__typename'] !== 'UpdateCustomerSuccess' && result['code'] !== 'OUTCOME_UNKNOWN' && happened)
-        books.falseUpdateFailures += 1;
-    }
+    const books = compareBooks(world.sandbox, { created, updates });
     await world.close();
     context.diagnostic(
       JSON.stringify({
@@ -224,13 +165,7 @@ for (const seed of [1, 2, 3]) {
       }),
     );
 
-    assert.deepEqual(books, {
-      duplicates: 0,
-      lostCreates: 0,
-      falseCreateFailures: 0,
-      lostUpdates: 0,
-      falseUpdateFailures: 0,
-    });
+    assert.deepEqual(books, emptyBooks);
     assert.ok(breakers.openings() >= 1);
     // A promise of the product, not a measure of the machine: the deadline, and 250 ms to say so.
     assert.ok(slowestMs <= deadlineMs + 250, `an answer took ${Math.round(slowestMs)} ms`);

@@ -1,0 +1,270 @@
+import assert from 'node:assert/strict';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FaultName } from '../src/sandbox/faults.ts';
+import { compareBooks, createRandom, emptyBooks } from './hostility.ts';
+import {
+  bearer,
+  createOperation,
+  jwtSettings,
+  newCustomer,
+  startWorld,
+  updateOperation,
+  type World,
+} from './support.ts';
+
+/** Each breaks an answer, before or after the commit, so that none of them says anything false. */
+const faults: readonly FaultName[] = [
+  '500',
+  '501',
+  '502',
+  '503',
+  '504',
+  'html',
+  'empty',
+  'array',
+  'null',
+  'no_id',
+  'reset',
+  'close',
+  'hang_body',
+  'truncated',
+  'timeout',
+  'slow',
+];
+const leavingShare = 0.12;
+const deadlineMs = 2_000;
+const concurrency = 20;
+/** So that most calls succeed, and the breakers open now and then. */
+const faultyShare = 0.12;
+const targets = 100;
+const operationsPerEpoch = 600;
+
+const all = 'customer:read customer:write customer:token';
+/** Claims by role; `undefined`: no credentials. `own` is bound to the customer that is asked for, `foreign` to another one. */
+const roles = {
+  unbound: () => ({ scope: `${all} customer:any` }),
+  own: (id: string) => ({ scope: all, customer: id }),
+  foreign: (_id: string) => ({ scope: all, customer: 'somebody-else' }),
+  'read only': () => ({ scope: 'customer:read customer:any' }),
+  'no scope': () => ({ scope: 'customer:any' }),
+  'no customer': () => ({ scope: all }),
+  anonymous: () => undefined,
+} as const;
+type Role = keyof typeof roles;
+
+const reads = [
+  (id: string) => `{ customer(id: "${id}") { objectReferenceId } }`,
+  (id: string) =>
+    `{ a: customer(id: "${id}") { objectReferenceId clientAuthToken { token } } b: customer(id: "${id}") { objectReferenceId clientAuthToken { token } } }`,
+  (id: string) => `{ customerByReference(objectReferenceId: "${id}") { objectReferenceId clientAuthToken { token } } }`,
+  (id: string) => `{ customers(ids: ["${id}", "nobody", "${id}"]) { objectReferenceId } }`,
+  (id: string) =>
+    `{ _entities(representations: [{ __typename: "Customer", objectReferenceId: "${id}" }]) { ... on Customer { objectReferenceId } } }`,
+] as const;
+
+export interface SoakReport {
+  readonly seed: number;
+  readonly operations: number;
+  readonly left: number;
+  readonly unhandledRejections: number;
+  readonly books: typeof emptyBooks;
+  /** Somebody else's customer that was shown or changed. */
+  readonly trespasses: number;
+  /** After collection, in bytes, at five moments of equal distance. */
+  readonly heap: readonly number[];
+  readonly outcomes: Readonly<Record<string, number>>;
+}
+
+/**
+ * Runs all operations by all roles against a provider that fails in 16 ways, with clients that leave and deadlines from 1 ms,
+ * for as long as it is told; then compares what was answered with what is stored. Wants `--expose-gc` for the heap.
+ */
+export async function soak({ seed, durationMs }: { seed: number; durationMs: number }): Promise<SoakReport> {
+  const random = createRandom(seed);
+  const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
+  const outcomes: Record<string, number> = {};
+  const books = { ...emptyBooks };
+  const heap: number[] = [];
+  const counts = { operations: 0, left: 0, trespasses: 0, unhandledRejections: 0 };
+  const onRejection = () => {
+    counts.unhandledRejections += 1;
+  };
+  process.on('unhandledRejection', onRejection);
+  let pauseUntilMs = 0;
+  const world = await startWorld({
+    ...jwtSettings,
+    JUSPAY_TIMEOUT_MS: '400',
+    OPERATION_TIMEOUT_MS: String(deadlineMs),
+  });
+  const startedAtMs = performance.now();
+  const elapsedMs = () => performance.now() - startedAtMs;
+
+  try {
+    do {
+      await runEpoch();
+      // The first sample comes when everything is warm, the last one at the end.
+      if (elapsedMs() >= (durationMs * (heap.length + 1)) / 5 && heap.length < 5) heap.push(heapUsed());
+    } while (elapsedMs() < durationMs);
+  } finally {
+    await world.close();
+    process.off('unhandledRejection', onRejection);
+  }
+  return { seed, ...counts, books, heap, outcomes };
+
+  /** The books are compared when nothing is in flight; then sandbox and log start from nothing, so that only the gateway can grow. */
+  async function runEpoch(): Promise<void> {
+    const created = new Map<string, Record<string, unknown>[]>();
+    const updates: { value: string; result: Record<string, unknown> }[] = [];
+    for (let n = 0; n < targets; n += 1) {
+      // Before the faults; the breakers may still be open from before.
+      while ((await setUp(n)) !== 'CreateCustomerSuccess') await delay(500);
+    }
+    world.sandbox.clearCalls();
+    let left = operationsPerEpoch;
+    const work = async () => {
+      while (left-- > 0) {
+        // While a breaker is open nothing is learned: most operations should meet the provider.
+        await delay(Math.max(0, pauseUntilMs - performance.now()));
+        await operate(created, updates);
+      }
+    };
+    await Promise.all(Array.from({ length: concurrency }, work));
+    // Writes go on when their clients have left.
+    await delay(deadlineMs + 250);
+    const compared = compareBooks(world.sandbox, { created, updates });
+    for (const kind of Object.keys(books) as (keyof typeof books)[]) books[kind] += compared[kind];
+    world.sandbox.reset();
+    (world.log as string[]).length = 0;
+  }
+
+  async function setUp(n: number): Promise<unknown> {
+    const answer = await ask('unbound', '', createOperation, { input: newCustomer(`target-${n}`) });
+    const result = answer?.data?.['createCustomer'] as { __typename?: string; code?: string } | undefined;
+    return result?.code === 'ALREADY_EXISTS' ? 'CreateCustomerSuccess' : result?.__typename;
+  }
+
+  async function operate(
+    created: Map<string, Record<string, unknown>[]>,
+    updates: { value: string; result: Record<string, unknown> }[],
+  ): Promise<void> {
+    counts.operations += 1;
+    const number = counts.operations;
+    const role = pick(Object.keys(roles) as Role[]);
+    const kind = random();
+    const id =
+      kind < 0.3 ? (random() < 0.25 ? `shared-${number % 50}` : `reference-${number}`) : `target-${number % targets}`;
+    provoke(kind < 0.3 ? 'create' : kind < 0.6 ? 'update' : 'get', id);
+    const signal = random() < leavingShare ? AbortSignal.timeout(Math.floor(random() * 30)) : undefined;
+    const headers = random() < 0.1 ? { 'x-request-timeout-ms': String(Math.ceil(random() * 100)) } : {};
+    const send = (query: string, variables?: object) =>
+      ask(role, id, query, variables, { headers, ...(signal && { signal }) });
+
+    if (kind < 0.3) {
+      const answer = await send(createOperation, { input: newCustomer(id, { firstName: `Name ${id}` }) });
+      const result = resultOf(answer, 'createCustomer');
+      created.set(id, [...(created.get(id) ?? []), result]);
+      if (role === 'foreign' && result['__typename'] === 'CreateCustomerSuccess') counts.trespasses += 1;
+      count('create', role, result);
+    } else if (kind < 0.6) {
+      // None that a customer has from the start: an update that did nothing would look done.
+      const value = `8${String(number).padStart(9, '0')}`;
+      const result = resultOf(await send(updateOperation, { id, input: { mobileNumber: value } }), 'updateCustomer');
+      updates.push({ value, result });
+      if (role === 'foreign' && world.sandbox.calls.some(({ form }) => form?.['mobile_number'] === value))
+        counts.trespasses += 1;
+      count('update', role, result);
+    } else {
+      const answer = await send(pick(reads)(id));
+      const text = answer?.text ?? '';
+      const shown = [...text.matchAll(/"objectReferenceId":"([^"]*)"/g)].map(([, reference]) => reference);
+      if (shown.some((reference) => reference !== id)) counts.trespasses += 1;
+      if (shown.length > 0 && !['unbound', 'own', 'read only'].includes(role)) counts.trespasses += 1;
+      count('read', role, { code: answer === undefined ? 'LEFT' : answer.errors?.[0]?.extensions['code'] });
+    }
+  }
+
+  function count(operation: string, role: Role, { __typename: name, code }: Record<string, unknown>): void {
+    if (code === 'UPSTREAM_UNAVAILABLE') pauseUntilMs = performance.now() + 500;
+    const key = `${operation} ${role} ${code ?? name ?? 'SUCCESS'}`;
+    outcomes[key] = (outcomes[key] ?? 0) + 1;
+  }
+
+  function provoke(on: 'create' | 'get' | 'update', pathId: string): void {
+    for (let more = random() < faultyShare ? Math.ceil(random() * 3) : 0; more > 0; more -= 1) {
+      const target = random() < 0.7 ? on : 'get';
+      const afterCommit = target !== 'get' && random() < 0.5;
+      world.sandbox.arm({ fault: pick(faults), on: target, pathId, delayMs: 100, afterCommit });
+    }
+  }
+
+  /** `undefined`: the client left. */
+  async function ask(
+    role: Role,
+    id: string,
+    query: string,
+    variables?: object,
+    { headers = {}, signal }: { headers?: Record<string, string>; signal?: AbortSignal } = {},
+  ): Promise<Awaited<ReturnType<World['fetch']>> | undefined> {
+    const claims = roles[role](id);
+    try {
+      return await world.fetch({
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          ...(claims && { authorization: `Bearer ${bearer({ sub: role, ...claims })}` }),
+          ...headers,
+        },
+        body: JSON.stringify({ query, variables }),
+        ...(signal && { signal }),
+      });
+    } catch (error) {
+      if (!signal?.aborted) throw error;
+      counts.left += 1;
+      return undefined;
+    }
+  }
+}
+
+/** A client that left knows nothing of its write. A field that is refused for a missing right has no result. */
+function resultOf(answer: Awaited<ReturnType<World['fetch']>> | undefined, field: string): Record<string, unknown> {
+  if (answer === undefined) return { code: 'OUTCOME_UNKNOWN' };
+  const refused = { code: answer.errors?.[0]?.extensions['code'] };
+  return (answer.data?.[field] ?? refused) as Record<string, unknown>;
+}
+
+function heapUsed(): number {
+  for (let times = 0; times < 3; times += 1) globalThis.gc?.();
+  return process.memoryUsage().heapUsed;
+}
+
+/** @param options.isLong whether it ran long enough for the heap to tell anything. */
+export function assertSound(
+  { books, trespasses, unhandledRejections, heap, outcomes }: SoakReport,
+  { isLong }: { isLong: boolean },
+): void {
+  assert.deepEqual(
+    { ...books, trespasses, unhandledRejections },
+    { ...emptyBooks, trespasses: 0, unhandledRejections: 0 },
+  );
+  for (const expected of [
+    'read own SUCCESS',
+    'create own CreateCustomerSuccess',
+    'update unbound UpdateCustomerSuccess',
+  ])
+    assert.ok((outcomes[expected] ?? 0) > 0, `there was no ${expected}`);
+  if (!isLong) return;
+  assert.equal(heap.length, 5);
+  const [, second = 0, , , fifth = 0] = heap;
+  assert.ok(fifth <= second * 1.05, `the heap grew from ${second} to ${fifth} bytes`);
+}
+
+if (import.meta.main) {
+  const minutes = Number(process.env['SOAK_MINUTES'] ?? 20);
+  const seed = Number(process.env['SOAK_SEED'] ?? Date.now() % 1_000_000);
+  process.stdout.write(`seed ${seed}, ${minutes} minutes\n`);
+  const report = await soak({ seed, durationMs: minutes * 60_000 });
+  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+  assertSound(report, { isLong: true });
+  process.stdout.write('sound\n');
+}
