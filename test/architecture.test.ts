@@ -147,6 +147,7 @@ const table: Readonly<Record<string, Room>> = {
       '@tanstack/react-query',
       'urql',
       '@apollo/client',
+      '@apollo/client/cache',
       '@apollo/client/react',
       'msw',
       'graphql',

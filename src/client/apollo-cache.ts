@@ -1,4 +1,13 @@
-import { type ApolloCache, InMemoryCache, type InMemoryCacheConfig, type TypePolicies } from '@apollo/client';
+import {
+  type ApolloCache,
+  type DocumentNode,
+  InMemoryCache,
+  type InMemoryCacheConfig,
+  type Reference,
+  type TypePolicies,
+} from '@apollo/client';
+import type { Modifier } from '@apollo/client/cache';
+import { visit } from 'graphql';
 import { CustomerAst } from '../../schema/generated/asts.ts';
 import type { CustomerFieldsFragment } from '../../schema/generated/operations.ts';
 import { possibleTypes } from '../../schema/generated/possible-types.ts';
@@ -20,8 +29,8 @@ export function customerCache(config: InMemoryCacheConfig = {}): InMemoryCache {
   });
 }
 
-/** Fields of the query root that ask for customers, and where they say for whom. */
-const askedBy = { customer: 'id', customerByReference: 'objectReferenceId', customers: 'ids' } as const;
+/** Fields of the query root that show customers. */
+const fieldsWithCustomers = ['customer', 'customerByReference', 'customers'] as const;
 
 /** Shows a customer wherever it was asked for by its id or its reference: also where the answer was that there is none. */
 export function rememberCustomer(cache: ApolloCache, customer: CustomerFieldsFragment): void {
@@ -32,11 +41,16 @@ export function rememberCustomer(cache: ApolloCache, customer: CustomerFieldsFra
       for (const id of [fields.id, fields.objectReferenceId]) {
         if (id != null) cache.writeQuery({ query: CustomerAst, variables: { id }, data: { customer: fields } });
       }
-      const reference = { __ref: cache.identify({ __typename: 'Customer', id: fields.id }) ?? '' };
-      eachAsked(cache, (value, names) => {
-        if (!Array.isArray(value)) return answersTo(fields, names[0]) ? reference : value;
-        return value.map((item, index) => (answersTo(fields, names[index]) ? reference : item));
-      });
+      const { objectReferenceId } = fields;
+      if (objectReferenceId != null) {
+        cache.writeQuery({
+          query: byReference(),
+          variables: { objectReferenceId },
+          data: { customerByReference: fields },
+        });
+      }
+      // What was asked is not known of the other entries. One that shows the customer has what is new; one that shows none may be about it.
+      eachShown(cache, (value, { DELETE }) => (mayHideCustomer(value) ? DELETE : value));
     },
   });
 }
@@ -45,25 +59,52 @@ export function rememberCustomer(cache: ApolloCache, customer: CustomerFieldsFra
 export function forgetCustomer(cache: ApolloCache, variables: unknown, answered?: Named): void {
   const id = subjectOf(variables);
   const known = [...(id === undefined ? [] : [{ id }]), ...(answered ? [answered] : [])];
-  const isOne = (name: unknown) => known.some((customer) => answersTo(customer, name));
-  eachAsked(cache, (value, names, remove) => (names.some(isOne) ? remove : value));
+  cache.batch({
+    update() {
+      const stale = new Set<string>();
+      for (const customer of known) stale.add(cache.identify({ ...customer, __typename: 'Customer' }) ?? '');
+      eachShown(cache, (value, { DELETE, isReference, readField }) => {
+        const isShown = [value].flat().filter((item) => {
+          if (!isReference(item)) return false;
+          const shown = { id: readField('id', item), objectReferenceId: readField('objectReferenceId', item) } as Named;
+          const isOne = known.some((customer) => answersTo(shown, customer.id) || shown.id === customer.id);
+          if (isOne) stale.add(item.__ref);
+          return isOne;
+        });
+        return isShown.length > 0 || mayHideCustomer(value) ? DELETE : value;
+      });
+      // Types of other subgraphs show it too: without its fields it is asked for there as well, and stays in their lists.
+      for (const ref of stale)
+        cache.modify({ id: ref, fields: (value, { fieldName, DELETE }) => (kept.has(fieldName) ? value : DELETE) });
+    },
+  });
   cache.gc();
 }
 
-function eachAsked(
-  cache: ApolloCache,
-  change: (value: unknown, names: readonly unknown[], remove: unknown) => unknown,
-): void {
-  const modifier =
-    (argument: string) =>
-    (value: unknown, { storeFieldName, DELETE }: { storeFieldName: string; DELETE: unknown }) =>
-      change(value, namesIn(storeFieldName, argument), DELETE);
-  const fields = Object.fromEntries(Object.entries(askedBy).map(([field, argument]) => [field, modifier(argument)]));
-  cache.modify({ fields: fields as unknown as Record<string, never> });
+/** What a customer is known by in the cache. */
+const kept: ReadonlySet<string> = new Set(['__typename', 'id', 'objectReferenceId']);
+
+/** Whether a value may stand for a customer without showing it: none, a list with a gap, or what a `merge` of the app's own made. */
+function mayHideCustomer(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(mayHideCustomer);
+  return !(value as Partial<Reference> | null)?.__ref;
 }
 
-/** The names in a key of the cache such as `customers({"ids":["a","b"]})`. */
-function namesIn(storeFieldName: string, argument: string): unknown[] {
-  const [, json = '{}'] = /^\w+\((.*)\)$/s.exec(storeFieldName) ?? [];
-  return [(JSON.parse(json) as Record<string, unknown>)[argument]].flat();
+/** Changes each value of the query root that shows customers, whatever it was asked with and whatever key the cache has for it. */
+function eachShown(cache: ApolloCache, change: Modifier<unknown>): void {
+  const fields = Object.fromEntries(fieldsWithCustomers.map((field) => [field, change]));
+  cache.modify({ fields: fields as Record<string, never> });
+}
+
+/** The kit's query for a customer, by the reference. */
+function byReference(): DocumentNode {
+  const renamed = { customer: 'customerByReference', id: 'objectReferenceId' } as Readonly<Record<string, string>>;
+  return visit(CustomerAst as DocumentNode, {
+    enter(node, _key, parent) {
+      // Fields of the customer, one of them `id`, keep their names.
+      const isOwn = parent && 'kind' in parent && parent.kind === 'Field' && parent.name.value !== 'customer';
+      if (node.kind !== 'Name' || isOwn) return undefined;
+      return { ...node, value: renamed[node.value] ?? node.value };
+    },
+  });
 }
