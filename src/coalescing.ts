@@ -67,6 +67,7 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
     const shared: Operation = {
       requestId: first.requestId,
       traceId: first.traceId,
+      ...(first.onFailure && { onFailure: first.onFailure }),
       signal: controller.signal,
       sharing: { waiters, joined },
       // Of those who still wait.

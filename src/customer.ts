@@ -98,6 +98,12 @@ export interface Operation {
   readonly signal: AbortSignal;
   /** Told the provider's own id of each answer, where it sent one. */
   readonly onProviderRequest?: (id: string) => void;
+  /**
+   * Counts a failure of the upstream, by its code or a name of our own.
+   *
+   * @returns whether it is the first of this name in the operation: the others are summed up in one line of the log.
+   */
+  readonly onFailure?: (name: string) => boolean;
   /** Told until when the provider holds the call back, on the monotonic clock: who shares it may have less time. */
   readonly onHeld?: (untilMs: number) => void;
 }

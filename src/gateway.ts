@@ -32,7 +32,7 @@ import { type MerchantAccess, openMerchants } from './merchant-clients.ts';
 import { readKeyEntries } from './operator-files.ts';
 import { forbidden, owned } from './ownership.ts';
 import { type Appliers, watchSettings } from './reload.ts';
-import type { Log, Metrics } from './telemetry.ts';
+import { createFailureCount, type Log, type Metrics } from './telemetry.ts';
 
 /** The settings, with a provider to talk to: the real one, or a sandbox that may only start when it is needed. */
 export type GatewayConfig = Omit<Config, 'provider'> & { readonly provider: MerchantAccess | undefined };
@@ -173,12 +173,15 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     const { requestId, startedAtMs, caller } = state;
     // Whoever was not asked who they are gets nowhere, whatever way led here.
     if (caller === undefined) throw new EdgeError('UNAUTHENTICATED', { status: 401 });
+    const failures = createFailureCount(log, state);
+    state.over.then(failures.report).catch(() => undefined);
     const operation: Operation = {
       requestId,
       traceId: state.traceId,
       caller: caller.counted.join(' ') || `address ${state.address}`,
       deadlineAtMs: startedAtMs + Math.min(config.operationTimeoutMs, budgetOf(request)),
       signal: request.signal,
+      onFailure: failures.add,
       onProviderRequest: (id) => {
         providerRequestId = id;
       },

@@ -32,6 +32,8 @@ export interface LogFields {
   url?: string;
   metricsUrl?: string;
   count?: number;
+  /** How often each failure happened, by its code or a name of our own. */
+  failures?: Readonly<Record<string, number>>;
   /** The name of a setting. */
   setting?: string;
   /** A sentence of our own about a setting: names and places, never a value. */
@@ -61,6 +63,7 @@ export const fieldNames: Readonly<Record<keyof LogFields, true>> = {
   url: true,
   metricsUrl: true,
   count: true,
+  failures: true,
   problem: true,
   setting: true,
   cause: true,
@@ -75,6 +78,26 @@ export interface Trail {
 
 export function trailOf({ requestId, traceId }: Trail): LogFields {
   return traceId === undefined ? { requestId } : { requestId, traceId };
+}
+
+/** Counts the upstream failures of one operation: the first of each name has a line of its own, the rest share one. */
+export function createFailureCount(log: Log, trail: Trail) {
+  const counts = new Map<string, number>();
+  return {
+    /** @returns whether it is the first of this name. */
+    add(name: string): boolean {
+      const count = (counts.get(name) ?? 0) + 1;
+      counts.set(name, count);
+      return count === 1;
+    },
+    /** For the end of the operation: one line, where a failure was repeated. */
+    report(): void {
+      const isRepeated = [...counts.values()].some((count) => count > 1);
+      if (isRepeated)
+        log.warn('repeated upstream failures', { ...trailOf(trail), failures: Object.fromEntries(counts) });
+      counts.clear();
+    },
+  };
 }
 
 /** Messages are constants; data goes into fields. */

@@ -100,12 +100,13 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
     if (status < 200 || status > 299 || body === null || saysError(json)) {
       throw refusal(kind, { status, headers, body: json, readable: body !== null });
     }
+    const levelOf = (failure: string) => ((operation.onFailure?.(failure) ?? true) ? 'warn' : 'debug');
     const customer = decodeCustomer(json, withClientAuthToken, (field) =>
-      log.warn('upstream field is unreadable', { ...trailOf(operation), field }),
+      log[levelOf(`unreadable ${field}`)]('upstream field is unreadable', { ...trailOf(operation), field }),
     );
     if (customer === undefined || !answersTo(customer, key)) throw malformed();
     if (customer.clientAuthToken === null) {
-      log.warn('provider gave no client auth token', { ...trailOf(operation), call: kind });
+      log[levelOf('no client auth token')]('provider gave no client auth token', { ...trailOf(operation), call: kind });
     }
     return customer;
   }

@@ -119,7 +119,7 @@ export function resilient(
           }
           const { error } = failure;
           count(error.code);
-          log.warn('upstream call failed', {
+          log[(operation.onFailure?.(error.code) ?? true) ? 'warn' : 'debug']('upstream call failed', {
             ...describe(exchange, startedAtMs),
             code: error.code,
             cause: error.cause,

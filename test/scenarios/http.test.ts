@@ -453,7 +453,7 @@ test('every line about an operation MUST carry the id of the trace that its call
       const about = lines.filter((line) => line['requestId'] === requestId);
       assert.deepEqual(
         new Set(about.map((line) => line['message'])),
-        new Set(['upstream call', 'upstream call failed', 'audit']),
+        new Set(['upstream call', 'upstream call failed', 'repeated upstream failures', 'audit']),
       );
       assert.deepEqual(
         new Set(about.map((line) => line['traceId'])),
