@@ -20,6 +20,13 @@ interface Read {
   customer: Promise<Customer | null>;
 }
 
+/** A reader beyond the reads that are left while others are only held. */
+interface Waiting {
+  readonly findIt: () => Read | undefined;
+  readonly resolve: (customer: Promise<Customer | null>) => void;
+  readonly reject: (error: GatewayError) => void;
+}
+
 /** Reads, where a token can be had under a condition. */
 export interface BatchedApi extends CustomerApi {
   /** @param options.tokenFor the token is asked for only after a plain read of a customer for whom this says yes. */
@@ -44,6 +51,7 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
   const counted = new Set<string>();
   /** Reads that are counted and may yet not be made; each is over when that is known. */
   const held = new Set<Promise<void>>();
+  const waiting: Waiting[] = [];
 
   // DataLoader gathers what one tick asks for. It holds no values: each read settles on its own, so that neither a
   // failing nor a slow customer holds up its neighbours.
@@ -70,12 +78,23 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
   };
 
   async function load(findIt: () => Read | undefined): Promise<Customer | null> {
-    for (;;) {
-      const read = findIt();
-      if (read !== undefined) return read.customer;
-      // Who comes later in the document has what those before leave over.
-      if (held.size === 0) throw new GatewayError('OPERATION_TOO_COMPLEX');
-      await Promise.race(held);
+    const read = findIt();
+    if (read !== undefined) return read.customer;
+    if (held.size === 0) throw new GatewayError('OPERATION_TOO_COMPLEX');
+    // Later readers of the document get what the ones before leave over.
+    const { promise, resolve, reject } = Promise.withResolvers<Customer | null>();
+    waiting.push({ findIt, resolve, reject });
+    return promise;
+  }
+
+  /** Serves the readers that wait, in document order, as far as reads are left: each is looked at once, however many wait. */
+  function serveWaiting(): void {
+    for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
+      const read = first.findIt();
+      if (read === undefined && held.size > 0) return;
+      waiting.shift();
+      if (read === undefined) first.reject(new GatewayError('OPERATION_TOO_COMPLEX'));
+      else first.resolve(read.customer);
     }
   }
 
@@ -120,6 +139,7 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
       .then((made) => {
         if (!made) counted.delete(name);
         held.delete(over);
+        serveWaiting();
       });
     held.add(over);
   }

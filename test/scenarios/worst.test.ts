@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { bearer, inWorld, jwtSettings, type World } from '../support.ts';
+
+/** Requests that are tried. More of them look for worse ones: `WORST_REQUESTS=2000`. */
+const tries = Number(process.env['WORST_REQUESTS'] ?? 40);
+const maxBodyBytes = 65_536;
+const maxStallMs = 250;
+const maxHeldBytes = 64 * 1024 * 1024;
+
+/** One request: what is repeated, and how often. Each number is cut to what the limits and the body allow. */
+interface Genes {
+  readonly root: number;
+  readonly rootAliases: number;
+  readonly items: number;
+  readonly isDistinct: boolean;
+  readonly field: number;
+  readonly fieldAliases: number;
+  readonly nameLength: number;
+  readonly fragments: number;
+  readonly fillers: number;
+  readonly caller: number;
+}
+
+const ranges: { readonly [Gene in keyof Genes]: number } = {
+  root: 5,
+  rootAliases: 60,
+  items: 2100,
+  isDistinct: 2,
+  field: 6,
+  fieldAliases: 60,
+  nameLength: 128,
+  fragments: 60,
+  fillers: 1900,
+  caller: 4,
+};
+const genes = Object.keys(ranges) as (keyof Genes)[];
+const callers = [
+  { scope: '', customer: 'u7' },
+  { scope: 'customer:read customer:any' },
+  { scope: 'customer:read customer:token customer:any' },
+  { scope: 'customer:read customer:token', customer: 'u7' },
+];
+const fields = [
+  'id',
+  'firstName',
+  '__typename',
+  'dateCreated',
+  'clientAuthToken { token }',
+  'clientAuthToken { expiresAt }',
+];
+
+/** The worst known member of each limit, alone and combined with others: the search begins with them. */
+const seeds: readonly Partial<Genes>[] = [
+  { root: 0, items: 2000, caller: 0, field: 4, fieldAliases: 55 },
+  { root: 0, items: 1200, caller: 1, field: 4, fieldAliases: 55 },
+  { root: 0, items: 1200, caller: 2, field: 4, fieldAliases: 55 },
+  { root: 0, items: 1200, caller: 1, field: 3, fieldAliases: 59, nameLength: 128 },
+  { root: 0, items: 1100, caller: 3, isDistinct: true, field: 4, fieldAliases: 20 },
+  { root: 1, rootAliases: 20, items: 100, caller: 2, field: 4, fieldAliases: 2 },
+  { root: 2, rootAliases: 60, items: 1, caller: 1, fillers: 1900 },
+  { root: 3, items: 2000 },
+  { root: 4, rootAliases: 4, caller: 1 },
+  { root: 2, rootAliases: 1, fragments: 28, caller: 1 },
+];
+
+/** A generator of its own seed: a run that fails can be run again. */
+function createRandom(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+const repeat = (count: number, make: (n: number) => string, separator = ' ') =>
+  Array.from({ length: count }, (_, n) => make(n)).join(separator);
+
+function bodyOf(given: Genes, salt: number): string {
+  const alias = (n: number) => `a${n}`.padEnd(Math.max(4, given.nameLength), '_');
+  const selection = `{ ${fields[given.field] ?? 'id'} ${repeat(given.fieldAliases, (n) => `${alias(n)}: ${fields[given.field] ?? 'id'}`)} ${repeat(given.fillers, () => 'id')} }`;
+  const spreads = (from: number) => repeat(given.fragments - from, (n) => `...F${from + n}`);
+  const fragments = repeat(
+    given.fragments,
+    (n) => `fragment F${n} on Query { ${spreads(n + 1)} customer(id: "x") { id } }`,
+  );
+  const id = (n: number) => (given.isDistinct ? `i${n}` : 'u7');
+  const roots: readonly [variables: string, field: string, item: (n: number) => unknown][] = [
+    [
+      '$v: [_Any!]!',
+      `_entities(representations: $v) { ... on Customer ${selection} }`,
+      (n) => ({ __typename: 'Customer', objectReferenceId: id(n) }),
+    ],
+    ['$v: [ID!]!', `customers(ids: $v) ${selection}`, id],
+    ['', `customer(id: "u7") ${selection}`, id],
+    // Items of the wrong type, where nothing counts them.
+    ['$v: [ID!]!, $off: Boolean = false', `customers(ids: $v) @include(if: $off) ${selection}`, () => ({})],
+    ['', '__schema { types { name fields { name args { name type { name } } type { name ofType { name } } } } }', id],
+  ];
+  const [declared, field, item] = roots[given.root] ?? assert.fail();
+  const aliased = repeat(given.rootAliases, (n) => `r${n}: ${field}`);
+  const query = `query W${salt} ${declared && `(${declared})`} { ${field} ${aliased} ${spreads(0)} } ${fragments}`;
+  const variables: unknown[] = [];
+  let left = maxBodyBytes - query.length * 1.1 - 100;
+  for (let n = 0; n < given.items && declared; n += 1) {
+    left -= JSON.stringify(item(n)).length + 1;
+    if (left < 0) break;
+    variables.push(item(n));
+  }
+  return JSON.stringify({ query, variables: { v: variables } }).slice(0, maxBodyBytes);
+}
+
+/** What one request cost: the longest turn of the event loop in CPU time, which other processes do not lengthen. */
+async function measure(
+  world: World,
+  given: Genes,
+  salt: number,
+  onTurn: () => void = () => undefined,
+): Promise<number> {
+  let longestMs = 0;
+  let isOver = false;
+  let before = process.cpuUsage();
+  const look = () => {
+    const { user, system } = process.cpuUsage(before);
+    longestMs = Math.max(longestMs, (user + system) / 1000);
+    onTurn();
+    before = process.cpuUsage();
+    if (!isOver) setImmediate(look);
+  };
+  globalThis.gc?.();
+  before = process.cpuUsage();
+  setImmediate(look);
+  await world.fetch({
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${bearer(callers[given.caller] ?? {})}` },
+    body: bodyOf(given, salt),
+  });
+  isOver = true;
+  look();
+  return longestMs;
+}
+
+test('the worst request of 64 KiB that a search finds MUST neither stop the event loop nor hold memory', (context) =>
+  inWorld(
+    async (world) => {
+      const collect = globalThis.gc ?? assert.fail('run with --expose-gc');
+      const random = createRandom(7);
+      const none: Genes = {
+        root: 0,
+        rootAliases: 0,
+        items: 0,
+        isDistinct: false,
+        field: 0,
+        fieldAliases: 0,
+        nameLength: 4,
+        fragments: 0,
+        fillers: 0,
+        caller: 1,
+      };
+      const pick = (gene: keyof Genes) => (gene === 'isDistinct' ? random(2) === 1 : random(ranges[gene]));
+      const found: { given: Genes; ms: number }[] = [];
+      let salt = 0;
+      const attempt = async (given: Genes) => {
+        salt += 1;
+        found.push({ given, ms: await measure(world, given, salt) });
+        found.sort((one, other) => other.ms - one.ms);
+        world.sandbox.clearCalls();
+      };
+      // Compiles what is measured.
+      await measure(world, { ...none, items: 500, field: 4, fieldAliases: 10, caller: 2 }, 0);
+      for (const seed of seeds) await attempt({ ...none, ...seed });
+      while (salt < tries) {
+        const [parent] = found.slice(random(3));
+        const isNew = random(4) === 0;
+        const changed = genes.filter(() => isNew || random(4) === 0).map((gene) => [gene, pick(gene)]);
+        await attempt({ ...(isNew ? none : (parent?.given ?? none)), ...Object.fromEntries(changed) });
+      }
+      for (const { given } of found.slice(0, 3)) {
+        const costs: number[] = [];
+        for (let n = 0; n < 3; n += 1) costs.push(await measure(world, given, 1_000_000 + n));
+        collect();
+        const idleBytes = process.memoryUsage().heapUsed;
+        let heldBytes = 0;
+        let turns = 0;
+        await measure(world, given, 2_000_000, () => {
+          turns += 1;
+          if (turns % 20 !== 0) return;
+          collect();
+          heldBytes = Math.max(heldBytes, process.memoryUsage().heapUsed - idleBytes);
+        });
+        const stalls = costs.map((ms) => Math.round(ms)).join(', ');
+        context.diagnostic(`${stalls} ms, ${Math.round(heldBytes / 1e6)} MB: ${JSON.stringify(given)}`);
+        assert.ok(Math.min(...costs) < maxStallMs, `${stalls} ms: ${JSON.stringify(given)}`);
+        assert.ok(heldBytes < maxHeldBytes, `${heldBytes} bytes: ${JSON.stringify(given)}`);
+      }
+    },
+    { ...jwtSettings, LOG_LEVEL: 'error' },
+  ));
