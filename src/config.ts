@@ -34,6 +34,7 @@ export interface Config {
           readonly keys: { readonly secret: Secret } | { readonly url: string };
           readonly merchantClaim: string;
           readonly customerClaim: string;
+          readonly audienceClaim: string;
         }
       | undefined;
     readonly apiKeysFile: string | undefined;
@@ -265,5 +266,6 @@ function jwtOf(set: Set): Config['auth']['jwt'] {
     keys: url === undefined ? { secret: new Secret(secret ?? '') } : { url },
     merchantClaim: set.AUTH_MERCHANT_CLAIM ?? 'merchant_id',
     customerClaim: set.AUTH_CUSTOMER_CLAIM ?? 'customer',
+    audienceClaim: set.AUTH_AUDIENCE_CLAIM ?? 'aud',
   };
 }

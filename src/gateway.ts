@@ -50,7 +50,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
 
   const merchants = openMerchants(config, config, log, metrics);
   const jwtSecret = createSecretHolder(config);
-  const authenticator = openAuthenticator({ ...config, auth: jwtSecret.auth }, merchants, log);
+  const authenticator = openAuthenticator({ ...config, auth: jwtSecret.auth }, merchants, log, metrics);
   const manifest = openManifestOf(config);
   const overload = createOverload(config.juspay);
   const bodies = createBodies();
@@ -76,7 +76,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     parserAndValidationCache: false,
     maskedErrors: false,
     plugins: [
-      useHealth(inFlight),
+      useHealth({ isReady: () => inFlight.isReady() && authenticator.isReady() }),
       useHttp({
         endpoint,
         maxBodyBytes: limits.bodyBytes,
@@ -220,9 +220,10 @@ function openAuthenticator(
   { auth }: { readonly auth: AuthOptions },
   merchants: { has(merchantId: string): boolean },
   log: Log,
+  metrics: Metrics | undefined,
 ): Authenticator {
   try {
-    const authenticator = createAuthenticator(auth, log);
+    const authenticator = createAuthenticator(auth, log, metrics);
     if (authenticator.merchants().every(merchants.has)) return authenticator;
     authenticator.dispose();
   } catch (error) {

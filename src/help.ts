@@ -68,6 +68,7 @@ export function configText(config: Config, environment: NodeJS.ProcessEnv): stri
     AUTH_API_KEYS_FILE: (auth.modes.includes('api-key') && auth.apiKeysFile) || unused,
     AUTH_MERCHANT_CLAIM: jwt?.merchantClaim ?? unused,
     AUTH_CUSTOMER_CLAIM: jwt?.customerClaim ?? unused,
+    AUTH_AUDIENCE_CLAIM: jwt?.audienceClaim ?? unused,
     LIMIT_BODY_BYTES: limits.bodyBytes,
     LIMIT_DEPTH: limits.depth,
     LIMIT_TOKENS: limits.tokens,

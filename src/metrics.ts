@@ -75,6 +75,17 @@ export function createMetrics(version: string): MetricsRegistry {
     help: '0 while the content of a watched file is unusable. file: the name of its setting.',
     labelNames: ['file'],
   });
+  const refusedCredentials = new Counter({
+    ...common,
+    name: 'customer_gateway_refused_credentials_total',
+    help: 'Requests whose credentials were missing or refused. reason: a name of the gateway.',
+    labelNames: ['reason'],
+  });
+  const keySetFailing = new Gauge({
+    ...common,
+    name: 'customer_gateway_key_set_failing',
+    help: '1 while the key set of AUTH_JWKS_URL cannot be read.',
+  });
   const droppedLines = new Counter({
     ...common,
     name: 'customer_gateway_log_lines_dropped_total',
@@ -104,6 +115,8 @@ export function createMetrics(version: string): MetricsRegistry {
       usableFiles.set({ file }, Number(isUsable));
     },
     logLinesDropped: (count) => droppedLines.inc(count),
+    credentialRefused: (reason) => refusedCredentials.inc({ reason }),
+    keySetFailing: (isFailing) => keySetFailing.set(Number(isFailing)),
     contentType: registry.contentType,
     read: () => registry.metrics(),
   };

@@ -38,6 +38,7 @@ export interface GatewayOptions {
         readonly apiKeysFile?: string | undefined;
         readonly merchantClaim?: string | undefined;
         readonly customerClaim?: string | undefined;
+        readonly audienceClaim?: string | undefined;
       }
     | undefined;
   readonly limits?:
@@ -96,6 +97,7 @@ export const settingsByOption = {
   'auth.apiKeysFile': 'AUTH_API_KEYS_FILE',
   'auth.merchantClaim': 'AUTH_MERCHANT_CLAIM',
   'auth.customerClaim': 'AUTH_CUSTOMER_CLAIM',
+  'auth.audienceClaim': 'AUTH_AUDIENCE_CLAIM',
   'limits.bodyBytes': 'LIMIT_BODY_BYTES',
   'limits.depth': 'LIMIT_DEPTH',
   'limits.tokens': 'LIMIT_TOKENS',

@@ -117,7 +117,11 @@ const table = {
     'secret',
   ],
   AUTH_JWT_ISSUER: [z.string().min(1), 'required with `jwt`', 'the `iss` that a token must have'],
-  AUTH_JWT_AUDIENCE: [z.string().min(1), 'required with `jwt`', 'the `aud` that a token must have'],
+  AUTH_JWT_AUDIENCE: [
+    z.string().min(1),
+    'required with `jwt`',
+    'the audience that a token must have, in the claim that `AUTH_AUDIENCE_CLAIM` names',
+  ],
   AUTH_API_KEYS_FILE: [
     filePath,
     'required with `api-key`',
@@ -128,6 +132,11 @@ const table = {
     z.string().min(1),
     'customer',
     'the claim that binds a caller to one customer, by id or reference',
+  ],
+  AUTH_AUDIENCE_CLAIM: [
+    z.string().min(1),
+    'aud',
+    'the claim that must hold `AUTH_JWT_AUDIENCE`; `client_id` for access tokens of Amazon Cognito',
   ],
   LIMIT_BODY_BYTES: [integer(1, 10_000_000), '65536', 'larger request bodies: 413 before parsing'],
   LIMIT_DEPTH: [integer(1, 1_000), '10', 'levels of fields in a document'],

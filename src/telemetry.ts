@@ -29,6 +29,8 @@ export interface LogFields {
   /** Names of fields, never values. */
   changed?: readonly string[];
   outcome?: string;
+  /** A name of our own for why something was refused or failed. */
+  reason?: string;
   url?: string;
   metricsUrl?: string;
   count?: number;
@@ -60,6 +62,7 @@ export const fieldNames: Readonly<Record<keyof LogFields, true>> = {
   operationName: true,
   changed: true,
   outcome: true,
+  reason: true,
   url: true,
   metricsUrl: true,
   count: true,
@@ -126,6 +129,10 @@ export interface Metrics {
   watchedFile(entry: { file: string; isUsable: boolean }): void;
   /** Log lines that were not written, because the output took none and the buffer was full. */
   logLinesDropped(count: number): void;
+  /** One refused credential. */
+  credentialRefused(reason: string): void;
+  /** Whether the last fetch of the key set failed. */
+  keySetFailing(isFailing: boolean): void;
 }
 
 export type OperationType = 'query' | 'mutation' | 'subscription';

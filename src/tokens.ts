@@ -22,7 +22,14 @@ export async function playRoles(customer: string) {
     ),
   );
   const { issuer, audience } = common;
-  const jwt = { issuer, audience, keys: { secret }, merchantClaim: 'merchant_id', customerClaim: 'customer' };
+  const jwt = {
+    issuer,
+    audience,
+    keys: { secret },
+    merchantClaim: 'merchant_id',
+    customerClaim: 'customer',
+    audienceClaim: 'aud',
+  };
   return {
     tokens: Object.fromEntries(tokens),
     auth: { modes: ['jwt'] as const, jwt, apiKeysFile: undefined, optional: true },
@@ -59,6 +66,7 @@ export async function makeToken(
     if (!(lifeMinutes >= 1 && lifeMinutes <= 1440)) throw new TokenUsageError('--minutes is a number from 1 to 1440.');
     const claims = {
       scope: values.customer === undefined ? `${values.scope} customer:any` : values.scope,
+      [environment['AUTH_AUDIENCE_CLAIM'] || 'aud']: audience,
       ...(values.customer !== undefined && { [environment['AUTH_CUSTOMER_CLAIM'] || 'customer']: values.customer }),
       ...(values.merchant !== undefined && { [environment['AUTH_MERCHANT_CLAIM'] || 'merchant_id']: values.merchant }),
     };

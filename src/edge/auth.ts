@@ -1,28 +1,33 @@
 import { readFileSync } from 'node:fs';
 import { anonymous, type Caller, combine } from '../caller.ts';
 import { type KeyEntry, readKeyEntries } from '../operator-files.ts';
-import type { Log } from '../telemetry.ts';
+import type { Log, Metrics, Trail } from '../telemetry.ts';
 import { type ApiKeys, createApiKeys } from './api-keys.ts';
-import { createJwtVerifier, type JwtOptions, KeysUnavailable } from './jwt.ts';
+import { createJwtVerifier, type JwtOptions } from './jwt.ts';
+import { KeysUnavailable } from './key-set.ts';
 import { EdgeError } from './outcome.ts';
+import { CredentialRefused, createRefusalLog } from './refused-credentials.ts';
 
 export interface AuthOptions {
   /** Empty: everybody is the anonymous caller. */
   readonly modes: readonly ('jwt' | 'api-key')[];
-  readonly jwt?: Omit<JwtOptions, 'log'> | undefined;
+  readonly jwt?: Omit<JwtOptions, 'log' | 'metrics'> | undefined;
   readonly apiKeysFile?: string | undefined;
-  /** On the embedded sandbox only: who sends no token of its own issuer is the anonymous caller. */
+  /** On the embedded sandbox only: a request without a token of its own issuer comes from the anonymous caller. */
   readonly optional?: boolean | undefined;
 }
 
 export interface Authenticator {
   /**
-   * Who is calling.
+   * Identifies the caller.
    *
-   * @throws EdgeError `UNAUTHENTICATED` (401) for no or bad credentials, and for one of a kind that is not in use: who
-   *   sends it expects it to count. `OVERLOADED` (503) when nobody can tell, since the keys cannot be read.
+   * @param trail the correlation fields of the log line that a refused credential leaves.
+   * @throws EdgeError `UNAUTHENTICATED` (401) for missing or invalid credentials, and for a key or a bearer token of a kind
+   *   that `AUTH_MODE` does not name. `OVERLOADED` (503) when the keys that would decide cannot be read.
    */
-  authenticate(headers: Headers): Promise<Caller>;
+  authenticate(headers: Headers, trail?: Trail): Promise<Caller>;
+  /** Whether credentials can be checked. */
+  isReady(): boolean;
   /** Merchants that the operator's own entries name, for a check at the start. */
   merchants(): string[];
   /** Applies another content of the operator's file of keys. */
@@ -30,39 +35,63 @@ export interface Authenticator {
   dispose(): void;
 }
 
-const retryAfterSeconds = 5;
+/** The first retries of the key set are faster than this. */
+const retryAfterSeconds = 1;
 
 /** @throws Error with a sentence when the operator's file of keys is unusable. */
-export function createAuthenticator(options: AuthOptions, log: Log): Authenticator {
+export function createAuthenticator(options: AuthOptions, log: Log, metrics?: Metrics): Authenticator {
   const { modes, jwt, apiKeysFile } = options;
-  const verify = modes.includes('jwt') && jwt ? createJwtVerifier({ ...jwt, log }) : undefined;
   const keys: ApiKeys | undefined =
     modes.includes('api-key') && apiKeysFile ? createApiKeys(readKeyEntries(apiKeysFile, readFileSync)) : undefined;
+  // Last: it starts to fetch the key set.
+  const verifier = modes.includes('jwt') && jwt ? createJwtVerifier({ ...jwt, log, metrics }) : undefined;
+  const logRefusal = createRefusalLog(log, metrics);
 
   return {
-    async authenticate(headers) {
+    async authenticate(headers, trail) {
       if (modes.length === 0) return anonymous;
-      const authorization = headers.get('authorization');
-      if (options.optional && !isFrom(authorization, jwt?.issuer)) return anonymous;
-      const apiKey = headers.get('x-api-key');
-      const callers: Caller[] = [];
-      if (apiKey !== null) callers.push(keys?.find(apiKey) ?? refuse());
-      if (authorization !== null) {
-        const [, token] = /^Bearer +([\w.+/=~-]+)$/i.exec(authorization.trim()) ?? [];
-        if (token === undefined || verify === undefined) refuse();
-        else callers.push(await verify(token).catch(translate));
+      if (options.optional && !isFrom(headers.get('authorization'), jwt?.issuer)) return anonymous;
+      try {
+        return await identify(headers);
+      } catch (error) {
+        if (error instanceof CredentialRefused) logRefusal(error.reason, trail);
+        throw translate(error);
       }
-      const [first, second] = callers;
-      if (first === undefined) return refuse();
-      return second === undefined ? first : combine(first, second);
     },
+    isReady: () => verifier?.isReady() ?? true,
     merchants: () => keys?.merchants() ?? [],
     replaceApiKeys: (entries) => keys?.replace(entries),
-    dispose: () => undefined,
+    dispose: () => verifier?.dispose(),
   };
+
+  async function identify(headers: Headers): Promise<Caller> {
+    const callers: Caller[] = [];
+    const apiKey = headers.get('x-api-key')?.trim();
+    if (apiKey) {
+      if (keys === undefined) throw new CredentialRefused('unsupported');
+      const caller = keys.find(apiKey);
+      if (caller === undefined) throw new CredentialRefused('unknown_key');
+      callers.push(caller);
+    }
+    const token = bearerOf(headers.get('authorization'));
+    if (token) {
+      if (verifier === undefined) throw new CredentialRefused('unsupported');
+      if (!/^[\w.+/=~-]+$/.test(token)) throw new CredentialRefused('malformed');
+      callers.push(await verifier.verify(token));
+    }
+    const [first, second] = callers;
+    if (first === undefined) throw new CredentialRefused('missing');
+    return second === undefined ? first : combine(first, second);
+  }
 }
 
-/** Whom a token says it is from, before anything is believed. */
+/** What follows the scheme `Bearer`. Other schemes, such as `Basic` of a proxy, are no credentials for the gateway. */
+function bearerOf(authorization: string | null): string | undefined {
+  const [, token] = /^Bearer(?:\s+(.*))?$/is.exec(authorization?.trim() ?? '') ?? [];
+  return token;
+}
+
+/** Whether a token names this issuer, before anything is verified. */
 function isFrom(authorization: string | null, issuer: string | undefined): boolean {
   const [, payload] = authorization?.split('.') ?? [];
   return (
@@ -73,18 +102,12 @@ function isFrom(authorization: string | null, issuer: string | undefined): boole
   );
 }
 
-function refuse(): never {
-  throw new EdgeError('UNAUTHENTICATED', { status: 401, headers: { 'www-authenticate': 'Bearer' } });
-}
-
-/** What was wrong with a token is nobody's business but the issuer's. */
-function translate(error: unknown): never {
-  if (error instanceof KeysUnavailable) {
-    throw new EdgeError('OVERLOADED', {
-      status: 503,
-      headers: { 'retry-after': String(retryAfterSeconds) },
-      retryAfterSeconds,
-    });
+/** The reason stays in the log. Any other error is a fault of the program, and must not look like a refusal. */
+function translate(error: unknown): unknown {
+  if (error instanceof CredentialRefused) {
+    return new EdgeError('UNAUTHENTICATED', { status: 401, headers: { 'www-authenticate': 'Bearer' } });
   }
-  return refuse();
+  if (!(error instanceof KeysUnavailable)) return error;
+  const headers = { 'retry-after': String(retryAfterSeconds) };
+  return new EdgeError('OVERLOADED', { status: 503, headers, retryAfterSeconds });
 }

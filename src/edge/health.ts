@@ -2,8 +2,9 @@ import type { Plugin } from 'graphql-yoga';
 import type { RequestState } from './http.ts';
 
 /**
- * `/health`: alive. `/ready`: able to serve, which ends with the signal to stop, and does not depend on the
- * provider. Neither says more than its status.
+/**
+ * `/health`: the process is alive. `/ready`: it can serve, so it is not draining, and the key set that tokens are verified
+ * with was read once. Neither depends on the provider, and neither answers with more than a status.
  */
 export function useHealth({
   isReady,

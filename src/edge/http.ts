@@ -1,6 +1,6 @@
 import { type FetchAPI, type Plugin, processRegularResult } from 'graphql-yoga';
 import type { Caller } from '../caller.ts';
-import type { Log, OperationType, Outcome } from '../telemetry.ts';
+import type { Log, OperationType, Outcome, Trail } from '../telemetry.ts';
 import { type Bodies, tooLong } from './bodies.ts';
 import { answerType, isJson } from './media.ts';
 import { EdgeError, refusalBody, toClientError, toRefusal } from './outcome.ts';
@@ -37,7 +37,7 @@ export interface HttpRules {
   readonly bodies: Bodies;
   readonly isDraining: () => boolean;
   /** @throws EdgeError, which is answered; nothing is executed then. */
-  readonly authenticate: (headers: Headers) => Promise<Caller>;
+  readonly authenticate: (headers: Headers, trail: Trail) => Promise<Caller>;
   /** @throws EdgeError when more is under way than can be carried. */
   readonly enter: (caller: Caller, over: Promise<unknown>) => void;
   /** @throws EdgeError when this caller has had its share. */
@@ -70,7 +70,7 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
         if (rules.isDraining()) throw overloaded(drainRetryAfterSeconds);
         const fault = findFault(request, url, rules.maxBodyBytes);
         if (fault !== undefined) throw fault;
-        state.caller = await rules.authenticate(request.headers);
+        state.caller = await rules.authenticate(request.headers, state);
       } catch (error) {
         // Whatever it is: the library would answer with the stack.
         const refusal = toRefusal(error, { trail: state, log: rules.log });

@@ -1,14 +1,8 @@
-import {
-  createLocalJWKSet,
-  errors,
-  type FlattenedJWSInput,
-  type JSONWebKeySet,
-  type JWTHeaderParameters,
-  jwtVerify,
-  SignJWT,
-} from 'jose';
+import { decodeProtectedHeader, errors, type JWTVerifyResult, jwtVerify, SignJWT } from 'jose';
 import { type Caller, scopes } from '../caller.ts';
-import type { Log } from '../telemetry.ts';
+import type { Log, Metrics } from '../telemetry.ts';
+import { asymmetricAlgorithms, createKeySet, type KeySet } from './key-set.ts';
+import { CredentialRefused, type RefusalReason } from './refused-credentials.ts';
 
 export interface JwtOptions {
   readonly issuer: string;
@@ -17,62 +11,133 @@ export interface JwtOptions {
   readonly keys: { readonly secret: { reveal(): string } } | { readonly url: string };
   readonly merchantClaim: string;
   readonly customerClaim: string;
+  /** The claim that must hold `audience`. `aud` by default. */
+  readonly audienceClaim?: string | undefined;
   readonly log: Log;
-  /** For tests. */
-  readonly fetch?: typeof globalThis.fetch;
-  readonly now?: () => number;
+  readonly metrics?: Metrics | undefined;
+  /** Fetches the key set. */
+  readonly fetch?: typeof globalThis.fetch | undefined;
+  /** For tests: the wall clock that `exp` and `nbf` are compared with, and the monotonic clock for ages. Both in ms. */
+  readonly now?: (() => number) | undefined;
+  readonly monotonicMs?: (() => number) | undefined;
 }
 
-/** The source of keys cannot be reached, and the key of this token is not known: nobody can tell whether it is good. */
-export class KeysUnavailable extends Error {}
+export interface JwtVerifier {
+  /**
+   * @throws CredentialRefused for a token that is not accepted.
+   * @throws KeysUnavailable when the key set cannot be read and the key of this token is not known.
+   */
+  verify(token: string): Promise<Caller>;
+  /** Whether tokens can be verified: with a published key set, once that was read. */
+  isReady(): boolean;
+  dispose(): void;
+}
 
-const asymmetric = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-];
+const symmetricAlgorithms = ['HS256', 'HS384', 'HS512'];
 const maxTokenLength = 8192;
 const clockToleranceSeconds = 30;
 
-/** Reads tokens. The verifier throws whatever is wrong with one; its message is for nobody. */
-export function createJwtVerifier(options: JwtOptions): (token: string) => Promise<Caller> {
-  const { keys } = options;
-  const now = options.now ?? Date.now;
-  const keySet = 'url' in keys ? createKeySet(keys.url, options) : undefined;
-  return async (token) => {
-    if (token.length > maxTokenLength) throw new Error('token is too long');
-    // Asked for at each token: it may have been replaced.
-    const secret = 'secret' in keys ? new TextEncoder().encode(keys.secret.reveal()) : undefined;
-    const rules = {
-      issuer: options.issuer,
-      audience: options.audience,
-      // Named, and never both kinds: a public key must not pass for a shared secret.
-      algorithms: secret ? ['HS256', 'HS384', 'HS512'] : asymmetric,
-      requiredClaims: ['exp', 'sub'],
-      clockTolerance: clockToleranceSeconds,
-      currentDate: new Date(now()),
-    };
-    const { payload, protectedHeader } = secret
-      ? await jwtVerify(token, secret, rules)
-      : await jwtVerify(token, keySet as KeyFinder, rules);
-    const { typ } = protectedHeader;
-    if (typ !== undefined && !/^(application\/)?(at\+)?jwt$/i.test(typ)) throw new Error('token is of another type');
-    return callerOf(payload, options);
+export function createJwtVerifier(options: JwtOptions): JwtVerifier {
+  const { keys, now = Date.now } = options;
+  const keySet = 'url' in keys ? createKeySet({ ...options, url: keys.url }) : undefined;
+  // Named, and never both kinds: a public key must not pass for a shared secret.
+  const algorithms = keySet ? [...asymmetricAlgorithms] : symmetricAlgorithms;
+  return {
+    async verify(token) {
+      const { alg, kid } = readHeader(token, algorithms);
+      const rules = {
+        issuer: options.issuer,
+        algorithms,
+        requiredClaims: ['exp', 'sub'],
+        clockTolerance: clockToleranceSeconds,
+        currentDate: new Date(now()),
+      };
+      const check = (key: VerificationKey) => jwtVerify(token, key, rules);
+      const { payload, protectedHeader } =
+        'secret' in keys
+          ? await checkWithAny([new TextEncoder().encode(keys.secret.reveal())], check)
+          : await checkWithSet(keySet as KeySet, { alg, kid }, check);
+      const { typ } = protectedHeader;
+      if (typ !== undefined && !/^(application\/)?(at\+)?jwt$/i.test(typ)) throw new CredentialRefused('type');
+      return callerOf(payload, options);
+    },
+    isReady: () => keySet?.isRead() ?? true,
+    dispose: () => keySet?.dispose(),
   };
 }
 
-function callerOf(payload: Readonly<Record<string, unknown>>, { merchantClaim, customerClaim }: JwtOptions): Caller {
+type VerificationKey = Parameters<typeof jwtVerify>[1] & object;
+type Check = (key: VerificationKey) => Promise<JWTVerifyResult>;
+
+function readHeader(token: string, algorithms: readonly string[]): { alg: string; kid: string | undefined } {
+  if (token.length > maxTokenLength) throw new CredentialRefused('malformed');
+  let header: Readonly<Record<string, unknown>>;
+  try {
+    header = decodeProtectedHeader(token);
+  } catch {
+    throw new CredentialRefused('malformed');
+  }
+  const { alg, kid, typ } = header;
+  if (typeof alg !== 'string' || !algorithms.includes(alg)) throw new CredentialRefused('algorithm');
+  if (kid !== undefined && typeof kid !== 'string') throw new CredentialRefused('malformed');
+  if (typ !== undefined && typeof typ !== 'string') throw new CredentialRefused('malformed');
+  return { alg, kid };
+}
+
+async function checkWithSet(
+  keySet: KeySet,
+  selector: { alg: string; kid: string | undefined },
+  check: Check,
+): Promise<JWTVerifyResult> {
+  const candidates = keySet.find(selector);
+  try {
+    return await checkWithAny(candidates, check);
+  } catch (error) {
+    // Without a `kid` any signature that no known key made may be one of a newer key.
+    const isKnown = candidates.length > 0 && selector.kid !== undefined;
+    const isOfNoKey =
+      error instanceof CredentialRefused && (error.reason === 'signature' || error.reason === 'unknown_key');
+    if (isKnown || !isOfNoKey) throw error;
+    await keySet.renew();
+    const renewed = keySet.find(selector);
+    if (renewed.every((key) => candidates.includes(key))) throw error;
+    return await checkWithAny(renewed, check);
+  }
+}
+
+/** Tries the keys in their order until the signature is one of theirs. */
+async function checkWithAny(candidates: readonly VerificationKey[], check: Check): Promise<JWTVerifyResult> {
+  for (const key of candidates) {
+    try {
+      return await check(key);
+    } catch (error) {
+      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw translate(error);
+    }
+  }
+  throw new CredentialRefused(candidates.length === 0 ? 'unknown_key' : 'signature');
+}
+
+/** The library's error classes as reasons. Any other error is a fault of the program and stays what it is. */
+function translate(error: unknown): unknown {
+  if (error instanceof errors.JWTExpired) return new CredentialRefused('expired');
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    const reasons: Partial<Record<string, RefusalReason>> = { iss: 'issuer', nbf: 'not_yet_valid' };
+    const isWrong = error.claim === 'iss' || error.reason === 'check_failed';
+    return new CredentialRefused((isWrong && reasons[error.claim]) || 'claim');
+  }
+  // Malformed parts, an unencoded payload, a critical header that is not supported.
+  return error instanceof errors.JOSEError ? new CredentialRefused('malformed') : error;
+}
+
+function callerOf(payload: Readonly<Record<string, unknown>>, options: JwtOptions): Caller {
+  const { merchantClaim, customerClaim, audience, audienceClaim = 'aud' } = options;
+  const audiences = Object.hasOwn(payload, audienceClaim) ? payload[audienceClaim] : undefined;
+  if (audiences !== audience && !(Array.isArray(audiences) && audiences.includes(audience))) {
+    throw new CredentialRefused('audience');
+  }
   const subject = textClaim(payload, 'sub');
   const customer = textClaim(payload, customerClaim);
-  if (subject === undefined) throw new Error('sub is missing');
+  if (subject === undefined) throw new CredentialRefused('claim');
   const granted = scopesOf(payload);
   return {
     name: subject,
@@ -85,11 +150,14 @@ function callerOf(payload: Readonly<Record<string, unknown>>, { merchantClaim, c
   };
 }
 
-/** @throws Error for a claim that is there and is no text, or an empty one: it would bind to nothing. */
+/**
+ * @throws CredentialRefused for a claim that is present and is no text, or an empty one: it would bind to nothing. A number
+ *   is refused too: beyond 2^53 it was rounded before it got here, and would bind to another customer.
+ */
 function textClaim(payload: Readonly<Record<string, unknown>>, name: string): string | undefined {
   const value = Object.hasOwn(payload, name) ? payload[name] : undefined;
   if (value === undefined) return undefined;
-  if (typeof value !== 'string' || value.trim() === '') throw new Error('a claim is no text');
+  if (typeof value !== 'string' || value.trim() === '') throw new CredentialRefused('claim');
   return value;
 }
 
@@ -122,90 +190,4 @@ export function signToken({ secret, issuer, audience, subject, lifeMinutes, clai
     .setIssuedAt()
     .setExpirationTime(`${lifeMinutes}m`)
     .sign(new TextEncoder().encode(secret.reveal()));
-}
-
-type KeyFinder = (header: JWTHeaderParameters, token: FlattenedJWSInput) => Promise<CryptoKey>;
-
-/** A key is looked for anew at most this often, whatever tokens come in. */
-const cooldownMs = 30_000;
-/** After this the set is renewed in the background, while the known keys go on counting. */
-const freshMs = 300_000;
-const fetchTimeoutMs = 2_000;
-const maxSetBytes = 65_536;
-
-/**
- * The published keys. What is known goes on working while its source is down; a source that hangs, redirects, floods or
- * talks nonsense counts as down.
- */
-function createKeySet(url: string, { log, fetch: fetcher = globalThis.fetch, now = Date.now }: JwtOptions): KeyFinder {
-  let known: ReturnType<typeof createLocalJWKSet> | undefined;
-  let fetchedAtMs = Number.NEGATIVE_INFINITY;
-  let triedAtMs = Number.NEGATIVE_INFINITY;
-  let lastFailed = false;
-  let underWay: Promise<void> | undefined;
-
-  const renew = (): Promise<void> => {
-    underWay ??= load(url, fetcher)
-      .then(
-        (set) => {
-          known = createLocalJWKSet(set);
-          fetchedAtMs = now();
-          lastFailed = false;
-        },
-        (cause: unknown) => {
-          lastFailed = true;
-          log.warn('key set cannot be read', { cause });
-        },
-      )
-      .finally(() => {
-        underWay = undefined;
-      });
-    triedAtMs = now();
-    return underWay;
-  };
-  const find = async (header: JWTHeaderParameters, token: FlattenedJWSInput) => {
-    if (known === undefined) throw new errors.JWKSNoMatchingKey();
-    return known(header, token);
-  };
-
-  return async (header, token) => {
-    if (now() - fetchedAtMs > freshMs && now() - triedAtMs > cooldownMs && known !== undefined) void renew();
-    try {
-      return await find(header, token);
-    } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-      if (underWay !== undefined) await underWay;
-      else if (now() - triedAtMs > cooldownMs) await renew();
-      try {
-        return await find(header, token);
-      } catch (again) {
-        if (lastFailed && again instanceof errors.JWKSNoMatchingKey) throw new KeysUnavailable();
-        throw again;
-      }
-    }
-  };
-}
-
-async function load(url: string, fetcher: typeof globalThis.fetch): Promise<JSONWebKeySet> {
-  const response = await fetcher(url, {
-    redirect: 'error',
-    headers: { accept: 'application/json' },
-    signal: AbortSignal.timeout(fetchTimeoutMs),
-  });
-  if (response.status !== 200) throw new Error('key set: unexpected status');
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    bytes += chunk.byteLength;
-    if (bytes > maxSetBytes) throw new Error('key set is too long');
-    chunks.push(chunk);
-  }
-  const set = JSON.parse(Buffer.concat(chunks).toString('utf8')) as { keys?: unknown } | null;
-  if (!Array.isArray(set?.keys)) throw new Error('key set: no keys');
-  // A symmetric key that somebody published is a secret no more.
-  const keys = set.keys.filter(
-    (key): key is JSONWebKeySet['keys'][number] => typeof key === 'object' && key !== null && key.kty !== 'oct',
-  );
-  if (keys.length === 0) throw new Error('key set: no usable keys');
-  return { keys };
 }

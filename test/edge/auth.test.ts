@@ -7,7 +7,8 @@ import { test } from 'node:test';
 import type { Caller } from '../../src/caller.ts';
 import { type Authenticator, createAuthenticator } from '../../src/edge/auth.ts';
 import { EdgeError } from '../../src/edge/outcome.ts';
-import { createLog } from '../../src/telemetry.ts';
+import { createRefusalLog } from '../../src/edge/refused-credentials.ts';
+import { createLog, type Metrics } from '../../src/telemetry.ts';
 
 const issuer = 'https://issuer.test';
 const audience = 'gateway';
@@ -49,7 +50,11 @@ const answer = (body: unknown, init?: ResponseInit) =>
   new Response(typeof body === 'string' ? body : JSON.stringify(body), init);
 
 /** A key set whose source is a function, on a clock of its own. */
-function withKeySet(source: (url: string, init: RequestInit) => Promise<Response>, now = Date.now) {
+function withKeySet(
+  source: (url: string, init: RequestInit) => Promise<Response>,
+  monotonicMs = () => performance.now(),
+  log = silent,
+) {
   let fetches = 0;
   const fetcher = async (url: string | URL | Request, init: RequestInit = {}) => {
     fetches += 1;
@@ -63,25 +68,24 @@ function withKeySet(source: (url: string, init: RequestInit) => Promise<Response
     customerClaim: 'customer',
   };
   const authenticator = createAuthenticator(
-    { modes: ['jwt'], jwt: { ...options, fetch: fetcher as typeof fetch, now } },
-    silent,
+    { modes: ['jwt'], jwt: { ...options, fetch: fetcher as typeof fetch, monotonicMs } },
+    log,
   );
   return { authenticator, fetches: () => fetches };
 }
 
-const shared = createAuthenticator(
-  {
-    modes: ['jwt'],
-    jwt: {
-      issuer,
-      audience,
-      keys: { secret: { reveal: () => secret } },
-      merchantClaim: 'merchant_id',
-      customerClaim: 'customer',
-    },
-  },
-  silent,
-);
+const sharedOptions = {
+  issuer,
+  audience,
+  keys: { secret: { reveal: () => secret } },
+  merchantClaim: 'merchant_id',
+  customerClaim: 'customer',
+};
+const shared = createAuthenticator({ modes: ['jwt'], jwt: sharedOptions }, silent);
+/** Entries of a key set that are no JSON objects. */
+const unusableEntries: readonly unknown[] = [null, 7, 'canary', true, [], [[]], [{}]];
+/** Settles when what is due in this turn of the event loop is done. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
 const published = () =>
   withKeySet(async () => answer({ keys: [jwk(pair, 'one'), { kty: 'oct', kid: 'sym', k: encode(secret) }] }))
     .authenticator;
@@ -206,7 +210,7 @@ test('scopes of odd types MUST grant nothing', async () => {
 
 test('a new key MUST work once it is published, and an old one no longer than it is', async () => {
   let keys = [jwk(pair, 'one')];
-  let clockMs = Date.now();
+  let clockMs = 0;
   const { authenticator } = withKeySet(
     async () => answer({ keys }),
     () => clockMs,
@@ -220,51 +224,290 @@ test('a new key MUST work once it is published, and an old one no longer than it
   assert.equal(await statusOf(authenticator, bearer(rs())), 401);
 });
 
-test('known keys MUST go on working through an outage of their source, whatever it looks like', async () => {
+test('known keys MUST stay in use through an outage of their source, whatever it looks like', async () => {
+  const good = answer({ keys: [jwk(pair, 'one')] });
+  const body = await good.text();
   const outages: ((url: string, init: RequestInit) => Promise<Response>)[] = [
     async () => Promise.reject(new TypeError('refused')),
     async () => answer('<html>', { status: 502 }),
     async () => answer('<html>'),
     async () => answer({ keys: [] }),
     async () => answer('null'),
+    ...unusableEntries.map((entry) => async () => answer({ keys: [entry, jwk(otherPair, 'two')] })),
+    async () => answer({ keys: [{ kty: 'RSA', kid: 'one' }] }),
     async () => answer(`{"keys":[${'{},'.repeat(60_000)}{}]}`),
     (_url, { signal }) =>
       new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
   ];
   for (const outage of outages) {
-    let clockMs = Date.now();
-    let source: (url: string, init: RequestInit) => Promise<Response> = async () =>
-      answer({ keys: [jwk(pair, 'one')] });
-    const { authenticator } = withKeySet(
-      (url, init) => source(url, init),
+    let clockMs = 0;
+    let isDown = false;
+    const { authenticator, fetches } = withKeySet(
+      (url, init) => (isDown ? outage(url, init) : Promise.resolve(answer(body))),
       () => clockMs,
     );
     await authenticator.authenticate(bearer(rs()));
-    source = outage;
+    isDown = true;
     clockMs += 3_600_000;
-    const later = bearer(rs({ ...good, exp: Math.floor(clockMs / 1000) + 600 }));
-    assert.equal(typeof (await statusOf(authenticator, later)), 'object');
-    assert.equal(typeof (await statusOf(authenticator, later)), 'object');
+    assert.equal(typeof (await statusOf(authenticator, bearer(rs()))), 'object');
+    assert.equal(fetches(), 2);
+    await turn();
+    assert.equal(typeof (await statusOf(authenticator, bearer(rs()))), 'object');
+    authenticator.dispose();
   }
 });
 
-test('a token that nobody can check while the source is down MUST be 503, and never an error of ours', async () => {
-  const { authenticator, fetches } = withKeySet(async () => Promise.reject(new TypeError('refused')));
-  for (let n = 0; n < 5; n += 1) assert.equal(await statusOf(authenticator, bearer(rs())), 503);
-  assert.equal(fetches(), 1);
+test('a set with an entry that is no object MUST be unusable: 503 at first use, and one log line', async () => {
+  for (const entry of unusableEntries) {
+    const lines: string[] = [];
+    const { authenticator } = withKeySet(
+      async () => answer({ keys: [jwk(pair, 'one'), entry] }),
+      undefined,
+      createLog('info', (line) => lines.push(line)),
+    );
+    assert.equal(await statusOf(authenticator, bearer(rs())), 503);
+    assert.equal(authenticator.isReady(), false);
+    assert.equal(lines.length, 1);
+    assert.match(lines[0] ?? '', /"reason":"malformed".*key set cannot be read/);
+    authenticator.dispose();
+  }
+});
+
+test('entries of unknown types, of broken keys and of other uses MUST be ignored', async () => {
+  const odd = [{}, { kty: 'RSA' }, { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', kid: 'one' }, { kty: 7, kid: 'one' }];
+  const others = [
+    { ...jwk(pair, 'one'), use: 'enc' },
+    { ...jwk(pair, 'one'), key_ops: ['encrypt'] },
+  ];
+  const { authenticator } = withKeySet(async () => answer({ keys: [...odd, ...others, jwk(pair, 'one')] }));
+  assert.equal(typeof (await statusOf(authenticator, bearer(rs()))), 'object');
+  authenticator.dispose();
+});
+
+test('a set that cannot be read at first MUST be asked for again within a second, with a line at the start and the end', async () => {
+  const lines: string[] = [];
+  const startedAtMs = performance.now();
+  const retried = Promise.withResolvers<number>();
+  const readable = Promise.withResolvers<void>();
+  const recovered = Promise.withResolvers<void>();
+  let calls = 0;
+  const { authenticator } = withKeySet(
+    async () => {
+      calls += 1;
+      if (calls === 1) throw new TypeError('refused');
+      retried.resolve(performance.now() - startedAtMs);
+      await readable.promise;
+      return answer({ keys: [jwk(pair, 'one')] });
+    },
+    undefined,
+    createLog('info', (line) => {
+      lines.push(line);
+      if (line.includes('read again')) recovered.resolve();
+    }),
+  );
+  assert.equal(await statusOf(authenticator, bearer(rs())), 503);
+  assert.equal(authenticator.isReady(), false);
+  // The contract's limit is a second; a busy machine gets more.
+  assert.ok((await retried.promise) < 5_000);
+  assert.equal(await statusOf(authenticator, bearer(rs())), 503);
+  readable.resolve();
+  await recovered.promise;
+  assert.equal(authenticator.isReady(), true);
+  assert.equal(typeof (await statusOf(authenticator, bearer(rs()))), 'object');
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line).message),
+    ['key set cannot be read: the keys known before stay in use', 'key set is read again'],
+  );
+  authenticator.dispose();
+});
+
+test('a wall clock that is set back MUST NOT keep a rotated key unknown', async (context) => {
+  let keys = [jwk(pair, 'one')];
+  let clockMs = 0;
+  const { authenticator } = withKeySet(
+    async () => answer({ keys }),
+    () => clockMs,
+  );
+  assert.equal(typeof (await statusOf(authenticator, bearer(rs()))), 'object');
+  keys = [jwk(otherPair, 'two')];
+  const wallMs = Date.now();
+  context.mock.method(Date, 'now', () => wallMs - 3_600_000);
+  clockMs += 30_000;
+  const next = rs({ ...good, exp: nowSeconds + 600 }, { kid: 'two' }, otherPair.privateKey);
+  assert.equal(typeof (await statusOf(authenticator, bearer(next))), 'object');
+  authenticator.dispose();
 });
 
 test('unknown key ids MUST cost at most one fetch in 30 s, and redirects be refused', async () => {
   let redirect: RequestRedirect | undefined;
-  const { authenticator, fetches } = withKeySet(async (_url, init) => {
-    redirect = init.redirect;
-    return answer({ keys: [jwk(pair, 'one')] });
-  });
-  for (let n = 0; n < 50; n += 1) {
-    assert.equal(await statusOf(authenticator, bearer(rs(good, { kid: `k-${n}` }, otherPair.privateKey))), 401);
+  let clockMs = 0;
+  const { authenticator, fetches } = withKeySet(
+    async (_url, init) => {
+      redirect = init.redirect;
+      return answer({ keys: [jwk(pair, 'one')] });
+    },
+    () => clockMs,
+  );
+  for (const kid of [undefined, 'k']) {
+    for (let n = 0; n < 50; n += 1) {
+      const token = rs(good, { kid: kid && `${kid}-${n}` }, otherPair.privateKey);
+      assert.equal(await statusOf(authenticator, bearer(token)), 401);
+    }
+    assert.equal(fetches(), kid === undefined ? 1 : 2);
+    clockMs += 30_000;
   }
-  assert.equal(fetches(), 1);
   assert.equal(redirect, 'error');
+  authenticator.dispose();
+});
+
+test('a token without kid, or whose kid names several keys, MUST be tried with each key that fits, 8 at most', async () => {
+  const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const ecKey = (kid?: string) => ({ ...ec.publicKey.export({ format: 'jwk' }), ...(kid && { kid }) });
+  const others = Array.from({ length: 8 }, () => ({ ...otherPair.publicKey.export({ format: 'jwk' }), kid: 'one' }));
+  const own = jwk(pair, 'one');
+  const outcomes = async (keys: object[], token: string) => {
+    const { authenticator } = withKeySet(async () => answer({ keys }));
+    const outcome = await statusOf(authenticator, bearer(token));
+    authenticator.dispose();
+    return typeof outcome === 'object' ? 200 : outcome;
+  };
+  for (const token of [rs(good, { kid: undefined }), rs(good, { kid: 'one' })]) {
+    assert.equal(await outcomes([jwk(otherPair, 'one'), own], token), 200);
+    assert.equal(await outcomes([ecKey('one'), ...others.slice(0, 7), ecKey(), own], token), 200);
+    assert.equal(await outcomes([...others, own], token), 401);
+  }
+  // Keys for another algorithm do not fit.
+  assert.equal(await outcomes([{ ...own, alg: 'PS256' }], rs(good, { kid: undefined })), 401);
+});
+
+test('a token without kid of a key that is published later MUST be accepted once the set is renewed', async () => {
+  let keys = [jwk(pair, 'one')];
+  let clockMs = 0;
+  const { authenticator } = withKeySet(
+    async () => answer({ keys }),
+    () => clockMs,
+  );
+  assert.equal(typeof (await statusOf(authenticator, bearer(rs()))), 'object');
+  keys = [jwk(otherPair, 'two')];
+  clockMs += 30_000;
+  const next = rs(good, { kid: undefined }, otherPair.privateKey);
+  assert.equal(typeof (await statusOf(authenticator, bearer(next))), 'object');
+  authenticator.dispose();
+});
+
+/** The reasons in the log, in their order. Fails where a line holds a part of the credential. */
+async function reasonsOf(modes: readonly ('jwt' | 'api-key')[], headers: readonly Record<string, string>[]) {
+  const lines: string[] = [];
+  const folder = mkdtempSync(join(tmpdir(), 'keys-'));
+  const apiKeysFile = join(folder, 'keys.json');
+  writeFileSync(apiKeysFile, '[]');
+  const authenticator = createAuthenticator(
+    { modes, jwt: sharedOptions, apiKeysFile },
+    createLog('info', (line) => lines.push(line)),
+  );
+  rmSync(folder, { recursive: true });
+  for (const each of headers) assert.equal(await statusOf(authenticator, new Headers(each)), 401);
+  for (const line of lines) {
+    for (const value of headers.flatMap((each) => Object.values(each)).filter((text) => text.length > 8)) {
+      assert.ok(!line.includes(value.slice(-8)));
+    }
+  }
+  return lines.map((line) => (JSON.parse(line) as { reason: string }).reason);
+}
+
+test('a refused credential MUST leave a line with the reason, and never a value', async () => {
+  const token = (text: string) => ({ authorization: `Bearer ${text}` });
+  const cases: readonly [string, Record<string, string>][] = [
+    ['missing', {}],
+    ['missing', { authorization: 'Basic dXNlcjpwYXNzd29yZA==' }],
+    ['missing', { authorization: 'Bearer ' }],
+    ['unsupported', { 'x-api-key': 'canary-canary' }],
+    ['malformed', token('canary-canary')],
+    ['malformed', token('canary canary')],
+    ['malformed', token(hs('canary, no json'))],
+    ['malformed', token(hs(good, { crit: ['exotic'], exotic: true }))],
+    ['algorithm', token(rs())],
+    ['algorithm', token(`${encode({ alg: 'none' })}.${encode(good)}.`)],
+    ['signature', token(compact({ alg: 'HS256' }, good, hmac(`${secret}!`)))],
+    ['type', token(hs(good, { typ: 'logout+jwt' }))],
+  ];
+  const claims: readonly [string, object][] = [
+    ['expired', { ...good, exp: nowSeconds - 60 }],
+    ['claim', without('exp')],
+    ['not_yet_valid', { ...good, nbf: nowSeconds + 120 }],
+    ['claim', { ...good, nbf: 'canary' }],
+    ['issuer', { ...good, iss: 'canary' }],
+    ['issuer', without('iss')],
+    ['audience', { ...good, aud: 'canary' }],
+    ['audience', without('aud')],
+    ['claim', without('sub')],
+    ['claim', { ...good, customer: '' }],
+    ['claim', { ...good, customer: 7 }],
+    ['claim', { ...good, merchant_id: null }],
+  ];
+  for (const [reason, headers] of [
+    ...cases,
+    ...claims.map(([name, payload]) => [name, token(hs(payload))] as [string, Record<string, string>]),
+  ]) {
+    assert.deepEqual(await reasonsOf(['jwt'], [headers]), [reason]);
+  }
+  assert.deepEqual(await reasonsOf(['api-key'], [{ 'x-api-key': 'canary-canary' }]), ['unknown_key']);
+  assert.deepEqual(await reasonsOf(['api-key'], [token(hs(good))]), ['unsupported']);
+});
+
+test('refused credentials MUST leave at most 10 lines a second', () => {
+  let clockMs = 0;
+  let lines = 0;
+  const counted: string[] = [];
+  const metrics = { credentialRefused: (reason: string) => counted.push(reason) } as unknown as Metrics;
+  const log = createLog('info', () => {
+    lines += 1;
+  });
+  const logRefusal = createRefusalLog(log, metrics, () => clockMs);
+  for (let n = 0; n < 100; n += 1) logRefusal('expired', undefined);
+  assert.equal(lines, 10);
+  clockMs += 1_000;
+  for (let n = 0; n < 100; n += 1) logRefusal('expired', { requestId: 'r-1' });
+  assert.equal(lines, 20);
+  assert.equal(counted.length, 200);
+});
+
+test('numeric claims MUST be refused: rounded, they could bind to another customer', async () => {
+  for (const claim of ['customer', 'merchant_id', 'sub']) {
+    for (const number of ['1234567890123456789', '42', '1e3', '-0']) {
+      const payload = JSON.stringify(good).replace(/}$/, `,"${claim}":${number}}`);
+      assert.equal(await statusOf(shared, bearer(hs(payload))), 401);
+    }
+  }
+});
+
+test('AUTH_AUDIENCE_CLAIM MUST name the claim that holds the audience', async () => {
+  const cognito = createAuthenticator(
+    { modes: ['jwt'], jwt: { ...sharedOptions, audienceClaim: 'client_id' } },
+    silent,
+  );
+  const payload = { ...without('aud'), client_id: audience };
+  assert.equal(typeof (await statusOf(cognito, bearer(hs(payload)))), 'object');
+  assert.equal(typeof (await statusOf(cognito, bearer(hs({ ...payload, client_id: ['other', audience] })))), 'object');
+  for (const client of ['other', ['other'], [], { [audience]: audience }, null, 7, undefined]) {
+    assert.equal(await statusOf(cognito, bearer(hs({ ...payload, client_id: client, aud: audience }))), 401);
+  }
+});
+
+test('a fault of the program in the verification MUST NOT look like a refusal', async () => {
+  const broken = createAuthenticator(
+    {
+      modes: ['jwt'],
+      jwt: {
+        ...sharedOptions,
+        now: () => {
+          throw new TypeError('a fault');
+        },
+      },
+    },
+    silent,
+  );
+  await assert.rejects(broken.authenticate(bearer(hs(good))), { name: 'TypeError' });
 });
 
 const digest = (key: string) => createHash('sha256').update(key).digest('hex');
@@ -344,6 +587,14 @@ test('both credentials on one request MUST both be valid; scopes intersect, ever
   assert.equal((await both.authenticate(headers('other', token))).barred, true);
   assert.deepEqual((await both.authenticate(headers('plain', hs(without('customer'))))).customers, 'none');
   assert.equal(await statusOf(both, headers('wrong', token)), 401);
+  for (const authorization of ['Basic dXNlcjpwYXNz', 'Basic', '', ' ', 'Bearer', 'Bearer  ', 'Digest a="Bearer x"']) {
+    const outcome = await statusOf(both, new Headers({ 'x-api-key': 'plain', authorization }));
+    assert.equal(typeof outcome, 'object', authorization);
+  }
+  assert.equal(
+    typeof (await statusOf(both, new Headers({ 'x-api-key': '', authorization: `bearer ${token}` }))),
+    'object',
+  );
   assert.equal(await statusOf(both, headers('plain', `${token}x`)), 401);
   assert.equal(typeof (await statusOf(both, new Headers({ 'x-api-key': 'plain' }))), 'object');
 });

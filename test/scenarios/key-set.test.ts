@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync, sign } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { inWorld, type World } from '../support.ts';
+
+const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const set = JSON.stringify({ keys: [{ ...pair.publicKey.export({ format: 'jwk' }), kid: 'one' }] });
+
+function token(claims: object): string {
+  const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const exp = Math.floor(Date.now() / 1000) + 600;
+  const input = `${encode({ alg: 'RS256', kid: 'one' })}.${encode({ iss: 'i', sub: 's', exp, ...claims })}`;
+  return `${input}.${sign('sha256', Buffer.from(input), pair.privateKey).toString('base64url')}`;
+}
+
+const ask = (world: World, claims: object) =>
+  world.fetch({
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token(claims)}` },
+    body: '{"query":"{ customer(id: \\"u7\\") { id } }"}',
+  });
+
+/** Lets the event loop go round: a response is on its way. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('/ready MUST be 503 until the key set was read once, and tokens be 503 until then', async () => {
+  let isUp = false;
+  let fetched = Promise.withResolvers<void>();
+  const server = createServer((_request, response) => {
+    response.writeHead(isUp ? 200 : 500).end(isUp ? set : '', fetched.resolve);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const settings = {
+    AUTH_MODE: 'jwt',
+    AUTH_JWKS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`,
+    AUTH_JWT_ISSUER: 'i',
+    AUTH_JWT_AUDIENCE: 'a',
+    AUTH_AUDIENCE_CLAIM: 'client_id',
+  };
+  try {
+    await inWorld(async (world) => {
+      const good = { client_id: 'a', scope: 'customer:read customer:any' };
+      // Nobody asked yet: the set is fetched at the start.
+      await fetched.promise;
+      assert.equal((await world.fetch({ path: '/ready' })).status, 503);
+      assert.equal((await world.fetch({ path: '/health' })).status, 200);
+      const early = await ask(world, good);
+      assert.deepEqual([early.status, early.headers.get('retry-after')], [503, '1']);
+      assert.deepEqual(world.upstream(), []);
+
+      isUp = true;
+      fetched = Promise.withResolvers();
+      await fetched.promise;
+      while ((await world.fetch({ path: '/ready' })).status !== 200) await turn();
+      assert.deepEqual((await ask(world, good)).data, { customer: { id: 'cst_0123456789abcdef' } });
+      const refused = await ask(world, { ...good, client_id: 'b', aud: 'a' });
+      assert.equal(refused.status, 401);
+      assert.equal(world.upstream().length, 1);
+      const line = world.log.find((text) => text.includes('credential refused')) ?? '';
+      assert.match(line, /"reason":"audience"/);
+      assert.ok(line.includes(refused.headers.get('x-request-id') ?? 'none'));
+    }, settings);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
