@@ -43,6 +43,9 @@ export interface GatewayParts {
   readonly examples?: Examples;
 }
 
+/** The last entries of `X-Forwarded-For` count: this much holds 16 of them, the most that `TRUST_PROXY` believes. */
+const maxForwardedForLength = 2_048;
+
 /** Puts the rooms together. No work at import; two gateways in one process do not meet. */
 export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGateway {
   const { log, metrics } = parts;
@@ -155,7 +158,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   };
 
   function callerAddress(socketAddress: string | undefined, forwardedFor: string | null): string | undefined {
-    return addressOf(socketAddress, forwardedFor ?? '', config.trustedProxies);
+    return addressOf(socketAddress, forwardedFor?.slice(-maxForwardedForLength), config.trustedProxies);
   }
 
   function createState(request: Pick<RequestState, 'target' | 'address' | 'over' | 'readBody'>): RequestState {

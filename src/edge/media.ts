@@ -2,6 +2,12 @@
 const answerTypes = ['application/json', 'application/graphql-response+json'] as const;
 
 /**
+ * How much of a header is read. Browsers send some 150 characters; this work is done before it is known who is calling.
+ */
+const maxAcceptLength = 1_024;
+const maxContentTypeLength = 256;
+
+/**
  * The type of the answer that the client wants most, by the weights of its `Accept`; of two that it wants alike the one
  * that it lists first. `undefined` where it takes neither.
  *
@@ -10,6 +16,7 @@ const answerTypes = ['application/json', 'application/graphql-response+json'] as
 export function answerType(accept: string | null): (typeof answerTypes)[number] | undefined {
   if (accept === null || accept.trim() === '') return answerTypes[0];
   const ranges = accept
+    .slice(0, maxAcceptLength)
     .split(',')
     .map(readRange)
     .filter(({ isUtf8 }) => isUtf8);
@@ -24,7 +31,8 @@ export function answerType(accept: string | null): (typeof answerTypes)[number] 
 
 /** `application/json`, in UTF-8 where a charset is named; no other parameter matters. */
 export function isJson(contentType: string | null): boolean {
-  const { type, isUtf8 } = readRange(contentType ?? '');
+  if (contentType === null || contentType.length > maxContentTypeLength) return false;
+  const { type, isUtf8 } = readRange(contentType);
   return type === 'application/json' && isUtf8;
 }
 
