@@ -9,6 +9,7 @@ import { type Config, ConfigError } from './config.ts';
 import { unknownMerchant } from './config-rules.ts';
 import type { OperationContext } from './context.ts';
 import type { CustomerApi, Operation } from './customer.ts';
+import { addressOf } from './edge/address.ts';
 import { type Authenticator, type AuthOptions, createAuthenticator } from './edge/auth.ts';
 import { createBodies, tooLong } from './edge/bodies.ts';
 import { createCors } from './edge/cors.ts';
@@ -21,7 +22,7 @@ import { useMetrics } from './edge/metrics.ts';
 import { EdgeError } from './edge/outcome.ts';
 import { createOverload } from './edge/overload.ts';
 import { type Manifest, openManifest } from './edge/persisted.ts';
-import { addressOf, createRateLimit } from './edge/rate-limit.ts';
+import { createRateLimit } from './edge/rate-limit.ts';
 import { hasValidHost, limitDelivery, refuseRequest } from './edge/raw.ts';
 import { readTarget } from './edge/target.ts';
 import { withBoundedFailures } from './execution/failures.ts';
@@ -88,6 +89,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
         authenticate: authenticator.authenticate,
         enter: (caller, over) => overload.enter(merchants.of(caller)?.merchantId ?? '', over),
         admit: rateLimit?.admit,
+        countRefused: rateLimit?.countRefused,
         manifest,
         persistedOnly: config.persisted.only,
         log,

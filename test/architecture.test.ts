@@ -62,6 +62,7 @@ const table: Readonly<Record<string, Room>> = {
       'node:events',
       'node:fs',
       'node:http',
+      'node:net',
       'node:perf_hooks',
       'node:stream',
     ],

@@ -42,6 +42,8 @@ export interface HttpRules {
   readonly enter: (caller: Caller, over: Promise<unknown>) => void;
   /** @throws EdgeError when this caller has had its share. */
   readonly admit?: ((caller: Caller, address: string | undefined) => Promise<void>) | undefined;
+  /** @throws EdgeError when the address has used up its share. */
+  readonly countRefused?: ((address: string | undefined) => Promise<void>) | undefined;
   readonly manifest: Manifest;
   /** Whether callers may send ids of documents only. */
   readonly persistedOnly: boolean;
@@ -70,7 +72,10 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
         if (rules.isDraining()) throw overloaded(drainRetryAfterSeconds);
         const fault = findFault(request, url, rules.maxBodyBytes);
         if (fault !== undefined) throw fault;
-        state.caller = await rules.authenticate(request.headers, state);
+        state.caller = await rules.authenticate(request.headers, state).catch(async (error: unknown) => {
+          if (error instanceof EdgeError && error.code === 'UNAUTHENTICATED') await rules.countRefused?.(state.address);
+          throw error;
+        });
       } catch (error) {
         // Whatever it is: the library would answer with the stack.
         const refusal = toRefusal(error, { trail: state, log: rules.log });

@@ -16,6 +16,12 @@ export interface RateLimitOptions {
 export interface RateLimit {
   /** @throws EdgeError `RATE_LIMITED`, 429 with `Retry-After`: nothing is executed. */
   admit(caller: Caller, address: string | undefined): Promise<void>;
+  /**
+   * Counts a request with refused credentials against its address.
+   *
+   * @throws EdgeError `RATE_LIMITED` when the share of the address is used up.
+   */
+  countRefused(address: string | undefined): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -46,19 +52,21 @@ export function createRateLimit({ perMinute, redisUrl }: RateLimitOptions, log: 
   const limiter = redis ? new RateLimiterRedis({ ...window, storeClient: redis, insuranceLimiter: local }) : local;
 
   return {
-    async admit(caller, address) {
-      await tried;
-      const refusals = await Promise.all(keysOf(caller, address).map((key) => consume(key)));
-      const waitMs = Math.max(...refusals);
-      if (waitMs <= 0) return;
-      const retryAfterSeconds = Math.max(1, Math.ceil(waitMs / 1000));
-      const headers = { 'retry-after': String(retryAfterSeconds) };
-      throw new EdgeError('RATE_LIMITED', { status: 429, headers, retryAfterSeconds });
-    },
+    admit: (caller, address) => consumeAll(keysOf(caller, address)),
+    countRefused: (address) => consumeAll([addressKey(address)]),
     async dispose() {
       redis?.disconnect();
     },
   };
+
+  async function consumeAll(keys: readonly string[]): Promise<void> {
+    await tried;
+    const waitMs = Math.max(...(await Promise.all(keys.map((key) => consume(key)))));
+    if (waitMs <= 0) return;
+    const retryAfterSeconds = Math.max(1, Math.ceil(waitMs / 1000));
+    const headers = { 'retry-after': String(retryAfterSeconds) };
+    throw new EdgeError('RATE_LIMITED', { status: 429, headers, retryAfterSeconds });
+  }
 
   /** How long the caller has to wait, in ms; 0 when it may go on. */
   async function consume(key: string): Promise<number> {
@@ -74,32 +82,16 @@ export function createRateLimit({ perMinute, redisUrl }: RateLimitOptions, log: 
 }
 
 /** Digests: neither names nor addresses stand in a shared store. */
-function keysOf({ counted, merchant = '', customers }: Caller, address = 'unknown'): string[] {
-  if (counted.length === 0) return [digest(`address ${address}`)];
+function keysOf({ counted, merchant = '', customers }: Caller, address: string | undefined): string[] {
+  if (counted.length === 0) return [addressKey(address)];
   const bound = typeof customers === 'string' ? [] : customers.map((customer) => `customer ${customer}`);
   return [...counted, ...bound].map((who) => digest(`${merchant} ${who}`));
 }
 
-function digest(text: string): string {
-  return createHash('sha256').update(text).digest('base64url');
+function addressKey(address = 'unknown'): string {
+  return digest(`address ${address}`);
 }
 
-/**
- * The address that counts: the socket's, or, behind proxies whose `X-Forwarded-For` is believed, what the outermost of
- * them saw.
- *
- * @param trustedProxies how many proxies stand in front.
- */
-export function addressOf(
-  socketAddress: string | undefined,
-  forwardedFor: string | undefined,
-  trustedProxies: number,
-): string | undefined {
-  if (trustedProxies === 0) return socketAddress;
-  const chain = (forwardedFor ?? '')
-    .split(',')
-    .map((address) => address.trim())
-    .filter(Boolean);
-  // Each proxy appends the address it sees; what stands before was said by the client.
-  return chain.at(-trustedProxies) ?? chain[0] ?? socketAddress;
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('base64url');
 }

@@ -9,8 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { anonymous, type Caller } from '../../src/caller.ts';
+import { addressOf } from '../../src/edge/address.ts';
 import { EdgeError } from '../../src/edge/outcome.ts';
-import { addressOf, createRateLimit, type RateLimit } from '../../src/edge/rate-limit.ts';
+import { createRateLimit, type RateLimit } from '../../src/edge/rate-limit.ts';
 import { createLog } from '../../src/telemetry.ts';
 import { type Answer, codesOf, inWorld, type World } from '../support.ts';
 

@@ -1,0 +1,65 @@
+import { isIPv4, isIPv6 } from 'node:net';
+
+/** Longer texts are no addresses: an IPv6 one with brackets, zone and port fits. */
+const maxLength = 100;
+
+/**
+ * The address as it is counted, the same for all spellings: IPv4 without a port, IPv4-mapped IPv6 as IPv4, any other IPv6
+ * as its /64, which is what one subscriber gets.
+ *
+ * @returns `undefined` for what is no IP address, so that garbage makes no keys.
+ */
+export function canonicalAddress(text: string | undefined): string | undefined {
+  if (text === undefined || text.length > maxLength) return undefined;
+  const host = withoutPort(text.trim());
+  if (isIPv4(host)) return host;
+  const address = host.replace(/%.*$/, '');
+  if (!isIPv6(address)) return undefined;
+  // The URL parser expands embedded IPv4 addresses and folds case and leading zeros.
+  const compressed = new URL(`http://[${address}]`).hostname.slice(1, -1);
+  const groups = groupsOf(compressed);
+  if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) {
+    return groups
+      .slice(6)
+      .flatMap((group) => [group >> 8, group & 255])
+      .join('.');
+  }
+  return `${groups
+    .slice(0, 4)
+    .map((group) => group.toString(16))
+    .join(':')}::/64`;
+}
+
+/** `1.2.3.4:80` and `[::1]:80`, as some proxies write them. */
+function withoutPort(text: string): string {
+  const [, host = text] = /^\[([^\]]*)\](?::\d+)?$/.exec(text) ?? /^([\d.]+):\d+$/.exec(text) ?? [];
+  return host;
+}
+
+function groupsOf(compressed: string): number[] {
+  const [head = [], tail = []] = compressed
+    .split('::')
+    .map((half) => (half === '' ? [] : half.split(':').map((group) => Number.parseInt(group, 16))));
+  return [...head, ...Array<number>(8 - head.length - tail.length).fill(0), ...tail];
+}
+
+/**
+ * The address that counts: the socket's, or, behind proxies whose `X-Forwarded-For` is believed, the one that the
+ * outermost of them saw; in canonical form.
+ *
+ * @param trustedProxies the number of proxies in front.
+ */
+export function addressOf(
+  socketAddress: string | undefined,
+  forwardedFor: string | undefined,
+  trustedProxies: number,
+): string | undefined {
+  const own = canonicalAddress(socketAddress);
+  if (trustedProxies === 0) return own;
+  const chain = (forwardedFor ?? '')
+    .split(',')
+    .map((address) => address.trim())
+    .filter(Boolean);
+  // Each proxy appends the address it sees; the client wrote what stands before.
+  return canonicalAddress(chain.at(-trustedProxies) ?? chain[0]) ?? own;
+}
