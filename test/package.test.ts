@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -33,10 +33,12 @@ before(async () => {
   const home = join(consumer, 'node_modules', name);
   mkdirSync(home, { recursive: true });
   await run('tar', ['-xzf', tarball, '-C', home, '--strip-components=1']);
-  const { dependencies } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as {
-    dependencies: Record<string, string>;
+  const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as {
+    dependencies: object;
+    peerDependencies: object;
   };
-  for (const dependency of Object.keys(dependencies)) link(dependency, `node_modules/${dependency}`);
+  for (const dependency of Object.keys({ ...dependencies, ...peerDependencies }))
+    link(dependency, `node_modules/${dependency}`);
   write('package.json', JSON.stringify({ name: 'consumer', private: true, type: 'module' }));
 });
 
@@ -107,6 +109,52 @@ console.log(JSON.stringify({
     version,
   });
 });
+
+// The oldest and the newest that the package takes, each installed by npm beside it, as an app has it.
+for (const version of ['16.11.0', '17.1.0']) {
+  test(`with graphql ${version} of the app's own there MUST be one copy of it, which the gateway and the client's tests run on`, async () => {
+    const app = join(consumer, `graphql-${version}`);
+    mkdirSync(app);
+    writeFileSync(join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }));
+    const [clientPacked] = JSON.parse(
+      (await run('npm', ['pack', './dist-client', '--ignore-scripts', '--json', '--pack-destination', app])).stdout,
+    ) as [{ filename: string }];
+    const install = () =>
+      run(
+        'npm',
+        ['install', '--prefer-offline', '--no-audit', `graphql@${version}`, tarball, `./${clientPacked.filename}`],
+        { cwd: app },
+      );
+    // Registries have bad moments.
+    await install().catch(install).catch(install);
+    writeFileSync(
+      join(app, 'main.js'),
+      `import { version, graphql } from 'graphql';
+import { CreateCustomerDocument, CustomerDocument } from 'juspay-customer-client/client';
+import { startTestGateway } from 'juspay-customer-client/testing';
+const { client, schema, close } = await startTestGateway();
+const { customer } = await client.execute(CustomerDocument, { id: 'u7' });
+const input = { objectReferenceId: 'consumer-1', mobileNumber: '+', emailAddress: 'noor@example.com' };
+const { status } = await client.mutate(CreateCustomerDocument, { input });
+const failure = await client.execute(CustomerDocument, { id: 'fault_rejected' }).catch(({ code }) => code);
+// A schema of another copy would be refused.
+const { data } = await graphql({ schema, source: '{ __schema { queryType { name } } }' });
+await close();
+console.log(JSON.stringify([version, customer?.id, status, failure, data]));
+`,
+    );
+    const { stdout } = await run(process.execPath, ['main.js'], { cwd: app });
+    assert.deepEqual(JSON.parse(stdout), [
+      version,
+      'cst_0123456789abcdef',
+      'invalid',
+      'UPSTREAM_REJECTED',
+      { __schema: { queryType: { name: 'Query' } } },
+    ]);
+    const copies = globSync('node_modules/**/graphql/package.json', { cwd: app });
+    assert.deepEqual(copies, [join('node_modules', 'graphql', 'package.json')]);
+  });
+}
 
 test('the command MUST run from the package', async () => {
   const bin = `node_modules/${name}/bin/customer-gateway.js`;

@@ -63,8 +63,11 @@ async function unpack(archive: string, target: string): Promise<void> {
 async function addServer(home: string): Promise<void> {
   const server = join(home, 'node_modules/juspay-customer-gateway');
   await unpack(serverTarball, server);
-  const { dependencies } = JSON.parse(readFileSync(join(server, 'package.json'), 'utf8')) as { dependencies: object };
-  for (const name of Object.keys(dependencies)) link(home, name);
+  const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(server, 'package.json'), 'utf8')) as {
+    dependencies: object;
+    peerDependencies: object;
+  };
+  for (const name of Object.keys({ ...dependencies, ...peerDependencies })) link(home, name);
 }
 
 /** Checks `main.ts` as the two usual resolutions read it. Declarations of the package are checked too. */
