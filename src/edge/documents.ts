@@ -50,10 +50,11 @@ export function useDocuments(options: {
   return {
     /** Reads a new document in a turn of its own, before the library asks for it. */
     async onParams({ params: { query: text }, request, context: { state }, setResult }) {
-      if (typeof text !== 'string' || parsed.has(text)) return;
+      if (typeof text !== 'string') return;
       const who = state.caller?.counted.join(' ') || state.address || '';
       try {
-        await turns.run(who, request.signal, () => prepareDocument(text));
+        // Known documents wait as many microtasks as new ones, so that simultaneous requests keep their order.
+        await (parsed.has(text) ? undefined : turns.run(who, request.signal, () => prepareDocument(text)));
       } catch (error) {
         if (!(error instanceof GatewayError)) throw error;
         setResult({ errors: [located(error)] });
