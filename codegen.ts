@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { composeServices } from '@theguild/federation-composition';
 import { buildASTSchema, type GraphQLSchema, parse } from 'graphql';
+import { flavours, generate } from './client/src/codegen/generate.ts';
 import { addresses, ordersSdl, ticketsSdl } from './examples/bff/subgraphs.ts';
-import { flavours, generate } from './src/client/codegen/generate.ts';
 import { printPlain, printSubgraph, prints } from './src/graphql/prints.ts';
 import { buildSchema } from './src/graphql/schema.ts';
 
@@ -41,7 +41,7 @@ async function clientOutputs(schema: GraphQLSchema): Promise<Record<string, stri
     flavours,
     imports: {
       kit: (part) =>
-        `../../src/client/${{ document: 'document', ast: 'ast', msw: 'msw-handlers' }[part as 'msw'] ?? `${part}-hooks`}.ts`,
+        `../../client/src/${{ document: 'document', ast: 'ast', msw: 'msw-handlers' }[part as 'msw'] ?? `${part}-hooks`}.ts`,
       sibling: (file) => `./${file}.ts`,
     },
     earlier: releasedDocuments(),

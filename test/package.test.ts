@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -117,7 +126,7 @@ for (const version of ['16.11.0', '17.1.0']) {
     mkdirSync(app);
     writeFileSync(join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }));
     const [clientPacked] = JSON.parse(
-      (await run('npm', ['pack', './dist-client', '--ignore-scripts', '--json', '--pack-destination', app])).stdout,
+      (await run('npm', ['pack', './client', '--ignore-scripts', '--json', '--pack-destination', app])).stdout,
     ) as [{ filename: string }];
     const install = () =>
       run(
@@ -200,14 +209,19 @@ createGateway({ limits: { depht: 5 } });
         files: ['main.ts'],
       }),
     );
-    const checked = await inConsumer(resolve('test/node_modules/.bin/tsc')).catch((error: unknown) => error);
+    const checked = await inConsumer(resolve('node_modules/.bin/tsc')).catch((error: unknown) => error);
     assert.equal((checked as { stdout: string }).stdout, '', moduleResolution);
   }
 });
 
 test('publint and are-the-types-wrong MUST find nothing', async () => {
   const tool = (bin: string, ...words: string[]) =>
-    run(resolve(`test/node_modules/.bin/${bin}`), words).then(
+    run(
+      [`node_modules/.bin/${bin}`, `test/composition/node_modules/.bin/${bin}`]
+        .map((path) => resolve(path))
+        .find((path) => existsSync(path)) ?? bin,
+      words,
+    ).then(
       () => '',
       ({ stdout, stderr }: { stdout: string; stderr: string }) => `${stdout}${stderr}`,
     );

@@ -9,7 +9,7 @@ const patterns = process.argv.slice(2);
 const files =
   patterns.length > 0
     ? patterns.flatMap((pattern) => globSync(pattern))
-    : globSync('test/**/*.test.{ts,tsx}', { exclude: ['**/node_modules'] });
+    : globSync('{test,client/test}/**/*.test.{ts,tsx}', { exclude: ['**/node_modules'] });
 
 // A word that tests plant wherever a person's data or a secret may stand. Nothing that is printed may hold it.
 process.env.CANARY = `canary-${randomBytes(6).toString('hex')}`;

@@ -4,7 +4,7 @@ import {
   type QueryHookOptions,
   useMutationOf,
   useQueryOf,
-} from '../../src/client/apollo-hooks.ts';
+} from '../../client/src/apollo-hooks.ts';
 import {
   CreateCustomerAst,
   CreateCustomerWithTokenAst,

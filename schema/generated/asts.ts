@@ -1,5 +1,5 @@
 // Generated from the schema and the operations. Do not edit: change those, and generate again.
-import type { TypedAst } from '../../src/client/ast.ts';
+import type { TypedAst } from '../../client/src/ast.ts';
 import type {
   CreateCustomerMutation,
   CreateCustomerMutationVariables,

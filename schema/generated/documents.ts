@@ -1,5 +1,5 @@
 // Generated from the schema and the operations. Do not edit: change those, and generate again.
-import type { TypedDocument } from '../../src/client/document.ts';
+import type { TypedDocument } from '../../client/src/document.ts';
 import type {
   CreateCustomerMutation,
   CreateCustomerMutationVariables,

@@ -1,5 +1,5 @@
 // Generated from the schema and the operations. Do not edit: change those, and generate again.
-import { type HandlerOptions, mockOperation } from '../../src/client/msw-handlers.ts';
+import { type HandlerOptions, mockOperation } from '../../client/src/msw-handlers.ts';
 import {
   CreateCustomerDocument,
   CreateCustomerWithTokenDocument,

@@ -8,7 +8,7 @@ import {
   type QueryHookOptions,
   useMutationOf,
   useQueryOf,
-} from '../../src/client/react-query-hooks.ts';
+} from '../../client/src/react-query-hooks.ts';
 import {
   CreateCustomerDocument,
   CreateCustomerWithTokenDocument,

@@ -4,7 +4,7 @@ import {
   type QueryHookOptions,
   useMutationOf,
   useQueryOf,
-} from '../../src/client/urql-hooks.ts';
+} from '../../client/src/urql-hooks.ts';
 import {
   CreateCustomerAst,
   CreateCustomerWithTokenAst,

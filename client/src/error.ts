@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../errors.ts';
+import type { ErrorCode } from '../../src/errors.ts';
 
 /** What can go wrong between the app and the gateway. Nobody knows then whether a write was done: `retryable` all the same. */
 export type TransportErrorCode =

@@ -15,7 +15,7 @@ import { startSandbox } from '../../src/sandbox/server.ts';
 import { Secret } from '../../src/secret.ts';
 import { startServer } from '../../src/server.ts';
 import { createLog } from '../../src/telemetry.ts';
-import { type Browser, openBrowser, strangers } from '../chromium.ts';
+import { type Browser, openBrowser, strangers } from '../../test/chromium.ts';
 
 const flavours = ['react-query', 'urql', 'apollo'] as const;
 type Flavour = (typeof flavours)[number];

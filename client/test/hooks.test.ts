@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { type DocumentNode, parse } from 'graphql';
 import type { ReactNode } from 'react';
-import type { TypedAst } from '../../src/client/ast.ts';
+import { newCustomer } from '../../test/support.ts';
+import type { TypedAst } from '../src/ast.ts';
 import {
   CustomerWithTokenDocument,
   createCustomerClient,
   type TypedDocument,
   type UpdateCustomerMutationVariables,
-} from '../../src/client/client.ts';
-import { startTestGateway, type TestGateway } from '../../src/client/testing.ts';
-import { newCustomer } from '../support.ts';
+} from '../src/client.ts';
+import { startTestGateway, type TestGateway } from '../src/testing.ts';
 import { openPage, type Rendered, renderHook } from './render.ts';
 
 openPage();
@@ -18,10 +18,10 @@ const { createElement, useCallback } = await import('react');
 const { QueryClient, QueryClientProvider } = await import('@tanstack/react-query');
 const { Provider: UrqlProvider } = await import('urql');
 const { ApolloProvider } = await import('@apollo/client/react');
-const { CustomerProvider, useClientAuthToken } = await import('../../src/client/react.ts');
-const reactQuery = await import('../../src/client/react-query.ts');
-const urql = await import('../../src/client/urql.ts');
-const apollo = await import('../../src/client/apollo.ts');
+const { CustomerProvider, useClientAuthToken } = await import('../src/react.ts');
+const reactQuery = await import('../src/react-query.ts');
+const urql = await import('../src/urql.ts');
+const apollo = await import('../src/apollo.ts');
 
 /** What the tests below want to know of a hook, whoever made it. */
 interface Query {

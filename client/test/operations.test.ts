@@ -6,10 +6,10 @@ import { buildSchema, isInterfaceType, isUnionType, Kind, parse, print, visit } 
 import * as asts from '../../schema/generated/asts.ts';
 import * as documents from '../../schema/generated/documents.ts';
 import * as fixtures from '../../schema/generated/fixtures.ts';
-import type { TypedAst } from '../../src/client/ast.ts';
-import { createCustomerClient } from '../../src/client/client.ts';
-import type { TypedDocument } from '../../src/client/document.ts';
-import { newCustomer, startWorld, type World } from '../support.ts';
+import { newCustomer, startWorld, type World } from '../../test/support.ts';
+import type { TypedAst } from '../src/ast.ts';
+import { createCustomerClient } from '../src/client.ts';
+import type { TypedDocument } from '../src/document.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const astByName: Readonly<Record<string, TypedAst<unknown, unknown>>> = { ...asts } as never;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DocumentNode } from 'graphql';
+import { inWorld, newCustomer, type World } from '../../test/support.ts';
 import {
   CreateCustomerDocument,
   CreateCustomerWithTokenDocument,
@@ -10,8 +11,7 @@ import {
   CustomersDocument,
   createCustomerClient,
   outcomeOf,
-} from '../../src/client/client.ts';
-import { inWorld, newCustomer, type World } from '../support.ts';
+} from '../src/client.ts';
 
 const url = 'http://gateway.test/graphql';
 const canary = process.env['CANARY'] ?? 'canary-of-the-client';
@@ -300,7 +300,7 @@ test('without what only browsers and Node have, as in React Native, all MUST wor
       return new Promise(() => undefined);
     });
     await assert.rejects(slow.client.execute(CustomerDocument, { id: 'a' }, abort), { name: 'AbortError' });
-    const { customerExchange, CustomerAst } = await import('../../src/client/urql.ts');
+    const { customerExchange, CustomerAst } = await import('../src/urql.ts');
     const { Client } = await import('urql');
     const urqlClient = new Client({ url, preferGetMethod: false, exchanges: [customerExchange(client)] });
     const { data } = await urqlClient.query(CustomerAst as DocumentNode, { id: 'a' }).toPromise();

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CreateCustomerDocument, createCustomerClient } from '../../src/client/client.ts';
+import * as server from '../../src/input.ts';
+import { inWorld, newCustomer } from '../../test/support.ts';
+import { CreateCustomerDocument, createCustomerClient } from '../src/client.ts';
 import {
   applyIssues,
   CustomerChangesSchema,
@@ -10,9 +12,7 @@ import {
   newCustomerResolver,
   validateCustomerChanges,
   validateNewCustomer,
-} from '../../src/client/validation.ts';
-import * as server from '../../src/input.ts';
-import { inWorld, newCustomer } from '../support.ts';
+} from '../src/validation.ts';
 
 const wrong = { objectReferenceId: 'short', mobileNumber: '+91 9', emailAddress: '' };
 

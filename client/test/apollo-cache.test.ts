@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ApolloClient, type FieldPolicy, gql } from '@apollo/client';
-import {
-  createApolloClient,
-  customerCache,
-  forgetCustomer,
-  possibleTypes,
-  rememberCustomer,
-} from '../../src/client/apollo.ts';
-import { startTestGateway, type TestGateway } from '../../src/client/testing.ts';
-import { newCustomer } from '../support.ts';
+import { newCustomer } from '../../test/support.ts';
+import { createApolloClient, customerCache, forgetCustomer, possibleTypes, rememberCustomer } from '../src/apollo.ts';
+import { startTestGateway, type TestGateway } from '../src/testing.ts';
 
 const query = gql`
   query Shown($id: ID!, $reference: String!, $ids: [ID!]!) {

@@ -14,7 +14,7 @@ interface Manifest {
 }
 
 const root = new URL('../../', import.meta.url);
-const manifest = JSON.parse(readFileSync(new URL('dist-client/package.json', root), 'utf8')) as Manifest;
+const manifest = JSON.parse(readFileSync(new URL('client/package.json', root), 'utf8')) as Manifest;
 const peers = Object.keys(manifest.peerDependencies);
 const entries = Object.keys(manifest.exports).filter((entry) => !/\.\w+$/.test(entry));
 const maxCoreBytes = 3 * 1024;
@@ -31,7 +31,7 @@ interface Bundle {
 function fileOf(entry: string): string {
   const target = manifest.exports[entry];
   assert.ok(typeof target === 'object');
-  return new URL(target.default, new URL('dist-client/', root)).pathname;
+  return new URL(target.default, new URL('client/', root)).pathname;
 }
 
 /** A module as an app's bundler makes it, without its peers. */
@@ -42,7 +42,7 @@ async function bundle(code: string): Promise<Bundle> {
   const output = await build({
     configFile: false,
     logLevel: 'silent',
-    root: new URL('dist-client/', root).pathname,
+    root: new URL('client/', root).pathname,
     plugins: [
       {
         name: 'app',
@@ -85,8 +85,7 @@ const serverEntries = ['./testing', './codegen'];
 
 test('no entry but those for tests and generation MUST hold, or name, a part of the server or of Node', () => {
   assert.equal(entries.length, 9);
-  const shared =
-    /^dist-client\/src\/(client\/.*|input|customer|errors)\.js$|^dist-client\/schema\/generated\/[\w-]+\.js$/;
+  const shared = /^client\/dist\/(client\/src\/.*|src\/(input|customer|errors)|schema\/generated\/[\w-]+)\.js$/;
   for (const [entry, { files, imports }] of bundles) {
     assert.deepEqual(
       // What is no file begins with a zero byte: this app, and what the bundler adds.
@@ -113,7 +112,7 @@ test('the core MUST be at most 3 kB, gzipped; with every document of the gateway
 });
 
 test('the fetcher in it MUST be at most 1 kB, gzipped, errors included', async (context) => {
-  const transport = new URL('dist-client/src/client/transport.js', root).pathname;
+  const transport = new URL('client/dist/client/src/transport.js', root).pathname;
   const { bytes } = await bundle(`export { createTransport } from '${transport}';`);
   context.diagnostic(`fetcher: ${bytes} bytes`);
   assert.ok(bytes <= maxFetcherBytes, `${bytes} bytes`);

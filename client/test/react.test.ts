@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { createElement, Suspense } from 'react';
 import { renderToString } from 'react-dom/server';
 import { renderToReadableStream } from 'react-dom/server.edge';
-import { createCustomerClient } from '../../src/client/client.ts';
-import { CustomerProvider, useClientAuthToken, useCustomerClient } from '../../src/client/react.ts';
+import { createCustomerClient } from '../src/client.ts';
+import { CustomerProvider, useClientAuthToken, useCustomerClient } from '../src/react.ts';
 
 const sent: unknown[] = [];
 const client = createCustomerClient({

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setupServer } from 'msw/node';
-import { CreateCustomerDocument, CustomerDocument, createCustomerClient } from '../../src/client/client.ts';
+import { newCustomer } from '../../test/support.ts';
+import { CreateCustomerDocument, CustomerDocument, createCustomerClient } from '../src/client.ts';
 import {
   createCustomerFixtures,
   customerFixtures,
   customerHandlers,
   mockCreateCustomer,
   mockCustomer,
-} from '../../src/client/msw.ts';
-import { newCustomer } from '../support.ts';
+} from '../src/msw.ts';
 
 const url = 'http://gateway.test/graphql';
 const server = setupServer(...customerHandlers());

@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import { ApolloClient, ApolloLink, gql, HttpLink, InMemoryCache } from '@apollo/client';
 import { PersistedQueryLink } from '@apollo/client/link/persisted-queries';
 import { print } from 'graphql';
-import { CustomerAst, customerErrorOf } from '../../src/client/apollo.ts';
-import { startTestGateway } from '../../src/client/testing.ts';
+import { CustomerAst, customerErrorOf } from '../src/apollo.ts';
+import { startTestGateway } from '../src/testing.ts';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 

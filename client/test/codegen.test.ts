@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { codegen } from '@graphql-codegen/core';
 import { parse } from 'graphql';
-import { type PresetConfig, preset } from '../../src/client/codegen/preset.ts';
+import { type PresetConfig, preset } from '../src/codegen/preset.ts';
 
 // In the repository, so that the package is found under its name.
 const folder = new URL('../../.cache/codegen/', import.meta.url);
@@ -61,7 +61,7 @@ test('operations of one’s own MUST become documents, hooks and handlers that c
     new URL('tsconfig.json', folder),
     JSON.stringify({ extends: '../../tsconfig.json', compilerOptions: { lib: ['es2024', 'dom'] }, include: ['.'] }),
   );
-  const { status, stdout } = spawnSync('test/node_modules/.bin/tsc', ['-p', folder.pathname], { encoding: 'utf8' });
+  const { status, stdout } = spawnSync('node_modules/.bin/tsc', ['-p', folder.pathname], { encoding: 'utf8' });
   assert.equal(status, 0, stdout);
 });
 
@@ -109,7 +109,7 @@ test('an operation with which the kit could not keep its word MUST be refused, w
 
 test('a change of the schema, or of an operation, without what is generated from it MUST fail the check', () => {
   const copy = mkdtempSync(join(tmpdir(), 'codegen-'));
-  for (const path of ['codegen.ts', 'package.json', 'src', 'schema', 'examples']) {
+  for (const path of ['codegen.ts', 'package.json', 'src', 'client/src', 'schema', 'examples']) {
     cpSync(path, join(copy, path), { recursive: true, filter: (source) => !source.includes('node_modules') });
   }
   symlinkSync(resolve('node_modules'), join(copy, 'node_modules'), 'junction');

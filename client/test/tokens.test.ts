@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
-import type { Clock } from '../../src/client/clock.ts';
-import { CustomerClientError } from '../../src/client/error.ts';
-import { type ClientAuthTokens, createTokens, type MintedToken } from '../../src/client/tokens.ts';
-import type { Visibility } from '../../src/client/visibility.ts';
-import { createWatching, type Watching } from '../../src/client/watching.ts';
+import type { Clock } from '../src/clock.ts';
+import { CustomerClientError } from '../src/error.ts';
+import { type ClientAuthTokens, createTokens, type MintedToken } from '../src/tokens.ts';
+import type { Visibility } from '../src/visibility.ts';
+import { createWatching, type Watching } from '../src/watching.ts';
 
 /** Two clocks that the test moves, with their timers. */
 function createTime() {

@@ -24,7 +24,7 @@ async function pack(source: string): Promise<{ tarball: string; files: readonly 
 }
 
 before(async () => {
-  ({ tarball, files } = await pack('dist-client'));
+  ({ tarball, files } = await pack('client'));
   ({ tarball: serverTarball } = await pack('.'));
 });
 
@@ -49,7 +49,9 @@ function link(home: string, name: string): void {
   const link = join(home, 'node_modules', name);
   if (existsSync(link)) return;
   mkdirSync(dirname(link), { recursive: true });
-  const target = [`test/node_modules/${name}`, `node_modules/${name}`].find((path) => existsSync(path));
+  const target = [`node_modules/${name}`, `client/node_modules/${name}`, `test/composition/node_modules/${name}`].find(
+    (path) => existsSync(path),
+  );
   assert.ok(target, name);
   symlinkSync(resolve(target), link, 'junction');
 }
@@ -85,7 +87,7 @@ async function typeCheck(home: string, more: object = {}): Promise<void> {
     };
     const config = join(home, `tsconfig.${module}.json`);
     writeFileSync(config, JSON.stringify({ compilerOptions, files: ['main.ts'] }));
-    const { stdout } = await run('test/node_modules/.bin/tsc', ['-p', config, '--pretty', 'false']).catch(
+    const { stdout } = await run('node_modules/.bin/tsc', ['-p', config, '--pretty', 'false']).catch(
       (error: { stdout: string }) => error,
     );
     // Other packages' declarations are not ours to check: each flavour's client has errors of its own in them.
@@ -328,9 +330,9 @@ test('what README shows MUST compile, each flavour in a project of its own', asy
 
 test('the tarball MUST hold the package and nothing else', () => {
   const isOurs = (path: string) =>
-    /^(package\.json|README\.md|LICENSE|schema\/schema\.graphql|schema\/generated\/persisted-documents\.json)$/.test(
+    /^(package\.json|README\.md|LICENSE|schema\/schema\.graphql|(dist\/)?schema\/generated\/persisted-documents\.json)$/.test(
       path,
-    ) || /^(src\/(client\/.*|input|customer|errors)|schema\/generated\/[\w-]+)\.(js|d\.ts)$/.test(path);
+    ) || /^dist\/(client\/src\/.*|src\/(input|customer|errors)|schema\/generated\/[\w-]+)\.(js|d\.ts)$/.test(path);
   assert.deepEqual(
     files.filter((path) => !isOurs(path)),
     [],
@@ -339,14 +341,14 @@ test('the tarball MUST hold the package and nothing else', () => {
 
 test('publint MUST find nothing', async () => {
   const { publint } = await import('publint');
-  const { messages } = await publint({ pkgDir: 'dist-client', strict: true });
+  const { messages } = await publint({ pkgDir: 'client', strict: true });
   assert.deepEqual(messages, []);
 });
 
 test('are-the-types-wrong MUST find nothing', async () => {
   // ES modules only, as `type` says; the schema is a file to read, and no module.
   const options = ['--profile', 'esm-only', '--exclude-entrypoints', 'schema.graphql', '--no-color'];
-  const found = await run('test/node_modules/.bin/attw', [tarball, ...options]).then(
+  const found = await run('test/composition/node_modules/.bin/attw', [tarball, ...options]).then(
     () => '',
     ({ stdout, stderr }: { stdout: string; stderr: string }) => `${stdout}${stderr}`,
   );
@@ -430,7 +432,7 @@ test('a mistake of the app’s MUST NOT compile, in the very line that makes it'
     },
   };
   writeFileSync(join(home, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }));
-  const { stdout } = await run('test/node_modules/.bin/tsc', ['-p', home, '--pretty', 'false']).catch(
+  const { stdout } = await run('node_modules/.bin/tsc', ['-p', home, '--pretty', 'false']).catch(
     (error: { stdout: string }) => error,
   );
   const found = [...stdout.matchAll(/(mistake-\d+\.ts)\((\d+),\d+\): error/g)].map(
