@@ -7,6 +7,7 @@ import { flavours, generate } from './client/src/codegen/generate.ts';
 import { addresses, ordersSdl, ticketsSdl } from './examples/bff/subgraphs.ts';
 import { printPlain, printSubgraph, prints } from './src/graphql/prints.ts';
 import { buildSchema } from './src/graphql/schema.ts';
+import { tables, withTable } from './tools/tables.ts';
 
 /** Everything that is made from the code and committed, by its path from the root. */
 async function outputs(): Promise<Readonly<Record<string, string>>> {
@@ -14,6 +15,7 @@ async function outputs(): Promise<Readonly<Record<string, string>>> {
     ...Object.fromEntries(Object.values(prints).map(({ file, print }) => [`schema/${file}`, print(buildSchema())])),
     'examples/bff/supergraph.graphql': composeExample(),
     ...(await clientOutputs(buildASTSchema(parse(printPlain(buildSchema()))))),
+    ...docsOutputs(),
   };
 }
 
@@ -47,6 +49,16 @@ async function clientOutputs(schema: GraphQLSchema): Promise<Record<string, stri
     earlier: releasedDocuments(),
   });
   return Object.fromEntries(Object.entries(files).map(([name, text]) => [`schema/generated/${name}`, text]));
+}
+
+/** The pages of `docs/` with the tables that come from the code. */
+function docsOutputs(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(tables).map(([name, { page, rows }]) => [
+      page,
+      withTable(readFileSync(new URL(page, import.meta.url), 'utf8'), name, rows),
+    ]),
+  );
 }
 
 /** The manifests of the releases so far: apps that were built with them still send their ids. */

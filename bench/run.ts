@@ -15,7 +15,12 @@ const here = dirname(fileURLToPath(import.meta.url));
 /** Those that are compared; `limit` is what the others are ratios to. */
 const servers = {
   limit: { command: ['peers/limit.ts'], path: '/', isPlain: true, title: 'bare `node:http` + undici, no GraphQL' },
-  gateway: { command: ['../src/cli.ts', 'serve'], path: '/graphql', isPlain: false, title: 'this gateway, as shipped' },
+  gateway: {
+    command: ['../src/cli/main.ts', 'serve'],
+    path: '/graphql',
+    isPlain: false,
+    title: 'this gateway, as shipped',
+  },
   yoga: { command: ['peers/yoga.ts'], path: '/graphql', isPlain: false, title: 'graphql-yoga + Pothos + DataLoader' },
   apollo: { command: ['peers/apollo.ts'], path: '/', isPlain: false, title: 'Apollo Server + RESTDataSource' },
   mercurius: { command: ['peers/mercurius.ts'], path: '/graphql', isPlain: false, title: 'Mercurius + JIT' },

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { problem } from './node-version.js';
 
 // In a checkout the sources run as they are, on the Node that the lockfile names; installed, the build does.
-const source = new URL('../src/cli.ts', import.meta.url);
+const source = new URL('../src/cli/main.ts', import.meta.url);
 const locked = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
 const self = fileURLToPath(import.meta.url);
 
@@ -25,7 +25,7 @@ function run() {
     process.channel?.unref();
   }
   onOrphaned(() => process.kill(process.pid, 'SIGTERM'));
-  void import(existsSync(source) ? source.href : new URL('../dist/cli.js', import.meta.url).href)
+  void import(existsSync(source) ? source.href : new URL('../dist/cli/main.js', import.meta.url).href)
     .then(({ main }) => main(process.argv.slice(2), process.env))
     .then((code) => {
       if (code !== undefined) process.exitCode = code;

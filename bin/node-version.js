@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 const isOld = major < 22 || (major === 22 && minor < 19);
 // A checkout runs its TypeScript as it is, a package its build.
-const isCheckout = existsSync(new URL('../src/cli.ts', import.meta.url));
+const isCheckout = existsSync(new URL('../src/cli/main.ts', import.meta.url));
 
 /** One sentence about the Node that is needed; `undefined` where this one will do. */
 export const problem =

@@ -1,4 +1,4 @@
-// Express brings no types: a project has them from `@types/express`. These are what the examples use.
+// Express has no types of its own (`@types/express` has them). This file declares what the examples use.
 declare module 'express' {
   import type { RequestListener } from 'node:http';
 

@@ -74,3 +74,41 @@ export class GatewayError extends Error {
     return retryAfterSeconds === undefined ? { code, retryable } : { code, retryable, retryAfterSeconds };
   }
 }
+
+/** An error that is raised before anything is executed, with its HTTP status. */
+export class RequestError extends GatewayError {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The parser's error, a `GraphQLError`, for its position in the document. */
+  readonly at: unknown;
+  /** Whether the HTTP request is valid, so that only its document, variables or operation name are not. */
+  readonly inDocument: boolean;
+
+  constructor(
+    code: ErrorCode,
+    options: {
+      status?: number;
+      message?: string;
+      headers?: Readonly<Record<string, string>>;
+      retryAfterSeconds?: number;
+      at?: unknown;
+      inDocument?: boolean;
+    } = {},
+  ) {
+    super(code, options);
+    this.name = 'RequestError';
+    this.status = options.status ?? 400;
+    this.headers = options.headers ?? {};
+    this.at = options.at;
+    this.inDocument = options.inDocument ?? false;
+  }
+}
+
+/** 503 with `Retry-After`: the gateway is draining or takes no more operations at the moment. */
+export function overloaded(retryAfterSeconds: number): RequestError {
+  return new RequestError('OVERLOADED', {
+    status: 503,
+    headers: { 'retry-after': String(retryAfterSeconds) },
+    retryAfterSeconds,
+  });
+}

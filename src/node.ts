@@ -1,4 +1,4 @@
-export type { NodeGateway } from './handler.ts';
-export { createNodeGateway } from './mount.ts';
-export type { GatewayOptions } from './options.ts';
-export { type Server, socketLimits, startServer } from './server.ts';
+export type { NodeGateway } from './http/handler.ts';
+export { type Server, socketLimits, startServer } from './http/server.ts';
+export { createNodeGateway } from './library/mount.ts';
+export type { GatewayOptions } from './library/options.ts';

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Page, Request } from 'playwright-core';
-import { loadConfig } from '../src/config.ts';
+import { playRoles } from '../src/cli/tokens.ts';
+import { loadConfig } from '../src/config/config.ts';
+import { Secret } from '../src/config/secret.ts';
 import { openGateway } from '../src/gateway.ts';
+import { type Server, startServer } from '../src/http/server.ts';
 import { type Sandbox, startSandbox } from '../src/sandbox/server.ts';
-import { Secret } from '../src/secret.ts';
-import { type Server, startServer } from '../src/server.ts';
-import { createLog } from '../src/telemetry.ts';
-import { playRoles } from '../src/tokens.ts';
+import { createLog } from '../src/telemetry/log.ts';
 import { type Browser, keepPicture, openBrowser, strangers } from './chromium.ts';
 
 let sandbox: Sandbox;

@@ -36,7 +36,10 @@ test('no test MUST be skipped, focused or left for later', () => {
 
 test('nothing MUST be left for later in the source, and no type be given up', () => {
   assert.deepEqual(
-    find(source, /\b(TODO|FIXME|XXX|HACK)\b|: any\b|\bas any\b|@ts-(ignore|nocheck|expect-error)|biome-ignore/),
+    find(
+      source,
+      /\b(TODO|FIXME|XXX|HACK)\b|: any\b(?! free)|\bas any\b|@ts-(ignore|nocheck|expect-error)|biome-ignore/,
+    ),
     [],
   );
 });
@@ -88,7 +91,7 @@ const neverRejected = new Map([
   ['src/gateway.ts', ['void inFlight.drain();', 'void client?.hold(state.over);']],
   ['src/juspay/writes.ts', ['void promise.then(() => {', 'void previous.then(resolve);']],
   // Both outcomes are handled on the lines that follow.
-  ['src/process-end.ts', ['void stop().then(']],
+  ['src/cli/process-end.ts', ['void stop().then(']],
 ]);
 
 test('each promise that is dropped MUST have a handler of its failure, or be known never to fail', () => {

@@ -3,13 +3,13 @@ import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Socket } from 'node:net';
-import { loadConfig } from '../src/config.ts';
+import { loadConfig } from '../src/config/config.ts';
+import type { ProviderAccess } from '../src/config/merchants.ts';
+import { Secret } from '../src/config/secret.ts';
 import { openGateway } from '../src/gateway.ts';
-import type { NodeGateway } from '../src/handler.ts';
-import type { ProviderAccess } from '../src/merchants.ts';
+import type { NodeGateway } from '../src/http/handler.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../src/sandbox/server.ts';
-import { Secret } from '../src/secret.ts';
-import { createLog } from '../src/telemetry.ts';
+import { createLog } from '../src/telemetry/log.ts';
 
 /** A GraphQL answer, with its HTTP side. */
 export interface Answer {

@@ -1,6 +1,11 @@
-import { CustomerInvalidError, decodeCustomerUpdate, decodeNewCustomer, type Issue } from '../../src/input.ts';
+import {
+  CustomerInvalidError,
+  decodeCustomerUpdate,
+  decodeNewCustomer,
+  type Issue,
+} from '../../src/customers/input.ts';
 
-export { CustomerChangesSchema, type Issue, type IssueCode, NewCustomerSchema } from '../../src/input.ts';
+export { CustomerChangesSchema, type Issue, type IssueCode, NewCustomerSchema } from '../../src/customers/input.ts';
 
 /** An issue of the gateway's answer, or of these rules: they are the same. */
 export interface FieldIssue {

@@ -8,13 +8,13 @@ import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import type { Request } from 'playwright-core';
 import { build, type PreviewServer, preview } from 'vite';
-import { loadConfig } from '../../src/config.ts';
-import { signToken } from '../../src/edge/jwt.ts';
+import { signToken } from '../../src/auth/jwt.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { Secret } from '../../src/config/secret.ts';
 import { openGateway } from '../../src/gateway.ts';
+import { startServer } from '../../src/http/server.ts';
 import { startSandbox } from '../../src/sandbox/server.ts';
-import { Secret } from '../../src/secret.ts';
-import { startServer } from '../../src/server.ts';
-import { createLog } from '../../src/telemetry.ts';
+import { createLog } from '../../src/telemetry/log.ts';
 import { type Browser, openBrowser, strangers } from '../../test/chromium.ts';
 
 const flavours = ['react-query', 'urql', 'apollo'] as const;
@@ -198,9 +198,9 @@ for (const flavour of flavours) {
   }
 }
 
-test('what README shows MUST render the first customer, as it stands there, against a gateway that was just started', async () => {
-  const readme = readFileSync('README.md', 'utf8');
-  const door = readme.slice(readme.indexOf('## Hooks for apps'), readme.indexOf('Every result of a mutation'));
+test('the examples of the client README MUST render the first customer, as it stands there, against a gateway that was just started', async () => {
+  const readme = readFileSync('client/README.md', 'utf8');
+  const door = readme.slice(readme.indexOf('## Start'), readme.indexOf('## Outcomes'));
   const blocks = [...door.matchAll(/```tsx\n\/\/ (.*)\n([\s\S]*?)```/g)];
   assert.deepEqual(
     blocks.map(([, name]) => name),

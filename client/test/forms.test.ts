@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as server from '../../src/input.ts';
+import * as server from '../../src/customers/input.ts';
 import { inWorld, newCustomer } from '../../test/support.ts';
 import { CreateCustomerDocument, createCustomerClient } from '../src/client.ts';
 import {

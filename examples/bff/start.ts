@@ -1,5 +1,5 @@
-// One command for the whole picture: sandbox, customer gateway, two subgraphs, and a router over the committed supergraph
-// with GraphiQL on top. `PORT` is where the router listens (4400); the others take free ports.
+// Starts a sandbox, the customer gateway, two subgraphs and a router with GraphiQL over the committed supergraph.
+// The router listens on `PORT` (default 4400). The other servers use free ports.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
@@ -41,7 +41,7 @@ const router = createGatewayRuntime({
   supergraph: readFileSync(new URL('supergraph.graphql', import.meta.url), 'utf8'),
   transports: { http },
   transportEntries: Object.fromEntries(Object.entries(locations).map(([name, location]) => [name, { location }])),
-  // Who is calling is the customer gateway's to judge; the other subgraphs need not see it.
+  // Only the customer gateway checks credentials. The other subgraphs do not receive them.
   propagateHeaders: {
     fromClientToSubgraphs: ({ request, subgraphName }) =>
       subgraphName === 'customers'
@@ -49,7 +49,7 @@ const router = createGatewayRuntime({
         : {},
   },
   graphiql: { title: 'Orders, tickets and customers', defaultTabs: tabs },
-  // All that the page needs is in it: it works without a network.
+  // This page has no external resources, so it works offline.
   renderGraphiQL,
   landingPage: false,
   logging: 'error',
@@ -65,16 +65,16 @@ process.stdout.write(`
   Subgraphs  customers ${locations.customers}
              orders    ${locations.orders}
              tickets   ${locations.tickets}
-  Sandbox    ${customers.sandboxUrl}   (what it was asked: ${customers.sandboxUrl}/__admin/calls)
+  Sandbox    ${customers.sandboxUrl}   (upstream calls: ${customers.sandboxUrl}/__admin/calls)
 
   Ctrl-C stops.
 `);
 
-/** The program as it is shipped, on its embedded sandbox. */
+/** Starts the shipped program on its embedded sandbox. */
 async function startCustomers(): Promise<{ url: string; sandboxUrl: string }> {
-  const command = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
-  // With its defaults, whatever is set here. In a group of its own: Ctrl-C reaches this process alone, which then stops
-  // the others in order.
+  const command = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+  // The child gets default settings, whatever is set in this environment. It has its own process group, so that Ctrl-C
+  // reaches this process only, which then stops the others in order.
   const child = spawn(process.execPath, [command, 'serve'], {
     env: { PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -89,13 +89,13 @@ async function startCustomers(): Promise<{ url: string; sandboxUrl: string }> {
   const banner = await readBanner(child);
   const address = (name: string) => new RegExp(`^ *${name} +(http\\S+)`, 'm').exec(banner)?.[1];
   const [graphiql, sandboxUrl] = [address('GraphiQL'), address('Sandbox')];
-  // Stopped before it had started: nothing went wrong.
+  // A stop during the start is not an error.
   if (isStopping) await new Promise(() => undefined);
   if (graphiql === undefined || sandboxUrl === undefined) throw new Error('The customer gateway did not start.');
   return { url: graphiql, sandboxUrl };
 }
 
-/** Resolves when the banner is there, or nothing more can come. What follows, the log, is passed on. */
+/** Resolves when the banner is complete or the output ends. Later output, the log, goes to stderr. */
 function readBanner({ stdout }: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
     let text = '';
@@ -125,7 +125,7 @@ async function listen(listener: RequestListener, onPort: number): Promise<string
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** The first signal stops cleanly, the second at once. */
+/** The first signal stops all servers in order. A second signal exits at once. */
 function onStop(stop: () => Promise<unknown>): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {

@@ -1,7 +1,7 @@
 import { buildASTSchema, parse } from 'graphql';
 import { createYoga, type Plugin } from 'graphql-yoga';
 
-/** Where the subgraphs of the committed supergraph are; `start.ts` puts the real addresses in. */
+/** Addresses in the committed supergraph. `start.ts` replaces them with the real ones. */
 export const addresses = {
   customers: 'http://127.0.0.1:4000/graphql',
   orders: 'http://127.0.0.1:4001/graphql',
@@ -13,8 +13,8 @@ export type SubgraphName = keyof typeof addresses;
 const link = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.6", import: ["@key"])';
 
 /**
- * Orders know a customer by the provider's id. The stub declares the one key that orders always have; `Order.customer` is
- * nullable, since a customer may be gone, be hidden from this caller, or fail.
+ * Orders reference a customer by the provider's id. The stub declares only the key that every order has.
+ * `Order.customer` is nullable, because a customer can be deleted, invisible to this caller, or fail.
  */
 export const ordersSdl = `${link}
 
@@ -34,7 +34,7 @@ type Customer @key(fields: "id", resolvable: false) {
 }
 `;
 
-/** Tickets know a customer by your own reference. */
+/** Tickets reference a customer by your object reference id. */
 export const ticketsSdl = `${link}
 
 type Query {
@@ -65,7 +65,7 @@ export interface Ticket {
   readonly customer: { readonly objectReferenceId: string } | null;
 }
 
-/** The subgraph of orders, in memory. It resolves no entities: nobody extends its types, and customers are not its own. */
+/** The subgraph of orders, in memory. It resolves no entities, because no other subgraph extends its types. */
 export function createOrders(orders: readonly Order[]) {
   const order = ({ id }: { id: string }) => orders.find((one) => one.id === id) ?? null;
   return serve(ordersSdl, { order, orders });
@@ -84,7 +84,7 @@ function serve(sdl: string, rootValue: object) {
     },
   };
   return createYoga({
-    // The directives are the composer's: a schema that is executed needs no definitions of them.
+    // Only the composer uses the directives, so the executed schema does not define them.
     schema: buildASTSchema(parse(sdl), { assumeValidSDL: true }),
     plugins: [withRoot],
     graphiql: false,

@@ -1,8 +1,8 @@
-/** One tab of GraphiQL for each thing to see; each runs as it is. */
+/** The tabs of GraphiQL. Each runs without changes. */
 export const tabs = [
   `
-# The order comes from its own subgraph, the customer
-# from the provider: one upstream call, token included.
+# The order comes from its own subgraph. The customer
+# costs one upstream call, which also returns the token.
 query OrderWithToken {
   order(id: "1001") {
     total
@@ -15,8 +15,8 @@ query OrderWithToken {
   }
 }`,
   `
-# Tickets know customers by your own reference:
-# the other key of the same entity.
+# Tickets use the other key of the entity: your own
+# object reference id.
 query TicketByReference {
   ticket(id: "2") {
     subject
@@ -28,9 +28,9 @@ query TicketByReference {
 }`,
   `
 # Five orders, four customers, four upstream calls.
-# 1004: there is none. 1005: it fails, alone.
-# objectReferenceId tells who exists: the id is the
-# order's own.
+# 1004 has no customer. 1005 fails; the others do not.
+# Select objectReferenceId to see whether a customer
+# exists: the id comes from the order.
 query Orders {
   orders {
     id
@@ -42,8 +42,8 @@ query Orders {
   }
 }`,
   `
-# Results of mutations are data, and come through
-# every router as they are.
+# Results of mutations are data. Routers do not change
+# them.
 mutation InvalidCustomer {
   createCustomer(
     input: { objectReferenceId: "short", mobileNumber: "+91 90000", emailAddress: "not an address" }

@@ -5,11 +5,11 @@ import { csrf } from 'hono/csrf';
 import { sign } from 'hono/jwt';
 
 type Jwt = { secret: string; iss: string; aud: string };
-/** Never text that could be an id of the provider: the gateway binds a caller by reference *or id*. */
+/** Rejects text that could be a provider id: the gateway binds a caller by reference *or id*. */
 const allowed = /^([^\s@A-Z]{1,64}@[^\s@A-Z]{1,63}|fault_\w{1,60})$/;
 const scope = 'customer:read customer:write customer:token';
 
-/** Turns a session into a token bound to one customer, since no API key belongs in a browser. */
+/** Exchanges a session for a token that is bound to one customer. A browser must not hold an API key. */
 export function createBackend({ secret, ...issued }: Jwt, { secure = false, now = Date.now } = {}): Hono {
   const sessions = new Map<string, string>();
   const cookie = { path: '/session', httpOnly: true, sameSite: 'Strict', secure, maxAge: 28_800 } as const;
@@ -17,7 +17,7 @@ export function createBackend({ secret, ...issued }: Jwt, { secure = false, now 
     .use(csrf(), bodyLimit({ maxSize: 1024 }))
     .get('/session', (c) => c.json({ reference: sessions.get(getCookie(c, 'session') ?? '') }))
     .post('/session', async (c) => {
-      // A real shop checks a password, a passkey or a mailed link here.
+      // A real shop verifies a password, a passkey or an e-mailed link here.
       const reference: unknown = (await c.req.json().catch(() => null))?.reference;
       if (typeof reference !== 'string' || !allowed.test(reference)) return c.json({}, 400);
       const id = crypto.randomUUID();

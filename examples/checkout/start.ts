@@ -17,9 +17,9 @@ export interface Example {
 
 export interface ExampleOptions {
   readonly port?: number;
-  /** A folder that holds the built app; without it, Vite's development server serves the source. */
+  /** The folder of the built app. Without it, Vite's development server serves the sources. */
   readonly built?: string;
-  /** The backend's clock. */
+  /** The clock of the backend. */
   readonly now?: () => number;
 }
 
@@ -30,7 +30,7 @@ export async function buildApp(outDir: string): Promise<void> {
   await build({ configFile, logLevel: 'warn', build: { outDir, emptyOutDir: true } });
 }
 
-/** The whole: a provider's stand-in, the gateway, the shop's backend, and the app in front of them, as one origin. */
+/** Starts the sandbox, the gateway, the shop's backend, and one origin in front of them that also serves the app. */
 export async function startExample({ port = 0, built, now }: ExampleOptions = {}): Promise<Example> {
   const stops: (() => Promise<unknown>)[] = [];
   const close = async () => {
@@ -40,15 +40,15 @@ export async function startExample({ port = 0, built, now }: ExampleOptions = {}
     const sandbox = await startSandbox();
     stops.push(() => sandbox.close());
 
-    // What the gateway and the backend share. Elsewhere an issuer of its own signs, and the gateway reads its public keys.
+    // The gateway and the backend share this secret. In production, use an issuer that publishes its keys.
     const jwt = { secret: randomBytes(32).toString('base64url'), iss: 'fern-and-frame', aud: 'customer-gateway' };
     const { url: baseUrl, merchantId, apiKey } = sandbox;
     const gateway = createNodeGateway({
       juspay: { apiKey, merchantId, baseUrl, timeoutMs: 1500 },
-      // Shorter than the defaults, as `timeoutMs` is, so that a fault can be watched without getting up.
+      // Shorter than the default, like `timeoutMs`, so that faults become visible quickly.
       operationTimeoutMs: 6000,
       auth: { mode: 'jwt', jwtSecret: jwt.secret, jwtIssuer: jwt.iss, jwtAudience: jwt.aud },
-      // A page needs six operations, and its visitors no others.
+      // The page uses six operations. Visitors cannot send others.
       persisted: { only: true },
       logLevel: 'silent',
     });
@@ -64,14 +64,14 @@ export async function startExample({ port = 0, built, now }: ExampleOptions = {}
     await once(backend, 'listening');
     const backendUrl = `http://127.0.0.1:${(backend.address() as AddressInfo).port}`;
 
-    // One origin for the browser: no preflights, and a page policy that allows no other address.
+    // A single origin needs no preflight requests and allows a strict content security policy.
     const proxy: Record<string, ProxyOptions> = {
       '/graphql': { target: gatewayServer.url },
       '/session': { target: backendUrl },
-      // For the page's own panel of faults; a shop has nothing like it.
+      // For the fault panel of this example only.
       '/__admin': { target: sandbox.url, changeOrigin: true },
     };
-    // Where the port is taken it is the next one: the address is printed.
+    // If the port is in use, Vite takes the next one. The address is printed.
     const where = { host: '127.0.0.1', port, proxy };
     const common = { configFile, logLevel: 'error', clearScreen: false } as const;
     const app = built

@@ -1,7 +1,7 @@
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 
-/** The built page runs its own files and talks to its own origin only. Not in development: Vite's own scripts stand in the page there. */
+/** Content security policy of the built page: own origin only. Development mode has inline scripts of Vite, so it has no policy. */
 const policy: Plugin = {
   name: 'content-security-policy',
   apply: 'build',
@@ -18,7 +18,7 @@ const policy: Plugin = {
   ],
 };
 
-/** Where `/graphql` and `/session` lead is said by whoever starts it: see `start.ts`. */
+/** `start.ts` configures the targets of `/graphql` and `/session`. */
 export default defineConfig({
   root: import.meta.dirname,
   cacheDir: '../../.cache/example-checkout',

@@ -1,4 +1,4 @@
-// Express 5. The listener takes the request as it is, or its body where `express.json()` has read it already.
+// Express 5. The listener reads the request, or uses the body that `express.json()` has parsed.
 import express from 'express';
 import { createNodeGateway, type GatewayOptions } from 'juspay-customer-gateway/node';
 
@@ -6,7 +6,7 @@ export function createApp(options: GatewayOptions = {}) {
   const gateway = createNodeGateway({ ...options, endpoint: '/api/graphql' });
   const app = express();
   app.use(express.json({ limit: '64kb' }));
-  // The router's own path counts too: `endpoint` is all of it.
+  // `endpoint` is the whole path, including the path of the router.
   const api = express.Router();
   api.use('/graphql', gateway.listener);
   app.use('/api', api);

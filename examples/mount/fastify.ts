@@ -1,4 +1,4 @@
-// Fastify 5. In a scope of its own, where Fastify leaves the body alone: the gateway reads it, and counts its bytes.
+// Fastify 5. The plugin scope disables body parsing, so that the gateway reads the body and applies its limit.
 import fastify from 'fastify';
 import { createNodeGateway, type GatewayOptions, socketLimits } from 'juspay-customer-gateway/node';
 

@@ -1,4 +1,4 @@
-// Hono, on any of its servers. `app.mount` would cut the path off; `app.all` leaves it.
+// Hono, on any runtime. `app.mount` would remove the prefix of the path; `app.all` keeps it.
 import { Hono } from 'hono';
 import { createGateway, type GatewayOptions } from 'juspay-customer-gateway';
 

@@ -1,8 +1,8 @@
-// AWS Lambda behind an HTTP API or a function URL (payload format 2.0). Everything outside the handler is done once for
-// each instance. The address is the one that API Gateway saw, so no header has to be believed.
+// AWS Lambda behind an HTTP API or a function URL (payload format 2.0). Code outside the handler runs once for each
+// instance. The client address comes from API Gateway, so no header needs to be trusted.
 import { createGateway, type GatewayOptions } from 'juspay-customer-gateway';
 
-/** What is used of `APIGatewayProxyEventV2`. */
+/** The fields of `APIGatewayProxyEventV2` that are used here. */
 export interface HttpEvent {
   readonly rawPath: string;
   readonly rawQueryString: string;

@@ -1,9 +1,9 @@
 import SchemaBuilder from '@pothos/core';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
 import { GraphQLError } from 'graphql';
-import type { Scope } from '../caller.ts';
-import type { OperationContext } from '../context.ts';
+import type { Scope } from '../customers/access.ts';
 import { GatewayError } from '../errors.ts';
+import type { OperationContext } from './context.ts';
 
 /** Context, scalars and scopes of the schema. */
 export interface Types {

@@ -1,8 +1,8 @@
 import type { GraphQLResolveInfo } from 'graphql';
-import type { OperationContext } from '../context.ts';
-import type { ClientAuthToken, Customer } from '../customer.ts';
+import type { ClientAuthToken, Customer } from '../customers/customer.ts';
 import { GatewayError } from '../errors.ts';
 import type { Builder } from './builder.ts';
+import type { OperationContext } from './context.ts';
 import { selects } from './selection.ts';
 
 /** How many customers one `customers` field may ask for. */

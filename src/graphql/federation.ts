@@ -1,8 +1,8 @@
 import { Kind, type ValueNode, valueFromASTUntyped } from 'graphql';
-import type { OperationContext } from '../context.ts';
-import { answersTo, type Customer, type CustomerKey } from '../customer.ts';
+import { answersTo, type Customer, type CustomerKey } from '../customers/customer.ts';
 import { GatewayError } from '../errors.ts';
 import type { Builder } from './builder.ts';
+import type { OperationContext } from './context.ts';
 import { type CustomerRef, tokenOption } from './customer.ts';
 
 /**

@@ -1,8 +1,8 @@
 import type { GraphQLResolveInfo } from 'graphql';
-import type { OperationContext } from '../context.ts';
+import { decodeCustomerUpdate, decodeNewCustomer, type NewCustomer } from '../customers/input.ts';
 import { GatewayError } from '../errors.ts';
-import { decodeCustomerUpdate, decodeNewCustomer, type NewCustomer } from '../input.ts';
 import type { Builder } from './builder.ts';
+import type { OperationContext } from './context.ts';
 import { type CustomerRef, tokenOption } from './customer.ts';
 import { asData, defineResults } from './results.ts';
 import { createRightsCheck } from './rights.ts';

@@ -1,8 +1,8 @@
-import type { OperationContext } from '../context.ts';
-import { type CreateOrigin, type Customer, differingFields, type ReadOptions } from '../customer.ts';
+import { type CreateOrigin, type Customer, differingFields, type ReadOptions } from '../customers/customer.ts';
+import { CustomerInvalidError, type Issue, type IssueCode, type NewCustomer } from '../customers/input.ts';
 import { GatewayError } from '../errors.ts';
-import { CustomerInvalidError, type Issue, type IssueCode, type NewCustomer } from '../input.ts';
 import type { Builder } from './builder.ts';
+import type { OperationContext } from './context.ts';
 import { type CustomerRef, tokenOption } from './customer.ts';
 
 /** A failure as data: which member of the union it is, what went wrong, and what was asked for. */

@@ -1,6 +1,6 @@
 import { type FieldNode, type GraphQLObjectType, type GraphQLResolveInfo, getArgumentValues } from 'graphql';
-import type { OperationContext } from '../context.ts';
 import { GatewayError } from '../errors.ts';
+import type { OperationContext } from './context.ts';
 import { rootFields } from './selection.ts';
 
 /**

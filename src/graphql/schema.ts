@@ -1,5 +1,5 @@
 import { type GraphQLSchema, isInputObjectType, isObjectType } from 'graphql';
-import { marks } from '../privacy.ts';
+import { marks } from '../telemetry/privacy.ts';
 import { type Builder, createBuilder } from './builder.ts';
 import { type CustomerRef, defineCustomer, defineQueries } from './customer.ts';
 import { defineFederation } from './federation.ts';

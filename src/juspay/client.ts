@@ -3,12 +3,12 @@ import {
   type Customer,
   type CustomerApi,
   type CustomerKey,
-  isPathId,
   type Operation,
   pathIdOf,
-} from '../customer.ts';
+} from '../customers/customer.ts';
+import { isPathId } from '../customers/identity.ts';
 import { GatewayError } from '../errors.ts';
-import { type Log, trailOf } from '../telemetry.ts';
+import { type Log, trailOf } from '../telemetry/log.ts';
 import {
   CallFailure,
   type CallKind,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { CustomerInvalidError, type Issue } from '../customers/input.ts';
 import { type ErrorCode, GatewayError } from '../errors.ts';
-import { CustomerInvalidError, type Issue } from '../input.ts';
 import type { Exchange } from './transport.ts';
 import { inputPath } from './wire.ts';
 

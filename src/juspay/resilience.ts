@@ -1,8 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Operation } from '../customer.ts';
+import type { Operation } from '../customers/customer.ts';
 import { GatewayError } from '../errors.ts';
-import { type Log, type LogFields, type Metrics, type Outcome, trailOf } from '../telemetry.ts';
+import { type Log, type LogFields, type Metrics, type Outcome, trailOf } from '../telemetry/log.ts';
 import { type Breaker, fairShare, signOf } from './breaker.ts';
 import { type Breakers, createBreakers } from './breakers.ts';
 import { createRetryBudget } from './budget.ts';

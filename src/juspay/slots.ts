@@ -1,4 +1,4 @@
-import type { Operation } from '../customer.ts';
+import type { Operation } from '../customers/customer.ts';
 
 /** For whom a call waits: a caller and an operation of it, and more of them where the call is a read that is shared. */
 export type Waiter = Pick<Operation, 'caller' | 'requestId' | 'sharing'>;

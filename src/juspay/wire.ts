@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { ClientAuthToken, Customer } from '../customer.ts';
-import type { CustomerChanges, NewCustomer } from '../input.ts';
+import type { ClientAuthToken, Customer } from '../customers/customer.ts';
+import type { CustomerChanges, NewCustomer } from '../customers/input.ts';
 
 /** The option as the provider spells it: one literal key with a dot, in a query as in a form. */
 const tokenOption = 'options.get_client_auth_token';

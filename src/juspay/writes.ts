@@ -3,11 +3,11 @@ import {
   type Customer,
   type CustomerKey,
   differingFields,
-  foldReference,
   type Operation,
-} from '../customer.ts';
+} from '../customers/customer.ts';
+import { foldReference } from '../customers/identity.ts';
+import type { CustomerChanges, NewCustomer } from '../customers/input.ts';
 import { GatewayError } from '../errors.ts';
-import type { CustomerChanges, NewCustomer } from '../input.ts';
 import { CallFailure, NoSuchCustomer } from './refusal.ts';
 import { type Policy, reading, remainingMs, settling } from './resilience.ts';
 

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { faultNames, faults } from './faults.ts';
-import type { ArmedFault, Sandbox } from './server.ts';
+import { type ArmedFault, faultNames, faults } from './faults.ts';
+import type { Sandbox } from './sandbox.ts';
 
-/** The admin address, `/__admin/…`: arms faults, shows and forgets calls. For people and tests of this machine only. */
+/** Answers `/__admin/…`: arms faults, lists and clears calls. For loopback clients only. */
 export function answerAdmin(parts: {
   request: IncomingMessage;
   response: ServerResponse;
@@ -13,7 +13,7 @@ export function answerAdmin(parts: {
   const reply = (status: number, content: object) => {
     response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(content, null, 2)}\n`);
   };
-  // A page elsewhere that resolves its own name to this machine still sends that name.
+  // Guards against DNS rebinding: a foreign page that resolves its own name to this machine still sends that name.
   if (!/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/.test(request.headers.host ?? '')) {
     return reply(403, { error: 'The admin address answers under a loopback name only.' });
   }
@@ -61,7 +61,7 @@ function describe({ row, meaning }: { row?: string; meaning: string }) {
   return { ...(row !== undefined && { row }), meaning };
 }
 
-/** The fault, or what is wrong with it. */
+/** Parses a fault. Returns an error text for invalid input. */
 function readFault(body: string): ArmedFault | string {
   let wanted: Partial<Record<string, unknown>>;
   try {

@@ -1,4 +1,4 @@
-import type { Sandbox } from './server.ts';
+import type { Sandbox } from './sandbox.ts';
 
 /**
  * What `npm start` says when it runs on the embedded sandbox.
@@ -19,7 +19,7 @@ export function gatewayBanner(
     '',
     ...customersOf(sandbox),
     '',
-    '  Magic ids   fault_429  fault_timeout  fault_html  fault_500  fault_503_once …  (README has the list)',
+    '  Magic ids   fault_429  fault_timeout  fault_html  fault_500  fault_503_once …  (list: docs/sandbox.md)',
     '',
     '  With real credentials set   JUSPAY_API_KEY, JUSPAY_MERCHANT_ID, JUSPAY_BASE_URL, AUTH_MODE',
     '  All settings                npx customer-gateway --help',
@@ -29,7 +29,7 @@ export function gatewayBanner(
   ];
 }
 
-/** What `npm run sandbox` says. */
+/** The output of `npm run sandbox`. */
 export function sandboxBanner(sandbox: Sandbox): string[] {
   const [first] = sandbox.customers;
   return [

@@ -5,7 +5,7 @@ const userError = (code: string, developer: string) => ({
   developer_message: developer,
 });
 
-/** The provider's error bodies, as its documents and captured answers print them. */
+/** The provider's error bodies, from its documents and captured responses. */
 export const errorBodies = {
   duplicate: {
     status: 'invalid_request_error',

@@ -2,22 +2,22 @@ import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { errorBodies } from './errors.ts';
 
-/** What a fault has to work with. */
+/** The inputs of a fault. */
 export interface Stage {
   readonly response: ServerResponse;
-  /** The customer object that would have been answered, or one made up for the id. */
+  /** The customer object of the regular response, or an invented one. */
   readonly customer: Record<string, unknown>;
-  /** What `Retry-After` says; `null`: nothing. */
+  /** The `Retry-After` header; `null`: none. */
   readonly retryAfter: string | null;
   readonly delayMs: number;
-  /** Answers as if there were no fault. */
+  /** Sends the regular response. */
   readonly proceed: () => void;
-  /** A timer that ends with the sandbox. */
+  /** Starts a timer that is cleared when the sandbox closes. */
   readonly after: (ms: number, then: () => void) => void;
 }
 
 export interface Fault {
-  /** The row of the error catalogue in the provider's contract, where it is one. */
+  /** The row of the error catalogue in the provider's contract. */
   readonly row?: string;
   readonly meaning: string;
   readonly play: (stage: Stage) => void;
@@ -32,12 +32,12 @@ const answer =
     stage.response.writeHead(status, headers).end(body);
   };
 const error = (status: number, body: object) => answer(status, JSON.stringify(body));
-/** A 200 whose customer object was tampered with. */
+/** A 200 with a changed customer object. */
 const tampered = (change: (customer: Record<string, unknown>) => object) => (stage: Stage) =>
   answer(200, JSON.stringify(change(stage.customer)))(stage);
 const text = (stage: Stage) => JSON.stringify(stage.customer);
 
-/** Every fault that can be provoked, by name. */
+/** All faults, by name. */
 export const faults = {
   duplicate: { row: 'E1', meaning: '400: the reference is taken', play: error(400, errorBodies.duplicate) },
   empty_reference: {
@@ -61,7 +61,7 @@ export const faults = {
   bad_origin_old: { row: 'E8', meaning: '403: the same, older body', play: error(403, errorBodies.badOriginOld) },
   wrong_route: {
     row: 'E9',
-    meaning: '404 without a body that says why',
+    meaning: '404 with an unspecified body',
     play: answer(404, 'Not Found', { 'content-type': 'text/plain' }),
   },
   forbidden: {
@@ -79,15 +79,15 @@ export const faults = {
     meaning: '400: another request for the id is in progress',
     play: error(400, errorBodies.duplicateRequest),
   },
-  rejected: { row: 'E13', meaning: '400: refused for no reason of its own', play: error(400, errorBodies.generic) },
+  rejected: { row: 'E13', meaning: '400: generic refusal', play: error(400, errorBodies.generic) },
   error_in_200: {
     row: 'E14',
-    meaning: '200 that holds an error',
+    meaning: '200 with an error body',
     play: error(200, { status: 'ERROR', status_id: 40, error_code: 'INVALID_REQUEST' }),
   },
   not_found_in_200: {
     row: 'E14',
-    meaning: '200 that says there is none',
+    meaning: '200 with NOT_FOUND in its body',
     play: error(200, { status: 'NOT_FOUND', status_id: 40 }),
   },
   500: { row: 'E15', meaning: '500 with an error body', play: error(500, errorBodies.internal) },
@@ -119,7 +119,7 @@ export const faults = {
   },
   invalid_utf8: {
     row: 'E18',
-    meaning: '200 with bytes that are no UTF-8',
+    meaning: '200 with invalid UTF-8',
     play: (stage) =>
       answer(
         200,
@@ -160,7 +160,7 @@ export const faults = {
   },
   gzip: {
     row: 'E18',
-    meaning: '200, compressed though nobody asked',
+    meaning: '200 with an unrequested gzip encoding',
     play: (stage) => answer(200, gzipSync(text(stage)), { ...json, 'content-encoding': 'gzip' })(stage),
   },
   redirect: {
@@ -168,16 +168,16 @@ export const faults = {
     meaning: '302 to another customer',
     play: answer(302, '', { location: '/customers/cth_A1b2C3d4E5f6G7h8' }),
   },
-  timeout: { row: 'E19', meaning: 'never answers', play: () => undefined },
+  timeout: { row: 'E19', meaning: 'no response', play: () => undefined },
   reset: { row: 'E19', meaning: 'resets the connection', play: ({ response }) => response.socket?.resetAndDestroy() },
   close: {
     row: 'E19',
-    meaning: 'closes the connection without an answer',
+    meaning: 'closes the connection without a response',
     play: ({ response }) => response.socket?.destroySoon(),
   },
   hang_body: {
     row: 'E19',
-    meaning: 'half an answer, then nothing',
+    meaning: 'half a response, then silence',
     play: (stage) => {
       stage.response
         .writeHead(200, { ...json, 'content-length': Buffer.byteLength(text(stage)) })
@@ -186,7 +186,7 @@ export const faults = {
   },
   drip: {
     row: 'E19',
-    meaning: 'one byte every 50 ms, without end',
+    meaning: 'one byte every 50 ms, endless',
     play: ({ response, after }) => {
       response.writeHead(200, json);
       const drop = () => {
@@ -198,7 +198,7 @@ export const faults = {
   },
   truncated: {
     row: 'E19',
-    meaning: 'half an answer, then closes',
+    meaning: 'half a response, then closes',
     play: (stage) => {
       const half = text(stage).slice(0, 30);
       stage.response.writeHead(200, { ...json, 'content-length': Buffer.byteLength(text(stage)) });
@@ -207,20 +207,20 @@ export const faults = {
   },
   truncated_close: {
     row: 'E19',
-    meaning: 'half an answer of unknown length, then closes',
+    meaning: 'half a response of unknown length, then closes',
     play: (stage) => {
       stage.response.socket?.end(
         `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n${text(stage).slice(0, 30)}`,
       );
     },
   },
-  slow: { meaning: 'answers after a second', play: ({ after, delayMs, proceed }) => after(delayMs, proceed) },
+  slow: { meaning: 'responds after one second', play: ({ after, delayMs, proceed }) => after(delayMs, proceed) },
   extra_fields: {
-    meaning: '200 with fields that nobody knows',
+    meaning: '200 with unknown fields',
     play: tampered((customer) => ({ ...customer, __proto__x: { a: 1 }, loyalty: { tier: 3 } })),
   },
   bad_dates: {
-    meaning: '200 with dates that are none',
+    meaning: '200 with invalid dates',
     play: tampered((customer) => ({ ...customer, date_created: 'yesterday', last_updated: 17, last_udpated: 17 })),
   },
   wrong_types: {
@@ -235,7 +235,7 @@ export const faults = {
   },
   no_token: { meaning: '200 without the token that was asked for', play: tampered(({ juspay: _, ...rest }) => rest) },
   null_token: {
-    meaning: '200 with null in place of the token',
+    meaning: '200 with null instead of the token',
     play: tampered((customer) => ({ ...customer, juspay: null })),
   },
   half_token: {
@@ -255,16 +255,29 @@ export const faults = {
 export type FaultName = `${keyof typeof faults}`;
 export const faultNames = Object.keys(faults) as FaultName[];
 
-/** What a magic id asks for. */
+/** A fault for the next calls that match. */
+export interface ArmedFault {
+  readonly fault: FaultName;
+  readonly on?: 'create' | 'get' | 'update';
+  readonly pathId?: string;
+  /** Number of calls. Default 1. */
+  readonly times?: number;
+  /** Commits the write first; only its response fails. */
+  readonly afterCommit?: boolean;
+  readonly retryAfter?: string | null;
+  readonly delayMs?: number;
+}
+
+/** The fault that a magic id selects. */
 export interface Magic {
   readonly fault: FaultName;
-  /** The first call with this id only. */
+  /** Only the first call with this id fails. */
   readonly once: boolean;
-  /** Writes only: the write is done, its answer is lost. Reads of the id behave. */
+  /** For writes: the write is committed and its response is lost. Reads of the id succeed. */
   readonly afterCommit: boolean;
 }
 
-/** `fault_<name>`, then `_once`, then `_after_commit`, then `_x<anything>` to make references unique. */
+/** Parses `fault_<name>`, then `_once`, then `_after_commit`, then `_x<anything>`, which makes references unique. */
 export function readMagic(id: string): Magic | undefined {
   const match = /^fault_([a-z0-9_]+?)(_once)?(_after_commit)?(_x.*)?$/s.exec(id);
   const [, name, once, afterCommit] = match ?? [];

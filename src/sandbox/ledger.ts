@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** One call as it came in, and what became of it. */
+/** A received call and its result. */
 export interface Call {
   readonly number: number;
   readonly method: string;
-  /** The request target, as it was sent. */
+  /** The request target, unchanged. */
   readonly target: string;
   readonly route: 'create' | 'get' | 'update' | 'other';
-  /** Decoded; on a create the object reference id. */
+  /** Decoded. The object reference id for a create. */
   readonly pathId: string;
   readonly query: Readonly<Record<string, string>>;
   readonly form: Readonly<Record<string, string>> | null;
@@ -15,18 +15,18 @@ export interface Call {
   /** Whether it changed a customer. */
   committed: boolean;
   fault?: string;
-  /** Of the answer; 0 while there is none. */
+  /** Status of the response; 0 before it is sent. */
   status: number;
-  /** Whether the caller went away before the answer was complete. */
+  /** Whether the caller disconnected before the response was complete. */
   abandoned: boolean;
-  /** Resolves when the answer is complete, or the caller is gone. */
+  /** Resolves when the response is complete or the caller is disconnected. */
   readonly closed: Promise<void>;
 }
 
 /**
- * What was asked of the provider: the evidence of tests.
+ * Records the calls, as evidence for tests.
  *
- * @param json whether flat JSON counts as a form, where the call says that it is JSON.
+ * @param json accepts flat JSON bodies as forms.
  */
 export function createLedger({ json }: { json: boolean }) {
   let calls: Call[] = [];
@@ -94,7 +94,7 @@ export function createLedger({ json }: { json: boolean }) {
   };
 }
 
-/** Texts as they are, numbers and booleans as text; anything else is left out. */
+/** Strings unchanged, numbers and booleans as strings. Other values are ignored. */
 function readJson(body: string): Record<string, string> {
   let fields: unknown;
   try {

@@ -2,68 +2,23 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { answerAdmin } from './admin.ts';
 import { errorBodies } from './errors.ts';
-import { type FaultName, faults, readMagic } from './faults.ts';
+import { type ArmedFault, faults, readMagic } from './faults.ts';
 import { type Call, createLedger } from './ledger.ts';
-import { createStore, type DateForm, type Dialect, type Fields, type Stored, spell } from './store.ts';
+import type { Sandbox, SandboxOptions } from './sandbox.ts';
+import { createStore, type Fields, type Stored, spell } from './store.ts';
 
+export type { ArmedFault } from './faults.ts';
+export type { Sandbox, SandboxOptions } from './sandbox.ts';
 export { dateForms, dialects } from './store.ts';
-
-export interface SandboxOptions {
-  readonly host?: string;
-  /** 0, the default, stands for a free one. */
-  readonly port?: number;
-  readonly apiKey?: string;
-  readonly merchantId?: string;
-  readonly dialect?: Dialect;
-  readonly dates?: DateForm;
-  /** Refuses with 400 what the API document forbids and real answers let pass: merchant header, lengths, e-mail. */
-  readonly strict?: boolean;
-  /** Takes flat JSON in place of a form, as real ones do in places. Default `false`. */
-  readonly json?: boolean;
-  /** Whether a second create of a reference is refused. Default `true`. */
-  readonly uniqueReferences?: boolean;
-  /** Tidies what it stores: blanks around it, the case of e-mail addresses, Unicode form, zeros before the country code. */
-  readonly tidy?: boolean;
-  readonly now?: () => Date;
-  /** It does not keep the process alive. Default `false`. */
-  readonly background?: boolean;
-}
-
-/** A fault to be played on the next calls that match. */
-export interface ArmedFault {
-  readonly fault: FaultName;
-  readonly on?: 'create' | 'get' | 'update';
-  readonly pathId?: string;
-  /** How many calls. Default 1. */
-  readonly times?: number;
-  /** The write is done, and its answer is the fault. */
-  readonly afterCommit?: boolean;
-  readonly retryAfter?: string | null;
-  readonly delayMs?: number;
-}
-
-export interface Sandbox {
-  readonly url: string;
-  readonly port: number;
-  readonly apiKey: string;
-  readonly merchantId: string;
-  /** All customers as they are now; the seeded ones come first. */
-  readonly customers: readonly Stored[];
-  /** Every call so far, in order. */
-  readonly calls: readonly Call[];
-  clearCalls(): void;
-  /** Resolves with the first call, past or to come, that matches. */
-  whenCalled(matches: (call: Call) => boolean): Promise<Call>;
-  arm(fault: ArmedFault): void;
-  disarm(): void;
-  /** Back to the seeded customers; no fault armed, no call remembered. */
-  reset(): void;
-  close(): Promise<void>;
-}
 
 const maxBodyBytes = 256 * 1024;
 
-/** The provider's three calls on a port of this machine: stateful, deterministic, and able to go wrong in every way. */
+/**
+ * Serves the provider's three calls on a local port. The state is in memory, ids are deterministic, and every fault of the
+ * error catalogue can be provoked.
+ *
+ * @throws the system's error, such as `EADDRINUSE`.
+ */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const { host = '127.0.0.1', apiKey = 'sandbox_api_key', merchantId = 'sandbox_merchant' } = options;
   const { dialect = 'real', dates = 'utc', strict = false, json = false, now = () => new Date() } = options;
@@ -149,7 +104,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     };
     if (fault === undefined) return proceed();
     call.fault = fault.fault;
-    // Faults that lose an answer need one to lose: the write is done first where asked, and a customer made up if none is there.
+    // Many faults change or truncate a customer object. Commit the write first if asked, and invent a customer if none exists.
     const done = fault.afterCommit ? act(call).customer : undefined;
     faults[fault.fault].play({
       response,
@@ -167,7 +122,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     });
   }
 
-  /** The first armed fault that matches; else the one that the id itself asks for. */
+  /** Returns the first armed fault that matches, or else the fault of a magic id. */
   function takeFault(call: Call): ArmedFault | undefined {
     const match = armed.find(
       ({ fault: { on, pathId } }) =>
@@ -185,7 +140,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     return { fault: magic.fault, afterCommit: magic.afterCommit };
   }
 
-  /** Does what the call asks for. */
+  /** Executes the call on the store. */
   function act(call: Call): { customer: Stored } | { customer?: undefined; status: number; error: object } {
     if (call.route === 'get') {
       const customer = store.find(call.pathId);
@@ -226,7 +181,10 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   }
 }
 
-/** The status of a refusal, 403 for a key that is missing or cannot be read: the key with a colon behind it and without one are both in use. */
+/**
+ * Checks the key: 403 if it is missing or unreadable, 401 if it is wrong. Both encodings in use are accepted: the key with
+ * and without a trailing colon.
+ */
 function authorise(request: IncomingMessage, apiKey: string): 401 | 403 | undefined {
   const [scheme, encoded] = (request.headers.authorization ?? '').split(' ');
   if (scheme !== 'Basic' || !encoded || !/^[A-Za-z0-9+/]+={0,2}$/.test(encoded)) return 403;
@@ -255,7 +213,7 @@ async function readBody(request: IncomingMessage): Promise<string> {
       if (bytes <= maxBodyBytes) chunks.push(chunk);
     }
   } catch {
-    // The caller went away while it sent; the ledger keeps what came.
+    // The caller disconnected during the upload. The ledger keeps the part that arrived.
   }
   return Buffer.concat(chunks).toString();
 }

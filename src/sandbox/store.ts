@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-/** A customer as the provider keeps it. */
+/** A customer as the provider stores it. */
 export interface Stored {
   readonly id: string;
   readonly objectReferenceId: string;
@@ -15,7 +15,7 @@ export interface Stored {
 
 export type Fields = Readonly<Record<string, string>>;
 
-/** People to play with: references that are e-mails, database ids and short old ones; null, spaces and umlauts in names. */
+/** Example customers: references that are e-mail addresses, database ids and short; names with null, spaces and umlauts. */
 const seed: readonly Stored[] = [
   person('cth_A1b2C3d4E5f6G7h8', 'asha.rao@example.com', '9000000001', 'Asha', 'Rao'),
   person('cth_B2c3D4e5F6g7H8i9', 'customer-10002', '9000000002', 'Jürgen', "O'Neill Müller"),
@@ -49,7 +49,7 @@ export function createStore(options: { uniqueReferences: boolean; tidy: boolean;
     find: (pathId: string): Stored | undefined =>
       customers.find(({ id }) => id === pathId) ??
       customers.find(({ objectReferenceId }) => objectReferenceId === pathId),
-    /** `undefined` when the reference is taken. */
+    /** Returns `undefined` if the reference exists. */
     create(sent: Fields): Stored | undefined {
       const fields = options.tidy ? tidied(sent) : sent;
       const reference = fields['object_reference_id'] ?? '';
@@ -58,7 +58,7 @@ export function createStore(options: { uniqueReferences: boolean; tidy: boolean;
       created += 1;
       const at = options.now();
       const customer: Stored = {
-        // The same ids for the same calls in the same order.
+        // Deterministic: the same calls in the same order give the same ids.
         id: `cth_Sb${created.toString(36).padStart(14, '0')}`,
         objectReferenceId: reference,
         mobileNumber: fields['mobile_number'] ?? '',
@@ -72,7 +72,7 @@ export function createStore(options: { uniqueReferences: boolean; tidy: boolean;
       customers.push(customer);
       return customer;
     },
-    /** Sets what was sent, `""` included; the reference never changes. */
+    /** Sets the fields that were sent, including `""`. The reference never changes. */
     update(customer: Stored, sent: Fields): void {
       const fields = options.tidy ? tidied(sent) : sent;
       customer.mobileNumber = fields['mobile_number'] ?? customer.mobileNumber;
@@ -101,15 +101,15 @@ function tidied(fields: Fields): Fields {
   );
 }
 
-/** How the customer object is spelled: as real answers do, as the API document does, or with both spellings. */
+/** Spelling of the customer object: as in real responses, as in the API document, or both. */
 export const dialects = ['real', 'seed', 'both'] as const;
 export type Dialect = (typeof dialects)[number];
 
-/** `…Z`; `…+0000`, as older answers have it; `….123456Z`, as newer ones do. */
+/** `…Z`, `…+0000` (older responses) or `….123456Z` (newer responses). */
 export const dateForms = ['utc', 'offset', 'micros'] as const;
 export type DateForm = (typeof dateForms)[number];
 
-/** The customer object of an answer; with a token that no other answer has, where one is asked for. */
+/** Builds the customer object of a response, with a new token if one is asked for. */
 export function spell(
   customer: Stored,
   { dialect, dates, withToken, now }: { dialect: Dialect; dates: DateForm; withToken: boolean; now: () => Date },

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { toClientError } from '../../src/edge/outcome.ts';
+import { makeToken } from '../../src/cli/tokens.ts';
 import { codes, type ErrorCode } from '../../src/errors.ts';
-import { createLog } from '../../src/telemetry.ts';
-import { makeToken } from '../../src/tokens.ts';
+import { toClientError } from '../../src/execution/outcome.ts';
+import { createLog } from '../../src/telemetry/log.ts';
 import { jwtSettings as auth, rowsOf, type World } from '../support.ts';
 import { type GraphOptions, inGraph, type RoutedAnswer, routerNames } from './graph.ts';
 

@@ -44,7 +44,7 @@ async function callsFrom(n: number): Promise<string[]> {
   return calls.slice(n).map(({ method, target }) => `${method} ${target}`);
 }
 
-for (const readme of ['README.md', 'examples/bff/README.md']) {
+for (const readme of ['docs/composing.md', 'examples/bff/README.md']) {
   test(`the federated query of ${readme} MUST be answered, token included, for the upstream calls that stand below it`, async () => {
     const text = readFileSync(readme, 'utf8');
     const [, query = '', calls = ''] =

@@ -17,7 +17,7 @@ import {
   type Ticket,
   ticketsSdl,
 } from '../../examples/bff/subgraphs.ts';
-import { stitchingMerge } from '../../src/stitching.ts';
+import { stitchingMerge } from '../../src/graphql/stitching.ts';
 import { type AnswerError, startWorld, type World } from '../support.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');

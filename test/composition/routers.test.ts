@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { makeToken } from '../../src/tokens.ts';
+import { makeToken } from '../../src/cli/tokens.ts';
 import { newCustomer, type World } from '../support.ts';
 import { type GraphOptions, inGraph, type RoutedAnswer, routerNames } from './graph.ts';
 

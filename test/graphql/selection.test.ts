@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { graphql } from 'graphql';
-import { anonymous } from '../../src/caller.ts';
-import type { OperationContext } from '../../src/context.ts';
-import type { Customer, CustomerApi } from '../../src/customer.ts';
+import { anonymous } from '../../src/auth/caller.ts';
+import type { Customer, CustomerApi } from '../../src/customers/customer.ts';
+import type { OperationContext } from '../../src/graphql/context.ts';
 import { buildSchema } from '../../src/graphql/schema.ts';
-import { createLog } from '../../src/telemetry.ts';
+import { createLog } from '../../src/telemetry/log.ts';
 
 const schema = buildSchema();
 const customer: Customer = {

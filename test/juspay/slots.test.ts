@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Operation } from '../../src/customer.ts';
+import type { Operation } from '../../src/customers/customer.ts';
 import { createSlots } from '../../src/juspay/slots.ts';
 
 const operationOf = (caller: string, requestId: string): Operation => ({

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isPathId } from '../../src/customer.ts';
+import { isPathId } from '../../src/customers/identity.ts';
 import { customerPath, decodeCustomer, encodeForm } from '../../src/juspay/wire.ts';
 import { codesOf, inScriptedWorld, inWorld } from '../support.ts';
 

@@ -6,7 +6,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type Server, startMetricsServer, startServer } from '../../src/server.ts';
+import { type Server, startMetricsServer, startServer } from '../../src/http/server.ts';
 import { codesOf, inWorld, type World } from '../support.ts';
 
 const document = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });

@@ -4,11 +4,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { Secret } from '../../src/config/secret.ts';
 import { openGateway } from '../../src/gateway.ts';
-import { Secret } from '../../src/secret.ts';
-import { startServer } from '../../src/server.ts';
-import { createLog } from '../../src/telemetry.ts';
+import { startServer } from '../../src/http/server.ts';
+import { createLog } from '../../src/telemetry/log.ts';
 import { bearer, jwtSettings, startWorld } from '../support.ts';
 
 const merchants = 50;

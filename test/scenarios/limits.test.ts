@@ -8,11 +8,11 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { anonymous, type Caller } from '../../src/caller.ts';
-import { addressOf } from '../../src/edge/address.ts';
-import { EdgeError } from '../../src/edge/outcome.ts';
-import { createRateLimit, type RateLimit } from '../../src/edge/rate-limit.ts';
-import { createLog } from '../../src/telemetry.ts';
+import { addressOf } from '../../src/auth/address.ts';
+import { anonymous, type Caller } from '../../src/auth/caller.ts';
+import { createRateLimit, type RateLimit } from '../../src/auth/rate-limit.ts';
+import { RequestError } from '../../src/errors.ts';
+import { createLog } from '../../src/telemetry/log.ts';
 import { type Answer, codesOf, inWorld, type World } from '../support.ts';
 
 const silent = createLog('silent', () => undefined);
@@ -31,7 +31,7 @@ async function admitted(limit: RateLimit, caller: Caller, attempts: number, addr
       await limit.admit(caller, address);
       count += 1;
     } catch (error) {
-      assert.ok(error instanceof EdgeError && error.code === 'RATE_LIMITED' && error.status === 429);
+      assert.ok(error instanceof RequestError && error.code === 'RATE_LIMITED' && error.status === 429);
       assert.ok((error.retryAfterSeconds ?? 0) >= 1 && (error.retryAfterSeconds ?? 0) <= 60);
     }
   }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { Secret } from '../../src/config/secret.ts';
 import { openGateway } from '../../src/gateway.ts';
 import { startSandbox } from '../../src/sandbox/server.ts';
-import { Secret } from '../../src/secret.ts';
-import { createLog, type LogLevel } from '../../src/telemetry.ts';
+import { createLog, type LogLevel } from '../../src/telemetry/log.ts';
 
 /** The lines that one operation leaves at a level, in front of a sandbox. */
 async function linesOf(level: LogLevel, query: string): Promise<Record<string, unknown>[]> {

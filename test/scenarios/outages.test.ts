@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { Secret } from '../../src/config/secret.ts';
 import { openGateway } from '../../src/gateway.ts';
 import type { FaultName } from '../../src/sandbox/faults.ts';
 import { startSandbox } from '../../src/sandbox/server.ts';
-import { Secret } from '../../src/secret.ts';
-import { createLog } from '../../src/telemetry.ts';
+import { createLog } from '../../src/telemetry/log.ts';
 import {
   bearer,
   codesOf,

@@ -7,7 +7,7 @@ import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { createOverload } from '../../src/edge/overload.ts';
+import { createOverload } from '../../src/http/overload.ts';
 import { createOperation, newCustomer } from '../support.ts';
 
 const bin = fileURLToPath(new URL('../../bin/customer-gateway.js', import.meta.url));

@@ -10,7 +10,7 @@ import { getNamedType, isInputObjectType, isObjectType, isScalarType } from 'gra
 import { serverAudits } from 'graphql-http';
 import { buildSchema } from '../../src/graphql/schema.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
-import { createLog } from '../../src/telemetry.ts';
+import { createLog } from '../../src/telemetry/log.ts';
 
 /** Planted in every value that this file sends; the test command looks for it in everything that was printed. */
 const canary = process.env['CANARY'] ?? 'canary-by-hand';

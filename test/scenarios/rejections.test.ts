@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { startMetricsServer } from '../../src/server.ts';
+import { startMetricsServer } from '../../src/http/server.ts';
 import { bearer, codesOf, inWorld, jwtSettings, type World } from '../support.ts';
 
 /** Every rejection that nobody handled in this file. One of them ends a process that runs the gateway. */

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { Secret } from '../../src/config/secret.ts';
 import { openGateway } from '../../src/gateway.ts';
-import type { NodeGateway } from '../../src/handler.ts';
+import type { NodeGateway } from '../../src/http/handler.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
-import { Secret } from '../../src/secret.ts';
-import { createLog } from '../../src/telemetry.ts';
+import { createLog } from '../../src/telemetry/log.ts';
 import { type Answer, bearer, codesOf, inWorld, jwtSettings } from '../support.ts';
 
 let gateway: NodeGateway;

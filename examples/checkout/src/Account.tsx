@@ -9,17 +9,17 @@ import { Register } from './Register.tsx';
 import { Steps } from './Steps.tsx';
 
 /**
- * The checkout of somebody who has signed in: look up or register, look over, pay. Everything is asked for by the reference, since
- * that is what the token is bound to: by the provider's id the gateway would first have to find out whose it is.
+ * The checkout after sign-in: look up or register, review, pay. All operations use the object reference id, because the
+ * token is bound to it. With the provider's id the gateway would need an extra read to establish the owner.
  */
 export function Account({ reference, isNew }: { reference: string; isNew: boolean }) {
   const queryClient = useQueryClient();
-  /** Who says that they are new is not looked up: registering tells, and asks the provider once less. */
+  /** New visitors are not looked up: the create reports an existing customer, and this saves one upstream call. */
   const [isLookedUp, setIsLookedUp] = useState(!isNew);
   const [view, setView] = useState<'details' | 'edit' | 'pay'>('details');
   const [news, setNews] = useState<ReactNode>();
   const found = useCustomer(isLookedUp ? { id: reference } : skipToken);
-  /** From then on until they are registered: what a create found out is theirs to decide on, whatever a read says by then. */
+  /** Set after a create until the visitor is registered. The result of the create takes precedence over later reads. */
   const [isRegistering, setIsRegistering] = useState(isNew);
   if (found.data === null && !isRegistering) setIsRegistering(true);
 
@@ -49,7 +49,7 @@ export function Account({ reference, isNew }: { reference: string; isNew: boolea
   return (
     <>
       <Steps at={view === 'pay' ? 2 : 1} />
-      {/* There at all times, so that what comes into it is read out. */}
+      {/* Always present, so that screen readers announce changes. */}
       <div role="status" className="news">
         {found.isPending && found.fetchStatus === 'paused' ? (
           <Notice tone="warning" title="You are offline" isRead={false}>
@@ -79,7 +79,7 @@ export function Account({ reference, isNew }: { reference: string; isNew: boolea
           }
           onRegistered={onRegistered}
           onUseExisting={async (existing) => {
-            // Before it is asked for, so that it is not asked for.
+            // Set the cache before the query mounts, so that the query does not fetch.
             if (existing) await rememberCustomer(queryClient, existing);
             setIsLookedUp(true);
             setIsRegistering(false);

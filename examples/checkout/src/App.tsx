@@ -49,7 +49,7 @@ export function App() {
           )}
           {session.state === 'out' && <SignIn ended={session.ended} />}
           {session.state === 'in' && (
-            // Everything that is known of a customer ends with their session: cache, tokens and all.
+            // Signing out clears the cache and the tokens.
             <SignedIn key={session.reference} reference={session.reference} isNew={session.isNew} />
           )}
         </main>

@@ -2,7 +2,7 @@ import { type FieldIssue, fieldMessages } from 'juspay-customer-client/validatio
 import { type ReactNode, type SubmitEvent, useEffect, useRef, useState } from 'react';
 import { Field } from './Field.tsx';
 
-/** What the visitor typed. An empty text stands for nothing. */
+/** The values of the inputs. An empty string means no value. */
 export interface Values {
   readonly emailAddress: string;
   readonly mobileCountryCode: string;
@@ -20,14 +20,14 @@ const labels: Readonly<Record<keyof Values, string>> = {
 };
 const names = Object.keys(labels) as (keyof Values)[];
 
-/** Fields by the names that the visitor knows. */
+/** Labels of the fields. */
 export function labelsOf(fields: readonly string[]): string {
   return fields.map((field) => labels[field as keyof Values] ?? field).join(', ');
 }
 
 /**
- * The fields of a customer, for registering and for editing. Both sides' issues are shown where they belong: `check` runs
- * the server's own rules before anything is sent, and `serverIssues` are what only the server, or the provider, can know.
+ * The form for registering and editing. `check` runs the gateway's rules before anything is sent. `serverIssues` are the
+ * issues that only the gateway or the provider can find. Both are shown beside their fields.
  */
 export function CustomerForm({
   start,
@@ -41,7 +41,7 @@ export function CustomerForm({
   start: Values;
   check: (values: Values) => readonly FieldIssue[];
   serverIssues: readonly FieldIssue[] | undefined;
-  /** What is going on, while it is. */
+  /** Progress text while a save is in progress. */
   busy: string | undefined;
   action: string;
   onSend: (values: Values) => void;
@@ -49,7 +49,7 @@ export function CustomerForm({
 }) {
   const [values, setValues] = useState(start);
   const [issues, setIssues] = useState<readonly FieldIssue[]>([]);
-  /** Counts the refusals, so that each of them moves the focus. */
+  /** Number of rejected saves. Each one moves the focus to the first invalid field. */
   const [refusals, setRefusals] = useState(0);
   const form = useRef<HTMLFormElement>(null);
 
@@ -87,7 +87,7 @@ export function CustomerForm({
       onChange={(event) => {
         const next = { ...values, [name]: event.target.value };
         setValues(next);
-        // Once something was found wrong, the fields tell at once when it is right.
+        // After the first failed check, validate while typing.
         if (issues.length > 0) setIssues(check(tidy(next)));
       }}
       {...more}
@@ -125,13 +125,13 @@ export function CustomerForm({
   );
 }
 
-/** What was meant: without blanks around, and without those that make a number readable. */
+/** Removes outer blanks, and inner blanks of numbers. */
 function tidy(values: Values): Values {
   const trimmed = names.map((name) => [name, values[name].trim()]);
   return { ...values, ...Object.fromEntries(trimmed), mobileNumber: values.mobileNumber.replace(/[\s-]/g, '') };
 }
 
-/** An issue in this shop's words. `code` and the field decide; `message` is for developers. */
+/** The text for an issue, by its code and field. `message` is for developers. */
 function wordsFor({ path, code, message }: FieldIssue): string {
   if (code === 'REQUIRED') return path.length > 1 ? 'This is needed.' : 'Nothing was changed.';
   if (code === 'NOT_CLEARABLE') return 'This can be changed, but not taken away.';

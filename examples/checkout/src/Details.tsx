@@ -6,7 +6,7 @@ import { CustomerForm, type Values } from './CustomerForm.tsx';
 import { Heading, Notice } from './Notice.tsx';
 import { busyWith, NoAnswer, NotSaved, Repeating, StillWorking, UnknownOutcome, useRepeat } from './saving.tsx';
 
-/** What is on file, and the two ways on: change it, or pay. */
+/** Shows the customer, with buttons to edit and to pay. */
 export function Details({
   customer,
   onEdit,
@@ -48,7 +48,7 @@ export function Details({
   );
 }
 
-/** Changes what is on file: only what differs is sent. */
+/** Edits the customer. Only changed fields are sent. */
 export function Edit({
   reference,
   customer,
@@ -60,7 +60,7 @@ export function Edit({
   customer: CustomerFieldsFragment;
   onSaved: () => void;
   onCancel: () => void;
-  /** There is no such customer any more. */
+  /** Called when the customer no longer exists. */
   onGone: () => void;
 }) {
   const update = useUpdateCustomer();
@@ -136,7 +136,7 @@ function valuesOf(customer: CustomerFieldsFragment): Values {
   };
 }
 
-/** What differs. A field that was emptied becomes null, which the rules refuse by name: the provider cannot clear one. */
+/** The changed fields. An emptied field becomes null, which the rules reject: the provider cannot clear a field. */
 function changesOf(start: Values, values: Values): UpdateCustomerInput {
   const changed = Object.entries(values).filter(([name, value]) => value !== start[name as keyof Values]);
   return Object.fromEntries(changed.map(([name, value]) => [name, value === '' ? null : value]));

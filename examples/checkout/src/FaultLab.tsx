@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useState } from 'react';
 
-/** What the sandbox can be told to do from now on, in words; and the faults that it takes. */
+/** The choices of the panel and the sandbox faults that each one arms. */
 const scenes: readonly { name: string; does: string; faults: readonly object[] }[] = [
   {
     name: 'Answers get lost',
@@ -35,7 +35,7 @@ const scenes: readonly { name: string; does: string; faults: readonly object[] }
   { name: 'Wrong key', does: 'The gateway’s own credentials are refused.', faults: [{ fault: 'unauthorized' }] },
 ];
 
-/** Breaks the sandbox, so that one can see what the checkout makes of it. It is there in this example only. */
+/** Arms faults of the sandbox to show how the checkout handles them. For this example only. */
 export function FaultLab() {
   const [armed, setArmed] = useState<string>();
   const [problem, setProblem] = useState(false);
@@ -54,7 +54,7 @@ export function FaultLab() {
       setProblem(true);
     }
   }, []);
-  // What was armed before a reload is not known here any more, so it ends.
+  // Faults that were armed before a reload are unknown here, so disarm them.
   useEffect(() => void arm(undefined, []), [arm]);
 
   return (

@@ -1,6 +1,6 @@
 import type { InputHTMLAttributes } from 'react';
 
-/** A labelled input; hint and error are read out with it. */
+/** A labelled input. Screen readers announce its hint and error. */
 export function Field({
   id,
   label,

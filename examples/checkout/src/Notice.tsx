@@ -8,8 +8,8 @@ const icons = {
 };
 
 /**
- * Something that happened. Where it takes the place of what had the focus (`takesFocus`), it takes the focus too, so that
- * neither a keyboard nor a screen reader is left on a button that is gone.
+ * A message. With `takesFocus` it takes the focus, for messages that replace the focused element: otherwise keyboard and
+ * screen reader users would be left on a removed button.
  */
 export function Notice({
   tone,
@@ -22,7 +22,7 @@ export function Notice({
   title: string;
   children?: ReactNode;
   takesFocus?: boolean;
-  /** Whether it has itself read out; not where it stands in a region that does so. */
+  /** Whether it is a live region. Set to false inside another live region. */
   isRead?: boolean;
 }) {
   const box = useRef<HTMLDivElement>(null);
@@ -44,7 +44,7 @@ export function Notice({
   );
 }
 
-/** A heading that takes the focus when its part of the page replaces another. */
+/** A heading that takes the focus when it is mounted. */
 export function Heading({ children, takesFocus = true }: { children: ReactNode; takesFocus?: boolean }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {

@@ -16,7 +16,7 @@ const items = [
 const delivery = 200;
 const total = items.reduce((sum, { price }) => sum + price, delivery);
 
-/** What is bought: the same for everybody, since this example is about who buys. */
+/** The order. It is constant in this example. */
 export function Order() {
   return (
     <aside className="order" aria-labelledby="order">

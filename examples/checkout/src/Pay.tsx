@@ -3,10 +3,10 @@ import { FailureNotice } from './failures.tsx';
 import { Heading } from './Notice.tsx';
 
 const circumference = 2 * Math.PI * 26;
-/** What a whole ring stands for: the life of the provider's tokens. */
+/** Lifetime of a client auth token in seconds: a full ring. */
 const fullSeconds = 900;
 
-/** The hand-over to the provider: its SDK wants the client auth token, and the kit keeps a good one ready. */
+/** The payment step. The provider's SDK needs a client auth token; the kit keeps a valid one ready. */
 export function Pay({ reference, onBack }: { reference: string; onBack: () => void }) {
   const token = useClientAuthToken(reference);
   const secondsLeft = useSecondsLeft(token) ?? 0;
@@ -88,7 +88,7 @@ function clock(seconds: number): string {
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
 }
 
-/** Enough to see that it was renewed. The whole token goes to the provider's SDK, never onto a screen. */
+/** The ends of the token, enough to see a renewal. Never display a whole token. */
 function masked(token: string): string {
   return `${token.slice(0, 4)}••••••${token.slice(-4)}`;
 }

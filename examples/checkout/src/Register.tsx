@@ -6,7 +6,7 @@ import { CustomerForm, labelsOf, type Values } from './CustomerForm.tsx';
 import { Heading, Notice } from './Notice.tsx';
 import { busyWith, NoAnswer, NotSaved, Repeating, StillWorking, UnknownOutcome, useRepeat } from './saving.tsx';
 
-/** Registers the visitor. Whatever becomes of it is shown as what it is. */
+/** Registers the visitor and shows each possible outcome. */
 export function Register({
   reference,
   lead,
@@ -15,9 +15,9 @@ export function Register({
 }: {
   reference: string;
   lead: string;
-  /** @param wasLost the provider's answer was lost, and the customer was found to exist with this data. */
+  /** @param wasLost true if the upstream response was lost and the customer was found with this data. */
   onRegistered: (wasLost: boolean) => void;
-  /** The customer who has this reference, where they could be read; else they have to be looked up. */
+  /** The customer with this reference, if it could be read. */
   onUseExisting: (customer: CustomerFieldsFragment | null) => Promise<void>;
 }) {
   const create = useCreateCustomer();
@@ -93,9 +93,9 @@ export function Register({
   );
 }
 
-/** What is sent: without the fields that were left empty. */
+/** The input of the mutation, without empty fields. */
 function inputOf(reference: string, values: Values): CreateCustomerInput {
   const filled = Object.entries(values).filter(([, value]) => value !== '');
-  // What is missing is found by the check, before anything is sent.
+  // The check reports missing fields before anything is sent.
   return { objectReferenceId: reference, ...Object.fromEntries(filled) } as CreateCustomerInput;
 }

@@ -3,7 +3,7 @@ import { Field } from './Field.tsx';
 import { Heading, Notice } from './Notice.tsx';
 import { signIn } from './session.ts';
 
-/** References that are worth a try on the sandbox. */
+/** Example references on the sandbox. */
 const samples = [
   { reference: 'asha.rao@example.com', isNew: false, does: 'has an account' },
   { reference: 'asha.rao@example.com', isNew: true, does: 'has one, and says she is new' },

@@ -2,7 +2,7 @@ import type { ReactNode } from 'react';
 import { useEffect, useState } from 'react';
 import { Notice } from './Notice.tsx';
 
-/** What is known of a failure, whether it came as an error or as the result of a mutation. */
+/** A failure: an error, or the error result of a mutation. */
 export interface Failure {
   readonly code?: string | undefined;
   readonly retryable?: boolean | undefined;
@@ -10,7 +10,7 @@ export interface Failure {
   readonly retryAfterSeconds?: number | null | undefined;
 }
 
-/** What a visitor can make of a code. Programs decide by codes; people are told what to do. */
+/** The text for each error code. */
 function wordsFor(code: string | undefined): { title: string; text: string } {
   switch (code) {
     case 'UPSTREAM_UNAVAILABLE':
@@ -41,7 +41,7 @@ function wordsFor(code: string | undefined): { title: string; text: string } {
   }
 }
 
-/** A failure, what it means for the visitor, and what they can do. */
+/** Shows a failure, its meaning and the possible actions. */
 export function FailureNotice({
   failure,
   certain,
@@ -50,7 +50,7 @@ export function FailureNotice({
   takesFocus = true,
 }: {
   failure: Failure;
-  /** What is certain in spite of it: "Nothing was saved." */
+  /** A statement that holds despite the failure: "Nothing was saved." */
   certain?: string;
   onRetry?: (() => void) | undefined;
   children?: ReactNode;
@@ -71,7 +71,7 @@ export function FailureNotice({
   );
 }
 
-/** Under this number the operator finds the operation in the log. */
+/** The request id, with which an operator finds the operation in the log. */
 export function SupportNumber({ requestId }: { requestId: string | undefined }) {
   if (requestId === undefined) return null;
   return (
@@ -81,7 +81,7 @@ export function SupportNumber({ requestId }: { requestId: string | undefined }) 
   );
 }
 
-/** "Try again", as soon as the provider wants to be asked again. */
+/** A "Try again" button that is disabled until `retryAfterSeconds` have passed. */
 function WaitingButton({ seconds, onClick }: { seconds: number; onClick: () => void }) {
   const [left, setLeft] = useState(seconds);
   useEffect(() => {

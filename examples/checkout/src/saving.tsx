@@ -3,7 +3,7 @@ import { useEffect, useState } from 'react';
 import { type Failure, FailureNotice, SupportNumber } from './failures.tsx';
 import { Notice } from './Notice.tsx';
 
-/** Sends a mutation, and sends the very same one again: a repeat is shown as one. */
+/** Sends a mutation and can send the same one again. */
 export function useRepeat<Variables>(mutation: {
   readonly variables: Variables | undefined;
   readonly isPending: boolean;
@@ -25,7 +25,7 @@ export function useRepeat<Variables>(mutation: {
   };
 }
 
-/** What a save is doing, in a word; `undefined` while there is none. */
+/** The label of a save in progress, or `undefined`. */
 export function busyWith({ isPending, isPaused }: { isPending: boolean; isPaused: boolean }): string | undefined {
   if (!isPending) return undefined;
   return isPaused ? 'Waiting…' : 'Saving…';
@@ -39,7 +39,7 @@ export function Repeating() {
   );
 }
 
-/** A wait that is long enough to ask oneself what to do; and one for a connection, which is told at once. */
+/** A notice for a slow save, and for a save that waits for a network connection. */
 export function StillWorking({
   mutation: { isPending, isPaused },
 }: {
@@ -62,7 +62,7 @@ export function StillWorking({
   );
 }
 
-/** Nobody knows whether it was saved, and the page says so. */
+/** Shown for an ambiguous outcome. */
 export function UnknownOutcome({ requestId, onAgain }: { requestId: string | undefined; onAgain: () => void }) {
   return (
     <Notice tone="warning" title="We do not know yet whether that was saved" takesFocus>
@@ -80,7 +80,7 @@ export function UnknownOutcome({ requestId, onAgain }: { requestId: string | und
   );
 }
 
-/** A save that got no result at all: refused before it was sent on, or lost on its way. */
+/** Shown for a save without a result: rejected before it was sent, or lost in the network. */
 export function NoAnswer({
   error,
   onAgain,
@@ -94,7 +94,7 @@ export function NoAnswer({
   return <NotSaved failure={error} onAgain={onAgain} onBack={onBack} />;
 }
 
-/** A save that is known not to have happened. */
+/** Shown for a definite failure. */
 export function NotSaved({ failure, onAgain, onBack }: { failure: Failure; onAgain: () => void; onBack: () => void }) {
   return (
     <FailureNotice failure={failure} certain="Nothing was saved." onRetry={failure.retryable ? onAgain : undefined}>

@@ -1,7 +1,7 @@
 import { type CustomerClient, createCustomerClient } from 'juspay-customer-client/client';
 import { useSyncExternalStore } from 'react';
 
-/** Who is here, as far as the page knows. */
+/** The state of the session. */
 export type Session =
   | { readonly state: 'unknown' }
   | { readonly state: 'unreachable' }
@@ -10,7 +10,7 @@ export type Session =
 
 let current: Session = { state: 'unknown' };
 const listeners = new Set<() => void>();
-/** The gateway's token. In memory only: what one script can find in storage, any script can. */
+/** The token for the gateway. Kept in memory only, because every script can read the browser's storage. */
 let token: Promise<string> | undefined;
 
 function become(next: Session): void {
@@ -29,7 +29,7 @@ export function useSession(): Session {
   );
 }
 
-/** Finds out whether there is a session already: after a reload, say. */
+/** Checks for an existing session, for example after a reload. */
 export async function restore(): Promise<void> {
   try {
     const { reference } = await read(await call('GET', '/session'));
@@ -40,9 +40,9 @@ export async function restore(): Promise<void> {
 }
 
 /**
- * @param isNew the visitor says that they were never here: nothing is looked up, and a create tells.
- * @returns whether the backend takes this reference.
- * @throws Error when the backend cannot be reached.
+ * @param isNew the visitor is new: skip the lookup.
+ * @returns whether the backend accepts this reference.
+ * @throws Error if the backend cannot be reached.
  */
 export async function signIn(wanted: string, isNew: boolean): Promise<boolean> {
   const answer = await call('POST', '/session', { reference: wanted.trim().toLowerCase() });
@@ -57,7 +57,7 @@ export async function signOut(): Promise<void> {
   become({ state: 'out', ended: false });
 }
 
-/** The way to the gateway: same origin, a token for each request, renewed when the gateway takes it no more. */
+/** The client for the gateway: same origin, a token on each request, renewed when the gateway rejects it. */
 export function createSessionClient(): CustomerClient {
   return createCustomerClient({
     url: '/graphql',
@@ -92,7 +92,7 @@ function call(method: string, path: string, body?: object): Promise<Response> {
   });
 }
 
-/** @throws Error when the answer is no success. */
+/** @throws Error if the response is not a success. */
 async function read(answer: Response): Promise<{ reference?: string; token?: string }> {
   if (!answer.ok) throw new Error('The session could not be read.');
   return (await answer.json()) as { reference?: string; token?: string };

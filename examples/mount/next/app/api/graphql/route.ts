@@ -1,10 +1,10 @@
-// Next, a route handler. In next.config: `serverExternalPackages: ['juspay-customer-gateway']`, since a bundle would part
-// the package from its files. Settings come from the environment here, as for the command.
+// A Next route handler. Set `serverExternalPackages: ['juspay-customer-gateway']` in next.config, because the package
+// reads its own files and must not be bundled. Settings come from the environment, as for the command.
 import { createGateway } from 'juspay-customer-gateway';
 
 const { fetch: handle } = createGateway({ environment: process.env, endpoint: '/api/graphql' });
 
-// Next hands a handler a second argument, which is not for the gateway.
+// Next passes a second argument, which the gateway must not receive.
 const answer = (request: Request) => handle(request);
 
 export const runtime = 'nodejs';

@@ -1,0 +1,96 @@
+import type { Config } from '../config/config.ts';
+import { isInjectedPort, settings } from '../config/settings.ts';
+
+export const commands = {
+  serve: 'start the gateway (the default); without credentials, with an embedded sandbox',
+  sandbox: 'start the stand-in provider alone',
+  config: 'print the effective settings, secrets hidden',
+  schema: 'print the schema: --for plain (the default), federation, federation-scopes, composite or stitching',
+  token: 'make a token from AUTH_JWT_SECRET, for development',
+  help: 'print this',
+} as const;
+
+/** What `--help` prints: the commands, and every setting. */
+export function helpText(): string[] {
+  return [
+    'customer-gateway: a typed GraphQL gateway in front of the Juspay customer API',
+    '',
+    'Usage: customer-gateway [command]',
+    '',
+    ...Object.entries(commands).map(([name, does]) => `  ${name.padEnd(9)}${does}`),
+    '',
+    '  sandbox takes --host, --port (4010), --dialect real|seed|both, --dates utc|offset|micros, --strict, --json, --tidy;',
+    '  JUSPAY_API_KEY and JUSPAY_MERCHANT_ID are the key and the merchant that it wants.',
+    '',
+    'Settings are environment variables. An empty one counts as unset.',
+    '',
+    ...settings.flatMap(({ name, default: byDefault, meaning, secret }) => [
+      `  ${name}${secret ? ` (or ${name}_FILE, the path of a file that holds it)` : ''}`,
+      `      ${meaning.replaceAll('`', '')}`,
+      `      default: ${byDefault.replaceAll('`', '')}`,
+    ]),
+    '  NODE_ENV',
+    '      production turns the sandbox, introspection and GraphiQL off',
+    '      default: unset',
+  ];
+}
+
+/** What `config` prints: each setting as it counts, and where it comes from. Secrets print as `[secret]`. */
+export function configText(config: Config, environment: NodeJS.ProcessEnv): string[] {
+  const { provider, juspay, limits, auth } = config;
+  const access = provider === 'sandbox' ? undefined : provider;
+  const unset = provider === 'sandbox' ? 'unset: sandbox' : 'unset: no default merchant';
+  const unused = 'not used';
+  const jwt = auth.modes.includes('jwt') ? auth.jwt : undefined;
+  const toggle = (on: boolean) => (on ? 'on' : 'off');
+  const effective: Record<string, unknown> = {
+    HOST: config.host,
+    PORT: config.port,
+    GRAPHQL_PATH: config.endpoint,
+    KEEP_ALIVE_TIMEOUT_MS: config.keepAliveTimeoutMs,
+    METRICS_PORT: config.metricsPort ?? 'unset: off',
+    JUSPAY_API_KEY: access?.apiKey ?? unset,
+    JUSPAY_MERCHANT_ID: access?.merchantId ?? unset,
+    JUSPAY_BASE_URL: access?.baseUrl ?? unset,
+    JUSPAY_VERSION: juspay.version ?? 'unset: not sent',
+    JUSPAY_TIMEOUT_MS: juspay.timeoutMs,
+    JUSPAY_CONNECTIONS: juspay.connections,
+    OPERATION_TIMEOUT_MS: config.operationTimeoutMs,
+    MERCHANTS_FILE:
+      config.merchants.length > 0
+        ? `${config.merchants.length} merchants beside the default`
+        : 'none beside the default',
+    AUTH_MODE: auth.modes.join(',') || 'none',
+    AUTH_JWKS_URL: jwt && 'url' in jwt.keys ? jwt.keys.url : unused,
+    AUTH_JWT_SECRET: jwt && 'secret' in jwt.keys ? jwt.keys.secret : unused,
+    AUTH_JWT_ISSUER: jwt?.issuer ?? unused,
+    AUTH_JWT_AUDIENCE: jwt?.audience ?? unused,
+    AUTH_API_KEYS_FILE: (auth.modes.includes('api-key') && auth.apiKeysFile) || unused,
+    AUTH_MERCHANT_CLAIM: jwt?.merchantClaim ?? unused,
+    AUTH_CUSTOMER_CLAIM: jwt?.customerClaim ?? unused,
+    AUTH_AUDIENCE_CLAIM: jwt?.audienceClaim ?? unused,
+    LIMIT_BODY_BYTES: limits.bodyBytes,
+    LIMIT_DEPTH: limits.depth,
+    LIMIT_TOKENS: limits.tokens,
+    LIMIT_ALIASES: limits.aliases,
+    LIMIT_ROOT_MUTATIONS: limits.rootMutations,
+    LIMIT_UPSTREAM_READS: limits.upstreamReads,
+    RATE_LIMIT_PER_MINUTE: config.rateLimit?.perMinute ?? 'unset: off',
+    REDIS_URL: config.rateLimit?.redisUrl ?? unused,
+    SHUTDOWN_DELAY_MS: config.shutdownDelayMs,
+    SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
+    INTROSPECTION: toggle(config.introspection),
+    GRAPHIQL: toggle(config.graphiql),
+    PERSISTED_ONLY: toggle(config.persisted.only),
+    PERSISTED_DOCUMENTS_FILE: config.persisted.files.join(',') || "the package's own manifest",
+    TRUST_PROXY: config.trustedProxies,
+    CORS_ORIGINS: config.corsOrigins === 'loopback' ? 'any loopback origin' : config.corsOrigins.join(',') || 'none',
+    LOG_LEVEL: config.logLevel,
+  };
+  const source = (name: string) => {
+    const value = environment[name];
+    if (environment[`${name}_FILE`]) return 'file';
+    return value && !isInjectedPort(name, value) ? 'environment' : 'default';
+  };
+  return settings.map(({ name }) => `${name}=${String(effective[name])}  (${source(name)})`);
+}

@@ -1,0 +1,240 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { type Config, ConfigError, loadConfig, readGiven } from '../config/config.ts';
+import { createLog, openOutput } from '../telemetry/log.ts';
+import { commands, configText, helpText } from './help.ts';
+import { onStop } from './process-end.ts';
+
+const usage = 2;
+const refused = 1;
+const unreachable = 'listening on a loopback address in a container: nobody outside can connect';
+
+/**
+ * The command door.
+ *
+ * @param argv without the program's own name.
+ * @returns the exit code; `undefined` while something goes on running.
+ */
+export async function main(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number | undefined> {
+  const [command = 'serve', ...rest] = argv[0]?.startsWith('-') ? ['serve', ...argv] : argv;
+  if (command === 'help' || argv.includes('--help') || argv.includes('-h')) return print(helpText());
+  if (argv.includes('--version')) return print([version()]);
+  if (command === 'schema') return schema(rest);
+  if (command === 'sandbox' || command === 'token') {
+    const problems: string[] = [];
+    const given = readGiven(environment, problems);
+    if (problems.length > 0) return fail(refused, problems);
+    return command === 'sandbox' ? sandbox(rest, given) : token(rest, given);
+  }
+  if (command !== 'serve' && command !== 'config') {
+    return fail(usage, [
+      `There is no command ${JSON.stringify(command)}. Commands: ${Object.keys(commands).join(', ')}.`,
+    ]);
+  }
+  if (rest.length > 0)
+    return fail(usage, [`\`${command}\` takes no options: settings are environment variables. See --help.`]);
+  try {
+    const config = loadConfig(environment);
+    return command === 'config' ? print(configText(config, environment)) : await serve(config, environment);
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      return fail(refused, [
+        'The gateway does not start with these settings:',
+        ...error.problems.map((problem) => `  - ${problem}`),
+      ]);
+    }
+    const isMetrics = (error as { port?: number }).port === Number(environment['METRICS_PORT'] || Number.NaN);
+    return failToListen(error, isMetrics ? 'HOST and METRICS_PORT' : 'HOST and PORT');
+  }
+}
+
+async function serve(config: Config, environment: NodeJS.ProcessEnv): Promise<undefined> {
+  // Loaded when the settings are known to be good: a refused start is a quick one.
+  const [{ openGateway }, { startMetricsServer, startServer }] = await Promise.all([
+    import('../gateway.ts'),
+    import('../http/server.ts'),
+  ]);
+  const { provider, metricsPort } = config;
+  const metrics =
+    metricsPort === undefined ? undefined : (await import('../telemetry/metrics.ts')).createMetrics(version());
+  const output = openOutput(metrics?.logLinesDropped);
+  const log = createLog(config.logLevel, output.write);
+  const embedded = provider === 'sandbox' ? await startEmbedded(config) : undefined;
+  const access = provider === 'sandbox' ? embedded?.access : provider;
+  const [first] = embedded?.sandbox.customers ?? [];
+  const stops: (() => Promise<void> | undefined)[] = [() => embedded?.sandbox.close()];
+  try {
+    const gateway = openGateway(
+      { ...config, provider: access, ...(embedded?.auth && { auth: embedded.auth }) },
+      {
+        log,
+        metrics,
+        ...(first && { examples: { id: first.id, reference: first.objectReferenceId, ...embedded?.roles } }),
+      },
+    );
+    stops.push(() => gateway.dispose());
+    const numbers = metrics && (await startMetricsServer(metrics, { host: config.host, port: metricsPort ?? 0 }));
+    if (numbers) stops.push(() => numbers.close());
+    const server = await startServer(gateway, config);
+    const metricsUrl = numbers && `${numbers.url}/metrics`;
+    if (embedded && config.logLevel !== 'silent')
+      output.write(textOf(embedded.banner(`${server.url}${config.endpoint}`, metricsUrl, config.graphiql)));
+    else log.info('listening', { url: server.url, ...(metricsUrl !== undefined && { metricsUrl }) });
+    if (isLoopback(config.host) && isInContainer(environment)) {
+      log.warn(unreachable, { setting: 'HOST' });
+    }
+
+    onStop({ log, output }, async () => {
+      await server.stop(config.shutdownGraceMs, config.shutdownDelayMs);
+      await stopAll();
+      if (!embedded) log.info('stopped');
+    });
+  } catch (error) {
+    // What was started for this start must not keep the process alive.
+    await stopAll();
+    throw error;
+  }
+  return undefined;
+
+  function stopAll() {
+    return Promise.all(stops.map((stop) => stop()));
+  }
+}
+
+async function startEmbedded({ auth, host }: Config) {
+  const [{ startSandbox }, { gatewayBanner }, { Secret }, { playRoles }] = await Promise.all([
+    import('../sandbox/server.ts'),
+    import('../sandbox/banner.ts'),
+    import('../config/secret.ts'),
+    import('./tokens.ts'),
+  ]);
+  const started = await startSandbox();
+  const { url: baseUrl, merchantId, apiKey, customers } = started;
+  const roles = auth.modes.length === 0 && isLoopback(host) ? await playRoles(customers[0]?.id ?? '') : undefined;
+  return {
+    sandbox: started,
+    access: { baseUrl, merchantId, apiKey: new Secret(apiKey) },
+    auth: roles?.auth,
+    roles: roles && { tokens: roles.tokens },
+    banner: (url: string, metricsUrl: string | undefined, graphiql: boolean) =>
+      gatewayBanner(started, { url, metricsUrl, graphiql }),
+  };
+}
+
+async function token(argv: readonly string[], given: NodeJS.ProcessEnv): Promise<number> {
+  const { makeToken, TokenUsageError } = await import('./tokens.ts');
+  try {
+    return print([await makeToken(argv, given)]);
+  } catch (error) {
+    if (error instanceof TokenUsageError) return fail(usage, [error.message]);
+    throw error;
+  }
+}
+
+async function sandbox(argv: readonly string[], given: NodeJS.ProcessEnv): Promise<number | undefined> {
+  const [{ dateForms, dialects, startSandbox }, { sandboxBanner }] = await Promise.all([
+    import('../sandbox/server.ts'),
+    import('../sandbox/banner.ts'),
+  ]);
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        host: { type: 'string', default: given['HOST'] || '127.0.0.1' },
+        port: { type: 'string', default: given['PORT'] || '4010' },
+        dialect: { type: 'string', default: 'real' },
+        dates: { type: 'string', default: 'utc' },
+        strict: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        tidy: { type: 'boolean', default: false },
+      },
+    });
+    const port = /^\d{1,5}$/.test(values.port) ? Number(values.port) : Number.NaN;
+    if (!(port <= 65_535)) return fail(usage, ['PORT (or --port) must be a whole number from 0 to 65535.']);
+    const dialect = dialects.find((name) => name === values.dialect);
+    if (!dialect) return fail(usage, [`--dialect is one of ${dialects.join(', ')}.`]);
+    const dates = dateForms.find((name) => name === values.dates);
+    if (!dates) return fail(usage, [`--dates is one of ${dateForms.join(', ')}.`]);
+    const { JUSPAY_API_KEY: apiKey, JUSPAY_MERCHANT_ID: merchantId } = given;
+    const started = await startSandbox({
+      host: values.host,
+      port,
+      dialect,
+      dates,
+      strict: values.strict,
+      json: values.json,
+      tidy: values.tidy,
+      ...(apiKey && { apiKey }),
+      ...(merchantId && { merchantId }),
+    });
+    const output = openOutput();
+    output.write(textOf(sandboxBanner(started)));
+    if (isLoopback(values.host) && isInContainer(given)) process.stderr.write(`${unreachable}\n`);
+    onStop({ log: createLog('error', output.write), output }, () => started.close());
+    return undefined;
+  } catch (error) {
+    if ((error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) {
+      return fail(usage, [
+        'Options of `sandbox`: --host, --port, --dialect real|seed|both, --dates utc|offset|micros, --strict, --json, --tidy.',
+      ]);
+    }
+    return failToListen(error, 'HOST and PORT (or --host and --port)');
+  }
+}
+
+async function schema(argv: readonly string[]): Promise<number> {
+  const [option, wanted = 'plain', ...more] = argv.flatMap((word) => word.split('='));
+  const isKnown = (option === undefined || option === '--for') && more.length === 0;
+  const [{ prints }, { buildSchema }] = await Promise.all([
+    import('../graphql/prints.ts'),
+    import('../graphql/schema.ts'),
+  ]);
+  const [, found] = Object.entries(prints).find(([name]) => isKnown && name === wanted) ?? [];
+  return found === undefined
+    ? fail(usage, [`\`schema\` takes --for and one of ${Object.keys(prints).join(', ')}.`])
+    : print([found.print(buildSchema()).trimEnd()]);
+}
+
+function isLoopback(host: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
+}
+
+/** By the marks of Kubernetes, Docker and Podman. */
+function isInContainer(environment: NodeJS.ProcessEnv): boolean {
+  return Boolean(environment['KUBERNETES_SERVICE_HOST']) || ['/.dockerenv', '/run/.containerenv'].some(existsSync);
+}
+
+function failToListen(error: unknown, which: string): number {
+  const { code } = error as { code?: string };
+  if (code === 'EADDRINUSE') return fail(refused, [`The address is taken by another program: set ${which}.`]);
+  if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
+    return fail(refused, [`The address cannot be listened on (${code}): set ${which}.`]);
+  }
+  throw error;
+}
+
+function version(): string {
+  const { version: number } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  return number;
+}
+
+function print(lines: readonly string[]): number {
+  process.stdout.write(textOf(lines));
+  return 0;
+}
+
+function textOf(lines: readonly string[]): string {
+  return `${lines.join('\n')}\n`;
+}
+
+function fail(code: number, lines: readonly string[]): number {
+  process.stderr.write(`${lines.join('\n')}\n`);
+  return code;
+}
+
+if (import.meta.main) {
+  const code = await main(process.argv.slice(2), process.env);
+  if (code !== undefined) process.exitCode = code;
+}

@@ -1,0 +1,47 @@
+import type { Log, Metrics } from '../telemetry/log.ts';
+import type { Config, WatchedSetting } from './config.ts';
+import type { FileContent, ReadFile } from './operator-files.ts';
+import { watchFile } from './watched-file.ts';
+
+/**
+ * How the changed content of a setting's file is applied. `next` is the whole configuration with it; `readFile` gives
+ * the content itself.
+ *
+ * @throws Error with a sentence: the content is unusable, and nothing was changed.
+ */
+export type Appliers = Readonly<Record<WatchedSetting, (next: Config, readFile: ReadFile) => void>>;
+
+/**
+ * Applies changed files while the gateway runs. A changed file is validated together with the last valid content of all the
+ * others, by the rules of the start.
+ *
+ * @returns a function that ends it.
+ */
+export function watchSettings(
+  { sources }: Pick<Config, 'sources'>,
+  appliers: Appliers,
+  telemetry: { log: Log; metrics?: Metrics | undefined },
+): () => Promise<void> {
+  if (sources === undefined) return async () => undefined;
+  const { files, contentOf, reload } = sources;
+  const valid = new Map<string, FileContent>();
+  const closers = files.map(({ setting, paths }) =>
+    watchFile(
+      {
+        setting,
+        paths,
+        initial: paths.map(contentOf),
+        accept(contents) {
+          const changed = new Map(paths.map((path, index) => [path, contents[index] ?? '']));
+          const readFile: ReadFile = (path) => changed.get(path) ?? valid.get(path) ?? contentOf(path);
+          appliers[setting](reload(readFile), readFile);
+          for (const [path, content] of changed) valid.set(path, content);
+        },
+      },
+      telemetry,
+    ),
+  );
+  return async () => {
+    await Promise.all(closers.map((close) => close()));
+  };
+}

@@ -1,0 +1,138 @@
+import type { IncomingMessage } from 'node:http';
+import { overloaded, RequestError } from '../errors.ts';
+
+/** Limits of all request bodies together that are not complete yet. */
+export interface BodyLimits {
+  readonly maxCount: number;
+  readonly maxBytes: number;
+  /** Of one body. */
+  readonly timeoutMs: number;
+}
+
+const defaults: BodyLimits = { maxCount: 4_096, maxBytes: 64 * 1024 * 1024, timeoutMs: 10_000 };
+
+/** Where the first buffer of a body begins; it doubles from there. */
+const firstBufferBytes = 4_096;
+const retryAfterSeconds = 1;
+
+/** Passes on the chunks of one body, and says when there are no more. */
+interface Sink {
+  add(chunk: Uint8Array): void;
+  end(): void;
+  fail(error: unknown): void;
+}
+
+export interface Bodies {
+  /**
+   * Reads a request body completely.
+   *
+   * @throws RequestError 413 for more than `maxBytes`, 408 after {@link BodyLimits.timeoutMs}, 400 when the client stops
+   *   sending, 503 `OVERLOADED` when too many bodies are incomplete and this one has waited longest.
+   */
+  read(source: IncomingMessage | ReadableStream<Uint8Array>, maxBytes: number): Promise<Uint8Array>;
+}
+
+/**
+ * Bounds what clients can hold by sending slowly: number, bytes and time of incomplete bodies. Beyond a bound the oldest
+ * incomplete body is refused, not the newest: a normal client sends its body within milliseconds, so a sender that idles
+ * is always the oldest.
+ */
+export function createBodies({ maxCount, maxBytes: maxTotalBytes, timeoutMs }: BodyLimits = defaults): Bodies {
+  // In the order of arrival.
+  const incomplete = new Set<Sink>();
+  let totalBytes = 0;
+
+  return {
+    read: (source, maxBytes) =>
+      new Promise((resolve, reject) => {
+        let buffer = Buffer.alloc(0);
+        let length = 0;
+        let stop: () => void = () => undefined;
+        const sink: Sink = {
+          add(chunk) {
+            if (!incomplete.has(sink)) return;
+            if (length + chunk.byteLength > maxBytes) return sink.fail(tooLong(maxBytes));
+            // One buffer for all chunks: a body sent byte by byte must not become thousands of buffers.
+            if (length + chunk.byteLength > buffer.byteLength) grow(length + chunk.byteLength);
+            buffer.set(chunk, length);
+            length += chunk.byteLength;
+          },
+          end: () => settle() && resolve(buffer.subarray(0, length)),
+          fail: (error) => settle() && reject(error),
+        };
+        const timer = setTimeout(() => sink.fail(tooSlow()), timeoutMs);
+        incomplete.add(sink);
+        evict(maxCount, Number.POSITIVE_INFINITY);
+        if (incomplete.has(sink)) stop = 'getReader' in source ? readStream(source, sink) : readMessage(source, sink);
+
+        function grow(neededBytes: number): void {
+          const bytes = Math.min(maxBytes, Math.max(neededBytes, buffer.byteLength * 2, firstBufferBytes));
+          const larger = Buffer.allocUnsafeSlow(bytes);
+          larger.set(buffer.subarray(0, length));
+          totalBytes += bytes - buffer.byteLength;
+          buffer = larger;
+          evict(Number.POSITIVE_INFINITY, Math.max(maxTotalBytes, maxBytes));
+        }
+
+        /** Whether this is the first outcome of this body. */
+        function settle(): boolean {
+          if (!incomplete.delete(sink)) return false;
+          totalBytes -= buffer.byteLength;
+          clearTimeout(timer);
+          stop();
+          return true;
+        }
+      }),
+  };
+
+  function evict(count: number, bytes: number): void {
+    for (const oldest of incomplete) {
+      if (incomplete.size <= count && totalBytes <= bytes) return;
+      oldest.fail(overloaded(retryAfterSeconds));
+    }
+  }
+}
+
+/** @returns a function that stops reading. */
+function readMessage(message: IncomingMessage, sink: Sink): () => void {
+  const onData = (chunk: Buffer) => sink.add(chunk);
+  const onEnd = () => sink.end();
+  const onClose = () => sink.fail(endedEarly());
+  if (message.readableEnded || message.destroyed) {
+    if (message.readableEnded) sink.end();
+    else sink.fail(endedEarly());
+    return () => undefined;
+  }
+  message.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
+  // The listener for errors stays: a socket that breaks later must not raise an unhandled `error` event.
+  return () => message.off('data', onData).off('end', onEnd).off('close', onClose);
+}
+
+function readStream(stream: ReadableStream<Uint8Array>, sink: Sink): () => void {
+  let isStopped = false;
+  // Not `for await`: leaving the loop early would destroy the socket, and the refusal with it.
+  const reader = stream.getReader();
+  const pump = async () => {
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      sink.add(read.value);
+      if (isStopped) return;
+    }
+    sink.end();
+  };
+  void pump().catch(() => sink.fail(endedEarly()));
+  return () => {
+    isStopped = true;
+  };
+}
+
+export function tooLong(maxBytes: number): RequestError {
+  return new RequestError('BAD_USER_INPUT', { status: 413, message: `The body is longer than ${maxBytes} bytes.` });
+}
+
+function tooSlow(): RequestError {
+  return new RequestError('BAD_USER_INPUT', { status: 408, message: 'The body did not arrive in time.' });
+}
+
+function endedEarly(): RequestError {
+  return new RequestError('BAD_USER_INPUT', { message: 'The body ended early.' });
+}

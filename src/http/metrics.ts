@@ -1,0 +1,19 @@
+import { getOperationAST } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import type { Metrics } from '../telemetry/log.ts';
+import type { RequestState } from './http.ts';
+
+/** Counts what was asked and how it ended. Pages, preflights and the answers of `/health` and `/ready` are no operations. */
+export function useMetrics(metrics: Metrics): Plugin<{ state: RequestState }, { state: RequestState }> {
+  return {
+    onExecute({ args: { document, operationName, contextValue } }) {
+      const type = getOperationAST(document, operationName)?.operation;
+      if (type !== undefined) contextValue.state.operationType = type;
+    },
+
+    onResponse({ serverContext: { state } }) {
+      const { operationType: type, outcome, startedAtMs } = state;
+      if (outcome !== undefined) metrics.operation({ type, outcome, durationMs: performance.now() - startedAtMs });
+    },
+  };
+}

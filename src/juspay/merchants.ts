@@ -1,0 +1,171 @@
+import { createHmac } from 'node:crypto';
+import { coalescing } from '../customers/coalescing.ts';
+import type { CustomerApi, Operation } from '../customers/customer.ts';
+import type { Log, Metrics } from '../telemetry/log.ts';
+import { createClient } from './client.ts';
+import { resilient } from './resilience.ts';
+import { createTransport, type Key, late, type Transport } from './transport.ts';
+
+/** A merchant's credentials, and the provider's address, which may only be known when the first call needs it. */
+export interface MerchantAccess {
+  readonly merchantId: string;
+  readonly baseUrl: string | (() => Promise<string>);
+  readonly apiKey: Key;
+  /** Still valid while a key rotates. */
+  readonly olderApiKey?: Key;
+}
+
+/** The default merchant, `undefined` where callers must name theirs, and all others. */
+export interface MerchantSet {
+  readonly provider: MerchantAccess | undefined;
+  readonly merchants: readonly MerchantAccess[];
+}
+
+export interface Merchant {
+  readonly merchantId: string;
+  readonly open: (operation: Operation) => CustomerApi;
+  /** Names a person for the audit: an HMAC under the merchant's current key. */
+  readonly pseudonym: (text: string) => string;
+  /** Keeps the connections of a removed merchant open until `work` settles. */
+  readonly hold: <T>(work: Promise<T>) => Promise<T>;
+}
+
+export interface Merchants {
+  has(merchantId: string): boolean;
+  /** Whether this merchant exists, or existed at any time since the start. */
+  wasKnown(merchantId: string): boolean;
+  /** The caller's merchant, or the default one; `undefined` where there is none. */
+  of(caller: { readonly merchant: string | undefined }): Merchant | undefined;
+  /**
+   * Applies other credentials. A merchant with other keys keeps its connections; in-flight operations of a removed merchant
+   * finish before its connections are closed.
+   */
+  replace(next: MerchantSet): void;
+  /** Closes all connections, the busy ones included. */
+  close(): Promise<unknown>;
+}
+
+/** The settings of calls to the provider. */
+interface ClientSettings {
+  readonly juspay: { readonly version: string | undefined; readonly timeoutMs: number; readonly connections: number };
+  readonly operationTimeoutMs: number;
+}
+
+/** Every merchant has its own pool, client and in-flight reads: no merchant's data reaches another one. */
+export function openMerchants(
+  initial: MerchantSet,
+  settings: ClientSettings,
+  log: Log,
+  metrics?: Metrics | undefined,
+): Merchants {
+  const known = new Map<string, OpenMerchant>();
+  const everKnown = new Set<string>();
+  const open = new Set<OpenMerchant>();
+  let defaultId: string | undefined;
+
+  const replace = ({ provider, merchants }: MerchantSet): void => {
+    const next = provider === undefined ? merchants : [provider, ...merchants];
+    const removed = new Set(known.keys());
+    for (const access of next) {
+      const { merchantId } = access;
+      removed.delete(merchantId);
+      const current = known.get(merchantId);
+      if (current?.replaceKeys(access)) continue;
+      if (current !== undefined) retire(current);
+      const opened = openMerchant(access, settings, log, metrics);
+      open.add(opened);
+      known.set(merchantId, opened);
+      everKnown.add(merchantId);
+    }
+    for (const merchantId of removed) {
+      const current = known.get(merchantId);
+      known.delete(merchantId);
+      if (current !== undefined) retire(current);
+    }
+    defaultId = provider?.merchantId;
+  };
+  const retire = (merchant: OpenMerchant): void => {
+    const remove = () => open.delete(merchant);
+    merchant.closeWhenIdle().then(remove, remove);
+  };
+  replace(initial);
+
+  return {
+    has: (merchantId) => known.has(merchantId),
+    wasKnown: (merchantId) => everKnown.has(merchantId),
+    of: ({ merchant }) => known.get(merchant ?? defaultId ?? ''),
+    replace,
+    close: () => Promise.all([...open].map((merchant) => merchant.close())),
+  };
+}
+
+interface OpenMerchant extends Merchant {
+  /** @returns `false` where more than the keys differs: this merchant has to be opened anew. */
+  replaceKeys(access: MerchantAccess): boolean;
+  closeWhenIdle(): Promise<void>;
+  close(): Promise<void>;
+}
+
+function openMerchant(
+  access: MerchantAccess,
+  { juspay, operationTimeoutMs }: ClientSettings,
+  log: Log,
+  metrics: Metrics | undefined,
+): OpenMerchant {
+  const { merchantId, baseUrl } = access;
+  let { apiKey, olderApiKey } = access;
+  const openTransport = (address: string): Transport =>
+    createTransport({
+      baseUrl: address,
+      merchantId,
+      keys: () => (olderApiKey === undefined ? [apiKey] : [apiKey, olderApiKey]),
+      version: juspay.version,
+      connections: juspay.connections,
+      connectTimeoutMs: juspay.timeoutMs,
+    });
+  const transport =
+    typeof baseUrl === 'string' ? openTransport(baseUrl) : late(async () => openTransport(await baseUrl()));
+  const timeoutMs = Math.min(juspay.timeoutMs, operationTimeoutMs);
+  const client = createClient(resilient(transport, { merchantId, timeoutMs, log, metrics }), log);
+
+  let inUse = 0;
+  const { promise: idle, resolve: resolveIdle } = Promise.withResolvers<void>();
+  let isRetired = false;
+  const settle = () => {
+    if (isRetired && inUse === 0) resolveIdle();
+  };
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= transport.close().catch((cause: unknown) => log.warn('connections cannot be closed', { cause }));
+    return closing;
+  };
+
+  return {
+    merchantId,
+    open: coalescing(client),
+    pseudonym: (text) => createHmac('sha256', apiKey.reveal()).update(text).digest('hex').slice(0, 16),
+    hold(work) {
+      inUse += 1;
+      const release = () => {
+        inUse -= 1;
+        settle();
+      };
+      work.then(release, release);
+      return work;
+    },
+    replaceKeys(next) {
+      if (next.baseUrl !== baseUrl) return false;
+      // An unchanged key stays the same object: a call that was refused may hold it for its next attempt.
+      const kept = <K extends Key | undefined>(key: K) =>
+        [apiKey, olderApiKey].find((current) => key !== undefined && current?.reveal() === key.reveal()) ?? key;
+      [apiKey, olderApiKey] = [kept(next.apiKey) ?? next.apiKey, kept(next.olderApiKey)];
+      return true;
+    },
+    closeWhenIdle() {
+      isRetired = true;
+      settle();
+      return idle.then(close);
+    },
+    close,
+  };
+}

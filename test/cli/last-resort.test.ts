@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { ask } from '../program.ts';
+
+const bin = fileURLToPath(new URL('../../bin/customer-gateway.js', import.meta.url));
+const canary = process.env['CANARY'] ?? 'canary-of-its-own';
+
+/**
+ * Runs before the program: each SIGUSR2 makes `fault` happen inside it. Its text stands in the environment, since a stack names the
+ * whole address of a `data:` module.
+ */
+const preload = (fault: string) =>
+  `data:text/javascript,${encodeURIComponent(`process.on('SIGUSR2', () => { ${fault} });`)}`;
+
+const error = `new TypeError(process.env.FAULT_MESSAGE, { cause: Object.assign(new Error(process.env.FAULT_MESSAGE), { code: 'EFAULT' }) })`;
+
+interface Program {
+  readonly child: ChildProcess;
+  readonly output: () => string;
+  readonly says: (pattern: RegExp) => Promise<string>;
+  readonly closed: Promise<number | null>;
+}
+
+function startFaulty(context: TestContext, args: readonly string[], fault: string, environment: object = {}): Program {
+  const env = { PATH: process.env['PATH'] ?? '', PORT: '0', FAULT_MESSAGE: canary, ...environment };
+  const child = spawn(process.execPath, ['--import', preload(fault), bin, ...args], { env });
+  context.after(() => child.kill('SIGKILL'));
+  const closed = once(child, 'close').then(([code]) => code as number | null);
+  let text = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (data) => {
+      text += String(data);
+    });
+  return {
+    child,
+    closed,
+    output: () => text,
+    async says(pattern) {
+      for (;;) {
+        const [, found] = pattern.exec(text) ?? [];
+        if (found !== undefined) return found;
+        assert.equal(child.exitCode, null, text);
+        await Promise.race([once(child.stdout, 'data'), closed]);
+      }
+    },
+  };
+}
+
+/** A provider that holds each create back until it is released. */
+async function startSlowProvider(context: TestContext) {
+  const server = createServer((request, response) => {
+    request.resume().once('end', () => held.resolve(response));
+  });
+  const held = Promise.withResolvers<ServerResponse>();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  context.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, create: held.promise };
+}
+
+const create =
+  'mutation { createCustomer(input: { objectReferenceId: "order-00001", mobileNumber: "9000000001", emailAddress: "a@example.com" }) { __typename } }';
+
+const created = JSON.stringify({
+  id: 'cst_abcdefghijklmnop',
+  object_reference_id: 'order-00001',
+  mobile_number: '9000000001',
+});
+
+/** Real credentials, and more time than a busy machine takes. */
+const settingsFor = (baseUrl: string) => ({
+  JUSPAY_API_KEY: 'key',
+  JUSPAY_MERCHANT_ID: 'acme',
+  JUSPAY_BASE_URL: baseUrl,
+  AUTH_MODE: 'none',
+  JUSPAY_TIMEOUT_MS: '60000',
+  OPERATION_TIMEOUT_MS: '60000',
+  SHUTDOWN_GRACE_MS: '60000',
+});
+
+const jsonLines = (text: string) =>
+  text
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+for (const [name, fault, count] of [
+  ['an unhandled rejection', `Promise.reject(${error})`, 1],
+  ['an uncaught exception', `setImmediate(() => { throw ${error}; })`, 1],
+  ['a rejection that is no error', `Promise.reject(process.env.FAULT_MESSAGE)`, 1],
+  ['a storm of both', `setInterval(() => { Promise.reject(${error}); throw ${error}; }, 1)`, undefined],
+] as const) {
+  test(`${name} MUST be logged once; writes in flight are answered and audited, then exit 1`, async (context) => {
+    const provider = await startSlowProvider(context);
+    const program = startFaulty(context, ['serve'], fault, settingsFor(provider.url));
+    const url = await program.says(/"url":"([^"]+)"/);
+    const answer = ask(`${url}/graphql`, create);
+    const held = await Promise.race([provider.create, answer.then((early) => assert.fail(JSON.stringify(early)))]);
+    program.child.kill('SIGUSR2');
+    while ((await fetch(`${url}/ready`)).status !== 503) await program.says(/(unhandled error)/);
+    if (count === undefined) program.child.kill('SIGUSR2');
+    assert.equal((await fetch(`${url}/health`)).status, 200);
+    held.end(created);
+    assert.deepEqual((await answer).body, { data: { createCustomer: { __typename: 'CreateCustomerSuccess' } } });
+    assert.equal(await program.closed, 1);
+
+    const lines = jsonLines(program.output());
+    const of = (message: string) => lines.filter((line) => line['message'] === message);
+    assert.deepEqual(
+      of('audit').map(({ field, outcome }) => [field, outcome]),
+      [['createCustomer', 'CREATED']],
+    );
+    const [first, ...more] = of('unhandled error: draining, then exit code 1');
+    assert.ok(first);
+    assert.deepEqual([first['level'], more.length, of('stopped').length], ['error', 0, 1]);
+    const further = of('further unhandled errors');
+    assert.equal(further.length, count === undefined ? 1 : 0);
+    assert.ok(count === undefined ? Number(further[0]?.['count']) >= 1 : true);
+    assert.doesNotMatch(program.output(), new RegExp(canary));
+    if (name !== 'a rejection that is no error') {
+      const cause = first['cause'] as { name: string; stack: string[]; cause: { code: string } };
+      assert.deepEqual([cause.name, cause.cause.code], ['TypeError', 'EFAULT']);
+      assert.ok(cause.stack.length > 0);
+    }
+  });
+}
+
+test('an unhandled error MUST NOT cut a drain short, and the exit code of the drain be 1', async (context) => {
+  const provider = await startSlowProvider(context);
+  const program = startFaulty(context, [], `Promise.reject(${error})`, settingsFor(provider.url));
+  const url = await program.says(/"url":"([^"]+)"/);
+  const answer = ask(`${url}/graphql`, create);
+  const held = await Promise.race([provider.create, answer.then((early) => assert.fail(JSON.stringify(early)))]);
+  program.child.kill('SIGTERM');
+  while ((await fetch(`${url}/ready`)).status !== 503);
+  program.child.kill('SIGUSR2');
+  await program.says(/(unhandled error)/);
+  held.end(created);
+  assert.deepEqual((await answer).body, { data: { createCustomer: { __typename: 'CreateCustomerSuccess' } } });
+  assert.equal(await program.closed, 1);
+  assert.match(program.output(), /"message":"audit"/);
+});
+
+for (const args of [[], ['sandbox']]) {
+  test(`customer-gateway ${args.join(' ')} on the sandbox MUST log an unhandled error and exit with 1`, async (context) => {
+    const program = startFaulty(context, args, `Promise.reject(${error})`);
+    await program.says(/(Ctrl-C stops)/);
+    program.child.kill('SIGUSR2');
+    assert.equal(await program.closed, 1);
+    assert.equal(jsonLines(program.output()).filter(({ level }) => level === 'error').length, 1);
+    assert.doesNotMatch(program.output(), new RegExp(canary));
+  });
+}

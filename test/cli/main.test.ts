@@ -1,0 +1,339 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { settings } from '../../src/config/settings.ts';
+import { ask, start } from '../program.ts';
+
+for (const [name, args, environment, code, says] of [
+  ['production without credentials', [], { NODE_ENV: 'production' }, 1, /JUSPAY_API_KEY/],
+  ['a key without a merchant', ['serve'], { JUSPAY_API_KEY: 'canary' }, 1, /JUSPAY_MERCHANT_ID/],
+  [
+    'real credentials without AUTH_MODE',
+    [],
+    { JUSPAY_API_KEY: 'canary', JUSPAY_MERCHANT_ID: 'canary' },
+    1,
+    /AUTH_MODE/,
+  ],
+  ['an unknown command', ['serv'], {}, 2, /serve/],
+  ['an option of serve', ['serve', '--port', '1'], {}, 2, /--help/],
+  ['an unknown dialect', ['sandbox', '--dialect', 'x'], {}, 2, /real, seed, both/],
+  ['an unknown option', ['sandbox', '--colour'], {}, 2, /--dialect/],
+] as const) {
+  test(`${name} MUST be refused with exit code ${code} and a sentence`, async () => {
+    const run = start(args, environment);
+    assert.equal(await run.exit, code);
+    assert.match(run.output(), says);
+    assert.doesNotMatch(run.output(), /canary|node:internal/);
+  });
+}
+
+const nobody = '0'.repeat(64);
+const realCredentials = { JUSPAY_API_KEY: 'canary', JUSPAY_MERCHANT_ID: 'm', JUSPAY_BASE_URL: 'http://127.0.0.1:9' };
+
+for (const [name, file, environment, says] of [
+  ['a file of keys that is no JSON', '{', {}, /AUTH_API_KEYS_FILE/],
+  [
+    'a file of keys for an unknown merchant',
+    `[{"name":"a","sha256":"${nobody}","scopes":[],"merchant":"canary"}]`,
+    {},
+    /AUTH_API_KEYS_FILE names a merchant/,
+  ],
+  [
+    'the same with real credentials',
+    `[{"name":"a","sha256":"${nobody}","scopes":[],"merchant":"canary"}]`,
+    realCredentials,
+    /AUTH_API_KEYS_FILE names a merchant/,
+  ],
+  [
+    'manifests that are none',
+    '[]',
+    { ...realCredentials, PERSISTED_DOCUMENTS_FILE: '/nowhere' },
+    /PERSISTED_DOCUMENTS_FILE/,
+  ],
+] as const) {
+  test(`${name} MUST end the start`, async (context) => {
+    const folder = mkdtempSync(join(tmpdir(), 'cli-'));
+    context.after(() => rmSync(folder, { recursive: true, force: true }));
+    const path = join(folder, 'keys.json');
+    writeFileSync(path, file);
+    const run = start([], { PORT: '0', AUTH_MODE: 'api-key', AUTH_API_KEYS_FILE: path, ...environment });
+    assert.equal(await run.exit, 1);
+    assert.match(run.output(), says);
+    assert.doesNotMatch(run.output(), /canary|node:internal/);
+  });
+}
+
+test('a port that is taken MUST be named', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const run = start(['serve'], { PORT: String((other.address() as AddressInfo).port) });
+  assert.equal(await run.exit, 1);
+  assert.match(run.output(), /HOST and PORT/);
+  other.close();
+});
+
+test('--help MUST show every variable, its meaning and its default', async () => {
+  const run = start(['--help']);
+  assert.equal(await run.exit, 0);
+  for (const { name, meaning } of settings) {
+    assert.match(run.output(), new RegExp(`^  ${name}\\b`, 'm'));
+    assert.ok(run.output().includes(meaning.replaceAll('`', '')));
+  }
+});
+
+test('config MUST print the effective settings, with secrets hidden', async () => {
+  const run = start(['config'], {
+    JUSPAY_API_KEY: 'key-canary',
+    JUSPAY_MERCHANT_ID: 'acme',
+    AUTH_MODE: 'none',
+    PORT: '4321',
+  });
+  assert.equal(await run.exit, 0);
+  const lines = run.output().trim().split('\n');
+  assert.deepEqual(
+    lines.map((line) => line.split('=')[0]),
+    settings.map(({ name }) => name),
+  );
+  assert.ok(lines.includes('JUSPAY_API_KEY=[secret]  (environment)'));
+  assert.ok(lines.includes('PORT=4321  (environment)'));
+  assert.ok(lines.includes('LIMIT_DEPTH=10  (default)'));
+  assert.doesNotMatch(run.output(), /key-canary/);
+});
+
+test('schema MUST print what is committed, for each way to compose', async () => {
+  for (const [args, file] of [
+    [[], 'schema.graphql'],
+    [['--for', 'plain'], 'schema.graphql'],
+    [['--for=federation'], 'subgraph.graphql'],
+    [['--for', 'federation-scopes'], 'subgraph-scopes.graphql'],
+    [['--for', 'composite'], 'composite.graphql'],
+    [['--for', 'stitching'], 'stitching.graphql'],
+  ] as const) {
+    const run = start(['schema', ...args]);
+    assert.equal(await run.exit, 0);
+    assert.equal(run.output(), readFileSync(new URL(`../../schema/${file}`, import.meta.url), 'utf8'));
+  }
+  assert.equal(await start(['schema', '--for', 'nobody']).exit, 2);
+});
+
+test('token MUST make a token that a gateway with the same settings takes, and say what it needs', async (context) => {
+  const settingsOfJwt = {
+    AUTH_JWT_SECRET: 'a-secret-of-enough-bytes-for-everybody',
+    AUTH_JWT_ISSUER: 'i',
+    AUTH_JWT_AUDIENCE: 'a',
+  };
+  const bare = start(['token']);
+  assert.equal(await bare.exit, 2);
+  assert.match(bare.output(), /AUTH_JWT_SECRET/);
+  const folder = mkdtempSync(join(tmpdir(), 'cli-'));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'secret');
+  writeFileSync(path, `${settingsOfJwt.AUTH_JWT_SECRET}\n`);
+  const { AUTH_JWT_SECRET: _, ...others } = settingsOfJwt;
+  const secretInFile = { ...others, AUTH_JWT_SECRET_FILE: path };
+  const made = start(['token', '--customer', 'asha.rao@example.com'], secretInFile);
+  assert.equal(await made.exit, 0);
+  const run = start([], { PORT: '0', AUTH_MODE: 'jwt', ...settingsOfJwt });
+  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${made.output().trim()}` },
+    body: JSON.stringify({
+      query: '{ own: customer(id: "asha.rao@example.com") { firstName } other: customer(id: "u7") { id } }',
+    }),
+  });
+  assert.deepEqual(await response.json(), { data: { own: { firstName: 'Asha' }, other: null } });
+  assert.equal((await ask(url, '{ __typename }')).status, 401);
+  run.child.kill('SIGTERM');
+  assert.equal(await run.exit, 0);
+});
+
+test('GraphiQL on the embedded sandbox MUST offer a token for each role, and they MUST count', async () => {
+  const run = start([], { PORT: '0' });
+  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  const page = await (await fetch(url, { headers: { accept: 'text/html' } })).text();
+  const tokens = [...page.matchAll(/Bearer ([\w-]+\.[\w-]+\.[\w-]+)/g)].map(([, token]) => token);
+  const seen = [];
+  for (const token of tokens) {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify({
+        query:
+          '{ own: customer(id: "asha.rao@example.com") { clientAuthToken { __typename } } other: customer(id: "u7") { __typename } }',
+      }),
+    });
+    const { data } = (await response.json()) as { data: { own: { clientAuthToken: unknown }; other: unknown } };
+    seen.push([data.own.clientAuthToken !== null, data.other !== null]);
+  }
+  assert.deepEqual(seen, [
+    [true, false],
+    [true, true],
+    [false, true],
+  ]);
+  // Elsewhere than on a loopback address nobody gets any.
+  const wide = start([], { PORT: '0', HOST: '0.0.0.0' });
+  const [, port = ''] = await wide.says(/GraphiQL {2}http:\/\/[^:]+:(\d+)/);
+  const bare = await (await fetch(`http://127.0.0.1:${port}/graphql`, { headers: { accept: 'text/html' } })).text();
+  assert.doesNotMatch(bare, /Bearer [\w-]+\./);
+  for (const { child, exit } of [run, wide]) {
+    child.kill('SIGTERM');
+    assert.equal(await exit, 0);
+  }
+});
+
+test('serve MUST start the sandbox and the gateway, say where they are, and stop cleanly on SIGINT', async () => {
+  const run = start([], { PORT: '0' });
+  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  await run.says(/Ctrl-C/);
+  const { body } = await ask(url, '{ customer(id: "asha.rao@example.com") { firstName clientAuthToken { token } } }');
+  assert.match(
+    JSON.stringify(body),
+    /^{"data":{"customer":{"firstName":"Asha","clientAuthToken":{"token":"tkn_[0-9a-f]{32}"}}}}$/,
+  );
+  assert.match(run.output(), /sandbox.*cth_A1b2C3d4E5f6G7h8 {3}asha\.rao@example\.com {2}Asha Rao.*JUSPAY_API_KEY/s);
+  run.child.kill('SIGINT');
+  assert.equal(await run.exit, 0);
+});
+
+test('a loopback HOST in a container MUST leave a warning, and any other host none', async () => {
+  for (const [host, isWarned] of [
+    ['127.0.0.1', true],
+    ['localhost', true],
+    ['0.0.0.0', false],
+  ] as const) {
+    for (const command of ['serve', 'sandbox']) {
+      const run = start([command], { PORT: '0', HOST: host, KUBERNETES_SERVICE_HOST: '10.96.0.1' });
+      if (isWarned) await run.says(/loopback address in a container: nobody outside can connect/);
+      // The banner is printed after the signal handlers are in place.
+      await run.says(/Ctrl-C/);
+      run.child.kill('SIGTERM');
+      assert.equal(await run.exit, 0);
+      assert.equal(run.output().includes('nobody outside can connect'), isWarned);
+    }
+  }
+});
+
+test('GRAPHQL_PATH MUST be the address of the endpoint and of GraphiQL, in the banner too', async () => {
+  const run = start([], { PORT: '0', GRAPHQL_PATH: '/shop/api' });
+  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  assert.equal(new URL(url).pathname, '/shop/api');
+  assert.deepEqual((await ask(url, '{ __typename }')).body, { data: { __typename: 'Query' } });
+  const page = await fetch(url, { headers: { accept: 'text/html' } });
+  assert.match(await page.text(), /"endpoint":"\/shop\/api"/);
+  assert.equal((await ask(String(new URL('/graphql', url)), '{ __typename }')).status, 404);
+  run.child.kill('SIGTERM');
+  assert.equal(await run.exit, 0);
+});
+
+test('an idle connection MUST stay open for KEEP_ALIVE_TIMEOUT_MS, 65 s by default', async () => {
+  for (const [environment, seconds] of [
+    [{}, 65],
+    [{ KEEP_ALIVE_TIMEOUT_MS: '2000' }, 2],
+  ] as const) {
+    const run = start([], { PORT: '0', ...environment });
+    const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+    const response = await fetch(new URL('/health', url), { headers: { connection: 'keep-alive' } });
+    assert.equal(response.headers.get('keep-alive'), `timeout=${seconds}`);
+    run.child.kill('SIGTERM');
+    assert.equal(await run.exit, 0);
+  }
+});
+
+test('after SIGTERM new operations MUST be served for SHUTDOWN_DELAY_MS while /ready already answers 503', async () => {
+  const run = start([], { PORT: '0', SHUTDOWN_DELAY_MS: '2000' });
+  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  run.child.kill('SIGTERM');
+  while ((await fetch(new URL('/ready', url))).status !== 503);
+  const { status, body } = await ask(url, '{ customer(id: "u7") { id } }');
+  assert.deepEqual([status, body], [200, { data: { customer: { id: 'cst_0123456789abcdef' } } }]);
+  assert.equal((await fetch(new URL('/health', url))).status, 200);
+  assert.equal(await run.exit, 0);
+
+  const second = start([], { PORT: '0', SHUTDOWN_DELAY_MS: '600000' });
+  await second.says(/Ctrl-C/);
+  second.child.kill('SIGTERM');
+  second.child.kill('SIGINT');
+  assert.equal(await second.exit, 1);
+});
+
+test('SIGTERM MUST let what is under way finish, refuse what is new, and exit 0', async () => {
+  const sandbox = start(['sandbox', '--port', '0'], { JUSPAY_API_KEY: 'k-1', JUSPAY_MERCHANT_ID: 'm-1' });
+  const [, upstream = ''] = await sandbox.says(/JUSPAY_BASE_URL +(\S+)/);
+  await sandbox.says(/JUSPAY_API_KEY +k-1/);
+  const gateway = start(['serve'], {
+    PORT: '0',
+    JUSPAY_BASE_URL: upstream,
+    JUSPAY_API_KEY: 'k-1',
+    JUSPAY_MERCHANT_ID: 'm-1',
+    AUTH_MODE: 'none',
+  });
+  const [, url = ''] = await gateway.says(/"url":"([^"]+)"/);
+  const arm = await fetch(`${upstream}/__admin/faults`, {
+    method: 'POST',
+    body: '{"fault":"slow","on":"create","delayMs":1500}',
+  });
+  assert.equal(arm.status, 201);
+
+  const underWay = ask(
+    `${url}/graphql`,
+    'mutation { createCustomer(input: { objectReferenceId: "reference-1", mobileNumber: "1", emailAddress: "a@b" }) { __typename } }',
+  );
+  const seen = async (): Promise<boolean> =>
+    ((await (await fetch(`${upstream}/__admin/calls`)).json()) as unknown[]).length > 0;
+  while (!(await seen()));
+  gateway.child.kill('SIGTERM');
+  const readiness = async () => (await fetch(`${url}/ready`)).status;
+  while ((await readiness()) !== 503);
+  const late = await ask(`${url}/graphql`, '{ __typename }');
+  assert.deepEqual([late.status, late.retryAfter], [503, '1']);
+  assert.match(JSON.stringify(late.body), /"code":"OVERLOADED","retryable":true/);
+  assert.equal((await fetch(`${url}/health`)).status, 200);
+
+  assert.deepEqual((await underWay).body, { data: { createCustomer: { __typename: 'CreateCustomerSuccess' } } });
+  assert.equal(await gateway.exit, 0);
+  assert.doesNotMatch(gateway.output(), /k-1|reference-1/);
+  sandbox.child.kill('SIGTERM');
+  assert.equal(await sandbox.exit, 0);
+});
+
+test('a write whose caller is gone MUST be finished, and its audit written, before a stop ends', async () => {
+  const run = start([], { PORT: '0' });
+  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  const [, admin = ''] = await run.says(/(http:\S+\/__admin)/);
+  await fetch(`${admin}/faults`, { method: 'POST', body: '{"fault":"slow","on":"create","delayMs":1500}' });
+  const gone = new AbortController();
+  const asked = fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      query:
+        'mutation { createCustomer(input: { objectReferenceId: "reference-2", mobileNumber: "1", emailAddress: "a@b" }) { __typename } }',
+    }),
+    signal: gone.signal,
+  }).catch(() => 'gone');
+  const seen = async (): Promise<boolean> => ((await (await fetch(`${admin}/calls`)).json()) as unknown[]).length > 0;
+  while (!(await seen()));
+  gone.abort();
+  assert.equal(await asked, 'gone');
+  run.child.kill('SIGTERM');
+  assert.equal(await run.exit, 0);
+  assert.match(run.output(), /"field":"createCustomer".*"outcome":"CREATED"/);
+});
+
+test('an upstream that hangs MUST NOT hold up a stop beyond its grace', async () => {
+  const run = start([], { PORT: '0', SHUTDOWN_GRACE_MS: '200' });
+  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  const [, admin = ''] = await run.says(/(http:\S+\/__admin)/);
+  const cut = ask(url, '{ customer(id: "fault_timeout") { id } }').catch(() => 'cut');
+  const seen = async (): Promise<boolean> => ((await (await fetch(`${admin}/calls`)).json()) as unknown[]).length > 0;
+  while (!(await seen()));
+  run.child.kill('SIGTERM');
+  assert.equal(await run.exit, 0);
+  assert.equal(await cut, 'cut');
+});

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const bin = join(root, 'bin/customer-gateway.js');
+const path = [dirname(process.execPath), process.env['PATH']].join(delimiter);
+const slowCreate =
+  'mutation { createCustomer(input: { objectReferenceId: "reference-1", mobileNumber: "1", emailAddress: "a@b" }) { __typename } }';
+
+/** Makes a process believe that it runs on an old Node, which has another path than the locked one. */
+const asNode20 = [
+  '--import',
+  `data:text/javascript,${encodeURIComponent(
+    "Object.defineProperty(process.versions, 'node', { value: '20.20.2' }); Object.defineProperty(process, 'version', { value: 'v20.20.2' }); Object.defineProperty(process, 'execPath', { value: '/bin/sh' });",
+  )}`,
+];
+
+/** Starts a command in a session of its own, so that what it leaves behind can be found. */
+async function begin(command: string, words: readonly string[], cwd = root) {
+  const child = spawn(command, words, { cwd, env: { PATH: path, HOME: tmpdir(), PORT: '0' }, detached: true });
+  let text = '';
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (data) => {
+      text += String(data);
+      if (text.includes('Ctrl-C')) resolve();
+    });
+  }
+  const exit = new Promise<number | null>((done) => child.once('exit', done));
+  void exit.then(() => reject(new Error(text)));
+  await promise;
+  const [, url = ''] = /GraphiQL {2}(http:\S+)/.exec(text) ?? [];
+  const [, admin = ''] = /(http:\S+\/__admin)/.exec(text) ?? [];
+  return { child, exit, url, admin };
+}
+
+async function isListening(url: string): Promise<boolean> {
+  return fetch(new URL('/health', url)).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** A project that has the command installed. */
+function installed(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'start-'));
+  mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true });
+  symlinkSync(bin, join(folder, 'node_modules/.bin/customer-gateway'));
+  writeFileSync(join(folder, 'package.json'), '{}');
+  return folder;
+}
+
+for (const [name, command, words, code] of [
+  ['npm start', 'npm', ['start'], 0],
+  ['npm run dev', 'npm', ['run', 'dev'], undefined],
+  ['the command', process.execPath, [bin], 0],
+  ['the command under Node 20', process.execPath, [...asNode20, bin], 0],
+] as const) {
+  test(`SIGTERM to ${name} MUST drain the gateway, and nothing of it stay behind`, async () => {
+    const { child, exit, url, admin } = await begin(command, words);
+    await fetch(`${admin}/faults`, { method: 'POST', body: '{"fault":"slow","on":"create","delayMs":1000}' });
+    const answered = fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ query: slowCreate }),
+    });
+    while (((await (await fetch(`${admin}/calls`)).json()) as unknown[]).length === 0);
+    child.kill('SIGTERM');
+    assert.deepEqual(await (await answered).json(), {
+      data: { createCustomer: { __typename: 'CreateCustomerSuccess' } },
+    });
+    const ended = await exit;
+    if (code !== undefined) assert.equal(ended, code);
+    assert.equal(await isListening(url), false);
+  });
+}
+
+test('SIGTERM to npx MUST reach the gateway, though the shell between them does not pass it on', async (context) => {
+  const folder = installed();
+  context.after(() => rmSync(folder, { recursive: true }));
+  const { child, exit, url } = await begin('npx', ['customer-gateway'], folder);
+  child.kill('SIGTERM');
+  await exit;
+  while (await isListening(url)) await delay(50);
+});
+
+test('a launcher that is killed MUST NOT leave the gateway behind', async () => {
+  const { child, exit, url } = await begin(process.execPath, [...asNode20, bin]);
+  child.kill('SIGKILL');
+  await exit;
+  while (await isListening(url)) await delay(50);
+});
+
+test('the launcher MUST end with the exit code of the command', () => {
+  const run = (words: readonly string[]) =>
+    spawnSync(process.execPath, [...asNode20, bin, ...words], { env: { PATH: path }, encoding: 'utf8' });
+  assert.equal(run(['--version']).status, 0);
+  assert.equal(run(['no-such-command']).status, 2);
+});
+
+test('a checkout without a Node that can run it MUST say in one sentence which one it needs', (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'checkout-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>;
+  };
+  for (const name of ['bin', 'tools']) cpSync(join(root, name), join(folder, name), { recursive: true });
+  mkdirSync(join(folder, 'src/cli'), { recursive: true });
+  writeFileSync(join(folder, 'src/cli/main.ts'), 'const text: string = "not JavaScript";\n');
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module', scripts }));
+  // A `node` that is too old, as it stands first in the PATH of a script.
+  mkdirSync(join(folder, 'old'));
+  const old = asNode20.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
+  writeFileSync(join(folder, 'old/node'), `#!/bin/sh\nexec '${process.execPath}' ${old} "$@"\n`, { mode: 0o755 });
+  for (const name of Object.keys(scripts)) {
+    const { status, stdout, stderr } = spawnSync('npm', ['run', '--silent', name], {
+      cwd: folder,
+      env: { PATH: [join(folder, 'old'), path].join(delimiter), HOME: tmpdir() },
+      encoding: 'utf8',
+    });
+    assert.equal(status, 1, name);
+    assert.equal(stdout, '', name);
+    assert.match(stderr, /^customer-gateway needs Node 22\.19 or newer[^\n]*; this is v20\.20\.2\.\n$/, name);
+  }
+});

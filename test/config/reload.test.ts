@@ -1,0 +1,554 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createHash, createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { watchFile } from '../../src/config/watched-file.ts';
+import { createGateway, type Gateway, type GatewayOptions } from '../../src/index.ts';
+import { createLog } from '../../src/telemetry/log.ts';
+import { createMetrics } from '../../src/telemetry/metrics.ts';
+import { ask as askProgram, start } from '../program.ts';
+import { bearer, createOperation, jwtSettings, newCustomer } from '../support.ts';
+
+const canary = process.env['CANARY'] ?? 'canary';
+const read = '{ customer(id: "u7") { id } }';
+
+/** A folder that is gone after the test. */
+function folderOf(context: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'reload-'));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Lines of a log, which can be waited for. */
+function createLines() {
+  const lines: string[] = [];
+  const waiting = new Set<() => void>();
+  return {
+    lines,
+    log: createLog('debug', (line) => {
+      lines.push(line);
+      for (const look of waiting) look();
+    }),
+    /** Resolves when `count` lines match. */
+    until: (pattern: RegExp, count = 1) =>
+      new Promise<void>((resolve) => {
+        const look = () => {
+          if (lines.filter((line) => pattern.test(line)).length < count) return;
+          waiting.delete(look);
+          resolve();
+        };
+        waiting.add(look);
+        look();
+      }),
+  };
+}
+
+/** A call that the test holds back must not time out on a busy machine. */
+const patient = { JUSPAY_TIMEOUT_MS: '120000', OPERATION_TIMEOUT_MS: '300000' };
+
+const applied = (setting: string) => new RegExp(`"setting":"${setting}","message":"changed file applied"`);
+const unusable = /the last valid content stays in use/;
+
+/** A provider that notes the key, the merchant and the path of each call, and answers with the customer asked for. */
+async function startProvider(context: TestContext, isValid: (key: string) => boolean = () => true) {
+  const calls: { key: string; merchant: string; path: string; atMs: number }[] = [];
+  const held = new Map<string, PromiseWithResolvers<void>>();
+  const server = createServer(async (request, response) => {
+    const key = Buffer.from(String(request.headers.authorization).slice(6), 'base64').toString().replace(':', '');
+    const path = request.url ?? '';
+    calls.push({ key, merchant: String(request.headers['x-merchantid']), path, atMs: performance.now() });
+    for (const look of looks) look();
+    await held.get(path)?.promise;
+    if (!isValid(key)) return response.writeHead(401).end();
+    const id = decodeURIComponent(path.split('/').at(-1) ?? '');
+    return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ id }));
+  });
+  const looks = new Set<() => void>();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  context.after(() => {
+    for (const { resolve } of held.values()) resolve();
+    server.closeAllConnections();
+    server.close();
+  });
+  return {
+    server,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    calls,
+    /** Answers to this path wait until `release`. */
+    hold(path: string) {
+      held.set(path, Promise.withResolvers());
+      return () => held.get(path)?.resolve();
+    },
+    called: (path: string) =>
+      new Promise<void>((resolve) => {
+        const look = () => {
+          if (calls.some((call) => call.path === path)) resolve();
+        };
+        looks.add(look);
+        look();
+      }),
+  };
+}
+
+async function ask(gateway: Gateway, query: string, headers: object = {}, variables: object = {}) {
+  const request = new Request('http://app.test/graphql', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ query, variables }),
+  });
+  const response = await gateway.fetch(request);
+  return { status: response.status, text: await response.text() };
+}
+
+function open(context: TestContext, options: GatewayOptions): Gateway {
+  const gateway = createGateway(options);
+  context.after(() => gateway.dispose());
+  return gateway;
+}
+
+const replace = (path: string, content: string) => {
+  writeFileSync(`${path}.new`, content);
+  renameSync(`${path}.new`, path);
+};
+
+/** A folder as Kubernetes mounts a Secret: each file is a link into `..data`, which is a link to the current version. */
+function mountSecret(folder: string, name: string, content: string) {
+  let version = 0;
+  const swap = (text: string) => {
+    version += 1;
+    const next = `..${version}`;
+    mkdirSync(join(folder, next));
+    writeFileSync(join(folder, next, name), text);
+    symlinkSync(next, join(folder, '..data_tmp'));
+    renameSync(join(folder, '..data_tmp'), join(folder, '..data'));
+  };
+  swap(content);
+  symlinkSync(join('..data', name), join(folder, name));
+  return { path: join(folder, name), swap };
+}
+
+test('20 swaps of the key during running operations MUST fail none, and a removed key MUST be unused at once', async (context) => {
+  const folder = folderOf(context);
+  const path = join(folder, 'key');
+  const provider = await startProvider(context);
+  writeFileSync(path, 'key-0\n');
+  const { log, lines, until } = createLines();
+  const environment = {
+    JUSPAY_API_KEY_FILE: path,
+    JUSPAY_MERCHANT_ID: 'acme',
+    JUSPAY_BASE_URL: provider.url,
+    AUTH_MODE: 'none',
+  };
+  const gateway = open(context, { environment, log });
+  const state = { isOver: false };
+  const failures: string[] = [];
+  let answered = 0;
+  const running = Promise.all(
+    Array.from({ length: 4 }, async (_, caller) => {
+      for (let n = 0; !state.isOver; n += 1) {
+        const { text } = await ask(gateway, `{ customer(id: "c-${caller}-${n}") { id } }`);
+        answered += 1;
+        if (text !== `{"data":{"customer":{"id":"c-${caller}-${n}"}}}`) failures.push(text);
+      }
+    }),
+  );
+  for (let swap = 1; swap <= 20; swap += 1) {
+    if (swap % 2) replace(path, `key-${swap}\n`);
+    else writeFileSync(path, `key-${swap}\r\n`);
+    await until(applied('JUSPAY_API_KEY_FILE'), swap);
+    const before = provider.calls.length;
+    assert.equal((await ask(gateway, read)).status, 200);
+    // Calls that were sent while the file was applied may still arrive; the one that was made after it has the new key.
+    const own = provider.calls.slice(before).filter((call) => call.path === '/customers/u7');
+    assert.deepEqual(
+      own.map(({ key }) => key),
+      [`key-${swap}`],
+    );
+  }
+  state.isOver = true;
+  await running;
+  assert.deepEqual(failures, []);
+  assert.ok(answered > 20);
+  assert.doesNotMatch(lines.join(''), /key-\d/);
+});
+
+test('a call that the provider refuses for the replaced key MUST be repeated with the new one', async (context) => {
+  const folder = folderOf(context);
+  const path = join(folder, 'key');
+  const provider = await startProvider(context, (key) => key === 'new-key');
+  writeFileSync(path, 'old-key');
+  const { log, until } = createLines();
+  const gateway = open(context, {
+    juspay: { merchantId: 'acme', baseUrl: provider.url },
+    auth: { mode: 'none' },
+    environment: { JUSPAY_API_KEY_FILE: path, ...patient },
+    log,
+  });
+  const release = provider.hold('/customers/u7');
+  const answer = ask(gateway, read);
+  await provider.called('/customers/u7');
+  replace(path, 'new-key');
+  await until(applied('JUSPAY_API_KEY_FILE'));
+  release();
+  assert.equal((await answer).text, '{"data":{"customer":{"id":"u7"}}}');
+  assert.deepEqual(
+    provider.calls.map(({ key }) => key),
+    ['old-key', 'new-key'],
+  );
+});
+
+test('pseudonyms of the audit MUST follow the key', async (context) => {
+  const { path, swap } = mountSecret(folderOf(context), 'key', 'old-key\n');
+  const provider = await startProvider(context);
+  const { log, lines, until } = createLines();
+  const gateway = open(context, {
+    juspay: { merchantId: 'acme', baseUrl: provider.url },
+    auth: { mode: 'none' },
+    environment: { JUSPAY_API_KEY_FILE: path },
+    log,
+  });
+  const create = async () => {
+    await ask(gateway, createOperation, {}, { input: newCustomer('reference-1', { mobileNumber: '+' }) });
+    return (JSON.parse(lines.findLast((line) => line.includes('"message":"audit"')) ?? '{}') as { customer: string })
+      .customer;
+  };
+  const pseudonym = (key: string) => createHmac('sha256', key).update('reference-1').digest('hex').slice(0, 16);
+  assert.equal(await create(), pseudonym('old-key'));
+  swap('new-key\n');
+  await until(applied('JUSPAY_API_KEY_FILE'));
+  assert.equal(await create(), pseudonym('new-key'));
+});
+
+test('merchants MUST be added, changed and removed; what a removed one has in flight finishes, and its pool is closed', async (context) => {
+  const { path, swap } = mountSecret(folderOf(context), 'merchants.json', '{}');
+  const provider = await startProvider(context);
+  const other = await startProvider(context);
+  const { log, until } = createLines();
+  const acme = { apiKey: 'acme-1', baseUrl: provider.url };
+  const globex = { apiKey: 'globex-1', baseUrl: other.url };
+  swap(JSON.stringify({ acme, globex }));
+  const environment = { MERCHANTS_FILE: path, ...jwtSettings, ...patient };
+  const gateway = open(context, { environment, log });
+  const from = (merchant: string, query = read) =>
+    ask(gateway, query, {
+      authorization: `Bearer ${bearer({ scope: 'customer:read customer:write customer:any', merchant_id: merchant })}`,
+    });
+  const found = '{"data":{"customer":{"id":"u7"}}}';
+  assert.equal((await from('globex')).text, found);
+  assert.match((await from('initech')).text, /FORBIDDEN/);
+
+  // Two writes in sequence: the second one is sent after the merchant was removed.
+  const release = other.hold('/customers/first');
+  const update = (id: string) => `${id}: updateCustomer(id: "${id}", input: { firstName: "A" }) { __typename }`;
+  const inFlight = from('globex', `mutation { ${update('first')} ${update('second')} }`);
+  await other.called('/customers/first');
+  const closed = once(other.server, 'connection').then(([socket]) => once(socket, 'close'));
+  // Opens a connection of its own, which is the one that is looked at.
+  assert.equal((await from('globex', '{ customer(id: "u8") { id } }')).text, '{"data":{"customer":{"id":"u8"}}}');
+
+  swap(JSON.stringify({ acme: { ...acme, apiKey: ['acme-2', 'acme-1'] }, initech: { ...acme, apiKey: 'initech-1' } }));
+  await until(applied('MERCHANTS_FILE'));
+  const refused = await from('globex');
+  assert.deepEqual([refused.status, /FORBIDDEN/.test(refused.text)], [200, true]);
+  assert.equal((await from('acme')).text, found);
+  assert.equal((await from('initech')).text, found);
+  assert.deepEqual(
+    provider.calls.map(({ key, merchant }) => `${merchant} ${key}`),
+    ['acme acme-2', 'initech initech-1'],
+  );
+  release();
+  const done = { __typename: 'UpdateCustomerSuccess' };
+  assert.deepEqual(JSON.parse((await inFlight).text), { data: { first: done, second: done } });
+  await closed;
+  assert.deepEqual(
+    other.calls.map(({ path: target }) => target),
+    ['/customers/u7', '/customers/first', '/customers/u8', '/customers/second'],
+  );
+});
+
+test('the shared secret, the API keys and the manifests MUST be applied, and what they no longer hold be refused', async (context) => {
+  const folder = folderOf(context);
+  const provider = await startProvider(context);
+  const { log, lines, until } = createLines();
+  const [secret, keys, manifest, more] = ['secret', 'keys', 'manifest', 'more'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ];
+  const entry = (key: string) => ({
+    name: 'bff',
+    sha256: createHash('sha256').update(key).digest('hex'),
+    scopes: ['customer:read'],
+    documents: 'any',
+  });
+  const idOf = (text: string) => createHash('sha256').update(text).digest('hex');
+  const { AUTH_JWT_SECRET: known, ...jwt } = jwtSettings;
+  writeFileSync(secret, 'another secret of more than thirty-two bytes\n');
+  writeFileSync(keys, JSON.stringify([entry('key-1')]));
+  writeFileSync(manifest, '{}');
+  writeFileSync(more, JSON.stringify({ [idOf('{ a: __typename }')]: '{ a: __typename }' }));
+  const gateway = open(context, {
+    juspay: { merchantId: 'acme', apiKey: 'k', baseUrl: provider.url },
+    environment: {
+      ...jwt,
+      AUTH_MODE: 'jwt,api-key',
+      AUTH_JWT_SECRET_FILE: secret,
+      AUTH_API_KEYS_FILE: keys,
+      PERSISTED_DOCUMENTS_FILE: `${manifest}, ${more}`,
+    },
+    log,
+  });
+  const withToken = { authorization: `Bearer ${bearer({ scope: 'customer:any customer:read' })}` };
+  const sendId = async (id: string) => {
+    const body = JSON.stringify({ documentId: id });
+    const headers = { 'content-type': 'application/json', 'x-api-key': 'key-1' };
+    return (await gateway.fetch(new Request('http://app.test/graphql', { method: 'POST', headers, body }))).text();
+  };
+  assert.equal((await ask(gateway, read, withToken)).status, 401);
+  assert.equal((await ask(gateway, read, { 'x-api-key': 'key-1' })).status, 200);
+  assert.match(await sendId(idOf('{ b: __typename }')), /PERSISTED_QUERY_NOT_FOUND/);
+
+  replace(secret, `\uFEFF${known}\n`);
+  replace(more, JSON.stringify({ [idOf('{ b: __typename }')]: '{ b: __typename }' }));
+  await Promise.all([until(applied('AUTH_JWT_SECRET_FILE')), until(applied('PERSISTED_DOCUMENTS_FILE'))]);
+  assert.equal((await ask(gateway, read, withToken)).status, 200);
+  assert.equal(await sendId(idOf('{ b: __typename }')), '{"data":{"b":"Query"}}');
+  assert.match(await sendId(idOf('{ a: __typename }')), /PERSISTED_QUERY_NOT_FOUND/);
+
+  replace(keys, JSON.stringify([entry('key-2')]));
+  await until(applied('AUTH_API_KEYS_FILE'));
+  assert.equal((await ask(gateway, read, { 'x-api-key': 'key-1' })).status, 401);
+  assert.equal((await ask(gateway, read, { 'x-api-key': 'key-2' })).status, 200);
+  assert.doesNotMatch(lines.join(''), /thirty-two|key-\d/);
+});
+
+/** Contents that no start would take either. */
+const broken: readonly [string, string, string][] = [
+  ['JUSPAY_API_KEY_FILE', 'key', `two words ${canary}`],
+  ['MERCHANTS_FILE', 'merchants', `{"acme":{"apiKey":"${canary}","extra":1}}`],
+  ['AUTH_JWT_SECRET_FILE', 'secret', ''],
+  ['AUTH_API_KEYS_FILE', 'keys', `[{"name":"${canary}"}]`],
+  ['PERSISTED_DOCUMENTS_FILE', 'manifest', `["${canary}"]`],
+];
+for (const [setting, name, content] of broken) {
+  test(`unusable content of ${setting} MUST be reported once, counted, and mended by valid content`, async (context) => {
+    const folder = folderOf(context);
+    const path = (file: string) => join(folder, file);
+    const provider = await startProvider(context);
+    const { log, lines, until } = createLines();
+    const { AUTH_JWT_SECRET: secret, ...jwt } = jwtSettings;
+    const valid: Record<string, string> = {
+      key: 'k-1',
+      merchants: `{"globex":{"apiKey":"g-1","baseUrl":"${provider.url}"}}`,
+      secret,
+      keys: '[]',
+      manifest: '{}',
+    };
+    for (const [file, text] of Object.entries(valid)) writeFileSync(path(file), text);
+    const gateway = open(context, {
+      environment: {
+        ...jwt,
+        JUSPAY_API_KEY_FILE: path('key'),
+        JUSPAY_MERCHANT_ID: 'acme',
+        JUSPAY_BASE_URL: provider.url,
+        MERCHANTS_FILE: path('merchants'),
+        AUTH_MODE: 'jwt,api-key',
+        AUTH_JWT_SECRET_FILE: path('secret'),
+        AUTH_API_KEYS_FILE: path('keys'),
+        PERSISTED_DOCUMENTS_FILE: path('manifest'),
+      },
+      log,
+    });
+    const isServed = async () => {
+      const authorization = `Bearer ${bearer({ scope: 'customer:read customer:any', merchant_id: 'globex' })}`;
+      assert.equal((await ask(gateway, read, { authorization })).text, '{"data":{"customer":{"id":"u7"}}}');
+      assert.equal(provider.calls.at(-1)?.key, 'g-1');
+    };
+    replace(path(name), content);
+    await until(unusable);
+    await isServed();
+    // Its own content again, and then another one.
+    replace(path(name), valid[name] ?? '');
+    await until(/usable again/);
+    replace(path(name), `${valid[name]}\n`);
+    await until(applied(setting));
+    await isServed();
+    const told = lines.filter((line) => /"setting":/.test(line));
+    assert.deepEqual(
+      told.map((line) => (JSON.parse(line) as { level: string; setting: string }).setting),
+      [setting, setting, setting],
+    );
+    assert.doesNotMatch(lines.join(''), new RegExp(canary));
+  });
+}
+
+test('a file that disappears, loops, or is no file MUST end nothing, and MUST be read when it is back', async (context) => {
+  const folder = folderOf(context);
+  const path = join(folder, 'keys.json');
+  const list = (key: string) =>
+    JSON.stringify([
+      { name: 'bff', sha256: createHash('sha256').update(key).digest('hex'), scopes: ['customer:read'] },
+    ]);
+  writeFileSync(path, list('key-0'));
+  const run = start([], { PORT: '0', METRICS_PORT: '0', AUTH_MODE: 'api-key', AUTH_API_KEYS_FILE: path });
+  context.after(() => run.child.kill('SIGKILL'));
+  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  const [, metrics = ''] = await run.says(/Metrics {3}(\S+)/);
+  const usable = async () =>
+    /file_usable\{file="AUTH_API_KEYS_FILE"\} (\d)/.exec(await (await fetch(metrics)).text())?.[1];
+  const status = async (key: string) => {
+    const headers = { 'content-type': 'application/json', 'x-api-key': key };
+    return (await fetch(url, { method: 'POST', headers, body: '{"query":"{ __typename }"}' })).status;
+  };
+  assert.equal(await usable(), '1');
+  for (const [index, hurt] of [
+    () => unlinkSync(path),
+    () => symlinkSync('keys.json', path),
+    () => mkdirSync(path),
+  ].entries()) {
+    if (index > 0) rmSync(path, { recursive: true, force: true });
+    hurt();
+    const code = ['ENOENT', 'ELOOP', 'EINVAL'][index];
+    await run.says(new RegExp(`AUTH_API_KEYS_FILE names a file that cannot be read \\(${code}\\)`));
+    assert.equal(await usable(), '0');
+    assert.equal(await status(`key-${index}`), 200);
+    rmSync(path, { recursive: true, force: true });
+    writeFileSync(path, list(`key-${index + 1}`));
+    while ((await status(`key-${index + 1}`)) !== 200);
+    assert.equal(await status(`key-${index}`), 401);
+    assert.equal(await usable(), '1');
+  }
+  assert.match(await (await fetch(metrics)).text(), /file_reload_failures_total\{file="AUTH_API_KEYS_FILE"\} [1-9]/);
+  assert.equal((await askProgram(url, '{ __typename }')).status, 401);
+  run.child.kill('SIGTERM');
+  assert.equal(await run.exit, 0);
+});
+
+test('content MUST be tried again until it is accepted, since another file may have to change first', async (context) => {
+  const path = join(folderOf(context), 'file');
+  writeFileSync(path, 'one');
+  const { log, lines, until } = createLines();
+  const registry = createMetrics('0');
+  const { promise: accepted, resolve } = Promise.withResolvers<string>();
+  let tries = 0;
+  const close = watchFile(
+    {
+      setting: 'MERCHANTS_FILE',
+      paths: [path],
+      initial: ['one'],
+      accept([content]) {
+        tries += 1;
+        if (tries < 3) throw new Error('MERCHANTS_FILE is not yet usable.');
+        resolve(String(content));
+      },
+    },
+    { log, metrics: registry },
+  );
+  context.after(close);
+  writeFileSync(path, 'two');
+  assert.equal(await accepted, 'two');
+  await until(/usable again/);
+  assert.equal(lines.filter((line) => unusable.test(line)).length, 1);
+  assert.match(await registry.read(), /file_reload_failures_total\{file="MERCHANTS_FILE"\} 2/);
+});
+
+test('a change between the start and the first look MUST NOT be missed', async (context) => {
+  const path = join(folderOf(context), 'key');
+  const provider = await startProvider(context);
+  writeFileSync(path, 'key-1');
+  const { log, until } = createLines();
+  const gateway = open(context, {
+    juspay: { merchantId: 'acme', baseUrl: provider.url },
+    auth: { mode: 'none' },
+    environment: { JUSPAY_API_KEY_FILE: path },
+    log,
+  });
+  // As long as before, in place, and before anything else had its turn.
+  writeFileSync(path, 'key-2');
+  await until(applied('JUSPAY_API_KEY_FILE'));
+  await ask(gateway, read);
+  assert.deepEqual(
+    provider.calls.map(({ key }) => key),
+    ['key-2'],
+  );
+});
+
+test('an entry of the key file may outlive its merchant; a merchant that never was MUST keep the list from being applied', async (context) => {
+  const folder = folderOf(context);
+  const provider = await startProvider(context);
+  const [keys, merchants] = [join(folder, 'keys'), join(folder, 'merchants')];
+  const entry = (merchant: string, key = merchant) => ({
+    name: key,
+    sha256: createHash('sha256').update(key).digest('hex'),
+    scopes: ['customer:read'],
+    merchant,
+  });
+  const of = (...names: string[]) =>
+    JSON.stringify(Object.fromEntries(names.map((name) => [name, { apiKey: 'k', baseUrl: provider.url }])));
+  writeFileSync(keys, JSON.stringify([entry('acme'), entry('globex')]));
+  writeFileSync(merchants, of('acme', 'globex'));
+  const { log, until } = createLines();
+  const environment = { MERCHANTS_FILE: merchants, AUTH_MODE: 'api-key', AUTH_API_KEYS_FILE: keys };
+  const gateway = open(context, { environment, log });
+  replace(merchants, of('acme'));
+  await until(applied('MERCHANTS_FILE'));
+  const removed = await ask(gateway, read, { 'x-api-key': 'globex' });
+  assert.deepEqual([removed.status, /FORBIDDEN/.test(removed.text)], [200, true]);
+  replace(keys, JSON.stringify([entry('acme', 'other'), entry('globex')]));
+  await until(applied('AUTH_API_KEYS_FILE'));
+  assert.equal((await ask(gateway, read, { 'x-api-key': 'acme' })).status, 401);
+
+  replace(keys, JSON.stringify([entry('initech')]));
+  await until(/AUTH_API_KEYS_FILE names a merchant/);
+  assert.equal((await ask(gateway, read, { 'x-api-key': 'other' })).status, 200);
+  // The merchant that the list waits for.
+  replace(merchants, of('acme', 'initech'));
+  await until(applied('AUTH_API_KEYS_FILE'), 2);
+  assert.equal((await ask(gateway, read, { 'x-api-key': 'initech' })).text, '{"data":{"customer":{"id":"u7"}}}');
+});
+
+test('a change that cannot be read, since no file descriptor is left, MUST be applied when there is one', async (context) => {
+  const path = join(folderOf(context), 'file');
+  writeFileSync(path, 'one');
+  const script = `
+    import { closeSync, openSync } from 'node:fs';
+    import { watchFile } from ${JSON.stringify(import.meta.resolve('../../src/config/watched-file.ts'))};
+    const say = (message, { problem = '' } = {}) => process.stdout.write(message + ' ' + problem + '\\n');
+    const close = watchFile(
+      { setting: 'JUSPAY_API_KEY_FILE', paths: [${JSON.stringify(path)}], initial: ['one'], accept: () => undefined },
+      { log: { debug: say, info: say, warn: say, error: say } },
+    );
+    const taken = [];
+    try { for (;;) taken.push(openSync('/dev/null')); } catch { say('full'); }
+    process.stdin.once('data', () => { for (const descriptor of taken) closeSync(descriptor); });
+    process.stdin.once('end', close);`;
+  const child = spawn('sh', [
+    '-c',
+    'ulimit -n 64; exec "$0" "$@"',
+    process.execPath,
+    '--input-type=module',
+    '-e',
+    script,
+  ]);
+  context.after(() => child.kill('SIGKILL'));
+  const exit = once(child, 'close');
+  let output = '';
+  const says = async (pattern: RegExp) => {
+    while (!pattern.test(output)) output += String((await once(child.stdout, 'data'))[0]);
+  };
+  await says(/full/);
+  replace(path, 'two');
+  await says(/cannot be read \(EMFILE\)/);
+  child.stdin.write('go\n');
+  await says(/changed file applied[\s\S]*usable again/);
+  child.stdin.end();
+  assert.deepEqual(await exit, [0, null]);
+});

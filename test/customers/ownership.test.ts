@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { anonymous } from '../../src/auth/caller.ts';
+import { batched } from '../../src/customers/batching.ts';
+import type { Customer, CustomerApi } from '../../src/customers/customer.ts';
+import { owned } from '../../src/customers/ownership.ts';
+import {
+  type Answer,
+  bearer,
+  codesOf,
+  inScriptedWorld,
+  inWorld,
+  jwtSettings,
+  type Said,
+  type World,
+} from '../support.ts';
+
+const own: Customer = {
+  id: 'cth_1',
+  objectReferenceId: 'reference-1',
+  firstName: null,
+  lastName: null,
+  emailAddress: null,
+  mobileNumber: null,
+  mobileCountryCode: null,
+  dateCreated: null,
+  lastUpdated: null,
+};
+const token = { token: 'tkn_1', expiresAt: new Date() };
+
+test('a read with the token MUST be held against the owner as well as the plain read before it', async () => {
+  const reads: boolean[] = [];
+  const api: CustomerApi = {
+    async get(_key, { withClientAuthToken = false } = {}) {
+      reads.push(withClientAuthToken);
+      // The path is somebody else's by the time of the second read.
+      return withClientAuthToken ? { ...own, id: 'cth_2', clientAuthToken: token } : own;
+    },
+    create: () => assert.fail('no create'),
+    update: () => assert.fail('no update'),
+  };
+  const bound = owned(batched(api, { maxReads: 2 }), { ...anonymous, customers: ['cth_1'] });
+  assert.equal(await bound.get({ any: 'reference-1' }, { withClientAuthToken: true }), null);
+  assert.deepEqual(reads, [false, true]);
+});
+
+test('a token that cannot be read MUST fail alone: the owner sees the customer', () =>
+  inWorld(
+    async (world) => {
+      const token = bearer({ customer: 'u7', scope: 'customer:read customer:token' });
+      const answer = await world.fetch({
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+        body: JSON.stringify({ query: '{ customer(id: "cst_0123456789abcdef") { id clientAuthToken { token } } }' }),
+      });
+      assert.deepEqual(answer.data, { customer: { id: 'cst_0123456789abcdef', clientAuthToken: null } });
+      assert.deepEqual(codesOf(answer), { 'customer.clientAuthToken': 'OPERATION_TOO_COMPLEX' });
+      assert.deepEqual(world.upstream(), ['GET /customers/cst_0123456789abcdef']);
+    },
+    { ...jwtSettings, LIMIT_UPSTREAM_READS: '1' },
+  ));
+
+/** A caller bound to the customer `u7`, where an operation may cost three reads. */
+const askBound = (query: string, check: (answer: Answer, upstream: string[]) => void) =>
+  inWorld(
+    async (world) => {
+      const token = bearer({ customer: 'u7', scope: 'customer:read customer:token' });
+      const answer = await world.fetch({
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+        body: JSON.stringify({ query: `{ ${query} } fragment token on Customer { clientAuthToken { __typename } }` }),
+      });
+      check(answer, world.upstream());
+    },
+    { ...jwtSettings, LIMIT_UPSTREAM_READS: '3' },
+  );
+
+test('the read of a token MUST be counted where the plain read before it is, so that document order decides', () =>
+  askBound(
+    'own: customer(id: "cst_0123456789abcdef") { ...token } b: customer(id: "nobody-1") { id } c: customer(id: "nobody-2") { id }',
+    (answer, upstream) => {
+      assert.deepEqual(answer.data, {
+        own: { clientAuthToken: { __typename: 'ClientAuthToken' } },
+        b: null,
+        c: null,
+      });
+      assert.deepEqual(codesOf(answer), { c: 'OPERATION_TOO_COMPLEX' });
+      assert.deepEqual(upstream, [
+        'GET /customers/cst_0123456789abcdef',
+        'GET /customers/nobody-1',
+        'GET /customers/cst_0123456789abcdef?options.get_client_auth_token=true',
+      ]);
+    },
+  ));
+
+test('a token that is not read after all MUST NOT cost those behind it a read', () =>
+  askBound(
+    'customers(ids: ["asha.rao@example.com", "nobody-1", "nobody-2", "nobody-3"]) { id ...token }',
+    (answer, upstream) => {
+      assert.deepEqual(answer.data, { customers: [null, null, null, null] });
+      assert.deepEqual(codesOf(answer), { 'customers.3': 'OPERATION_TOO_COMPLEX' });
+      assert.deepEqual(upstream, [
+        'GET /customers/asha.rao%40example.com',
+        'GET /customers/nobody-1',
+        'GET /customers/nobody-2',
+      ]);
+    },
+  ));
+
+/** Somebody else's customer, as a provider that ignores case answers for the path `CUST-00001`. */
+const stranger = {
+  id: 'cth_0123456789abcdef',
+  object_reference_id: 'cust-00001',
+  mobile_number: '9000000077',
+  email_address: 'new@example.com',
+  juspay: { client_auth_token: `tkn_${'0'.repeat(32)}`, client_auth_token_expiry: '2099-01-01T00:00:00Z' },
+};
+const found: Said = { status: 200, body: stranger };
+const taken: Said = { status: 400, body: { error_code: 'unique', error_info: { code: 'ALREADY_EXISTS' } } };
+
+const ask = (world: World, query: string) =>
+  world.fetch({
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      authorization: `Bearer ${bearer({ customer: 'CUST-00001', scope: 'customer:read customer:write customer:token' })}`,
+    },
+    body: JSON.stringify({ query }),
+  });
+
+const doors = {
+  customer: '{ customer(id: "CUST-00001") { id clientAuthToken { token } } }',
+  customerByReference: '{ customerByReference(objectReferenceId: "CUST-00001") { id clientAuthToken { token } } }',
+  customers: '{ customers(ids: ["CUST-00001"]) { id } }',
+  _entities:
+    '{ _entities(representations: [{ __typename: "Customer", objectReferenceId: "CUST-00001" }]) { ... on Customer { id } } }',
+};
+
+for (const [field, query] of Object.entries(doors)) {
+  test(`the caller's own path MUST NOT show somebody else's customer where the provider ignores case: ${field}`, () =>
+    inScriptedWorld(
+      () => found,
+      async (world) => {
+        const { data, errors } = await ask(world, query);
+        const isList = field === 'customers' || field === '_entities';
+        assert.deepEqual([data, errors], [{ [field]: isList ? [null] : null }, undefined]);
+      },
+      jwtSettings,
+    ));
+}
+
+test("a bound caller's update MUST NOT reach somebody else's customer where the provider ignores case", () =>
+  inScriptedWorld(
+    () => found,
+    async (world, calls) => {
+      let seen = 0;
+      for (const id of ['CUST-00001', 'cust-00001', 'cth_0123456789abcdef']) {
+        const { data } = await ask(
+          world,
+          `mutation { updateCustomer(id: "${id}", input: { firstName: "X" }) { __typename } }`,
+        );
+        assert.deepEqual(data, { updateCustomer: { __typename: 'CustomerNotFoundError' } });
+        assert.deepEqual(calls.slice(seen), [`GET /customers/${id}`]);
+        seen = calls.length;
+      }
+    },
+    jwtSettings,
+  ));
+
+test("a plain read MUST establish the owner before each of a bound caller's updates, at its own path too", () =>
+  inScriptedWorld(
+    () => ({ status: 200, body: { ...stranger, object_reference_id: 'CUST-00001' } }),
+    async (world, calls) => {
+      const update = 'updateCustomer(id: "CUST-00001", input: { firstName: "X" }) { __typename }';
+      const { data } = await ask(world, `mutation { a: ${update} b: ${update} }`);
+      const success = { __typename: 'UpdateCustomerSuccess' };
+      assert.deepEqual(data, { a: success, b: success });
+      const pair = ['GET /customers/CUST-00001', 'POST /customers/CUST-00001'];
+      assert.deepEqual(calls, [...pair, ...pair]);
+    },
+    { ...jwtSettings, LIMIT_UPSTREAM_READS: '1' },
+  ));
+
+test('the read that establishes the owner MUST count as one of LIMIT_UPSTREAM_READS', () =>
+  inScriptedWorld(
+    () => ({ status: 200, body: { ...stranger, object_reference_id: 'CUST-00001' } }),
+    async (world, calls) => {
+      const update = (id: string) => `updateCustomer(id: "${id}", input: { firstName: "X" }) { __typename }`;
+      const answer = await ask(world, `mutation { a: ${update('CUST-00001')} b: ${update(stranger.id)} }`);
+      assert.deepEqual(codesOf(answer), { b: 'OPERATION_TOO_COMPLEX' });
+      assert.deepEqual(calls, ['GET /customers/CUST-00001', 'POST /customers/CUST-00001']);
+    },
+    { ...jwtSettings, LIMIT_UPSTREAM_READS: '1' },
+  ));
+
+const create = `mutation { createCustomer(input: {
+  objectReferenceId: "CUST-00001", mobileNumber: "9000000077", emailAddress: "new@example.com"
+}) {
+  __typename
+  ... on CreateCustomerSuccess { customer { id clientAuthToken { token } } }
+  ... on CustomerAlreadyExistsError { existing { id } differingFields }
+} }`;
+const hidden = { __typename: 'CustomerAlreadyExistsError', existing: null, differingFields: null };
+
+for (const [what, first, result] of [
+  ['a refusal', taken, hidden],
+  ['an unknown outcome', { status: 503, body: '' }, hidden],
+  ['a success', found, { __typename: 'CustomerOutcomeUnknownError' }],
+] as const) {
+  test(`${what} of a bound caller's create MUST NOT show somebody else's customer where the provider ignores case`, () =>
+    inScriptedWorld(
+      ({ method }) => (method === 'POST' ? first : found),
+      async (world) => {
+        assert.deepEqual((await ask(world, create)).data, { createCustomer: result });
+      },
+      jwtSettings,
+    ));
+}

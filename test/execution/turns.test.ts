@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { performance } from 'node:perf_hooks';
+import { test } from 'node:test';
+import { RequestError } from '../../src/errors.ts';
+import { createTurns } from '../../src/execution/turns.ts';
+import { type Answer, bearer, codesOf, inWorld, jwtSettings } from '../support.ts';
+
+const { signal } = new AbortController();
+const limits = { turnMs: 5, maxWaiting: 10, maxWaitingByCaller: 6, maxWaitMs: 60_000 };
+
+/** Synchronous work that uses up a turn. */
+function spin(): void {
+  for (const untilMs = performance.now() + 6; performance.now() < untilMs; );
+}
+
+const isOverloaded = (error: unknown) =>
+  error instanceof RequestError && error.code === 'OVERLOADED' && error.status === 503 && error.retryAfterSeconds === 1;
+
+test('work that uses up a turn MUST let the event loop go on before the next one', async () => {
+  const turns = createTurns(limits);
+  let turn = 0;
+  let isOver = false;
+  const count = () => {
+    turn += 1;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  const ranIn: number[] = [];
+  await Promise.all(
+    Array.from({ length: 5 }, () =>
+      turns.run('a', signal, () => {
+        ranIn.push(turn);
+        spin();
+      }),
+    ),
+  );
+  isOver = true;
+  assert.equal(ranIn[0], 0, 'the first one runs at once');
+  assert.equal(new Set(ranIn).size, 5, ranIn.join());
+});
+
+test('callers MUST take turns, however much one of them sends', async () => {
+  const turns = createTurns(limits);
+  const order: string[] = [];
+  const run = (caller: string) =>
+    turns.run(caller, signal, () => {
+      order.push(caller);
+      spin();
+    });
+  await Promise.all([...Array.from({ length: 6 }, () => run('a')), run('b'), run('b'), run('c')]);
+  assert.equal(order.join(''), 'aabcabaaa');
+});
+
+test('work that cannot wait MUST be refused, and not be done', async () => {
+  const turns = createTurns(limits);
+  let done = 0;
+  const run = (caller: string, by = signal) =>
+    turns.run(caller, by, () => {
+      done += 1;
+      spin();
+    });
+  const first = [run('a'), ...Array.from({ length: 6 }, () => run('a'))];
+  await assert.rejects(run('a'), isOverloaded);
+  const others = Array.from({ length: 4 }, () => run('b'));
+  await assert.rejects(run('c'), isOverloaded);
+  await Promise.all([...first, ...others]);
+  assert.equal(done, 11);
+
+  const gone = new AbortController();
+  spin();
+  const waiting = [run('a'), run('a', gone.signal)];
+  gone.abort();
+  const [, left] = await Promise.allSettled(waiting);
+  assert.ok(left?.status === 'rejected' && isOverloaded(left.reason));
+
+  const impatient = createTurns({ ...limits, maxWaitMs: 0 });
+  await impatient.run('a', signal, spin);
+  await assert.rejects(Promise.all([impatient.run('a', signal, spin), impatient.run('a', signal, spin)]), isOverloaded);
+});
+
+test('a flood of new documents MUST NOT hold up another caller, and be refused where too many wait', () =>
+  inWorld(async (world) => {
+    const answers: string[] = [];
+    const ask = async (sub: string, n: number, size = 28): Promise<Answer> => {
+      // With 28, as much to compare as the limits allow.
+      const fragments = Array.from({ length: size }, (_, i) => {
+        const spreads = Array.from({ length: size - i }, (_none, j) => `...F${i + j + 1}`).join(' ');
+        return `fragment F${i} on Query { ${spreads} customer(id: "x") { id } }`;
+      });
+      const query = `{ ...F0 z${sub}${n}: __typename } ${fragments.join(' ')} fragment F${size} on Query { __typename }`;
+      const answer = await world.fetch({
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          authorization: `Bearer ${bearer({ sub, scope: 'customer:read', customer: 'x' })}`,
+        },
+        body: JSON.stringify({ query }),
+      });
+      answers.push(sub);
+      return answer;
+    };
+    const flood = Array.from({ length: 30 }, (_, n) => ask('a', n));
+    const other = ask('b', 0);
+    assert.equal((await other).errors, undefined);
+    assert.ok(answers.length < 25, `${answers.length} came before`);
+    for (const answer of await Promise.all(flood)) assert.equal(answer.errors, undefined, answer.text);
+
+    const crowd = await Promise.all(Array.from({ length: 150 }, (_, n) => ask('c', n, 14)));
+    const refused = crowd.filter(({ status }) => status === 503);
+    assert.ok(refused.length > 0, `${refused.length} refused`);
+    for (const answer of refused) {
+      assert.deepEqual(codesOf(answer), { '': 'OVERLOADED' });
+      assert.equal(answer.headers.get('retry-after'), '1');
+      assert.equal(answer.data, undefined);
+    }
+  }, jwtSettings));

@@ -1,0 +1,366 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { buildHTTPExecutor } from '@graphql-tools/executor-http';
+import { stitchSchemas } from '@graphql-tools/stitch';
+import { graphql } from 'graphql';
+import { settings } from '../../src/config/settings.ts';
+import { ConfigError, createGateway, type Gateway, type GatewayOptions, type LogFields } from '../../src/index.ts';
+import { settingsByOption } from '../../src/library/options.ts';
+import { createNodeGateway, startServer } from '../../src/node.ts';
+import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
+import { buildSchema } from '../../src/schema.ts';
+
+const canary = process.env['CANARY'] ?? 'canary';
+const read = '{ customer(id: "u7") { id } }';
+
+async function ask(gateway: Gateway, query: string, peer?: { clientAddress?: string }, headers: object = {}) {
+  const request = new Request('http://app.test/graphql', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ query }),
+  });
+  const response = await gateway.fetch(request, peer);
+  const text = await response.text();
+  const { data, errors } = JSON.parse(text) as { data?: unknown; errors?: { extensions: { code: string } }[] };
+  return { status: response.status, text, data, codes: (errors ?? []).map(({ extensions }) => extensions.code) };
+}
+
+/** Options for a sandbox that the test looks into; nothing is printed. */
+function optionsFor({ url, apiKey, merchantId }: Sandbox): GatewayOptions {
+  return { juspay: { baseUrl: url, apiKey, merchantId }, auth: { mode: 'none' }, logLevel: 'silent' };
+}
+
+async function onSandbox(run: (options: GatewayOptions, sandbox: Sandbox) => Promise<void>): Promise<void> {
+  const sandbox = await startSandbox();
+  try {
+    await run(optionsFor(sandbox), sandbox);
+  } finally {
+    await sandbox.close();
+  }
+}
+
+function problemsOf(options: object): readonly string[] {
+  try {
+    createGateway(options);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.problems;
+  }
+  throw new Error('the options were taken');
+}
+
+test('without options it MUST answer from a sandbox of its own, say so in the log, and end it with dispose', async () => {
+  const lines: [string, LogFields | undefined][] = [];
+  const note = (message: string, fields?: LogFields) => void lines.push([message, fields]);
+  const gateway = createGateway({ log: { debug: () => undefined, info: note, warn: note, error: note } });
+  assert.equal(lines.length, 0);
+  const { data } = await ask(gateway, '{ customer(id: "u7") { id clientAuthToken { __typename } } }');
+  assert.deepEqual(data, {
+    customer: { id: 'cst_0123456789abcdef', clientAuthToken: { __typename: 'ClientAuthToken' } },
+  });
+  assert.deepEqual(
+    lines.map(([message]) => message),
+    ['no credentials: an embedded sandbox stands in for the provider'],
+  );
+  await gateway.dispose();
+  await assert.rejects(fetch(lines[0]?.[1]?.url ?? ''));
+});
+
+test('its answers MUST be the Response of the platform, and its schema the one that is served', async () => {
+  const gateway = createGateway({ logLevel: 'silent' });
+  const request = new Request('http://app.test/graphql', { headers: { accept: 'text/html' } });
+  const page = await gateway.fetch(request);
+  assert.ok(page instanceof Response);
+  assert.match(await page.text(), /<html/);
+  assert.deepEqual(Object.keys(gateway).toSorted(), ['dispose', 'fetch', 'schema']);
+  assert.ok(gateway.schema.getType('Customer') && gateway.schema.getQueryType()?.getFields()['_entities']);
+  await gateway.dispose();
+});
+
+test('an answer without a body MUST stay one: what browsers ask before a request', async () => {
+  const gateway = createGateway({ corsOrigins: ['https://shop.example'], logLevel: 'silent' });
+  const headers = { origin: 'https://shop.example', 'access-control-request-method': 'POST' };
+  const answer = await gateway.fetch(new Request('http://app.test/graphql', { method: 'OPTIONS', headers }));
+  assert.equal(answer.status, 204);
+  assert.equal(answer.headers.get('access-control-allow-origin'), 'https://shop.example');
+  assert.equal(await answer.text(), '');
+  await gateway.dispose();
+});
+
+test('every setting MUST be an option, but for those of the socket', () => {
+  const ofTheSocket = [
+    'HOST',
+    'PORT',
+    'KEEP_ALIVE_TIMEOUT_MS',
+    'METRICS_PORT',
+    'SHUTDOWN_DELAY_MS',
+    'SHUTDOWN_GRACE_MS',
+  ];
+  const options = Object.values<string>(settingsByOption);
+  const names = settings.map(({ name }) => name);
+  assert.deepEqual(
+    names.filter((name) => !options.includes(name) && !ofTheSocket.includes(name)),
+    [],
+  );
+  assert.deepEqual(
+    options.filter((name) => !names.includes(name)),
+    [],
+  );
+});
+
+test('all that is wrong with the options MUST be told at once, by option and never by value', () => {
+  const problems = problemsOf({
+    juspay: { apiKey: `${canary} key`, timeoutMs: 0 },
+    limits: { depht: 3, tokens: canary },
+    introspection: canary,
+    auth: null,
+    endpoint: canary,
+    log: canary,
+  });
+  assert.deepEqual(problems, [
+    'limits.depht is not an option. Did you mean limits.depth?',
+    'auth must be an object.',
+    'log must have debug, info, warn and error.',
+    'endpoint must be a path such as /graphql.',
+    'juspay.apiKey must be printable ASCII without spaces and commas.',
+    'juspay.timeoutMs must be at least 1.',
+    'limits.tokens must be a whole number from 1 to 100000.',
+    'introspection must be true or false.',
+    'juspay.merchantId must be set together with juspay.apiKey.',
+  ]);
+});
+
+test('production MUST refuse the sandbox, and real credentials need a word about callers', () => {
+  assert.match(problemsOf({ production: true }).join(), /juspay\.apiKey and juspay\.merchantId must be set/);
+  assert.match(problemsOf({ environment: { NODE_ENV: 'production' } }).join(), /the sandbox is for development only/);
+  assert.match(problemsOf({ juspay: { apiKey: 'k', merchantId: 'm' } }).join(), /^auth\.mode must be set/);
+  const files = { auth: { mode: 'api-key', apiKeysFile: '/none' }, juspay: { apiKey: 'k', merchantId: 'm' } };
+  assert.deepEqual(problemsOf(files), ['auth.apiKeysFile names a file that cannot be read, or that is no JSON.']);
+});
+
+test('settings of an environment that is handed in MUST count, keep their names, and give way to options', () =>
+  onSandbox(async (options, sandbox) => {
+    assert.deepEqual(problemsOf({ environment: { LIMIT_DEPTH: 'x', JUSPAY_FOO: '1' }, graphiql: 'x' }), [
+      'JUSPAY_FOO is not a setting. Did you mean JUSPAY_VERSION?',
+      'LIMIT_DEPTH must be a whole number from 1 to 1000.',
+      'graphiql must be true or false.',
+    ]);
+    const environment = { LIMIT_DEPTH: '1', JUSPAY_API_KEY_FILE: '/none', JUSPAY_MERCHANT_ID: 'other' };
+    const gateway = createGateway({ ...options, environment });
+    assert.deepEqual((await ask(gateway, read)).codes, ['OPERATION_TOO_COMPLEX']);
+    assert.equal(sandbox.calls.length, 0);
+    await gateway.dispose();
+    const wider = createGateway({ ...options, environment, limits: { depth: 2 } });
+    assert.deepEqual((await ask(wider, read)).codes, []);
+    assert.equal(sandbox.calls[0]?.headers['x-merchantid'], sandbox.merchantId);
+    await wider.dispose();
+  }));
+
+test('several merchants MUST be options too, each with its own key', async () => {
+  const sandbox = await startSandbox({ apiKey: 'of-acme' });
+  const { url: baseUrl } = sandbox;
+  const merchants = { acme: { apiKey: ['new', 'of-acme'], baseUrl } } as const;
+  const gateway = createGateway({ merchants, auth: { mode: 'none' }, logLevel: 'silent' });
+  assert.deepEqual((await ask(gateway, read)).data, { customer: { id: 'cst_0123456789abcdef' } });
+  // The newer key is tried first, and refused here.
+  assert.deepEqual(
+    sandbox.calls.map(({ headers }) => headers['x-merchantid']),
+    ['acme', 'acme'],
+  );
+  await gateway.dispose();
+  await sandbox.close();
+});
+
+test('the endpoint MUST be the whole path, and nothing else be answered', async () => {
+  const gateway = createGateway({ endpoint: '/shop/api/graphql', logLevel: 'silent' });
+  const send = (path: string) =>
+    gateway.fetch(
+      new Request(`http://app.test${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ query: '{ __typename }' }),
+      }),
+    );
+  assert.deepEqual(await (await send('/shop/api/graphql')).json(), { data: { __typename: 'Query' } });
+  assert.equal((await send('/graphql')).status, 404);
+  await gateway.dispose();
+});
+
+test('two gateways in one process MUST NOT meet: neither in reads, nor in counters, nor in what holds them back', () =>
+  onSandbox(async (options, sandbox) => {
+    const open = () => createGateway({ ...options, rateLimit: { perMinute: 2 } });
+    const [one, other] = [open(), open()];
+    const answers = await Promise.all([ask(one, read), ask(one, read), ask(other, read), ask(other, read)]);
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [200, 200, 200, 200],
+    );
+    // Within each, concurrent reads of one customer share a call.
+    assert.equal(sandbox.calls.length, 2);
+    assert.deepEqual((await ask(one, read)).codes, ['RATE_LIMITED']);
+    await Promise.all([one.dispose(), other.dispose()]);
+
+    const [held, free] = [createGateway(options), createGateway(options)];
+    sandbox.arm({ fault: '429', retryAfter: '30' });
+    assert.deepEqual((await ask(held, read)).codes, ['RATE_LIMITED']);
+    sandbox.clearCalls();
+    assert.deepEqual((await ask(held, read)).codes, ['RATE_LIMITED']);
+    assert.equal(sandbox.calls.length, 0);
+    assert.deepEqual((await ask(free, read)).codes, []);
+    await Promise.all([held.dispose(), free.dispose()]);
+  }));
+
+test('a gateway that is disposed of MUST leave the files of another one watched', () =>
+  onSandbox(async ({ juspay = {} }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'gateway-'));
+    const apiKeysFile = join(folder, 'keys.json');
+    const list = (key: string) =>
+      JSON.stringify([
+        { name: 'bff', sha256: createHash('sha256').update(key).digest('hex'), scopes: ['customer:read'] },
+      ]);
+    writeFileSync(apiKeysFile, list('first'));
+    const readAnew = Promise.withResolvers<void>();
+    const silent = () => undefined;
+    const log = { debug: silent, warn: silent, error: silent, info: () => readAnew.resolve() };
+    const options = { juspay, auth: { mode: 'api-key', apiKeysFile }, log } as const;
+    const [one, other] = [createGateway({ ...options, log: { ...log, info: silent } }), createGateway(options)];
+    await one.dispose();
+    writeFileSync(apiKeysFile, `${list('second')}\n`);
+    await readAnew.promise;
+    assert.equal((await ask(other, read, {}, { 'x-api-key': 'first' })).status, 401);
+    assert.equal((await ask(other, read, {}, { 'x-api-key': 'second' })).status, 200);
+    await other.dispose();
+    rmSync(folder, { recursive: true });
+  }));
+
+test('callers MUST be counted by the address that is handed over, or by the proxy that is believed', () =>
+  onSandbox(async (options) => {
+    const limited = createGateway({ ...options, rateLimit: { perMinute: 1 } });
+    const from = async (clientAddress?: string, headers?: object) =>
+      (await ask(limited, read, clientAddress === undefined ? {} : { clientAddress }, headers)).status;
+    assert.deepEqual([await from('192.0.2.1'), await from('192.0.2.2'), await from('192.0.2.1')], [200, 200, 429]);
+    // Nobody said who they are, and a header that no proxy stands for tells nothing: they are one.
+    assert.deepEqual([await from(), await from(undefined, { 'x-forwarded-for': '192.0.2.9' })], [200, 429]);
+    await limited.dispose();
+
+    const behindProxy = createGateway({ ...options, rateLimit: { perMinute: 1 }, trustProxy: 1 });
+    const through = async (address: string) =>
+      (await ask(behindProxy, read, {}, { 'x-forwarded-for': `10.0.0.1, ${address}` })).status;
+    assert.deepEqual(
+      [await through('192.0.2.1'), await through('192.0.2.2'), await through('192.0.2.1')],
+      [200, 200, 429],
+    );
+    await behindProxy.dispose();
+  }));
+
+test('after dispose new operations MUST be refused, and nothing be sent', () =>
+  onSandbox(async (options, sandbox) => {
+    const gateway = createGateway(options);
+    await gateway.dispose();
+    const { status, codes } = await ask(gateway, read);
+    assert.deepEqual({ status, codes }, { status: 503, codes: ['OVERLOADED'] });
+    assert.equal(sandbox.calls.length, 0);
+  }));
+
+test('the node door MUST listen, drain what is under way, and refuse what is new', () =>
+  onSandbox(async (options, sandbox) => {
+    const gateway = createNodeGateway(options);
+    const server = await startServer(gateway, { host: '127.0.0.1', port: 0 });
+    const post = (query: string) =>
+      fetch(`${server.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ query }),
+      });
+    const slow = post('{ customer(id: "fault_slow") { id } }');
+    await sandbox.whenCalled(({ pathId }) => pathId === 'fault_slow');
+    const stopped = server.stop(10_000);
+    assert.equal((await fetch(`${server.url}/ready`)).status, 503);
+    assert.equal((await post(read)).status, 503);
+    assert.equal((await slow).status, 200);
+    await stopped;
+    await gateway.dispose();
+    await assert.rejects(fetch(`${server.url}/ready`));
+  }));
+
+test('who merges schemas in process MUST get every edge with it: the schema, and fetch as its executor', () =>
+  onSandbox(async (options, sandbox) => {
+    const gateway = createGateway(options);
+    const executor = buildHTTPExecutor({
+      endpoint: 'http://app.test/graphql',
+      fetch: (url, init) => gateway.fetch(new Request(url, init as RequestInit)),
+    });
+    const schema = stitchSchemas({
+      subschemas: [{ schema: buildSchema(), executor }],
+      typeDefs: 'extend type Query { shop: String }',
+      resolvers: { Query: { shop: () => 'open' } },
+    });
+    const source = '{ shop customer(id: "u7") { clientAuthToken { __typename } } }';
+    const { data, errors } = await graphql({ schema, source });
+    assert.equal(errors, undefined);
+    assert.deepEqual(JSON.parse(JSON.stringify(data)), {
+      shop: 'open',
+      customer: { clientAuthToken: { __typename: 'ClientAuthToken' } },
+    });
+    assert.deepEqual(
+      sandbox.calls.map(({ target }) => target),
+      ['/customers/u7?options.get_client_auth_token=true'],
+    );
+    await gateway.dispose();
+  }));
+
+const tell = "(await import('node:fs')).writeSync(1, JSON.stringify(process.getActiveResourcesInfo()));";
+
+/** What a script of a user leaves running. It must end by itself; nothing ends it. */
+async function leftBy(script: string, environment: Record<string, string> = {}): Promise<string[]> {
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--input-type=module', '--eval', `${script}\n${tell}`],
+    { env: { ...process.env, ...environment } },
+  );
+  // Of this kind is its own standard output, which a package has looked at.
+  return (JSON.parse(stdout) as string[]).filter((kind) => kind !== 'PipeWrap');
+}
+
+test('importing the doors MUST do nothing', async () => {
+  const doors = ['index.ts', 'node.ts', 'schema.ts', 'sandbox/server.ts'];
+  const imports = doors.map((door) => `await import(${JSON.stringify(import.meta.resolve(`../../src/${door}`))});`);
+  assert.deepEqual(await leftBy(imports.join('\n')), []);
+});
+
+test('dispose MUST release everything: the process ends by itself, and so it does without', () =>
+  onSandbox(async ({ juspay }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'gateway-'));
+    const apiKeysFile = join(folder, 'keys.json');
+    writeFileSync(apiKeysFile, '[]');
+    const script = (options: object, end: string) => `
+      import { createGateway } from ${JSON.stringify(import.meta.resolve('../../src/index.ts'))};
+      const gateway = createGateway(${JSON.stringify(options)});
+      const body = JSON.stringify({ query: ${JSON.stringify(read)} });
+      const headers = { 'content-type': 'application/json' };
+      await (await gateway.fetch(new Request('http://app.test/graphql', { method: 'POST', headers, body }))).text();
+      ${end}`;
+    const common = { juspay, logLevel: 'silent', rateLimit: { perMinute: 5 } };
+    const turn = 'await gateway.dispose(); await new Promise((resolve) => setImmediate(resolve));';
+    const everything = { ...common, auth: { mode: 'api-key', apiKeysFile } };
+    assert.deepEqual(await leftBy(script(everything, turn)), []);
+    const withRedis = {
+      ...common,
+      auth: { mode: 'none' },
+      rateLimit: { perMinute: 5, redisUrl: 'redis://127.0.0.1:1' },
+    };
+    // A timer of 250 ms may still cut a socket that does not close.
+    assert.deepEqual(
+      (await leftBy(script(withRedis, turn))).filter((kind) => kind !== 'Timeout'),
+      [],
+    );
+    assert.deepEqual(await leftBy(script({ logLevel: 'silent' }, turn)), []);
+    await leftBy(script({ logLevel: 'silent' }, ''));
+    rmSync(folder, { recursive: true });
+  }));

@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { ask, type Run, start } from '../program.ts';
+import { createOperation, newCustomer } from '../support.ts';
+
+let program: Run;
+let graphql = '';
+let metrics = '';
+
+const merchant = 'sandbox_merchant';
+
+before(async () => {
+  program = start([], { PORT: '0', METRICS_PORT: '0' });
+  [, graphql = ''] = await program.says(/GraphiQL {2}(\S+)/);
+  [, metrics = ''] = await program.says(/Metrics {3}(\S+)/);
+});
+
+after(() => program.child.kill('SIGKILL'));
+
+/** Every series of ours with its value; those of the process move by themselves. */
+async function series(of = metrics): Promise<Map<string, number>> {
+  const text = await (await fetch(of)).text();
+  const lines = [...text.matchAll(/^(customer_gateway_\S+?(?:\{[^}]*\})?) (\S+)$/gm)];
+  return new Map(lines.map(([, name = '', value]) => [name, Number(value)]));
+}
+
+/** What became more, and by how much, while `act` ran. */
+async function counted(act: () => Promise<unknown>): Promise<Record<string, number>> {
+  const earlier = await series();
+  await act();
+  const grown = [...(await series())].map(([name, value]) => [name, value - (earlier.get(name) ?? 0)] as const);
+  return Object.fromEntries(grown.filter(([name, by]) => by !== 0 && !/_(bucket|sum|in_flight)\b/.test(name)));
+}
+
+const operations = (type: string, outcome: string) =>
+  `customer_gateway_operations_total{type="${type}",outcome="${outcome}"}`;
+const durations = (type: string) => `customer_gateway_operation_duration_seconds_count{type="${type}"}`;
+const writes = (field: string, outcome: string) =>
+  `customer_gateway_writes_total{merchant="${merchant}",field="${field}",outcome="${outcome}"}`;
+
+const attempts = (call: string, outcome: string, repeat = false) =>
+  `customer_gateway_upstream_attempts_total{merchant="${merchant}",call="${call}",outcome="${outcome}",repeat="${repeat}"}`;
+const waits = (call: string) =>
+  `customer_gateway_upstream_attempt_duration_seconds_count{merchant="${merchant}",call="${call}"}`;
+
+async function create(input: object): Promise<void> {
+  const body = JSON.stringify({ query: createOperation, variables: { input } });
+  const answer = await fetch(graphql, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+  assert.equal(answer.status, 200, await answer.text());
+}
+
+test('an operation MUST be counted once, by its type and how it ended, and timed where it was executed', async () => {
+  for (const [id, outcome, calls] of [
+    ['asha.rao@example.com', 'OK', { [attempts('get', 'OK')]: 1, [waits('get')]: 1 }],
+    ['nobody@example.com', 'OK', { [attempts('get', 'NOT_FOUND')]: 1, [waits('get')]: 1 }],
+    [
+      'fault_500',
+      'UPSTREAM_UNAVAILABLE',
+      {
+        [attempts('get', 'UPSTREAM_UNAVAILABLE')]: 1,
+        [attempts('get', 'UPSTREAM_UNAVAILABLE', true)]: 1,
+        [waits('get')]: 2,
+      },
+    ],
+  ] as const) {
+    assert.deepEqual(await counted(() => ask(graphql, `{ customer(id: "${id}") { id } }`)), {
+      [operations('query', outcome)]: 1,
+      [durations('query')]: 1,
+      ...calls,
+    });
+  }
+  assert.deepEqual(await counted(() => ask(graphql, '{ nothing }')), {
+    [operations('none', 'GRAPHQL_VALIDATION_FAILED')]: 1,
+  });
+  const refused = () => fetch(graphql, { method: 'PUT' });
+  assert.deepEqual(await counted(refused), { [operations('none', 'BAD_USER_INPUT')]: 1 });
+});
+
+test('a write MUST be counted by its merchant, its field and what became of it', async () => {
+  const input = newCustomer('metrics-create');
+  const common = { [operations('mutation', 'OK')]: 1, [durations('mutation')]: 1 };
+  assert.deepEqual(await counted(() => create(input)), {
+    ...common,
+    [writes('createCustomer', 'CREATED')]: 1,
+    [attempts('create', 'OK')]: 1,
+    [waits('create')]: 1,
+  });
+  assert.deepEqual(await counted(() => create(input)), {
+    ...common,
+    [writes('createCustomer', 'ALREADY_EXISTS')]: 1,
+    [attempts('create', 'ALREADY_EXISTS')]: 1,
+    [waits('create')]: 1,
+  });
+  assert.deepEqual(await counted(() => create({ ...input, emailAddress: 'no e-mail address' })), {
+    ...common,
+    [writes('createCustomer', 'VALIDATION_FAILED')]: 1,
+  });
+});
+
+test('pages, preflights and probes MUST NOT count as operations', async () => {
+  const origin = new URL(graphql).origin;
+  const looks = async () => {
+    await fetch(`${origin}/health`);
+    await fetch(`${origin}/ready`);
+    await fetch(graphql, { headers: { accept: 'text/html' } });
+    await fetch(graphql, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } });
+  };
+  assert.deepEqual(await counted(looks), {});
+});
+
+test('what is under way MUST be seen as long as it is', async () => {
+  const until = async (count: number) => {
+    while ((await series()).get('customer_gateway_in_flight') !== count);
+  };
+  await until(0);
+  const abort = new AbortController();
+  const body = JSON.stringify({ query: '{ customer(id: "fault_timeout") { id } }' });
+  const headers = { 'content-type': 'application/json' };
+  const gone = assert.rejects(fetch(graphql, { method: 'POST', headers, body, signal: abort.signal }));
+  await until(1);
+  abort.abort();
+  await gone;
+  await until(0);
+});
+
+test('what callers send MUST NOT make series, nor stand in one', async () => {
+  await ask(graphql, 'query Canary0 { customer(id: "asha.rao@example.com") { clientAuthToken { token } } }');
+  await ask(graphql, '{ customer(id: "nobody") { id } }');
+  const before = [...(await series()).keys()];
+  for (let n = 1; n <= 300; n += 1) {
+    await ask(graphql, `query Canary${n} { Canary${n}: customer(id: "canary-${n}") { id clientAuthToken { token } } }`);
+  }
+  const text = await (await fetch(metrics)).text();
+  assert.deepEqual([...(await series()).keys()], before);
+  assert.doesNotMatch(text, /canary|asha|metrics-create|example\.com|tkn_|\bc(th|st)_/i);
+});
+
+test('that calls to the provider are stopped MUST be seen', async () => {
+  const failing = start([], { PORT: '0', METRICS_PORT: '0' });
+  try {
+    const [, url = ''] = await failing.says(/GraphiQL {2}(\S+)/);
+    const [, numbers = ''] = await failing.says(/Metrics {3}(\S+)/);
+    const open = async (method: string) =>
+      (await series(numbers)).get(`customer_gateway_breaker_open{merchant="${merchant}",method="${method}"}`);
+    assert.deepEqual([await open('GET'), await open('POST')], [0, 0]);
+    for (let n = 0; n < 30; n += 1) await ask(url, '{ customer(id: "fault_503") { id } }');
+    assert.deepEqual([await open('GET'), await open('POST')], [1, 0]);
+  } finally {
+    failing.child.kill('SIGKILL');
+  }
+});
+
+test('the numbers MUST be on their own port only, and nothing else be there', async () => {
+  const answer = await fetch(metrics);
+  assert.match(answer.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/);
+  const { origin } = new URL(metrics);
+  assert.equal((await fetch(`${origin}/graphql`, { method: 'POST' })).status, 404);
+  assert.equal((await fetch(metrics, { method: 'POST' })).status, 405);
+  assert.equal((await fetch(`${new URL(graphql).origin}/metrics`)).status, 404);
+});
+
+test('a port that cannot be used MUST be refused by its name', async () => {
+  const same = start([], { METRICS_PORT: '4000' });
+  assert.equal(await same.exit, 1);
+  assert.match(same.output(), /METRICS_PORT and PORT must differ/);
+  const taken = start([], { PORT: '0', METRICS_PORT: new URL(metrics).port });
+  assert.equal(await taken.exit, 1);
+  assert.match(taken.output(), /taken by another program: set HOST and METRICS_PORT/);
+});
+
+test('docs/operating.md MUST name every metric, and no other', async () => {
+  const page = readFileSync('docs/operating.md', 'utf8');
+  const named = [...page.matchAll(/^\| `(customer_gateway_\w+)` \|/gm)].map(([, name]) => name);
+  const text = await (await fetch(metrics)).text();
+  const there = [...text.matchAll(/^# TYPE (customer_gateway_\w+) /gm)].map(([, name]) => name);
+  assert.deepEqual(named.toSorted(), there.toSorted());
+});
