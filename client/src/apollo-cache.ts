@@ -1,6 +1,7 @@
 import {
   type ApolloCache,
   type DocumentNode,
+  type FieldPolicy,
   InMemoryCache,
   type InMemoryCacheConfig,
   type Reference,
@@ -14,8 +15,17 @@ import { possibleTypes } from '../../schema/generated/possible-types.ts';
 import { answersTo, fieldsOf, type Named } from './naming.ts';
 import { subjectOf } from './writes.ts';
 
+/** Keeps beside an answer what was asked, for changes of the answer. A policy of the app's own, and a cache that was restored, has none of it. */
+const withArguments: FieldPolicy = {
+  merge(_existing: unknown, incoming: unknown, { args, storage }) {
+    storage['args'] = args;
+    return incoming;
+  },
+};
+
 /** A token is never merged with another and never kept: whatever persists the cache finds none. */
 export const typePolicies: TypePolicies = {
+  Query: { fields: { customer: withArguments, customerByReference: withArguments, customers: withArguments } },
   Customer: { fields: { clientAuthToken: { read: () => null, merge: () => null } } },
   ClientAuthToken: { keyFields: false, merge: false },
 };
@@ -49,8 +59,14 @@ export function rememberCustomer(cache: ApolloCache, customer: CustomerFieldsFra
           data: { customerByReference: fields },
         });
       }
-      // What was asked is not known of the other entries. One that shows the customer has what is new; one that shows none may be about it.
-      eachShown(cache, (value, { DELETE }) => (mayHideCustomer(value) ? DELETE : value));
+      const reference = { __ref: cache.identify({ ...fields }) ?? '' };
+      eachShown(cache, (value, { storage, DELETE }) => {
+        const names = namesIn(storage);
+        // One that shows the customer has what is new; one that shows none may be about it.
+        if (names === undefined) return mayHideCustomer(value) ? DELETE : value;
+        if (!Array.isArray(value)) return answersTo(fields, names[0]) ? reference : value;
+        return value.map((item, index) => (answersTo(fields, names[index]) ? reference : item));
+      });
     },
   });
 }
@@ -63,7 +79,7 @@ export function forgetCustomer(cache: ApolloCache, variables: unknown, answered?
     update() {
       const stale = new Set<string>();
       for (const customer of known) stale.add(cache.identify({ ...customer, __typename: 'Customer' }) ?? '');
-      eachShown(cache, (value, { DELETE, isReference, readField }) => {
+      eachShown(cache, (value, { storage, DELETE, isReference, readField }) => {
         const isShown = [value].flat().filter((item) => {
           if (!isReference(item)) return false;
           const shown = { id: readField('id', item), objectReferenceId: readField('objectReferenceId', item) } as Named;
@@ -71,7 +87,10 @@ export function forgetCustomer(cache: ApolloCache, variables: unknown, answered?
           if (isOne) stale.add(item.__ref);
           return isOne;
         });
-        return isShown.length > 0 || mayHideCustomer(value) ? DELETE : value;
+        const names = namesIn(storage);
+        const isAsked =
+          names?.some((name) => known.some((customer) => answersTo(customer, name))) ?? mayHideCustomer(value);
+        return isShown.length > 0 || isAsked ? DELETE : value;
       });
       // Types of other subgraphs show it too: without its fields it is asked for there as well, and stays in their lists.
       for (const ref of stale)
@@ -88,6 +107,11 @@ const kept: ReadonlySet<string> = new Set(['__typename', 'id', 'objectReferenceI
 function mayHideCustomer(value: unknown): boolean {
   if (Array.isArray(value)) return value.some(mayHideCustomer);
   return !(value as Partial<Reference> | null)?.__ref;
+}
+
+/** The names that a field was asked with, where they are known. */
+function namesIn({ args }: Readonly<Record<string, unknown>>): unknown[] | undefined {
+  return args ? Object.values(args).flat() : undefined;
 }
 
 /** Changes each value of the query root that shows customers, whatever it was asked with and whatever key the cache has for it. */
