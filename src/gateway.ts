@@ -197,7 +197,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     const rights = rightsOf(caller, { hasMerchant: client !== undefined, isGet: request.method === 'GET' });
     const audit = createAudit(
       {
-        trail: state,
+        correlation: state,
         caller,
         merchant: client?.merchantId,
         pseudonym: client?.pseudonym ?? (() => 'unknown'),

@@ -129,14 +129,14 @@ function upwardRules(rooms: Readonly<Record<string, Room>>): string[] {
 function cycles(graph: ReadonlyMap<string, readonly string[]>): string[] {
   const found: string[] = [];
   const finished = new Set<string>();
-  const visit = (path: string, trail: readonly string[]) => {
-    const start = trail.indexOf(path);
+  const visit = (path: string, ancestors: readonly string[]) => {
+    const start = ancestors.indexOf(path);
     if (start >= 0) {
-      found.push(`These files import each other in a cycle: ${[...trail.slice(start), path].join(' → ')}.`);
+      found.push(`These files import each other in a cycle: ${[...ancestors.slice(start), path].join(' → ')}.`);
       return;
     }
     if (finished.has(path)) return;
-    for (const next of graph.get(path) ?? []) visit(next, [...trail, path]);
+    for (const next of graph.get(path) ?? []) visit(next, [...ancestors, path]);
     finished.add(path);
   };
   for (const path of graph.keys()) visit(path, []);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type KeyEntry, readKeyEntries } from '../config/operator-files.ts';
 import { RequestError } from '../errors.ts';
-import type { Log, Metrics, Trail } from '../telemetry/log.ts';
+import type { Correlation, Log, Metrics } from '../telemetry/log.ts';
 import { type ApiKeys, createApiKeys } from './api-keys.ts';
 import { anonymous, type Caller, combine } from './caller.ts';
 import { createJwtVerifier, type JwtOptions } from './jwt.ts';
@@ -21,11 +21,11 @@ export interface Authenticator {
   /**
    * Identifies the caller.
    *
-   * @param trail the correlation fields of the log line that a refused credential leaves.
+   * @param correlation the correlation fields of the log line that a refused credential leaves.
    * @throws RequestError `UNAUTHENTICATED` (401) for missing or invalid credentials, and for a key or a bearer token of a kind
    *   that `AUTH_MODE` does not name. `OVERLOADED` (503) when the keys that would decide cannot be read.
    */
-  authenticate(headers: Headers, trail?: Trail): Promise<Caller>;
+  authenticate(headers: Headers, correlation?: Correlation): Promise<Caller>;
   /** Whether credentials can be checked. */
   isReady(): boolean;
   /** Merchants that the operator's own entries name, for a check at the start. */
@@ -48,13 +48,13 @@ export function createAuthenticator(options: AuthOptions, log: Log, metrics?: Me
   const logRefusal = createRefusalLog(log, metrics);
 
   return {
-    async authenticate(headers, trail) {
+    async authenticate(headers, correlation) {
       if (modes.length === 0) return anonymous;
       if (options.optional && !isFrom(headers.get('authorization'), jwt?.issuer)) return anonymous;
       try {
         return await identify(headers);
       } catch (error) {
-        if (error instanceof CredentialRefused) logRefusal(error.reason, trail);
+        if (error instanceof CredentialRefused) logRefusal(error.reason, correlation);
         throw translate(error);
       }
     },

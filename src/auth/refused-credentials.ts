@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { type Log, type Metrics, type Trail, trailOf } from '../telemetry/log.ts';
+import { type Correlation, correlationOf, type Log, type Metrics } from '../telemetry/log.ts';
 
 /** Why credentials are refused, for the operator only. Never derived from a value that the caller sent. */
 export type RefusalReason =
@@ -34,10 +34,10 @@ export function createRefusalLog(
   log: Log,
   metrics: Metrics | undefined,
   monotonicMs = () => performance.now(),
-): (reason: RefusalReason, trail: Trail | undefined) => void {
+): (reason: RefusalReason, correlation: Correlation | undefined) => void {
   let windowStartMs = Number.NEGATIVE_INFINITY;
   let lines = 0;
-  return (reason, trail) => {
+  return (reason, correlation) => {
     metrics?.credentialRefused(reason);
     if (monotonicMs() - windowStartMs >= 1000) {
       windowStartMs = monotonicMs();
@@ -45,6 +45,6 @@ export function createRefusalLog(
     }
     if (lines >= maxLinesPerSecond) return;
     lines += 1;
-    log.warn('credential refused', { ...(trail && trailOf(trail)), reason });
+    log.warn('credential refused', { ...(correlation && correlationOf(correlation)), reason });
   };
 }

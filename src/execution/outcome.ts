@@ -1,6 +1,6 @@
 import { GraphQLError } from 'graphql';
 import { type ErrorCode, GatewayError, RequestError } from '../errors.ts';
-import { type Log, type Trail, trailOf } from '../telemetry/log.ts';
+import { type Correlation, correlationOf, type Log } from '../telemetry/log.ts';
 
 /** How an error leaves the gateway: these and nothing else stand in `extensions`. */
 export interface ClientExtensions {
@@ -21,10 +21,13 @@ export const maxReportedErrors = 5;
  */
 export function toClientError(
   error: unknown,
-  { trail, executed, log }: { trail: Trail; executed: boolean; log: Log },
+  { correlation, executed, log }: { correlation: Correlation; executed: boolean; log: Log },
 ): GraphQLError {
   const gatewayError = recognise(error) ?? unexpected(error);
-  const extensions: ClientExtensions & { http?: object } = { ...gatewayError.extensions, requestId: trail.requestId };
+  const extensions: ClientExtensions & { http?: object } = {
+    ...gatewayError.extensions,
+    requestId: correlation.requestId,
+  };
   if (!executed) extensions.http = httpOf(gatewayError);
   const located = error instanceof GraphQLError ? error : undefined;
   const edge = gatewayError instanceof RequestError ? gatewayError : undefined;
@@ -38,15 +41,15 @@ export function toClientError(
   });
 
   function unexpected(cause: unknown): GatewayError {
-    log.error('unexpected error', { ...trailOf(trail), cause });
+    log.error('unexpected error', { ...correlationOf(correlation), cause });
     return new GatewayError('INTERNAL_SERVER_ERROR');
   }
 }
 
 /** What is answered to a request that never reached GraphQL. */
-export function toRefusal(error: unknown, { trail, log }: { trail: Trail; log: Log }): RequestError {
+export function toRefusal(error: unknown, { correlation, log }: { correlation: Correlation; log: Log }): RequestError {
   if (error instanceof RequestError) return error;
-  log.error('unexpected error', { ...trailOf(trail), cause: error });
+  log.error('unexpected error', { ...correlationOf(correlation), cause: error });
   return new RequestError('INTERNAL_SERVER_ERROR', { status: 500 });
 }
 

@@ -3,7 +3,7 @@ import type { Caller } from '../auth/caller.ts';
 import { overloaded, RequestError } from '../errors.ts';
 import { refusalBody, toClientError, toRefusal } from '../execution/outcome.ts';
 import { type DocumentRequest, documentOf, type Manifest } from '../execution/persisted.ts';
-import type { Log, OperationType, Outcome, Trail } from '../telemetry/log.ts';
+import type { Correlation, Log, OperationType, Outcome } from '../telemetry/log.ts';
 import { type Bodies, tooLong } from './bodies.ts';
 import { answerType, isJson } from './media.ts';
 import type { Target } from './target.ts';
@@ -37,7 +37,7 @@ export interface HttpRules {
   readonly bodies: Bodies;
   readonly isDraining: () => boolean;
   /** @throws RequestError, which is answered; nothing is executed then. */
-  readonly authenticate: (headers: Headers, trail: Trail) => Promise<Caller>;
+  readonly authenticate: (headers: Headers, correlation: Correlation) => Promise<Caller>;
   /** @throws RequestError when more is under way than can be carried. */
   readonly enter: (caller: Caller, over: Promise<unknown>) => void;
   /** @throws RequestError when this caller has had its share. */
@@ -79,7 +79,7 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
         });
       } catch (error) {
         // Whatever it is: the library would answer with the stack.
-        const refusal = toRefusal(error, { trail: state, log: rules.log });
+        const refusal = toRefusal(error, { correlation: state, log: rules.log });
         state.outcome = refusal.code;
         endResponse(refusalResponse(refusal, request, state.requestId, fetchAPI));
       }
@@ -109,7 +109,9 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       state.outcome = 'OK';
       if (!result.errors) return;
       const executed = 'data' in result && result.data !== undefined;
-      const errors = result.errors.map((error) => toClientError(error, { trail: state, executed, log: rules.log }));
+      const errors = result.errors.map((error) =>
+        toClientError(error, { correlation: state, executed, log: rules.log }),
+      );
       state.outcome = (errors[0]?.extensions['code'] as Outcome | undefined) ?? 'OK';
       setResult({ ...result, errors });
     },

@@ -8,7 +8,7 @@ import {
 } from '../customers/customer.ts';
 import { isPathId } from '../customers/identity.ts';
 import { GatewayError } from '../errors.ts';
-import { type Log, trailOf } from '../telemetry/log.ts';
+import { correlationOf, type Log } from '../telemetry/log.ts';
 import {
   CallFailure,
   type CallKind,
@@ -102,11 +102,14 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
     }
     const levelOf = (failure: string) => ((operation.onFailure?.(failure) ?? true) ? 'warn' : 'debug');
     const customer = decodeCustomer(json, withClientAuthToken, (field) =>
-      log[levelOf(`unreadable ${field}`)]('upstream field is unreadable', { ...trailOf(operation), field }),
+      log[levelOf(`unreadable ${field}`)]('upstream field is unreadable', { ...correlationOf(operation), field }),
     );
     if (customer === undefined || !answersTo(customer, key)) throw malformed();
     if (customer.clientAuthToken === null) {
-      log[levelOf('no client auth token')]('provider gave no client auth token', { ...trailOf(operation), call: kind });
+      log[levelOf('no client auth token')]('provider gave no client auth token', {
+        ...correlationOf(operation),
+        call: kind,
+      });
     }
     return customer;
   }

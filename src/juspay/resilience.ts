@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Operation } from '../customers/customer.ts';
 import { GatewayError } from '../errors.ts';
-import { type Log, type LogFields, type Metrics, type Outcome, trailOf } from '../telemetry/log.ts';
+import { correlationOf, type Log, type LogFields, type Metrics, type Outcome } from '../telemetry/log.ts';
 import { type Breaker, fairShare, signOf } from './breaker.ts';
 import { type Breakers, createBreakers } from './breakers.ts';
 import { createRetryBudget } from './budget.ts';
@@ -100,7 +100,7 @@ export function resilient(
       for (let attempt = 1; ; attempt += 1) {
         const sent = await send(call, operation, policy, { attempt, key });
         if (sent === 'refused') {
-          log.debug('upstream call refused', { ...trailOf(operation), call: policy.kind, attempt });
+          log.debug('upstream call refused', { ...correlationOf(operation), call: policy.kind, attempt });
           throw lastFailure ?? new CallFailure(new GatewayError('UPSTREAM_UNAVAILABLE'), 'never', 'never');
         }
         const { exchange, startedAtMs } = sent;
@@ -149,7 +149,7 @@ export function resilient(
 
         function describe(exchange: Exchange, startedAtMs: number): LogFields {
           return {
-            ...trailOf(operation),
+            ...correlationOf(operation),
             call: policy.kind,
             attempt,
             durationMs: Math.round(now() - startedAtMs),

@@ -1,8 +1,8 @@
-import { type Log, type LogFields, type Metrics, type Trail, trailOf } from './log.ts';
+import { type Correlation, correlationOf, type Log, type LogFields, type Metrics } from './log.ts';
 
 /** What the lines of one operation have in common. */
 export interface AuditContext {
-  readonly trail: Trail;
+  readonly correlation: Correlation;
   readonly caller: { readonly name: string };
   /** `undefined`: the caller's merchant is none of ours. */
   readonly merchant: string | undefined;
@@ -34,7 +34,7 @@ export function createAudit(context: AuditContext, log: Log, metrics?: Metrics):
     metrics?.write({ merchant: context.merchant ?? 'none', field, outcome });
     const providerRequestId = context.providerRequestId();
     const fields: LogFields = {
-      ...trailOf(context.trail),
+      ...correlationOf(context.correlation),
       caller: context.pseudonym(context.caller.name),
       ...(context.merchant !== undefined && { merchant: context.merchant }),
       ...(context.operationName !== undefined && { operationName: context.operationName }),

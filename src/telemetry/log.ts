@@ -72,19 +72,20 @@ export const fieldNames: Readonly<Record<keyof LogFields, true>> = {
   cause: true,
 };
 
-/** How the lines of one operation are found: under its own id, and under that of the trace which it belongs to. */
-export interface Trail {
+/** Correlation fields: they identify the log lines of one operation. */
+export interface Correlation {
   readonly requestId: string;
-  /** 32 hexadecimal digits; `undefined` where the caller named none. */
+  /** The W3C trace id, 32 hexadecimal digits; `undefined` without a `traceparent` header. */
   readonly traceId?: string | undefined;
 }
 
-export function trailOf({ requestId, traceId }: Trail): LogFields {
+/** The log fields for {@link Correlation}. Drops the other properties of the argument. */
+export function correlationOf({ requestId, traceId }: Correlation): LogFields {
   return traceId === undefined ? { requestId } : { requestId, traceId };
 }
 
 /** Counts the upstream failures of one operation: the first of each name has a line of its own, the rest share one. */
-export function createFailureCount(log: Log, trail: Trail) {
+export function createFailureCount(log: Log, correlation: Correlation) {
   const counts = new Map<string, number>();
   return {
     /** @returns whether it is the first of this name. */
@@ -97,7 +98,7 @@ export function createFailureCount(log: Log, trail: Trail) {
     report(): void {
       const isRepeated = [...counts.values()].some((count) => count > 1);
       if (isRepeated)
-        log.warn('repeated upstream failures', { ...trailOf(trail), failures: Object.fromEntries(counts) });
+        log.warn('repeated upstream failures', { ...correlationOf(correlation), failures: Object.fromEntries(counts) });
       counts.clear();
     },
   };

@@ -40,7 +40,7 @@ const unexpected: NonNullable<Case['onCustomersRequest']> = async (request) => {
   const field = query.includes('_entities') ? '_entities' : 'customers';
   const log = createLog('silent', () => undefined);
   const { message, extensions } = toClientError(new Error('a bug'), {
-    trail: { requestId: 'r-1' },
+    correlation: { requestId: 'r-1' },
     executed: true,
     log,
   });

@@ -214,7 +214,7 @@ for (const [level, isKept] of [
 test('the audit MUST go to `audit` of a log of ones own, or to `info` without that method', () => {
   const entry = { field: 'createCustomer', subject: 's', changed: { firstName: 1 }, outcome: 'CREATED' };
   const context = {
-    trail: { requestId: 'r' },
+    correlation: { requestId: 'r' },
     caller: anonymous,
     merchant: 'm',
     pseudonym: () => 'p',
