@@ -59,7 +59,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const overload = createOverload(config.juspay);
   const bodies = createBodies();
   const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log);
-  const schema = withBoundedFailures(buildSubgraph({ tellsAboutItself: config.introspection }));
+  const schema = withBoundedFailures(buildSubgraph({ exposesSdl: config.introspection }));
   const inFlight = countInFlight(metrics);
 
   const yoga = createYoga<{ state: RequestState }, OperationContext>({
@@ -284,8 +284,8 @@ function outlasting(api: CustomerApi, track: <T>(write: Promise<T>) => Promise<T
 
 /** What this operation leaves of a caller's scopes: `FORBIDDEN` at each field then is said where every missing scope is. */
 function rightsOf(caller: Caller, { hasMerchant, isGet }: { hasMerchant: boolean; isGet: boolean }): Caller {
-  if (!hasMerchant || caller.barred || caller.customers === 'none') {
-    return { ...caller, barred: true, scopes: new Set() };
+  if (!hasMerchant || caller.denied || caller.customers === 'none') {
+    return { ...caller, denied: true, scopes: new Set() };
   }
   // A GET may be repeated, kept and logged by anything on its way: it mints nothing.
   const scopes = [...caller.scopes].filter((scope) => !isGet || scope !== 'customer:token');

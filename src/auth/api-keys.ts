@@ -40,7 +40,7 @@ function callerOf({ name, scopes: granted, merchant, customer, documents }: KeyE
     scopes: new Set(granted),
     merchant,
     customers: customer === undefined ? 'any' : [customer],
-    barred: false,
+    denied: false,
     anyDocument: documents === 'any',
   };
 }

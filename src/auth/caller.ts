@@ -20,7 +20,7 @@ export const anonymous: Caller = {
   scopes: new Set(scopes),
   merchant: undefined,
   customers: 'any',
-  barred: false,
+  denied: false,
   anyDocument: false,
 };
 
@@ -32,7 +32,7 @@ export function combine(one: Caller, other: Caller): Caller {
     scopes: new Set(scopes.filter((scope) => one.scopes.has(scope) && other.scopes.has(scope))),
     merchant: one.merchant ?? other.merchant,
     customers: bothOf(one.customers, other.customers),
-    barred: one.merchant !== undefined && other.merchant !== undefined && one.merchant !== other.merchant,
+    denied: one.merchant !== undefined && other.merchant !== undefined && one.merchant !== other.merchant,
     anyDocument: one.anyDocument || other.anyDocument,
   };
 }

@@ -146,7 +146,7 @@ function callerOf(payload: Readonly<Record<string, unknown>>, options: JwtOption
     scopes: new Set(scopes.filter((scope) => granted.includes(scope))),
     merchant: textClaim(payload, merchantClaim),
     customers: customer !== undefined ? [customer] : granted.includes('customer:any') ? 'any' : 'none',
-    barred: false,
+    denied: false,
     anyDocument: false,
   };
 }

@@ -11,5 +11,5 @@ export interface Access {
    */
   readonly customers: 'any' | 'none' | readonly string[];
   /** Nothing is allowed: two valid credentials contradict each other, or the merchant is unknown. */
-  readonly barred: boolean;
+  readonly denied: boolean;
 }

@@ -1,10 +1,10 @@
 import DataLoader from 'dataloader';
 import { GatewayError } from '../errors.ts';
 import {
-  answersTo,
   type Customer,
   type CustomerApi,
   type CustomerKey,
+  matchesKey,
   pathIdOf,
   type ReadOptions,
 } from './customer.ts';
@@ -65,7 +65,7 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
       // Refused without a call, so it costs none of the reads.
       if (!isPathId(pathId)) return api.get({ any: pathId });
       // The path takes either identifier; a key that names one of them means that one.
-      const isMeant = (customer: Customer | null) => customer !== null && answersTo(customer, key);
+      const isMeant = (customer: Customer | null) => customer !== null && matchesKey(customer, key);
       const customer =
         withClientAuthToken && tokenFor
           ? await loadTwice(pathId, (found) => isMeant(found) && tokenFor(found))

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { GatewayError } from '../errors.ts';
-import type { Customer, CustomerApi, Operation, Sharing } from './customer.ts';
+import type { Customer, CustomerApi, Operation, SharedRead } from './customer.ts';
 import { foldReference } from './identity.ts';
 
 /** One GET that is under way, and who waits for it. */
@@ -8,7 +8,7 @@ interface Flight {
   readonly pathId: string;
   readonly answer: Promise<Customer | null>;
   readonly waiters: Set<Operation>;
-  readonly joined: Sharing['joined'];
+  readonly joinListeners: SharedRead['joinListeners'];
   /** Who is told when the provider holds the call back, and until when it does. */
   readonly held: { untilMs: number; readonly tell: Set<() => void> };
   readonly abort: () => void;
@@ -63,14 +63,14 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
   function takeOff(pathId: string, first: Operation): Flight {
     const controller = new AbortController();
     const waiters = new Set<Operation>();
-    const joined: Sharing['joined'] = new Set();
+    const joinListeners: SharedRead['joinListeners'] = new Set();
     const held: Flight['held'] = { untilMs: 0, tell: new Set() };
     const shared: Operation = {
       requestId: first.requestId,
       traceId: first.traceId,
       ...(first.onFailure && { onFailure: first.onFailure }),
       signal: controller.signal,
-      sharing: { waiters, joined },
+      sharedRead: { waiters, joinListeners },
       // Of those who still wait.
       get caller() {
         for (const waiter of waiters) return waiter.caller;
@@ -82,14 +82,14 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
         for (const waiter of waiters) latest = Math.max(latest, waiter.deadlineAtMs);
         return latest;
       },
-      onHeld(untilMs) {
+      onBackoff(untilMs) {
         held.untilMs = untilMs;
         for (const tell of held.tell) tell();
       },
     };
     waiters.add(first);
     const answer = client(shared).get({ any: pathId });
-    const flight: Flight = { pathId, answer, waiters, joined, held, abort: () => controller.abort() };
+    const flight: Flight = { pathId, answer, waiters, joinListeners, held, abort: () => controller.abort() };
     const land = () => forget(flight);
     answer.then(land, land);
     flights.set(pathId, flight);
@@ -102,12 +102,12 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
    */
   function join(flight: Flight, operation: Operation): Promise<Customer | null> {
     flight.waiters.add(operation);
-    for (const tell of flight.joined) tell(operation);
+    for (const tell of flight.joinListeners) tell(operation);
     return new Promise((resolve, reject) => {
       const leave = () => {
         clearTimeout(timer);
         operation.signal.removeEventListener('abort', onAbort);
-        flight.held.tell.delete(onHeld);
+        flight.held.tell.delete(onBackoff);
         // The last one stays: how long it would have waited tells whether the provider had its time.
         if (flight.waiters.size > 1) flight.waiters.delete(operation);
       };
@@ -122,12 +122,12 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
         reject(error);
       };
       const onAbort = () => giveUp(new GatewayError('UPSTREAM_TIMEOUT'));
-      const onHeld = () => {
+      const onBackoff = () => {
         const heldMs = flight.held.untilMs - performance.now();
         if (heldMs <= 0 || flight.held.untilMs < operation.deadlineAtMs) return;
         giveUp(new GatewayError('RATE_LIMITED', { retryAfterSeconds: Math.ceil(heldMs / 1000) }));
       };
-      flight.held.tell.add(onHeld);
+      flight.held.tell.add(onBackoff);
       const timer = setTimeout(onAbort, Math.max(0, operation.deadlineAtMs - performance.now()));
       operation.signal.addEventListener('abort', onAbort);
       flight.answer.then(
@@ -141,7 +141,7 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
         },
       );
       if (operation.signal.aborted) onAbort();
-      else onHeld();
+      else onBackoff();
     });
   }
 

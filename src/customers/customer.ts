@@ -74,10 +74,10 @@ export interface CustomerApi {
 }
 
 /** A read that several operations wait for. */
-export interface Sharing {
+export interface SharedRead {
   readonly waiters: ReadonlySet<Operation>;
   /** Told of each operation that joins. */
-  readonly joined: Set<(operation: Operation) => void>;
+  readonly joinListeners: Set<(operation: Operation) => void>;
 }
 
 /** What every call to the provider carries. */
@@ -92,7 +92,7 @@ export interface Operation {
    */
   readonly caller: string;
   /** Only of a read that is shared. */
-  readonly sharing?: Sharing;
+  readonly sharedRead?: SharedRead;
   /** On the monotonic clock of `performance.now()`, in ms. Attempts, retries and waiting all fit inside it. */
   readonly deadlineAtMs: number;
   /** Aborted when nobody waits for the answer any more. Stops reads; a write that was sent goes on. */
@@ -106,11 +106,11 @@ export interface Operation {
    */
   readonly onFailure?: (name: string) => boolean;
   /** Told until when the provider holds the call back, on the monotonic clock: who shares it may have less time. */
-  readonly onHeld?: (untilMs: number) => void;
+  readonly onBackoff?: (untilMs: number) => void;
 }
 
 /** Whether a customer answers to `key`. References compare without ASCII case and outer blanks, ids exactly. */
-export function answersTo(customer: Customer, key: CustomerKey): boolean {
+export function matchesKey(customer: Customer, key: CustomerKey): boolean {
   if ('id' in key) return customer.id === key.id;
   if ('reference' in key) return hasReference(customer, key.reference);
   return customer.id === key.any || hasReference(customer, key.any);

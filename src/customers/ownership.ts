@@ -10,7 +10,7 @@ import { type Customer, type CustomerApi, pathIdOf } from './customer.ts';
  */
 export function owned(api: BatchedApi, caller: Access): CustomerApi {
   const { customers } = caller;
-  if (caller.barred || customers === 'none') return forbidden;
+  if (caller.denied || customers === 'none') return forbidden;
   if (customers === 'any') return api;
   /** Exactly: a provider that ignores case when it looks up must not make two people one. */
   const owns = ({ id, objectReferenceId }: Customer) =>

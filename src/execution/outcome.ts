@@ -47,14 +47,17 @@ export function toClientError(
 }
 
 /** What is answered to a request that never reached GraphQL. */
-export function toRefusal(error: unknown, { correlation, log }: { correlation: Correlation; log: Log }): RequestError {
+export function toRequestError(
+  error: unknown,
+  { correlation, log }: { correlation: Correlation; log: Log },
+): RequestError {
   if (error instanceof RequestError) return error;
   log.error('unexpected error', { ...correlationOf(correlation), cause: error });
   return new RequestError('INTERNAL_SERVER_ERROR', { status: 500 });
 }
 
 /** The body of an answer that was refused before it reached GraphQL. */
-export function refusalBody(error: GatewayError, requestId: string): string {
+export function errorBody(error: GatewayError, requestId: string): string {
   return JSON.stringify({ errors: [{ message: error.message, extensions: { ...error.extensions, requestId } }] });
 }
 

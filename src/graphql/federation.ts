@@ -1,5 +1,5 @@
 import { Kind, type ValueNode, valueFromASTUntyped } from 'graphql';
-import { answersTo, type Customer, type CustomerKey } from '../customers/customer.ts';
+import { type Customer, type CustomerKey, matchesKey } from '../customers/customer.ts';
 import { GatewayError } from '../errors.ts';
 import type { Builder } from './builder.ts';
 import type { OperationContext } from './context.ts';
@@ -75,7 +75,7 @@ async function resolveEntity(
   }
   const customer = await customers.get(key, options);
   // Who names both means a customer that has both; one of them alone would be somebody else.
-  return customer !== null && other !== undefined && !answersTo(customer, other) ? null : customer;
+  return customer !== null && other !== undefined && !matchesKey(customer, other) ? null : customer;
 }
 
 /** One key, or both; none where the representation is no customer's. A key that is null is one that the router lacks. */

@@ -24,7 +24,7 @@ export function createRightsCheck(): (context: OperationContext, info: GraphQLRe
 
 function mayWrite({ caller }: OperationContext, info: GraphQLResolveInfo, node: FieldNode): boolean {
   const { customers } = caller;
-  if (customers === 'any' || node.name.value !== 'createCustomer') return customers !== 'none' && !caller.barred;
+  if (customers === 'any' || node.name.value !== 'createCustomer') return customers !== 'none' && !caller.denied;
   const field = (info.parentType as GraphQLObjectType).getFields()[node.name.value];
   const { input } = field ? getArgumentValues(field, node, info.variableValues) : {};
   const reference = (input as { objectReferenceId?: unknown } | undefined)?.objectReferenceId;

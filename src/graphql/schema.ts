@@ -14,15 +14,15 @@ export function buildSchema(): GraphQLSchema {
 /**
  * The schema that is served: the contract, and what routers ask a subgraph for.
  *
- * @param tellsAboutItself whether `_service` answers, as introspection does.
+ * @param exposesSdl whether `_service` answers, as introspection does.
  */
-export function buildSubgraph({ tellsAboutItself }: { tellsAboutItself: boolean }): GraphQLSchema {
+export function buildSubgraph({ exposesSdl }: { exposesSdl: boolean }): GraphQLSchema {
   let text: string | undefined;
   const sdl = () => {
     text ??= printSubgraph(buildSchema());
     return text;
   };
-  return build((builder, CustomerRef) => defineFederation(builder, CustomerRef, tellsAboutItself ? sdl : undefined));
+  return build((builder, CustomerRef) => defineFederation(builder, CustomerRef, exposesSdl ? sdl : undefined));
 }
 
 function build(extend: (builder: Builder, CustomerRef: CustomerRef) => void): GraphQLSchema {

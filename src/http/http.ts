@@ -1,7 +1,7 @@
 import { type FetchAPI, type Plugin, processRegularResult } from 'graphql-yoga';
 import type { Caller } from '../auth/caller.ts';
 import { overloaded, RequestError } from '../errors.ts';
-import { refusalBody, toClientError, toRefusal } from '../execution/outcome.ts';
+import { errorBody, toClientError, toRequestError } from '../execution/outcome.ts';
 import { type DocumentRequest, documentOf, type Manifest } from '../execution/persisted.ts';
 import type { Correlation, Log, OperationType, Outcome } from '../telemetry/log.ts';
 import { type Bodies, tooLong } from './bodies.ts';
@@ -79,7 +79,7 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
         });
       } catch (error) {
         // Whatever it is: the library would answer with the stack.
-        const refusal = toRefusal(error, { correlation: state, log: rules.log });
+        const refusal = toRequestError(error, { correlation: state, log: rules.log });
         state.outcome = refusal.code;
         endResponse(refusalResponse(refusal, request, state.requestId, fetchAPI));
       }
@@ -256,7 +256,7 @@ function parseJson(read: () => string, what: string): unknown {
 function refusalResponse(error: RequestError, request: Request, requestId: string, fetchAPI: FetchAPI): Response {
   // Who takes neither is told so in JSON: better than nothing.
   const type = answerType(request.headers.get('accept')) ?? 'application/json';
-  return new fetchAPI.Response(refusalBody(error, requestId), {
+  return new fetchAPI.Response(errorBody(error, requestId), {
     status: error.status,
     headers: { ...error.headers, 'content-type': `${type}; charset=utf-8` },
   });

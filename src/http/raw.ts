@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { RequestError } from '../errors.ts';
-import { refusalBody } from '../execution/outcome.ts';
+import { errorBody } from '../execution/outcome.ts';
 
 /**
  * Whether the request has the `Host` that its version of HTTP asks for. The value decides nothing else: the address is
@@ -72,7 +72,7 @@ function refusal(status: number) {
     status === 500
       ? new RequestError('INTERNAL_SERVER_ERROR', { status })
       : new RequestError('BAD_USER_INPUT', { status, message: 'This is no request that can be read.' });
-  const body = refusalBody(error, requestId);
+  const body = errorBody(error, requestId);
   return {
     body,
     headers: {

@@ -1,8 +1,8 @@
 import {
-  answersTo,
   type Customer,
   type CustomerApi,
   type CustomerKey,
+  matchesKey,
   type Operation,
   pathIdOf,
 } from '../customers/customer.ts';
@@ -42,7 +42,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
           read('get', answer, { any: id }, operation, withClientAuthToken),
         );
         // The path takes either identifier; who named one of them means that one.
-        return answersTo(customer, key) ? customer : null;
+        return matchesKey(customer, key) ? customer : null;
       } catch (failure) {
         if (failure instanceof NoSuchCustomer) return null;
         throw failure;
@@ -104,7 +104,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
     const customer = decodeCustomer(json, withClientAuthToken, (field) =>
       log[levelOf(`unreadable ${field}`)]('upstream field is unreadable', { ...correlationOf(operation), field }),
     );
-    if (customer === undefined || !answersTo(customer, key)) throw malformed();
+    if (customer === undefined || !matchesKey(customer, key)) throw malformed();
     if (customer.clientAuthToken === null) {
       log[levelOf('no client auth token')]('provider gave no client auth token', {
         ...correlationOf(operation),

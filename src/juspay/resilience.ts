@@ -137,7 +137,7 @@ export function resilient(
           // What the provider said last is a better answer than a timeout, or a refusal, that is sure to come.
           if (operation.signal.aborted || waitMs >= remainingMs(operation)) throw failure;
           if (!policy.isPatient && refusedMs(call, operation, attempt + 1) > 0) throw failure;
-          if (heldUntilMs > now()) operation.onHeld?.(heldUntilMs);
+          if (heldUntilMs > now()) operation.onBackoff?.(heldUntilMs);
           await pause(waitMs, operation);
         }
 
@@ -245,7 +245,7 @@ export function resilient(
         if (!policy.isPatient || waitMs >= leftMs) return false;
         await pause(waitMs, operation);
       } else if (heldMs > 0) {
-        operation.onHeld?.(heldUntilMs);
+        operation.onBackoff?.(heldUntilMs);
         await pause(heldMs, operation);
       } else {
         return true;

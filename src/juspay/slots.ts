@@ -1,7 +1,7 @@
 import type { Operation } from '../customers/customer.ts';
 
 /** For whom a call waits: a caller and an operation of it, and more of them where the call is a read that is shared. */
-export type Waiter = Pick<Operation, 'caller' | 'requestId' | 'sharing'>;
+export type Waiter = Pick<Operation, 'caller' | 'requestId' | 'sharedRead'>;
 
 /** Waiting calls of one merchant: beyond that a caller with more than its share of them is refused. */
 const maxWaiting = 20_000;
@@ -35,7 +35,7 @@ export function createSlots(count: number, most = maxWaiting) {
         const leave = (how: Turn) => {
           clearTimeout(timer);
           signal?.removeEventListener('abort', onAbort);
-          waiter.sharing?.joined.delete(onJoined);
+          waiter.sharedRead?.joinListeners.delete(onJoined);
           queue.remove(entry);
           resolve(how);
         };
@@ -50,8 +50,8 @@ export function createSlots(count: number, most = maxWaiting) {
         };
         let timer = setTimeout(watch, Math.max(1, waitMs()));
         signal?.addEventListener('abort', onAbort);
-        for (const each of waiter.sharing?.waiters ?? [waiter]) onJoined(each);
-        waiter.sharing?.joined.add(onJoined);
+        for (const each of waiter.sharedRead?.waiters ?? [waiter]) onJoined(each);
+        waiter.sharedRead?.joinListeners.add(onJoined);
       });
     },
     release(): void {

@@ -107,7 +107,7 @@ test('a good token MUST give its caller, its scopes and its bindings', async () 
     scopes: new Set(['customer:read', 'customer:token']),
     merchant: undefined,
     customers: ['reference-1'],
-    barred: false,
+    denied: false,
     anyDocument: false,
   };
   assert.deepEqual(await shared.authenticate(bearer(hs(good))), expected);
@@ -539,7 +539,7 @@ test('an API key MUST give its caller; two keys of one name live side by side; a
     scopes: new Set(['customer:read']),
     merchant: 'm-1',
     customers: ['reference-1'],
-    barred: false,
+    denied: false,
     anyDocument: true,
   });
   assert.equal(await statusOf(authenticator, key('key-canary-3')), 401);
@@ -581,10 +581,10 @@ test('both credentials on one request MUST both be valid; scopes intersect, ever
   const token = hs({ ...good, merchant_id: 'm-1' });
   const caller = await both.authenticate(headers('bound', token));
   assert.deepEqual(
-    [[...caller.scopes], caller.merchant, caller.customers, caller.barred],
+    [[...caller.scopes], caller.merchant, caller.customers, caller.denied],
     [['customer:read'], 'm-1', ['cth_1', 'reference-1'], false],
   );
-  assert.equal((await both.authenticate(headers('other', token))).barred, true);
+  assert.equal((await both.authenticate(headers('other', token))).denied, true);
   assert.deepEqual((await both.authenticate(headers('plain', hs(without('customer'))))).customers, 'none');
   assert.equal(await statusOf(both, headers('wrong', token)), 401);
   for (const authorization of ['Basic dXNlcjpwYXNz', 'Basic', '', ' ', 'Bearer', 'Bearer  ', 'Digest a="Bearer x"']) {

@@ -54,15 +54,15 @@ test('a shared read MUST have a turn with each caller that waits for it, also wi
   const { slots, served, wait } = createWorld();
   const [a, b] = [operationOf('a', 'a1'), operationOf('b', 'b1')];
   const waiters = new Set([a]);
-  const joined = new Set<(operation: Operation) => void>();
+  const joinListeners = new Set<(operation: Operation) => void>();
   const flood = Array.from({ length: 100 }, () => wait('a', operationOf('a', 'a0')));
-  const shared = wait('shared', { ...a, sharing: { waiters, joined } });
+  const shared = wait('shared', { ...a, sharedRead: { waiters, joinListeners } });
   waiters.add(b);
-  for (const tell of joined) tell(b);
+  for (const tell of joinListeners) tell(b);
   slots.release();
   await Promise.all([...flood, shared]);
   assert.equal(served.indexOf('shared'), 1);
-  assert.equal(joined.size, 0);
+  assert.equal(joinListeners.size, 0);
 });
 
 test('who leaves MUST be passed over, and leave nothing behind', async () => {
