@@ -33,6 +33,7 @@ import { hasValidHost, limitDelivery, refuseRequest } from './http/raw.ts';
 import { readTarget } from './http/target.ts';
 import { type MerchantAccess, openMerchants } from './juspay/merchants.ts';
 import { createAudit } from './telemetry/audit.ts';
+import { limited } from './telemetry/limited.ts';
 import { createFailureCount, type Log, type Metrics } from './telemetry/log.ts';
 
 /** The settings, with a provider to talk to: the real one, or a sandbox that may only start when it is needed. */
@@ -47,9 +48,13 @@ export interface GatewayParts {
 /** The last entries of `X-Forwarded-For` count: this much holds 16 of them, the most that `TRUST_PROXY` believes. */
 const maxForwardedForLength = 2_048;
 
+/** Of one message, so that no caller fills the log. */
+const maxLinesPerSecond = 10;
+
 /** Puts the rooms together. No work at import; two gateways in one process do not meet. */
 export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGateway {
-  const { log, metrics } = parts;
+  const { metrics } = parts;
+  const log = limited(parts.log, maxLinesPerSecond);
   const { limits, endpoint } = config;
 
   const merchants = openMerchants(config, config, log, metrics);
@@ -156,6 +161,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
       await stopWatching();
       await rateLimit?.dispose();
       await merchants.close();
+      log.flush();
     },
   };
 
@@ -179,7 +185,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     // Whoever was not asked who they are gets nowhere, whatever way led here.
     if (caller === undefined) throw new RequestError('UNAUTHENTICATED', { status: 401 });
     const failures = createFailureCount(log, state);
-    state.over.then(failures.report).catch(() => undefined);
+    failures.during(state.over).catch(() => undefined);
     const operation: Operation = {
       requestId,
       traceId: state.traceId,
@@ -210,7 +216,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     const customers = client
       ? owned(
           batched(
-            outlasting(client.open(operation), (write) => inFlight.track(client.hold(write))),
+            outlasting(client.open(operation), (write) => inFlight.track(client.hold(failures.during(write)))),
             { maxReads: limits.upstreamReads },
           ),
           rights,

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { type KeyEntry, readKeyEntries } from '../config/operator-files.ts';
 import { RequestError } from '../errors.ts';
-import type { Correlation, Log, Metrics } from '../telemetry/log.ts';
+import { type Correlation, correlationOf, type Log, type Metrics } from '../telemetry/log.ts';
 import { type ApiKeys, createApiKeys } from './api-keys.ts';
 import { anonymous, type Caller, combine } from './caller.ts';
 import { createJwtVerifier, type JwtOptions } from './jwt.ts';
 import { KeysUnavailable } from './key-set.ts';
-import { CredentialRefused, createRefusalLog } from './refused-credentials.ts';
+import { CredentialRefused } from './refused-credentials.ts';
 
 export interface AuthOptions {
   /** Empty: everybody is the anonymous caller. */
@@ -45,7 +45,6 @@ export function createAuthenticator(options: AuthOptions, log: Log, metrics?: Me
     modes.includes('api-key') && apiKeysFile ? createApiKeys(readKeyEntries(apiKeysFile, readFileSync)) : undefined;
   // Last: it starts to fetch the key set.
   const verifier = modes.includes('jwt') && jwt ? createJwtVerifier({ ...jwt, log, metrics }) : undefined;
-  const logRefusal = createRefusalLog(log, metrics);
 
   return {
     async authenticate(headers, correlation) {
@@ -54,7 +53,7 @@ export function createAuthenticator(options: AuthOptions, log: Log, metrics?: Me
       try {
         return await identify(headers);
       } catch (error) {
-        if (error instanceof CredentialRefused) logRefusal(error.reason, correlation);
+        if (error instanceof CredentialRefused) report(error, correlation);
         throw translate(error);
       }
     },
@@ -63,6 +62,11 @@ export function createAuthenticator(options: AuthOptions, log: Log, metrics?: Me
     replaceApiKeys: (entries) => keys?.replace(entries),
     dispose: () => verifier?.dispose(),
   };
+
+  function report({ reason }: CredentialRefused, correlation: Correlation | undefined): void {
+    metrics?.credentialRefused(reason);
+    log.warn('credential refused', { ...(correlation && correlationOf(correlation)), reason });
+  }
 
   async function identify(headers: Headers): Promise<Caller> {
     const callers: Caller[] = [];

@@ -2,6 +2,7 @@ import { Secret } from '../config/secret.ts';
 import { openGateway } from '../gateway.ts';
 import type { Gateway, NodeGateway } from '../http/handler.ts';
 import type { Sandbox } from '../sandbox/server.ts';
+import { guarded } from '../telemetry/limited.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type GatewayOptions, readOptions } from './options.ts';
 
@@ -22,7 +23,7 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
 export function createNodeGateway(options: GatewayOptions = {}): NodeGateway {
   const { config, log, translate } = readOptions(options);
   const { provider } = config;
-  const sandbox = provider === 'sandbox' ? createStandIn(log) : undefined;
+  const sandbox = provider === 'sandbox' ? createStandIn(guarded(log)) : undefined;
   try {
     const access = provider === 'sandbox' ? sandbox?.access : provider;
     const gateway = openGateway({ ...config, provider: access }, { log });
@@ -57,7 +58,8 @@ function createStandIn(log: Log) {
         return (await starting).url;
       },
     },
-    close: async () => (await starting)?.close(),
+    // Where it could not be started there is nothing to close.
+    close: async () => (await starting?.catch(() => undefined))?.close(),
   };
 }
 

@@ -34,6 +34,8 @@ export interface LogFields {
   url?: string;
   metricsUrl?: string;
   count?: number;
+  /** The message of the lines that a line sums up. */
+  event?: string;
   /** How often each failure happened, by its code or a name of our own. */
   failures?: Readonly<Record<string, number>>;
   /** The name of a setting. */
@@ -66,6 +68,7 @@ export const fieldNames: Readonly<Record<keyof LogFields, true>> = {
   url: true,
   metricsUrl: true,
   count: true,
+  event: true,
   failures: true,
   problem: true,
   setting: true,
@@ -84,9 +87,17 @@ export function correlationOf({ requestId, traceId }: Correlation): LogFields {
   return traceId === undefined ? { requestId } : { requestId, traceId };
 }
 
-/** Counts the upstream failures of one operation: the first of each name has a line of its own, the rest share one. */
+/**
+ * Counts the upstream failures of one operation: the first of each name has a line of its own, the rest share one, which is
+ * written when all work that was passed to `during` is settled.
+ */
 export function createFailureCount(log: Log, correlation: Correlation) {
   const counts = new Map<string, number>();
+  let inProgress = 0;
+  const settle = () => {
+    inProgress -= 1;
+    if (inProgress === 0) report();
+  };
   return {
     /** @returns whether it is the first of this name. */
     add(name: string): boolean {
@@ -94,14 +105,20 @@ export function createFailureCount(log: Log, correlation: Correlation) {
       counts.set(name, count);
       return count === 1;
     },
-    /** For the end of the operation: one line, where a failure was repeated. */
-    report(): void {
-      const isRepeated = [...counts.values()].some((count) => count > 1);
-      if (isRepeated)
-        log.warn('repeated upstream failures', { ...correlationOf(correlation), failures: Object.fromEntries(counts) });
-      counts.clear();
+    /** The operation is not over before `work` is: a write may outlast its caller. */
+    during<T>(work: Promise<T>): Promise<T> {
+      inProgress += 1;
+      work.then(settle, settle);
+      return work;
     },
   };
+
+  function report(): void {
+    const isRepeated = [...counts.values()].some((count) => count > 1);
+    if (isRepeated)
+      log.warn('repeated upstream failures', { ...correlationOf(correlation), failures: Object.fromEntries(counts) });
+    counts.clear();
+  }
 }
 
 /** Messages are constants; data goes into fields. */

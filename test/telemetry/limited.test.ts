@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { createGateway } from '../../src/library/mount.ts';
+import { limited } from '../../src/telemetry/limited.ts';
+import { createLog } from '../../src/telemetry/log.ts';
+import {
+  type Answer,
+  createOperation,
+  inScriptedWorld,
+  jwtSettings,
+  newCustomer,
+  startWorld,
+  type World,
+} from '../support.ts';
+
+type Line = Readonly<Record<string, unknown>>;
+
+const linesOf = (log: readonly string[], message: string): Line[] =>
+  log.map((line) => JSON.parse(line) as Line).filter((line) => line['message'] === message);
+
+/** A limited log whose seconds are over when the test says so. */
+function withSeconds(context: TestContext) {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const lines: string[] = [];
+  const log = limited(
+    createLog('debug', (line) => lines.push(line)),
+    10,
+  );
+  return { log, lines, second: () => context.mock.timers.tick(1_000) };
+}
+
+for (const level of ['info', 'warn', 'error'] as const) {
+  test(`${level}: at most 10 lines of one message a second, then one line with the count of the others`, (context) => {
+    const { log, lines, second } = withSeconds(context);
+    for (let n = 0; n < 250; n += 1) log[level]('flood', { requestId: `r${n}` });
+    log[level]('another message');
+    assert.deepEqual([linesOf(lines, 'flood').length, linesOf(lines, 'another message').length], [10, 1]);
+    second();
+    const summaries = linesOf(lines, 'log lines suppressed');
+    assert.deepEqual(
+      summaries.map(({ level: of, event, count }) => [of, event, count]),
+      [[level, 'flood', 240]],
+    );
+    second();
+    for (let n = 0; n < 10; n += 1) log[level]('flood');
+    second();
+    assert.equal(linesOf(lines, 'flood').length, 20);
+    assert.equal(linesOf(lines, 'log lines suppressed').length, 1);
+  });
+}
+
+test('audit and debug lines MUST NOT be limited; `flush` MUST report at once', (context) => {
+  const { log, lines, second } = withSeconds(context);
+  for (let n = 0; n < 100; n += 1) {
+    log.audit('audit');
+    log.debug('detail');
+    log.warn('flood');
+  }
+  assert.deepEqual([linesOf(lines, 'audit').length, linesOf(lines, 'detail').length], [100, 100]);
+  log.flush();
+  assert.equal(linesOf(lines, 'log lines suppressed')[0]?.['count'], 90);
+  second();
+  assert.equal(linesOf(lines, 'log lines suppressed').length, 1);
+});
+
+/** What 60 requests leave in the log: lines with their own request, and how many more a summary counts. */
+async function told(
+  message: string,
+  environment: Readonly<Record<string, string>>,
+  send: (world: World, n: number) => Promise<Answer>,
+): Promise<{ lines: number; all: number }> {
+  const world = await startWorld(environment);
+  const startedAtMs = performance.now();
+  try {
+    await Promise.all(Array.from({ length: 60 }, (_, n) => send(world, n)));
+  } finally {
+    await world.close();
+  }
+  const lines = linesOf(world.log, message).length;
+  const suppressed = linesOf(world.log, 'log lines suppressed')
+    .filter(({ event }) => event === message)
+    .map(({ count }) => Number(count));
+  // A busy machine may take more than a second.
+  const seconds = 1 + Math.ceil((performance.now() - startedAtMs) / 1_000);
+  assert.ok(lines <= 10 * seconds, `${lines} lines in ${seconds} s`);
+  return { lines, all: suppressed.reduce((sum, count) => sum + count, lines) };
+}
+
+test('refused credentials MUST be told within the limit, and all be counted', async () => {
+  const { all } = await told('credential refused', jwtSettings, (world) => world.ask('{ __typename }'));
+  assert.equal(all, 60);
+});
+
+test('upstream failures of many operations MUST be told within the limit, and all be counted', async () => {
+  const { all } = await told('upstream call failed', {}, (world, n) =>
+    world.ask(`{ customer(id: "fault_unauthorized_x${n}") { id } }`),
+  );
+  assert.equal(all, 60);
+});
+
+for (const [name, fail] of [
+  [
+    'throws',
+    () => {
+      throw new Error('log');
+    },
+  ],
+  ['rejects', () => Promise.reject(new Error('log'))],
+] as const) {
+  test(`a log of one's own that ${name} MUST change no answer, that of a write included`, async () => {
+    const gateway = createGateway({
+      log: { debug: fail, info: fail, warn: fail, error: fail },
+      environment: { NODE_ENV: 'test' },
+    });
+    const rejections: unknown[] = [];
+    const count = (reason: unknown) => rejections.push(reason);
+    process.on('unhandledRejection', count);
+    try {
+      const response = await gateway.fetch(
+        new Request('http://gateway.test/graphql', {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ query: createOperation, variables: { input: newCustomer('log-00001') } }),
+        }),
+      );
+      const { data, errors } = (await response.json()) as Pick<Answer, 'data' | 'errors'>;
+      assert.equal(errors, undefined);
+      assert.equal((data as Record<string, Line>)['createCustomer']?.['__typename'], 'CreateCustomerSuccess');
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.deepEqual(rejections, []);
+    } finally {
+      process.off('unhandledRejection', count);
+      await gateway.dispose();
+    }
+  });
+}
+
+test('failures of a write that outlasts its caller MUST be summed up when the write is over', async () => {
+  const isSent = Promise.withResolvers<void>();
+  await inScriptedWorld(
+    ({ method }) => {
+      if (method === 'POST') isSent.resolve();
+      return { status: 503, body: 'busy', afterMs: method === 'POST' ? 200 : 0 };
+    },
+    async (world, calls) => {
+      const caller = new AbortController();
+      const asked = world
+        .ask(createOperation, { input: newCustomer('late-00001') }, caller.signal)
+        .catch(() => undefined);
+      await isSent.promise;
+      caller.abort();
+      await asked;
+      while (linesOf(world.log, 'audit').length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.ok(calls.length > 2, calls.join());
+      const [single, ...more] = linesOf(world.log, 'upstream call failed').filter(({ level }) => level === 'warn');
+      assert.deepEqual(more, []);
+      const summaries = linesOf(world.log, 'repeated upstream failures');
+      assert.deepEqual(
+        summaries.map(({ requestId, failures }) => [requestId, failures]),
+        [[single?.['requestId'], { UPSTREAM_UNAVAILABLE: calls.length }]],
+      );
+    },
+    { OPERATION_TIMEOUT_MS: '3000' },
+  );
+});
