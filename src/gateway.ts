@@ -63,7 +63,8 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const manifest = openManifestOf(config);
   const overload = createOverload(config.juspay);
   const bodies = createBodies();
-  const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log);
+  const merchantOf = (caller: Caller) => merchants.of(caller)?.merchantId;
+  const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log, metrics, merchantOf);
   const schema = withBoundedFailures(buildSubgraph({ exposesSdl: config.introspection }));
   const inFlight = countInFlight(metrics);
 
@@ -92,7 +93,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
         bodies,
         isDraining: inFlight.isDraining,
         authenticate: authenticator.authenticate,
-        enter: (caller, over) => overload.enter(merchants.of(caller)?.merchantId ?? '', over),
+        enter: (caller, over) => overload.enter(merchantOf(caller) ?? '', over),
         admit: rateLimit?.admit,
         countRefused: rateLimit?.countRefused,
         manifest,

@@ -25,16 +25,7 @@ const table: Readonly<Record<string, Room>> = {
   },
   auth: {
     rooms: ['errors', 'telemetry', 'customers', 'config'],
-    packages: [
-      'ioredis',
-      'jose',
-      'node:crypto',
-      'node:events',
-      'node:fs',
-      'node:net',
-      'node:perf_hooks',
-      'rate-limiter-flexible',
-    ],
+    packages: ['ioredis', 'jose', 'node:crypto', 'node:fs', 'node:net', 'node:perf_hooks'],
   },
   juspay: {
     rooms: ['errors', 'telemetry', 'customers'],

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { Redis } from 'ioredis';
-import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { RequestError } from '../errors.ts';
-import type { Log } from '../telemetry/log.ts';
+import type { Log, Metrics } from '../telemetry/log.ts';
 import type { Caller } from './caller.ts';
+import { createLocalCounters } from './local-counters.ts';
+import { createSharedCounters } from './shared-counters.ts';
 
 export interface RateLimitOptions {
   /** Operations of one caller in one minute. */
@@ -14,7 +13,11 @@ export interface RateLimitOptions {
 }
 
 export interface RateLimit {
-  /** @throws RequestError `RATE_LIMITED`, 429 with `Retry-After`: nothing is executed. */
+  /**
+   * Counts an operation.
+   *
+   * @throws RequestError `RATE_LIMITED`, 429 with `Retry-After`: nothing is executed.
+   */
   admit(caller: Caller, address: string | undefined): Promise<void>;
   /**
    * Counts a request with refused credentials against its address.
@@ -25,73 +28,59 @@ export interface RateLimit {
   dispose(): Promise<void>;
 }
 
-/** How long one answer of Redis may take before the local counters serve. */
-const redisTimeoutMs = 250;
+const windowMs = 60_000;
 
 /**
- * Counts operations by caller, and by the customer that a caller is bound to: many tokens for one person are one person.
- * Anonymous ones are counted by address. While Redis is down each instance counts for itself, and lets nobody wait.
+ * Counts operations by caller, and by the customer that a caller is bound to, so that several tokens of one person share one
+ * counter. Anonymous operations are counted by address. While Redis cannot be used each instance counts for itself.
+ *
+ * @param merchantOf the merchant that a caller uses. A credential that names the default merchant and one that names none
+ *   must share their counters.
  */
-export function createRateLimit({ perMinute, redisUrl }: RateLimitOptions, log: Log): RateLimit {
-  const window = { points: perMinute, duration: 60, keyPrefix: 'customer-gateway' };
-  const local = new RateLimiterMemory(window);
-  const redis =
-    redisUrl &&
-    new Redis(redisUrl.reveal(), {
-      enableOfflineQueue: false,
-      maxRetriesPerRequest: 0,
-      connectTimeout: 1000,
-      commandTimeout: redisTimeoutMs,
-      // How long a socket may take to close before it is cut: a process that stops waits for this.
-      disconnectTimeout: redisTimeoutMs,
-    });
-  redis?.on('error', (cause: unknown) => log.warn('shared counters cannot be reached', { cause }));
-  // Only the very first operations wait for it, 1 s at most: else each instance would count them for itself.
-  const tried =
-    redis && Promise.race(['ready', 'error', 'end'].map((event) => once(redis, event).catch(() => undefined)));
-  const limiter = redis ? new RateLimiterRedis({ ...window, storeClient: redis, insuranceLimiter: local }) : local;
+export function createRateLimit(
+  { perMinute, redisUrl }: RateLimitOptions,
+  log: Log,
+  metrics?: Pick<Metrics, 'rateLimitFallback'>,
+  merchantOf: (caller: Caller) => string | undefined = ({ merchant }) => merchant,
+): RateLimit {
+  const countLocally = createLocalCounters({ windowMs });
+  const shared = redisUrl && createSharedCounters({ url: redisUrl, windowMs }, log, metrics);
 
   return {
-    admit: (caller, address) => consumeAll(keysOf(caller, address)),
-    countRefused: (address) => consumeAll([addressKey(address)]),
+    admit: (caller, address) => consume(keysOf(caller, merchantOf(caller) ?? caller.merchant, address)),
+    countRefused: (address) => consume([addressKey(address)]),
     async dispose() {
-      redis?.disconnect();
+      shared?.dispose();
     },
   };
 
-  async function consumeAll(keys: readonly string[]): Promise<void> {
-    await tried;
-    const waitMs = Math.max(...(await Promise.all(keys.map((key) => consume(key)))));
-    if (waitMs <= 0) return;
-    const retryAfterSeconds = Math.max(1, Math.ceil(waitMs / 1000));
+  async function consume(keys: readonly string[]): Promise<void> {
+    const counts = (await shared?.count(keys)) ?? keys.map(countLocally);
+    const used = counts.filter(({ count }) => count > perMinute);
+    if (used.length === 0) return;
+    const retryAfterSeconds = Math.max(1, ...used.map(({ resetMs }) => Math.ceil(resetMs / 1000)));
     const headers = { 'retry-after': String(retryAfterSeconds) };
     throw new RequestError('RATE_LIMITED', { status: 429, headers, retryAfterSeconds });
   }
-
-  /** How long the caller has to wait, in ms; 0 when it may go on. */
-  async function consume(key: string): Promise<number> {
-    try {
-      await limiter.consume(key);
-      return 0;
-    } catch (refusal) {
-      if (refusal instanceof RateLimiterRes) return Math.max(1, refusal.msBeforeNext);
-      log.error('counting failed: the operation is let through', { cause: refusal });
-      return 0;
-    }
-  }
 }
 
-/** Digests: neither names nor addresses stand in a shared store. */
-function keysOf({ counted, merchant = '', customers }: Caller, address: string | undefined): string[] {
+/** No key twice: both credentials of one request may name the same customer, and it is one operation. */
+function keysOf({ counted, customers }: Caller, merchant: string | undefined, address: string | undefined): string[] {
   if (counted.length === 0) return [addressKey(address)];
-  const bound = typeof customers === 'string' ? [] : customers.map((customer) => `customer ${customer}`);
-  return [...counted, ...bound].map((who) => digest(`${merchant} ${who}`));
+  const bound = typeof customers === 'string' ? [] : customers;
+  return [
+    ...new Set([
+      ...counted.map((credential) => digest(['credential', merchant, credential])),
+      ...bound.map((customer) => digest(['customer', merchant, customer])),
+    ]),
+  ];
 }
 
-function addressKey(address = 'unknown'): string {
-  return digest(`address ${address}`);
+function addressKey(address: string | undefined): string {
+  return digest(['address', address]);
 }
 
-function digest(text: string): string {
-  return createHash('sha256').update(text).digest('base64url');
+/** Neither names nor addresses are stored in Redis. JSON keeps the parts apart whatever they contain. */
+function digest(parts: readonly (string | undefined)[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
 }

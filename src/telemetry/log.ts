@@ -151,6 +151,8 @@ export interface Metrics {
   credentialRefused(reason: string): void;
   /** Whether the last fetch of the key set failed. */
   keySetFailing(isFailing: boolean): void;
+  /** Whether this instance counts for itself because the shared counters cannot be used. */
+  rateLimitFallback(isLocal: boolean): void;
 }
 
 export type OperationType = 'query' | 'mutation' | 'subscription';

@@ -86,6 +86,11 @@ export function createMetrics(version: string): MetricsRegistry {
     name: 'customer_gateway_key_set_failing',
     help: '1 while the key set of AUTH_JWKS_URL cannot be read.',
   });
+  const rateLimitFallback = new Gauge({
+    ...common,
+    name: 'customer_gateway_rate_limit_fallback',
+    help: '1 while the shared counters of REDIS_URL cannot be used and this instance counts for itself.',
+  });
   const droppedLines = new Counter({
     ...common,
     name: 'customer_gateway_log_lines_dropped_total',
@@ -117,6 +122,7 @@ export function createMetrics(version: string): MetricsRegistry {
     logLinesDropped: (count) => droppedLines.inc(count),
     credentialRefused: (reason) => refusedCredentials.inc({ reason }),
     keySetFailing: (isFailing) => keySetFailing.set(Number(isFailing)),
+    rateLimitFallback: (isLocal) => rateLimitFallback.set(Number(isLocal)),
     contentType: registry.contentType,
     read: () => registry.metrics(),
   };

@@ -1,10 +1,6 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -13,7 +9,7 @@ import { anonymous, type Caller } from '../../src/auth/caller.ts';
 import { createRateLimit, type RateLimit } from '../../src/auth/rate-limit.ts';
 import { RequestError } from '../../src/errors.ts';
 import { createLog } from '../../src/telemetry/log.ts';
-import { type Answer, codesOf, inWorld, type World } from '../support.ts';
+import { type Answer, bearer, codesOf, inWorld, jwtSettings, type World } from '../support.ts';
 
 const silent = createLog('silent', () => undefined);
 const bound = (name: string, customer: string): Caller => ({
@@ -81,55 +77,44 @@ test('an operation beyond the share MUST be 429 with Retry-After, and nothing be
     { RATE_LIMIT_PER_MINUTE: '2' },
   ));
 
+test('a token that names the default merchant and one that names none MUST share the counters of their customer and subject', () =>
+  inWorld(
+    async (world) => {
+      const send = (claims: object) =>
+        world.fetch({
+          method: 'POST',
+          headers: {
+            'content-type': 'application/json',
+            authorization: `Bearer ${bearer({ scope: 'customer:read', ...claims })}`,
+          },
+          body: '{"query":"{ customer(id: \\"u7\\") { id } }"}',
+        });
+      const merchant_id = world.sandbox.merchantId;
+      const bySubject = { sub: 'subject', scope: 'customer:read customer:any' };
+      for (const [first, second] of [
+        [
+          { sub: 'a', customer: 'u7' },
+          { sub: 'b', customer: 'u7', merchant_id },
+        ],
+        [bySubject, { ...bySubject, merchant_id }],
+      ] as const) {
+        assert.equal((await send(first)).status, 200);
+        assert.equal((await send(second)).status, 200);
+        const callsBefore = world.upstream().length;
+        assert.deepEqual(codesOf(await send(first)), { '': 'RATE_LIMITED' });
+        assert.deepEqual(codesOf(await send(second)), { '': 'RATE_LIMITED' });
+        assert.equal(world.upstream().length, callsBefore);
+      }
+    },
+    { ...jwtSettings, RATE_LIMIT_PER_MINUTE: '2' },
+  ));
+
 test('X-Forwarded-For MUST be believed as far as there are proxies, and no further', () => {
   const chain = 'spoofed, 203.0.113.7, 10.0.0.1';
   assert.equal(addressOf('10.0.0.2', chain, 0), '10.0.0.2');
   assert.equal(addressOf('10.0.0.2', chain, 1), '10.0.0.1');
   assert.equal(addressOf('10.0.0.2', chain, 2), '203.0.113.7');
   assert.equal(addressOf('10.0.0.2', undefined, 2), '10.0.0.2');
-});
-
-async function startRedis(): Promise<{ url: string; child: ChildProcess; port: number }> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  const child = spawn('redis-server', [
-    '--port',
-    String(port),
-    '--bind',
-    '127.0.0.1',
-    '--save',
-    '',
-    '--appendonly',
-    'no',
-  ]);
-  for await (const line of child.stdout) if (String(line).includes('Ready to accept connections')) break;
-  child.stdout.resume();
-  return { url: `redis://127.0.0.1:${port}`, child, port };
-}
-
-test('instances MUST share their counters over Redis, and count alone while it is down', async () => {
-  const { url, child } = await startRedis();
-  const redisUrl = { reveal: () => url };
-  const limits = [0, 1].map(() => createRateLimit({ perMinute: 10, redisUrl }, silent));
-  const caller = bound('a', 'reference-1');
-  try {
-    const counts = await Promise.all(limits.map((limit) => admitted(limit, caller, 8)));
-    assert.equal(
-      counts.reduce((sum, count) => sum + count, 0),
-      10,
-    );
-
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-    const alone = await Promise.all(limits.map((limit) => admitted(limit, bound('b', 'reference-2'), 12)));
-    assert.deepEqual(alone, [10, 10]);
-  } finally {
-    child.kill('SIGKILL');
-    await Promise.all(limits.map((limit) => limit.dispose()));
-  }
 });
 
 test('documents MUST be found by their ids, as documentId and as the extension of Apollo', async () => {
