@@ -5,9 +5,11 @@ import { createYoga, type GraphQLParams } from 'graphql-yoga';
 import { addressOf } from './auth/address.ts';
 import { type Authenticator, type AuthOptions, createAuthenticator } from './auth/auth.ts';
 import type { Caller } from './auth/caller.ts';
+import { createSecretHolder } from './auth/jwt-secret.ts';
 import { createRateLimit } from './auth/rate-limit.ts';
 import { type Config, ConfigError } from './config/config.ts';
 import { readKeyEntries } from './config/operator-files.ts';
+import { proxyOf } from './config/proxies.ts';
 import { type Appliers, watchSettings } from './config/reload.ts';
 import { unknownMerchant } from './config/rules.ts';
 import { batched } from './customers/batching.ts';
@@ -32,6 +34,7 @@ import { createOverload } from './http/overload.ts';
 import { hasValidHost, limitDelivery, refuseRequest } from './http/raw.ts';
 import { readTarget } from './http/target.ts';
 import { type MerchantAccess, openMerchants } from './juspay/merchants.ts';
+import { fetchThrough } from './juspay/tunnels.ts';
 import { createAudit } from './telemetry/audit.ts';
 import { limited } from './telemetry/limited.ts';
 import { createFailureCount, type Log, type Metrics } from './telemetry/log.ts';
@@ -57,9 +60,13 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const log = limited(parts.log, maxLinesPerSecond);
   const { limits, endpoint } = config;
 
-  const merchants = openMerchants(config, config, log, metrics);
+  const { url: proxy, setting } = config.proxies;
+  if (proxy !== undefined) log.info('calls go through a proxy, except to the hosts of NO_PROXY', { setting });
+  const findProxy = (address: string) => proxyOf(address, config.proxies);
+  const merchants = openMerchants(config, { ...config, proxyOf: findProxy }, log, metrics);
   const jwtSecret = createSecretHolder(config);
-  const authenticator = openAuthenticator({ ...config, auth: jwtSecret.auth }, merchants, log, metrics);
+  const auth = { ...jwtSecret.auth, fetch: proxy && fetchThrough(findProxy, config.juspay.timeoutMs) };
+  const authenticator = openAuthenticator({ auth }, merchants, log, metrics);
   const manifest = openManifestOf(config);
   const overload = createOverload(config.juspay);
   const bodies = createBodies();
@@ -242,20 +249,6 @@ function openAuthenticator(
     throw new ConfigError([error instanceof Error ? error.message : 'AUTH_API_KEYS_FILE is unusable.']);
   }
   throw new ConfigError([unknownMerchant]);
-}
-
-/** The shared secret of tokens, as it is at the moment. */
-function createSecretHolder({ auth }: GatewayConfig) {
-  const { jwt } = auth;
-  if (jwt === undefined || !('secret' in jwt.keys)) return { auth, replace: () => undefined };
-  let { secret } = jwt.keys;
-  return {
-    auth: { ...auth, jwt: { ...jwt, keys: { secret: { reveal: () => secret.reveal() } } } },
-    replace(next: Config): void {
-      const { keys } = next.auth.jwt ?? {};
-      if (keys !== undefined && 'secret' in keys) secret = keys.secret;
-    },
-  };
 }
 
 /** The package's own manifest is there when the operations were generated; others are named by the operator. */

@@ -21,7 +21,7 @@ const table: Readonly<Record<string, Room>> = {
   customers: { rooms: ['errors'], packages: ['dataloader', 'node:perf_hooks', 'zod'] },
   config: {
     rooms: ['telemetry', 'customers'],
-    packages: ['node:crypto', 'node:fs', 'node:fs/promises', 'node:timers/promises', 'node:util', 'zod'],
+    packages: ['node:crypto', 'node:fs', 'node:fs/promises', 'node:net', 'node:timers/promises', 'node:util', 'zod'],
   },
   auth: {
     rooms: ['errors', 'telemetry', 'customers', 'config'],
@@ -29,7 +29,7 @@ const table: Readonly<Record<string, Room>> = {
   },
   juspay: {
     rooms: ['errors', 'telemetry', 'customers'],
-    packages: ['node:crypto', 'node:perf_hooks', 'node:timers/promises', 'undici', 'zod'],
+    packages: ['node:crypto', 'node:net', 'node:perf_hooks', 'node:timers/promises', 'undici', 'zod'],
   },
   execution: {
     rooms: ['errors', 'telemetry', 'config'],

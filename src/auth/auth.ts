@@ -13,6 +13,8 @@ export interface AuthOptions {
   readonly modes: readonly ('jwt' | 'api-key')[];
   readonly jwt?: Omit<JwtOptions, 'log' | 'metrics'> | undefined;
   readonly apiKeysFile?: string | undefined;
+  /** Fetches the key set. The platform's own by default, which an embedding program may replace. */
+  readonly fetch?: typeof globalThis.fetch | undefined;
   /** On the embedded sandbox only: a request without a token of its own issuer comes from the anonymous caller. */
   readonly optional?: boolean | undefined;
 }
@@ -44,7 +46,8 @@ export function createAuthenticator(options: AuthOptions, log: Log, metrics?: Me
   const keys: ApiKeys | undefined =
     modes.includes('api-key') && apiKeysFile ? createApiKeys(readKeyEntries(apiKeysFile, readFileSync)) : undefined;
   // Last: it starts to fetch the key set.
-  const verifier = modes.includes('jwt') && jwt ? createJwtVerifier({ ...jwt, log, metrics }) : undefined;
+  const verifier =
+    modes.includes('jwt') && jwt ? createJwtVerifier({ fetch: options.fetch, ...jwt, log, metrics }) : undefined;
 
   return {
     async authenticate(headers, correlation) {

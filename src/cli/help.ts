@@ -37,7 +37,7 @@ export function helpText(): string[] {
 
 /** What `config` prints: each setting as it counts, and where it comes from. Secrets print as `[secret]`. */
 export function configText(config: Config, environment: NodeJS.ProcessEnv): string[] {
-  const { provider, juspay, limits, auth } = config;
+  const { provider, juspay, limits, auth, proxies } = config;
   const access = provider === 'sandbox' ? undefined : provider;
   const unset = provider === 'sandbox' ? 'unset: sandbox' : 'unset: no default merchant';
   const unused = 'not used';
@@ -79,6 +79,9 @@ export function configText(config: Config, environment: NodeJS.ProcessEnv): stri
     REDIS_URL: config.rateLimit?.redisUrl ?? unused,
     SHUTDOWN_DELAY_MS: config.shutdownDelayMs,
     SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
+    HTTPS_PROXY: (proxies.setting === 'HTTPS_PROXY' && proxies.url) || 'unset',
+    HTTP_PROXY: proxies.setting === 'HTTP_PROXY' ? proxies.url : proxies.url ? unused : 'unset',
+    NO_PROXY: proxies.exceptions.join(',') || 'unset',
     INTROSPECTION: toggle(config.introspection),
     GRAPHIQL: toggle(config.graphiql),
     PERSISTED_ONLY: toggle(config.persisted.only),
@@ -88,7 +91,7 @@ export function configText(config: Config, environment: NodeJS.ProcessEnv): stri
     LOG_LEVEL: config.logLevel,
   };
   const source = (name: string) => {
-    const value = environment[name];
+    const value = environment[name] || (name.endsWith('_PROXY') && environment[name.toLowerCase()]);
     if (environment[`${name}_FILE`]) return 'file';
     return value && !isInjectedPort(name, value) ? 'environment' : 'default';
   };

@@ -49,6 +49,12 @@ export interface Config {
   readonly trustedProxies: number;
   readonly shutdownDelayMs: number;
   readonly shutdownGraceMs: number;
+  /** The proxy for upstream calls and the key set, and the setting that it comes from. */
+  readonly proxies: {
+    readonly url: Secret | undefined;
+    readonly setting: 'HTTPS_PROXY' | 'HTTP_PROXY';
+    readonly exceptions: readonly string[];
+  };
   readonly introspection: boolean;
   readonly graphiql: boolean;
   /** Exact origins; `loopback` stands for all of this machine. */
@@ -179,6 +185,7 @@ export function loadConfig(
     trustedProxies: set.TRUST_PROXY ?? 0,
     shutdownDelayMs: set.SHUTDOWN_DELAY_MS ?? 0,
     shutdownGraceMs: set.SHUTDOWN_GRACE_MS ?? 10_000,
+    proxies: proxiesOf(set),
     introspection: set.INTROSPECTION ?? !production,
     graphiql: set.GRAPHIQL ?? !production,
     corsOrigins: set.CORS_ORIGINS ?? (provider === 'sandbox' ? 'loopback' : []),
@@ -221,6 +228,11 @@ export function readGiven(
   readFile: ReadFile = (path) => readFileSync(path),
 ): Partial<Record<string, string>> {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value));
+  // Like in curl and undici, the lower-case name wins.
+  for (const name of ['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY']) {
+    const lowerCase = given[name.toLowerCase()];
+    if (lowerCase !== undefined) given[name] = lowerCase;
+  }
   for (const name of [
     'NODE_ENV',
     ...settings.flatMap((setting) => (setting.secret ? [setting.name, `${setting.name}_FILE`] : [setting.name])),
@@ -254,6 +266,15 @@ function providerOf(set: Set): ProviderAccess | undefined {
     baseUrl: withoutSlash(set.JUSPAY_BASE_URL ?? defaultBaseUrl),
     merchantId: set.JUSPAY_MERCHANT_ID,
     apiKey: new Secret(set.JUSPAY_API_KEY),
+  };
+}
+
+function proxiesOf({ HTTPS_PROXY: secure, HTTP_PROXY: plain, NO_PROXY: none = '' }: Set): Config['proxies'] {
+  const url = secure ?? plain;
+  return {
+    url: url === undefined ? undefined : new Secret(url),
+    setting: secure === undefined && plain !== undefined ? 'HTTP_PROXY' : 'HTTPS_PROXY',
+    exceptions: none.split(/[\s,]+/).filter(Boolean),
   };
 }
 

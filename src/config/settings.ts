@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { distance, nearest } from './nearest.ts';
 
 /** One environment variable. */
 export interface Setting {
@@ -38,6 +39,13 @@ const publicUrl = z.string().check((context) => {
 export const baseUrl = publicUrl.refine((url) => !url.includes('?'), {
   error: 'must be an origin, with a path at most',
 });
+/** `http://` is the default scheme, as in other programs. */
+const proxyUrl = z
+  .string()
+  .transform((text) => (/^[a-z][\w+.-]*:\/\//i.test(text) ? text : `http://${text}`))
+  .refine((text) => /^https?:$/.test(URL.parse(text)?.protocol ?? ''), {
+    error: 'must be the address of an HTTP proxy such as http://proxy.example:3128',
+  });
 const authMode = z
   .string()
   .transform((list) => list.split(',').map((mode) => mode.trim()))
@@ -171,6 +179,18 @@ const table = {
     'after SIGTERM: how long new operations are still served while `/ready` already answers 503, so that endpoints can be withdrawn',
   ],
   SHUTDOWN_GRACE_MS: [milliseconds(0), '10000', 'how long in-flight operations may still run after that'],
+  HTTPS_PROXY: [
+    proxyUrl,
+    'unset',
+    'the HTTP proxy for upstream calls and the key set; `https_proxy` is the same, and wins',
+    'secret',
+  ],
+  HTTP_PROXY: [proxyUrl, 'unset', 'used if `HTTPS_PROXY` is unset; `http_proxy` is the same, and wins', 'secret'],
+  NO_PROXY: [
+    z.string().max(65_536),
+    'unset',
+    'comma list of hosts that are called directly: names with their subdomains, addresses, networks, `*`; `no_proxy` is the same, and wins',
+  ],
   INTROSPECTION: [toggle, '`on`; `off` in production', 'whether the schema can be asked for'],
   GRAPHIQL: [toggle, '`on`; `off` in production', 'whether `GRAPHQL_PATH` shows GraphiQL to browsers'],
   PERSISTED_ONLY: [toggle, '`off`', '`on`: run only documents of the manifests, by their ids'],
@@ -248,28 +268,9 @@ export function isQuoted(value: string): boolean {
   return value.length > 1 && /^["']/.test(value) && value.endsWith(value.charAt(0));
 }
 
-/** The known name that was most likely meant. */
-export function nearest(name: string, known: readonly string[]): string {
-  return known.toSorted((a, b) => distance(a, name) - distance(b, name))[0] ?? '';
-}
-
 /** Kubernetes sets these for every service, one that is called `juspay` included. */
 function isInjected(name: string): boolean {
   return /_SERVICE_HOST$|_SERVICE_PORT(_|$)|_PORT$|_PORT_\d+_(TCP|UDP|SCTP)(_|$)/.test(name);
-}
-
-/** How many single-character edits lie between two names. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, substitution));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
 
 /** As browsers and web views send it: scheme, host and port. `file:` has no host. */

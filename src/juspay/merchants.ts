@@ -49,6 +49,8 @@ export interface Merchants {
 interface ClientSettings {
   readonly juspay: { readonly version: string | undefined; readonly timeoutMs: number; readonly connections: number };
   readonly operationTimeoutMs: number;
+  /** The proxy of an address; `undefined` where it is called directly. */
+  readonly proxyOf?: (address: string) => URL | undefined;
 }
 
 /** Every merchant has its own pool, client and in-flight reads: no merchant's data reaches another one. */
@@ -108,7 +110,7 @@ interface OpenMerchant extends Merchant {
 
 function openMerchant(
   access: MerchantAccess,
-  { juspay, operationTimeoutMs }: ClientSettings,
+  { juspay, operationTimeoutMs, proxyOf }: ClientSettings,
   log: Log,
   metrics: Metrics | undefined,
 ): OpenMerchant {
@@ -122,6 +124,7 @@ function openMerchant(
       version: juspay.version,
       connections: juspay.connections,
       connectTimeoutMs: juspay.timeoutMs,
+      proxy: proxyOf?.(address),
     });
   const transport =
     typeof baseUrl === 'string' ? openTransport(baseUrl) : late(async () => openTransport(await baseUrl()));

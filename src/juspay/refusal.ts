@@ -177,15 +177,20 @@ export function refusalOfRepeat(failure: CallFailure): CallFailure {
   return failure.error.code === 'ALREADY_EXISTS' ? new CallFailure(failure.error, 'unknown', 'never') : failure;
 }
 
-/** Codes of the handshake that say that the certificate is not acceptable: those of OpenSSL, and of Node. */
-const certificateCodes =
-  /^(CERT_\w+|\w*_CERT_\w+|CRL_\w+|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH)$/;
+/** A proxy that denies the tunnel, or a certificate that is not acceptable: the codes of OpenSSL and of Node. */
+const setupCodes =
+  /^(PROXY_DENIED|CERT_\w+|\w*_CERT_\w+|CRL_\w+|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH)$/;
 
 /** Whether a call failed for how its host, or the gateway, is set up, so that the next one fails too. Nothing was sent. */
 export function isMisconfigured(exchange: Exchange): boolean {
   if (exchange.kind !== 'failed' || exchange.sent) return false;
-  const { code } = (exchange.cause ?? {}) as { readonly code?: unknown };
-  return typeof code === 'string' && certificateCodes.test(code);
+  return isOfSetup(exchange.cause);
+}
+
+function isOfSetup(thrown: unknown): boolean {
+  const { code, cause } = (thrown ?? {}) as { readonly code?: unknown; readonly cause?: unknown };
+  // A certificate of the proxy is the cause of another error.
+  return (typeof code === 'string' && setupCodes.test(code)) || (cause !== undefined && isOfSetup(cause));
 }
 
 /** What it means that no answer came. */

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { type Dispatcher, Pool } from 'undici';
 import { createSlots, type Waiter } from './slots.ts';
+import { createTunnels } from './tunnels.ts';
 
 /** One HTTP call to the provider. */
 export interface Call {
@@ -51,6 +52,8 @@ export interface TransportOptions {
   readonly connections: number;
   /** After this many ms a connection that is not there yet is given up. */
   readonly connectTimeoutMs: number;
+  /** The proxy to the provider; called directly when absent. */
+  readonly proxy?: URL | undefined;
 }
 
 export interface Transport {
@@ -94,6 +97,7 @@ const maxBodyBytes = 1024 * 1024;
 export function createTransport(options: TransportOptions): Transport {
   const base = new URL(options.baseUrl);
   const pathPrefix = base.pathname.replace(/\/+$/, '');
+  const tunnels = options.proxy && createTunnels(options.proxy, options.connectTimeoutMs);
   const pool = new Pool(base.origin, {
     connections: options.connections,
     pipelining: 1,
@@ -102,7 +106,7 @@ export function createTransport(options: TransportOptions): Transport {
     // The attempt's own timer is the bound: these two would let a dripping body run on and on.
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: { timeout: options.connectTimeoutMs },
+    connect: tunnels?.connect ?? { timeout: options.connectTimeoutMs },
   });
   const slots = createSlots(options.connections);
   const { keys } = options;
@@ -135,7 +139,12 @@ export function createTransport(options: TransportOptions): Transport {
         slots.release();
       }
     },
-    close: () => pool.destroy(),
+    close() {
+      const closed = pool.destroy();
+      // After it: a pool that is not closed yet would connect again.
+      tunnels?.close();
+      return closed;
+    },
   };
 
   function request({ method, path, routingId, form }: Call, current: Key): Dispatcher.DispatchOptions {

@@ -1,5 +1,5 @@
 import { type Config, ConfigError, loadConfig } from '../config/config.ts';
-import { nearest } from '../config/settings.ts';
+import { nearest } from '../config/nearest.ts';
 import { createLog, type Log, type LogLevel } from '../telemetry/log.ts';
 
 /**
@@ -62,6 +62,14 @@ export interface GatewayOptions {
         readonly documentsFiles?: readonly string[] | undefined;
       }
     | undefined;
+  readonly proxy?:
+    | {
+        readonly httpsUrl?: string | undefined;
+        readonly httpUrl?: string | undefined;
+        /** What is called directly, as in `NO_PROXY`. */
+        readonly exceptions?: readonly string[] | undefined;
+      }
+    | undefined;
   readonly introspection?: boolean | undefined;
   readonly graphiql?: boolean | undefined;
   /** Exact origins. Leave CORS to one of the two: this gateway, or the server around it. */
@@ -110,6 +118,9 @@ export const settingsByOption = {
   'rateLimit.redisUrl': 'REDIS_URL',
   'persisted.only': 'PERSISTED_ONLY',
   'persisted.documentsFiles': 'PERSISTED_DOCUMENTS_FILE',
+  'proxy.httpsUrl': 'HTTPS_PROXY',
+  'proxy.httpUrl': 'HTTP_PROXY',
+  'proxy.exceptions': 'NO_PROXY',
   introspection: 'INTROSPECTION',
   graphiql: 'GRAPHIQL',
   corsOrigins: 'CORS_ORIGINS',
@@ -149,6 +160,8 @@ export function readOptions(options: GatewayOptions): MountSettings {
   for (const [setting, value] of given) {
     record[setting] = value;
     delete record[`${setting}_FILE`];
+    // The lower-case names of the proxies would win.
+    delete record[setting.toLowerCase()];
   }
   if (merchants !== undefined) record['MERCHANTS_FILE'] = inlineMerchants;
   const inline = merchants === undefined ? {} : { [inlineMerchants]: JSON.stringify(merchants) };

@@ -154,6 +154,7 @@ test('without settings the sandbox MUST be used, with the defaults of the design
     trustedProxies: 0,
     shutdownDelayMs: 0,
     shutdownGraceMs: 10_000,
+    proxies: { url: undefined, setting: 'HTTPS_PROXY', exceptions: [] },
     introspection: true,
     graphiql: true,
     corsOrigins: 'loopback',

@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync, sign } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { test } from 'node:test';
+import { createAuthority, selfSigned, trust } from '../certificates.ts';
+import { codesOf, createOperation, inWorld, newCustomer, resultOf, updateOperation, type World } from '../support.ts';
+import { type Behaviour, type ForwardProxy, withProxy, withTls } from '../tunnels.ts';
+
+const authority = createAuthority();
+trust(authority);
+const certificate = authority.issue('DNS:provider.test,DNS:keys.test,IP:127.0.0.1');
+const provider = { baseUrl: 'https://provider.test' };
+const isPost = (received: string) => received.startsWith('POST');
+
+/** The gateway, a proxy, and the sandbox behind TLS. */
+async function throughTunnel(
+  run: (world: World, proxy: ForwardProxy, received: readonly string[]) => Promise<void>,
+  options: {
+    environment?: Readonly<Record<string, string>>;
+    behave?: (number: number) => Behaviour | undefined;
+    passes?: (received: string) => boolean;
+    certificate?: typeof certificate;
+    proxyCertificate?: typeof certificate;
+  } = {},
+): Promise<void> {
+  let sandboxPort = 0;
+  const onward = { port: () => sandboxPort, ...(options.passes && { passes: options.passes }) };
+  await withTls(options.certificate ?? certificate, onward, async (port, received) => {
+    let number = 0;
+    const behave = () => {
+      number += 1;
+      return options.behave?.(number) ?? { port };
+    };
+    const runWorld = async (proxy: ForwardProxy) => {
+      const scheme = options.proxyCertificate ? 'https' : 'http';
+      const environment = { HTTPS_PROXY: `${scheme}://user:p%40ss@${proxy.address}`, ...options.environment };
+      await inWorld(
+        async (world) => {
+          sandboxPort = Number(new URL(world.sandbox.url).port);
+          await run(world, proxy, received);
+          assert.ok(!/p@ss|p%40ss|dXNlcjpwQHNz/.test(world.log.join('')));
+        },
+        environment,
+        { provider },
+      );
+      await proxy.closed();
+    };
+    await withProxy(behave, runWorld, options.proxyCertificate);
+  });
+}
+
+const credentials = `Basic ${Buffer.from('user:p@ss').toString('base64')}`;
+const read = (world: World, id = 'u7') =>
+  world.ask('query ($id: ID!) { customer(id: $id) { objectReferenceId } }', { id });
+
+for (const [scheme, more] of [
+  ['http', {}],
+  ['https', { proxyCertificate: certificate }],
+] as const) {
+  test(`reads and writes MUST go through tunnels of an ${scheme} proxy, which alone gets its credentials`, () =>
+    throughTunnel(async (world, proxy, received) => {
+      assert.deepEqual((await read(world)).data, { customer: { objectReferenceId: 'u7' } });
+      const created = resultOf(
+        await world.ask(createOperation, { input: newCustomer('reference-1') }),
+        'createCustomer',
+      );
+      assert.equal(created['__typename'], 'CreateCustomerSuccess');
+      const input = { mobileNumber: '9000000078' };
+      const updated = resultOf(await world.ask(updateOperation, { id: 'u7', input }), 'updateCustomer');
+      assert.equal(updated['__typename'], 'UpdateCustomerSuccess');
+      assert.deepEqual(world.upstream(), ['GET /customers/u7', 'POST /customers', 'POST /customers/u7']);
+      assert.deepEqual([...new Set(proxy.asked)], [`provider.test:443 ${credentials}`]);
+      assert.ok(!/proxy-/i.test(received.join('')));
+      assert.equal(world.log.filter((line) => line.includes('"setting":"HTTPS_PROXY"')).length, 1);
+    }, more));
+}
+
+test('tunnels MUST never be more than JUSPAY_CONNECTIONS', () =>
+  throughTunnel(
+    async (world, proxy) => {
+      const answers = await Promise.all(Array.from({ length: 12 }, (_, n) => read(world, `nobody-${n}`)));
+      for (const answer of answers) assert.deepEqual(answer.data, { customer: null });
+      assert.equal(world.upstream().length, 12);
+      assert.equal(proxy.asked.length, 2);
+    },
+    { environment: { JUSPAY_CONNECTIONS: '2' } },
+  ));
+
+test('a connection that is reset in the tunnel after a write was sent MUST be an unknown outcome', () =>
+  throughTunnel(
+    async (world, _proxy, received) => {
+      const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+      assert.equal(resultOf(created, 'createCustomer')['code'], 'OUTCOME_UNKNOWN');
+      assert.ok(received.filter(isPost).length >= 1);
+    },
+    { passes: (text) => !isPost(text), environment: { OPERATION_TIMEOUT_MS: '3000' } },
+  ));
+
+test('a write whose tunnel cannot be made MUST be sent with the next one', () =>
+  throughTunnel(
+    async (world, proxy) => {
+      const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+      assert.equal(resultOf(created, 'createCustomer')['origin'], 'CREATED');
+      assert.deepEqual(world.upstream(), ['POST /customers']);
+      assert.equal(proxy.asked.length, 3);
+    },
+    { behave: (number) => ([{ status: 502 }, 'cut'] as const)[number - 1] },
+  ));
+
+for (const [behaviour, code, tunnels] of [
+  [{ status: 401 }, 'UPSTREAM_MISCONFIGURED', 2],
+  [{ status: 403 }, 'UPSTREAM_MISCONFIGURED', 2],
+  [{ status: 407 }, 'UPSTREAM_MISCONFIGURED', 2],
+  [{ status: 404 }, 'UPSTREAM_UNAVAILABLE', 6],
+  [{ status: 502 }, 'UPSTREAM_UNAVAILABLE', 6],
+  ['cut', 'UPSTREAM_UNAVAILABLE', 6],
+] as const) {
+  test(`a proxy that answers ${JSON.stringify(behaviour)} MUST be ${code}, and a write surely not sent`, () =>
+    throughTunnel(
+      async (world, proxy) => {
+        assert.deepEqual(codesOf(await read(world)), { customer: code });
+        const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+        assert.equal(resultOf(created, 'createCustomer')['code'], code);
+        assert.equal(proxy.asked.length, tunnels);
+        assert.deepEqual(world.upstream(), []);
+      },
+      { behave: () => behaviour },
+    ));
+}
+
+test('a proxy that does not answer MUST be UPSTREAM_TIMEOUT, a write surely not sent, and its connections given up', () =>
+  throughTunnel(
+    async (world, proxy) => {
+      assert.deepEqual(codesOf(await read(world)), { customer: 'UPSTREAM_TIMEOUT' });
+      const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+      assert.equal(resultOf(created, 'createCustomer')['code'], 'UPSTREAM_TIMEOUT');
+      assert.ok(proxy.asked.length >= 2);
+      await proxy.closed();
+    },
+    { behave: () => 'hang', environment: { JUSPAY_TIMEOUT_MS: '200', OPERATION_TIMEOUT_MS: '2000' } },
+  ));
+
+test('a tunnel that is being made MUST end with the gateway', async () => {
+  const { promise: asked, resolve } = Promise.withResolvers<void>();
+  await throughTunnel(
+    async (world) => {
+      const answer = read(world).catch(() => undefined);
+      await asked;
+      await world.gateway.dispose();
+      await answer;
+    },
+    {
+      behave() {
+        resolve();
+        return 'hang';
+      },
+      environment: { JUSPAY_TIMEOUT_MS: '600000', OPERATION_TIMEOUT_MS: '2000' },
+    },
+  );
+});
+
+test('a proxy that is not there MUST be UPSTREAM_UNAVAILABLE, and a write surely not sent', async () => {
+  const server = createTcpServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  await inWorld(
+    async (world) => {
+      assert.deepEqual(codesOf(await read(world)), { customer: 'UPSTREAM_UNAVAILABLE' });
+      const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+      assert.equal(resultOf(created, 'createCustomer')['code'], 'UPSTREAM_UNAVAILABLE');
+    },
+    { HTTPS_PROXY: `127.0.0.1:${port}` },
+    { provider },
+  );
+});
+
+for (const [name, more] of [
+  ['the provider in the tunnel that is self-signed', { certificate: selfSigned() }],
+  ['the provider in the tunnel of another host', { certificate: authority.issue('DNS:elsewhere.test') }],
+  ['the provider in the tunnel that is expired', { certificate: authority.issue('DNS:provider.test', 'expired') }],
+  ['the proxy that is self-signed', { proxyCertificate: selfSigned() }],
+  ['the proxy of another host', { proxyCertificate: authority.issue('DNS:elsewhere.test') }],
+] as const) {
+  test(`a certificate of ${name} MUST be UPSTREAM_MISCONFIGURED, and a write surely not sent`, () =>
+    throughTunnel(async (world, proxy) => {
+      assert.deepEqual(codesOf(await read(world)), { customer: 'UPSTREAM_MISCONFIGURED' });
+      const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+      assert.equal(resultOf(created, 'createCustomer')['code'], 'UPSTREAM_MISCONFIGURED');
+      assert.equal(proxy.asked.length, 'certificate' in more ? 2 : 0);
+      assert.deepEqual(world.upstream(), []);
+    }, more));
+}
+
+test('the key set MUST be fetched through the proxy', async () => {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const server = createServer((_request, response) => {
+    response.end(JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k' }] }));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const claims = { iss: 'i', aud: 'a', sub: 's', exp: Math.floor(Date.now() / 1000) + 600, scope: 'customer:read' };
+  const input = `${encode({ alg: 'ES256', kid: 'k' })}.${encode(claims)}`;
+  const signature = sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' });
+  const behind = { port: () => (server.address() as AddressInfo).port };
+  try {
+    await withTls(certificate, behind, (port, received) =>
+      withProxy(
+        () => ({ port }),
+        async (proxy) => {
+          await inWorld(
+            async (world) => {
+              const answer = await world.fetch({
+                method: 'POST',
+                headers: {
+                  'content-type': 'application/json',
+                  authorization: `Bearer ${input}.${signature.toString('base64url')}`,
+                },
+                body: JSON.stringify({ query: '{ __typename }' }),
+              });
+              assert.equal(answer.status, 200);
+              assert.deepEqual(proxy.asked, [`keys.test:443 ${credentials}`]);
+              assert.ok(received.join('').startsWith('GET /jwks ') && !/proxy-/i.test(received.join('')));
+              await proxy.closed();
+            },
+            {
+              HTTPS_PROXY: `http://user:p%40ss@${proxy.address}`,
+              AUTH_MODE: 'jwt',
+              AUTH_JWKS_URL: 'https://keys.test/jwks',
+              AUTH_JWT_ISSUER: 'i',
+              AUTH_JWT_AUDIENCE: 'a',
+            },
+          );
+        },
+      ),
+    );
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
