@@ -1,5 +1,4 @@
-// Builds `dist` and `schema`. The rules of input, the names and the codes are the server's own source (`../src`): one compilation takes them in,
-// and the package holds them beside the kit.
+// Builds `dist` and `schema`. The compilation includes the server's input rules and error codes (`../src`), so the package contains them.
 import { spawnSync } from 'node:child_process';
 import { cpSync, rmSync } from 'node:fs';
 

@@ -12,25 +12,25 @@ import { visit } from 'graphql';
 import { CustomerAst } from '../../schema/generated/asts.ts';
 import type { CustomerFieldsFragment } from '../../schema/generated/operations.ts';
 import { possibleTypes } from '../../schema/generated/possible-types.ts';
-import { answersTo, fieldsOf, type Named } from './naming.ts';
-import { subjectOf } from './writes.ts';
+import { type CustomerIdentifiers, fieldsOf, isIdentifiedBy } from './naming.ts';
+import { targetOf } from './writes.ts';
 
-/** Keeps beside an answer what was asked, for changes of the answer. A policy of the app's own, and a cache that was restored, has none of it. */
-const withArguments: FieldPolicy = {
+/** Stores the arguments of a field beside its value, for later updates. They are missing with the app's own policy and in a restored cache. */
+const storingArguments: FieldPolicy = {
   merge(_existing: unknown, incoming: unknown, { args, storage }) {
     storage['args'] = args;
     return incoming;
   },
 };
 
-/** A token is never merged with another and never kept: whatever persists the cache finds none. */
+/** Type policies for customers. Tokens are not stored, so a persisted cache contains none. */
 export const typePolicies: TypePolicies = {
-  Query: { fields: { customer: withArguments, customerByReference: withArguments, customers: withArguments } },
+  Query: { fields: { customer: storingArguments, customerByReference: storingArguments, customers: storingArguments } },
   Customer: { fields: { clientAuthToken: { read: () => null, merge: () => null } } },
   ClientAuthToken: { keyFields: false, merge: false },
 };
 
-/** A cache that knows the gateway's unions and keeps no token. What is given is added, and wins. */
+/** Creates a cache with the gateway's unions that stores no tokens. `config` takes precedence. */
 export function customerCache(config: InMemoryCacheConfig = {}): InMemoryCache {
   return new InMemoryCache({
     ...config,
@@ -39,15 +39,15 @@ export function customerCache(config: InMemoryCacheConfig = {}): InMemoryCache {
   });
 }
 
-/** Fields of the query root that show customers. */
+/** Fields of the query root that return customers. */
 const fieldsWithCustomers = ['customer', 'customerByReference', 'customers'] as const;
 
-/** Shows a customer wherever it was asked for by its id or its reference: also where the answer was that there is none. */
+/** Writes a customer into the cached result of every query for its id or its reference, including results without a customer. */
 export function rememberCustomer(cache: ApolloCache, customer: CustomerFieldsFragment): void {
   const fields = fieldsOf(customer) as CustomerFieldsFragment;
   cache.batch({
     update() {
-      // Asked for or not: the next question is answered from here.
+      // Also write fields that were never read, so that the next query is served from the cache.
       for (const id of [fields.id, fields.objectReferenceId]) {
         if (id != null) cache.writeQuery({ query: CustomerAst, variables: { id }, data: { customer: fields } });
       }
@@ -60,72 +60,79 @@ export function rememberCustomer(cache: ApolloCache, customer: CustomerFieldsFra
         });
       }
       const reference = { __ref: cache.identify({ ...fields }) ?? '' };
-      eachShown(cache, (value, { storage, DELETE }) => {
-        const names = namesIn(storage);
-        // One that shows the customer has what is new; one that shows none may be about it.
-        if (names === undefined) return mayHideCustomer(value) ? DELETE : value;
-        if (!Array.isArray(value)) return answersTo(fields, names[0]) ? reference : value;
-        return value.map((item, index) => (answersTo(fields, names[index]) ? reference : item));
+      modifyCustomerFields(cache, (value, { storage, DELETE }) => {
+        const identifiers = identifiersIn(storage);
+        // A reference to the customer is already up to date. Evict a value that could omit the customer.
+        if (identifiers === undefined) return couldOmitCustomer(value) ? DELETE : value;
+        if (!Array.isArray(value)) return isIdentifiedBy(fields, identifiers[0]) ? reference : value;
+        return value.map((item, index) => (isIdentifiedBy(fields, identifiers[index]) ? reference : item));
       });
     },
   });
 }
 
-/** Forgets what was answered about the customer that a write was about: whoever shows it asks again. */
-export function forgetCustomer(cache: ApolloCache, variables: unknown, answered?: Named): void {
-  const id = subjectOf(variables);
-  const known = [...(id === undefined ? [] : [{ id }]), ...(answered ? [answered] : [])];
+/** Evicts the customer of a write from the cache. Active queries that contain it are refetched. */
+export function forgetCustomer(cache: ApolloCache, variables: unknown, result?: CustomerIdentifiers): void {
+  const id = targetOf(variables);
+  const targets = [...(id === undefined ? [] : [{ id }]), ...(result ? [result] : [])];
   cache.batch({
     update() {
       const stale = new Set<string>();
-      for (const customer of known) stale.add(cache.identify({ ...customer, __typename: 'Customer' }) ?? '');
-      eachShown(cache, (value, { storage, DELETE, isReference, readField }) => {
-        const isShown = [value].flat().filter((item) => {
+      for (const customer of targets) stale.add(cache.identify({ ...customer, __typename: 'Customer' }) ?? '');
+      modifyCustomerFields(cache, (value, { storage, DELETE, isReference, readField }) => {
+        const references = [value].flat().filter((item) => {
           if (!isReference(item)) return false;
-          const shown = { id: readField('id', item), objectReferenceId: readField('objectReferenceId', item) } as Named;
-          const isOne = known.some((customer) => answersTo(shown, customer.id) || shown.id === customer.id);
+          const cached = {
+            id: readField('id', item),
+            objectReferenceId: readField('objectReferenceId', item),
+          } as CustomerIdentifiers;
+          const isOne = targets.some((customer) => isIdentifiedBy(cached, customer.id) || cached.id === customer.id);
           if (isOne) stale.add(item.__ref);
           return isOne;
         });
-        const names = namesIn(storage);
-        const isAsked =
-          names?.some((name) => known.some((customer) => answersTo(customer, name))) ?? mayHideCustomer(value);
-        return isShown.length > 0 || isAsked ? DELETE : value;
+        const identifiers = identifiersIn(storage);
+        const isRequested =
+          identifiers?.some((identifier) => targets.some((customer) => isIdentifiedBy(customer, identifier))) ??
+          couldOmitCustomer(value);
+        return references.length > 0 || isRequested ? DELETE : value;
       });
-      // Types of other subgraphs show it too: without its fields it is asked for there as well, and stays in their lists.
+      // Types of other subgraphs can reference the customer. Evict its fields, not the object, so that it stays in their lists and is refetched.
       for (const ref of stale)
-        cache.modify({ id: ref, fields: (value, { fieldName, DELETE }) => (kept.has(fieldName) ? value : DELETE) });
+        cache.modify({
+          id: ref,
+          fields: (value, { fieldName, DELETE }) => (identifyingFields.has(fieldName) ? value : DELETE),
+        });
     },
   });
   cache.gc();
 }
 
-/** What a customer is known by in the cache. */
-const kept: ReadonlySet<string> = new Set(['__typename', 'id', 'objectReferenceId']);
+/** Fields that identify a customer. They stay in the cache. */
+const identifyingFields: ReadonlySet<string> = new Set(['__typename', 'id', 'objectReferenceId']);
 
-/** Whether a value may stand for a customer without showing it: none, a list with a gap, or what a `merge` of the app's own made. */
-function mayHideCustomer(value: unknown): boolean {
-  if (Array.isArray(value)) return value.some(mayHideCustomer);
+/** Whether a value could be the result for a customer without a reference to it: null, a list with null, or a value of the app's own `merge`. */
+function couldOmitCustomer(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(couldOmitCustomer);
   return !(value as Partial<Reference> | null)?.__ref;
 }
 
-/** The names that a field was asked with, where they are known. */
-function namesIn({ args }: Readonly<Record<string, unknown>>): unknown[] | undefined {
+/** The identifiers in the arguments of a field. `undefined` if the arguments are unknown. */
+function identifiersIn({ args }: Readonly<Record<string, unknown>>): unknown[] | undefined {
   return args ? Object.values(args).flat() : undefined;
 }
 
-/** Changes each value of the query root that shows customers, whatever it was asked with and whatever key the cache has for it. */
-function eachShown(cache: ApolloCache, change: Modifier<unknown>): void {
+/** Calls `change` for each cached value of the fields that return customers, for all arguments and cache keys. */
+function modifyCustomerFields(cache: ApolloCache, change: Modifier<unknown>): void {
   const fields = Object.fromEntries(fieldsWithCustomers.map((field) => [field, change]));
   cache.modify({ fields: fields as Record<string, never> });
 }
 
-/** The kit's query for a customer, by the reference. */
+/** The kit's query for a customer, converted to a query by reference. */
 function byReference(): DocumentNode {
   const renamed = { customer: 'customerByReference', id: 'objectReferenceId' } as Readonly<Record<string, string>>;
   return visit(CustomerAst as DocumentNode, {
     enter(node, _key, parent) {
-      // Fields of the customer, one of them `id`, keep their names.
+      // Do not rename the fields of the customer, which include `id`.
       const isOwn = parent && 'kind' in parent && parent.kind === 'Field' && parent.name.value !== 'customer';
       if (node.kind !== 'Name' || isOwn) return undefined;
       return { ...node, value: renamed[node.value] ?? node.value };

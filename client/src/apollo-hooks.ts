@@ -7,13 +7,13 @@ import type { TypedAst } from './ast.ts';
 import type { TypedDocument } from './document.ts';
 import { asGraphQLError } from './error.ts';
 import type { CustomerClient } from './kit.ts';
-import { customerIn, isWhole, leavesDoubt } from './naming.ts';
+import { customerIn, isComplete, leavesStaleData } from './naming.ts';
 import { type Outcome, outcomeOf, type RootOf } from './outcome.ts';
 import { withoutTokens } from './writes.ts';
 
 /**
- * The end of Apollo's chain, in the place of an `HttpLink`: sends through the client of the kit, with its headers, ids, renewal of the
- * session, and tokens moved to `client.tokens` before anything sees them, whatever was asked and whatever cache there is.
+ * The terminating link of Apollo Client, instead of an `HttpLink`. Sends through the client of the kit, with its headers, ids and renewal of
+ * the session. Moves the tokens of every result to `client.tokens`, so that no other link and no cache receives them.
  */
 export function customerLink(client: CustomerClient): ApolloLink {
   return new ApolloLink(
@@ -40,7 +40,7 @@ export function customerLink(client: CustomerClient): ApolloLink {
   );
 }
 
-/** A client of Apollo's with the cache and the link of the kit. What is given is added, and wins. */
+/** Creates an Apollo Client with the cache and the link of the kit. `options` take precedence. */
 export function createApolloClient(client: CustomerClient, options: Partial<ApolloClient.Options> = {}): ApolloClient {
   return new ApolloClient({ cache: customerCache(), link: customerLink(client), ...options });
 }
@@ -55,7 +55,7 @@ export type MutationHookOptions<Result, Variables extends OperationVariables> = 
   'errorPolicy'
 >;
 
-/** Runs a query; without variables it waits. */
+/** Runs a query. Without variables it does not run. */
 export function useQueryOf<Result, Variables extends OperationVariables>(
   ast: TypedAst<Result, Variables>,
   variables: Variables | undefined,
@@ -67,7 +67,7 @@ export function useQueryOf<Result, Variables extends OperationVariables>(
   ) as useQuery.Result<Result, Variables, 'empty' | 'complete' | 'streaming'>;
 }
 
-/** What a mutation came to: `undefined` until it was answered, and when it failed as a whole. */
+/** The outcome of a mutation. `undefined` before the response, and if the whole operation failed. */
 export interface WithOutcome<Result> {
   readonly outcome: Outcome<RootOf<Result>> | undefined;
 }
@@ -77,7 +77,7 @@ export type UseMutationOfResponse<Result, Variables extends OperationVariables> 
   useMutation.Result<Result> & WithOutcome<Result>,
 ];
 
-/** Runs a mutation when its function is called. What was written is in the cache by then. */
+/** Runs a mutation when its function is called. The cache is updated before the returned promise resolves. */
 export function useMutationOf<Result, Variables extends OperationVariables>(
   ast: TypedAst<Result, Variables>,
   root: keyof Result & string,
@@ -87,13 +87,13 @@ export function useMutationOf<Result, Variables extends OperationVariables>(
     ast as DocumentNode,
     {
       ...options,
-      // A token that could not be had must not take the acknowledged write with it.
+      // An error of the token field must not discard an acknowledged write.
       errorPolicy: 'all',
       update(cache, result, context) {
         const outcome = outcomeIn(result.data as Result | null | undefined, root);
         const customer = customerIn(outcome);
-        if (customer !== undefined && isWhole(customer)) rememberCustomer(cache, customer);
-        else if (outcome && (outcome.status === 'success' || leavesDoubt(outcome))) {
+        if (customer !== undefined && isComplete(customer)) rememberCustomer(cache, customer);
+        else if (outcome && (outcome.status === 'success' || leavesStaleData(outcome))) {
           forgetCustomer(cache, context.variables, customer);
         }
         options.update?.(cache, result, context);
@@ -101,7 +101,7 @@ export function useMutationOf<Result, Variables extends OperationVariables>(
     } as useMutation.Options<Result, Variables>,
   );
   const { cache } = state.client;
-  // The same function at each render, as Apollo's own is: an effect may depend on it.
+  // A stable function, like Apollo's own, because effects can depend on it.
   const run = useCallback(
     async ({ variables }: { variables: Variables }) => {
       const result = await (
@@ -111,7 +111,7 @@ export function useMutationOf<Result, Variables extends OperationVariables>(
       });
       const { data, error } = result as { data?: Result | null; error?: unknown };
       const outcome = outcomeIn(data, root);
-      // Nobody knows what became of it: what is cached may be wrong.
+      // The outcome is ambiguous, so cached data can be stale.
       if (outcome === undefined && error !== undefined) forgetCustomer(cache, variables);
       return { ...result, outcome } as ApolloClient.MutateResult<Result> & WithOutcome<Result>;
     },

@@ -1,9 +1,9 @@
-// Apart from the documents as text: whoever uses those need not have `graphql`, not even its types.
+// Separate from `document.ts`, so that apps that send text do not need the types of `graphql`.
 import type { DocumentNode } from 'graphql';
 
-/** An operation of the kit parsed: for Apollo Client and urql, which take no text. */
+/** A parsed operation, for Apollo Client and urql. */
 export interface TypedAst<Result, Variables> extends DocumentNode {
-  /** As `TypedDocument.id`. urql takes it for the key of its cache. */
+  /** Same as `TypedDocument.id`. urql uses it as the key of its cache. */
   readonly documentId?: string;
   readonly __apiType?: (variables: Variables) => Result;
 }

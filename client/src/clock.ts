@@ -1,10 +1,10 @@
-/** Time, as the kit sees it. Tests hand in their own. */
+/** The clocks and the timer of the kit. Tests pass their own. */
 export interface Clock {
-  /** The wall's, in ms: goes on while the machine sleeps, and may be put right at any moment. */
+  /** Wall clock, in ms. Continues while the machine sleeps, and can be set back. */
   wallMs(): number;
-  /** Never set back, in ms, and may stand still while the machine sleeps. */
+  /** Monotonic clock, in ms. Is never set back, and can stop while the machine sleeps. */
   monotonicMs(): number;
-  /** Calls once, after `ms` at the earliest; the answer takes it back. */
+  /** Calls `call` once, after at least `ms`. The returned function cancels the timer. */
   setTimer(call: () => void, ms: number): () => void;
 }
 
@@ -17,7 +17,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** A moment on both clocks. */
+/** A point in time on both clocks. */
 export interface Moment {
   readonly wallMs: number;
   readonly monotonicMs: number;
@@ -28,8 +28,8 @@ export function momentOf(clock: Clock): Moment {
 }
 
 /**
- * Time since a moment: what the further of the two clocks says. The monotonic one stands still while the machine sleeps,
- * and the wall's may be set back: what is too much costs a renewal, what is too little shows a dead token.
+ * Time since a moment, in ms: the larger of the two clocks' differences. The monotonic clock can stop while the machine sleeps, and the wall
+ * clock can be set back. An overestimate costs one renewal; an underestimate would return an expired token.
  */
 export function elapsedMs(clock: Clock, since: Moment): number {
   return Math.max(clock.wallMs() - since.wallMs, clock.monotonicMs() - since.monotonicMs);

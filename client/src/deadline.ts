@@ -3,31 +3,31 @@ import { CustomerClientError } from './error.ts';
 import type { Send } from './transport.ts';
 
 /**
- * Gives up an operation after `timeoutMs`, its headers and its last byte included, and when the app's own signal says so. It needs neither
- * `AbortSignal.any` nor `AbortSignal.timeout`: React Native has none of them.
+ * Cancels an operation after `timeoutMs`, or when the app's signal aborts. The time includes the call of `headers` and the response body.
+ * Does not use `AbortSignal.any` and `AbortSignal.timeout`, which React Native lacks.
  */
 export function timed(send: Send, timeoutMs: number, { setTimer }: Clock): Send {
   return (document, variables, { signal } = {}) =>
     new Promise((resolve, reject) => {
       const abort = new AbortController();
-      const giveUp = () => {
+      const cancel = () => {
         abort.abort(signal?.reason);
-        const late = new CustomerClientError('TIMEOUT', { retryable: true });
-        reject(signal?.aborted ? (signal.reason ?? abortError()) : late);
+        const timeout = new CustomerClientError('TIMEOUT', { retryable: true });
+        reject(signal?.aborted ? (signal.reason ?? abortError()) : timeout);
       };
-      const stopTimer = setTimer(giveUp, timeoutMs);
-      signal?.addEventListener('abort', giveUp);
-      if (signal?.aborted) giveUp();
+      const stopTimer = setTimer(cancel, timeoutMs);
+      signal?.addEventListener('abort', cancel);
+      if (signal?.aborted) cancel();
       send(document, variables, abort)
         .finally(() => {
           stopTimer();
-          signal?.removeEventListener('abort', giveUp);
+          signal?.removeEventListener('abort', cancel);
         })
         .then(resolve, reject);
     });
 }
 
-/** Signals of React Native have no reason, and it has no `DOMException`. */
+/** Used in React Native, where signals have no reason and there is no `DOMException`. */
 function abortError(): Error {
   return Object.assign(new Error('Aborted'), { name: 'AbortError' });
 }

@@ -1,10 +1,10 @@
-/** An operation as text, with the id under which the gateway knows it. */
+/** An operation as text, with its id in the manifest of the gateway. */
 export interface TypedDocument<Result, Variables> {
-  /** `sha256:<hex>` of {@link text}, as it stands in the manifest; nothing is hashed in a browser. Absent: the text is sent. */
+  /** `sha256:<hex>` of {@link text}, computed at build time. Without an id, the text is sent. */
   readonly id?: string;
   readonly kind: 'query' | 'mutation';
   readonly name: string;
   readonly text: string;
-  /** Never there: it carries the types, for `ResultOf` and `VariablesOf` of `@graphql-typed-document-node/core` too. */
+  /** Carries the types only, also for `ResultOf` and `VariablesOf` of `@graphql-typed-document-node/core`. Has no value at run time. */
   readonly __apiType?: (variables: Variables) => Result;
 }

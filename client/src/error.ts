@@ -1,17 +1,17 @@
 import type { ErrorCode } from '../../src/errors.ts';
 
-/** What can go wrong between the app and the gateway. Nobody knows then whether a write was done: `retryable` all the same. */
+/** Failures between the app and the gateway. The outcome of a write is ambiguous. A retry is safe. */
 export type TransportErrorCode =
-  /** No answer: not connected, refused by CORS, cut off. Only what the network did; a mistake of the program is thrown as it is. */
+  /** The network failed: no connection, a connection lost, or a response blocked by CORS. A programming error is thrown unchanged. */
   | 'NETWORK_ERROR'
-  /** No answer in time. */
+  /** No response within `timeoutMs`. */
   | 'TIMEOUT'
-  /** An answer that is no GraphQL: somebody else's, such as a proxy's page. */
+  /** The response is not GraphQL, for example the error page of a proxy. */
   | 'INVALID_RESPONSE'
-  /** Shown by hooks: a mistake of the program, which is the `cause`. A repeat cannot help. */
+  /** Reported by hooks only: a programming error, which is the `cause`. A retry cannot help. */
   | 'UNEXPECTED';
 
-/** The gateway's codes, the kit's own, and whatever comes later or from a router in between. */
+/** The codes of the gateway and of the kit, and codes of later versions or of a router. */
 export type ClientErrorCode = ErrorCode | TransportErrorCode | (string & {});
 
 export interface ClientErrorDetails {
@@ -23,20 +23,20 @@ export interface ClientErrorDetails {
 }
 
 /**
- * What the kit throws. It holds no value that the app sent or received, no address and no server's text, so that it can be logged
- * as it is.
+ * The error class of the kit. It contains no value that the app sent or received, no address and no text of a server, so it is safe
+ * to log.
  */
 export class CustomerClientError extends Error {
   declare readonly code: ClientErrorCode;
-  /** Whether sending the very same operation again can help; it never does harm. */
+  /** Whether sending the same operation again can succeed. It is always safe. */
   declare readonly retryable: boolean;
-  /** Finds the operation in the gateway's log. */
+  /** Identifies the operation in the gateway's log. */
   declare readonly requestId: string | undefined;
-  /** Whole seconds after which a repeat can succeed. */
+  /** Whole seconds after which a retry can succeed. */
   declare readonly retryAfterSeconds: number | undefined;
-  /** The HTTP status, where there was an answer. */
+  /** The HTTP status, if there was a response. */
   declare readonly status: number | undefined;
-  /** The field of the answer that failed. Empty: the operation as a whole. */
+  /** Path of the field that failed. Empty if the whole operation failed. */
   declare readonly path: readonly (string | number)[];
 
   constructor(code: ClientErrorCode, details: ClientErrorDetails) {
@@ -53,17 +53,17 @@ interface GraphQLErrorLike {
 }
 
 /**
- * Reads whole seconds, with any number of digits, or an HTTP date in one of its three forms; `undefined` for all else. `Date.parse` takes much
- * that is no date: an HTTP date begins with a capital letter, and is of GMT even if it does not say so.
- * No pause is longer than a day, as the gateway's own.
+ * Parses the value of `Retry-After`: whole seconds with any number of digits, or an HTTP date in one of its three forms. Returns `undefined`
+ * for anything else, and at most one day, like the gateway. `Date.parse` accepts too much, so the text must begin with a capital letter. An
+ * HTTP date without a time zone is in GMT.
  */
-function readPause(text: string): number | undefined {
+function readRetryAfter(text: string): number | undefined {
   const dateMs = Date.parse(text.replace(/^[^A-Z].*|( GMT)?$/, ' GMT'));
   const seconds = /^\d+$/.test(text) ? +text : Math.max(0, Math.ceil((dateMs - Date.now()) / 1000));
   return seconds >= 0 ? Math.min(seconds, 86_400) : undefined;
 }
 
-/** Reads an error of an answer. Its message is left behind: a router's may hold what was sent. */
+/** Converts an error of a response. Drops its message, because the message of a router can contain sent values. */
 export function readError(
   { extensions, path }: GraphQLErrorLike,
   response?: Pick<Response, 'status' | 'headers'>,
@@ -75,20 +75,21 @@ export function readError(
     requestId,
     retryAfterSeconds,
   } = extensions ?? {};
-  // A router in between may have left it out, and the server have said it in a header.
+  // A router can remove an extension that the response still has as a header.
   const textOf = (value: unknown, header: string) => String(value ?? headers?.get(header) ?? '');
   return new CustomerClientError(typeof code === 'string' && /^\w{1,64}$/.test(code) ? code : 'INTERNAL_SERVER_ERROR', {
     retryable: retryable === true,
     requestId: textOf(requestId, 'x-request-id') || undefined,
-    retryAfterSeconds: readPause(textOf(retryAfterSeconds, 'retry-after')),
+    retryAfterSeconds: readRetryAfter(textOf(retryAfterSeconds, 'retry-after')),
     status,
     path,
   });
 }
 
 /**
- * The kit's error behind the one that a client of GraphQL hands out: urql's `CombinedError`, Apollo's `CombinedGraphQLErrors`.
- * `undefined` for what did not come from the gateway.
+ * Extracts the kit's error from urql's `CombinedError` or Apollo's `CombinedGraphQLErrors`.
+ *
+ * @returns `undefined` if the error does not come from the gateway.
  */
 export function customerErrorOf(error: unknown): CustomerClientError | undefined {
   if (error instanceof CustomerClientError) return error;
@@ -102,7 +103,7 @@ export function customerErrorOf(error: unknown): CustomerClientError | undefined
   return networkError === undefined ? undefined : customerErrorOf(networkError);
 }
 
-/** As a GraphQL error, for clients that want those. */
+/** Converts the error into a GraphQL error, for urql and Apollo Client. */
 export function asGraphQLError({ message, path, code, retryable, requestId, retryAfterSeconds }: CustomerClientError) {
   return { message, path, extensions: { code, retryable, requestId, retryAfterSeconds } };
 }

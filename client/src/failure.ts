@@ -1,30 +1,31 @@
 import { CustomerClientError } from './error.ts';
 
 /**
- * Messages of type errors that are mistakes of a program: those of the JavaScript engines, and of `fetch` for arguments that it cannot take.
- * `fetch` rejects with a type error for a lost connection too, and the class, the message and nothing else tells the two apart.
+ * Messages of type errors that are programming errors: those of the JavaScript engines, and those of `fetch` for invalid arguments.
+ * `fetch` also rejects with a type error when the network fails. Only the message distinguishes the two.
  */
-const mistake = / is [nu]|annot |nvalid |ed to [ep]/;
+const programmingError = / is [nu]|annot |nvalid |ed to [ep]/;
 
-/** Whether `fetch` reported that there was no answer. */
+/** Whether `fetch` reported a network failure. */
 export function isNetworkFailure(error: unknown): boolean {
-  // By name: an error of another realm, such as a test environment's, is no instance of this one's classes.
+  // Compare names: an error of another realm, such as a test environment's, is not an instance of this realm's classes.
   const { name, message } = Object(error) as Error;
-  return /^(Fetch|Type)/.test(name) && !mistake.test(message);
+  return /^(Fetch|Type)/.test(name) && !programmingError.test(message);
 }
 
-/** Whether an error is a mistake of the program: a repeat cannot help. */
-export function isMistake(error: unknown): boolean {
+/** Whether an error is a programming error. A retry cannot help. */
+export function isProgrammingError(error: unknown): boolean {
   return /^(Type|Reference|Range|Syntax|URI)Error$/.test((Object(error) as Error).name) && !isNetworkFailure(error);
 }
 
 /**
- * The error that a hook shows for whatever was thrown. A mistake of the program is shown as what it is, in the `cause`. All else that is not
- * the kit's came from the app's own `headers` or `refresh`: there was no session to send with, so nothing was done, and a repeat asks them again.
+ * Converts a thrown value into the error that a hook reports. A programming error becomes `UNEXPECTED`, with the thrown value as `cause`. Any
+ * other value that the kit did not throw comes from the app's `headers` or `refresh`. It becomes a retryable `UNAUTHENTICATED`: nothing was
+ * executed, and a retry calls these functions again.
  */
 export function customerErrorFrom(thrown: unknown): CustomerClientError {
   if (thrown instanceof CustomerClientError) return thrown;
-  const error = isMistake(thrown)
+  const error = isProgrammingError(thrown)
     ? new CustomerClientError('UNEXPECTED', { retryable: false })
     : new CustomerClientError('UNAUTHENTICATED', { retryable: true });
   error.cause = thrown;

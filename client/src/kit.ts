@@ -13,48 +13,48 @@ import { createWrites, mayBeDone } from './writes.ts';
 export interface CustomerClientOptions extends TransportOptions {
   /** For tests. */
   readonly clock?: Clock;
-  /** For tests. Default: the page's, where there is one. */
+  /** For tests. Default: the visibility of the page, if there is one. */
   readonly visibility?: Visibility;
 }
 
-/** All that an app does with the gateway. One for each session: it holds that session's tokens. */
+/** The client of the gateway. Create one for each session, because it holds the tokens of the session. */
 export interface CustomerClient {
   /**
-   * Runs an operation.
+   * Runs an operation and returns its data.
    *
-   * @throws CustomerClientError the first error of a query, whichever field it is at; of a mutation, one that took its result. An acknowledged
-   *   write is never thrown away for a field that failed beside it: `request` tells of those.
-   * @throws the signal's reason, when it was aborted.
-   * @throws as it is, what `headers`, `refresh` or a mistake of the program throws.
+   * @throws CustomerClientError for a query, the first error of any field; for a mutation, an error that made its result null. Other errors of
+   *   fields do not discard an acknowledged write: `request` returns them.
+   * @throws the reason of the signal if it is aborted.
+   * @throws errors of `headers` and `refresh`, and programming errors, unchanged.
    */
   execute<Result, Variables>(
     document: TypedDocument<Result, Variables>,
     variables: Variables,
     options?: RequestOptions,
   ): Promise<Result>;
-  /** Runs a mutation, and tells its one result apart by `status`. Throws as {@link execute}. */
+  /** Runs a mutation and returns its outcome. Throws like {@link execute}. */
   mutate<Result, Variables>(
     document: TypedDocument<Result, Variables>,
     variables: Variables,
     options?: RequestOptions,
   ): Promise<Outcome<RootOf<Result>>>;
-  /** Runs an operation: data and errors as they came. Throws only where there is no answer. */
+  /** Runs an operation and returns its data and errors. Throws only if there is no GraphQL response. */
   request<Result, Variables>(
     document: TypedDocument<Result, Variables>,
     variables: Variables,
     options?: RequestOptions,
   ): Promise<Answer<Result>>;
   /**
-   * Client auth tokens. One that comes with a mutation is moved here too, out of the result; one that a query asks for is left in the answer to
-   * this client, and moved here by the kit's hooks, links and exchanges: what they hand on is cached.
+   * Client auth tokens. The token in the result of a mutation is moved here. The token in the result of a query stays in the result of this
+   * client; the kit's hooks, link and exchange move it here, because their results are cached.
    */
   readonly tokens: ClientAuthTokens;
   readonly clock: Clock;
-  /** As it was given. */
+  /** The option of the same name. */
   readonly visibility: Visibility | undefined;
 }
 
-/** No work is done, and nothing sent, until an operation is run. */
+/** Creates a client. It sends nothing until an operation runs. */
 export function createCustomerClient(options: CustomerClientOptions): CustomerClient {
   const { clock = systemClock, visibility, refresh, timeoutMs = 30_000 } = options;
   const once = timed(createTransport(options), timeoutMs, clock);
@@ -66,12 +66,12 @@ export function createCustomerClient(options: CustomerClientOptions): CustomerCl
     if (document.kind === 'query') return send(document, variables, requestOptions);
     try {
       const { data, errors } = await send(document, variables, requestOptions);
-      if (errors.some((error) => mayBeDone(error) && isMissing(data, error.path[0]))) writes.lost(variables);
+      if (errors.some((error) => mayBeDone(error) && isMissing(data, error.path[0]))) writes.ambiguous(variables);
       return { errors, data: writes.settle(variables, data) };
     } catch (error) {
-      // Given up by the app, which may have been after it was sent; most else that is thrown comes from the app, before anything is sent.
-      const isUnknown = error instanceof CustomerClientError ? mayBeDone(error) : requestOptions?.signal?.aborted;
-      if (isUnknown) writes.lost(variables);
+      // An operation can be cancelled after it was sent. Other errors come from the app, before anything is sent.
+      const isAmbiguous = error instanceof CustomerClientError ? mayBeDone(error) : requestOptions?.signal?.aborted;
+      if (isAmbiguous) writes.ambiguous(variables);
       throw error;
     }
   };

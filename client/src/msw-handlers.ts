@@ -7,7 +7,7 @@ export interface HandlerOptions {
   readonly url?: string;
 }
 
-/** An operation that fails: with errors as the gateway gives them. */
+/** A failed operation, with errors in the gateway's format. */
 export interface MockErrors {
   readonly errors: readonly {
     readonly code: ClientErrorCode;
@@ -16,21 +16,21 @@ export interface MockErrors {
   }[];
 }
 
-/** The data, or the errors, or a function of the variables that gives either. */
+/** The data, the errors, or a function of the variables that returns either. */
 export type MockAnswer<Result, Variables> =
   | Result
   | MockErrors
   | ((variables: Variables) => Result | MockErrors | Promise<Result | MockErrors>);
 
 /**
- * Makes `mockCustomer(answer, options?)`: a handler for one operation, whether a client sends its text or its id. What is another operation is left
- * to the handlers behind it.
+ * Creates a handler factory such as `mockCustomer(answer, options?)` for one operation, sent by text or by id. Requests for other operations pass
+ * through to the next handlers.
  */
 export function mockOperation<Result extends object, Variables>(document: TypedDocument<Result, Variables>) {
   return (answer: MockAnswer<Result, Variables>, { url = '*/graphql' }: HandlerOptions = {}): HttpHandler =>
     http.post(url, async ({ request }) => {
       const body = (await request.clone().json()) as Body;
-      if (!asksFor(document, body)) return undefined;
+      if (!isRequestFor(document, body)) return undefined;
       const given = typeof answer === 'function' ? await answer((body.variables ?? {}) as Variables) : answer;
       if (!('errors' in given)) return HttpResponse.json({ data: given });
       const errors = given.errors.map(({ code, retryable = false, retryAfterSeconds }) => ({
@@ -55,7 +55,10 @@ interface Body {
   readonly extensions?: { readonly persistedQuery?: { readonly sha256Hash?: string } };
 }
 
-function asksFor({ id, kind, name }: Pick<TypedDocument<never, never>, 'id' | 'kind' | 'name'>, body: Body): boolean {
+function isRequestFor(
+  { id, kind, name }: Pick<TypedDocument<never, never>, 'id' | 'kind' | 'name'>,
+  body: Body,
+): boolean {
   const sent = body.documentId ?? body.extensions?.persistedQuery?.sha256Hash;
   if (sent !== undefined) return id !== undefined && sent.replace(/^sha256:/, '') === id.replace(/^sha256:/, '');
   return new RegExp(`\\b${kind}\\s+${name}\\b`).test(body.query ?? '');

@@ -1,24 +1,24 @@
 import type { CustomerFieldsFragment } from '../../schema/generated/operations.ts';
 
-/** What names a customer. */
-export interface Named {
+/** The identifiers of a customer. */
+export interface CustomerIdentifiers {
   readonly id: string;
   readonly objectReferenceId?: string | null;
 }
 
-/** Whether a question for `name` is surely one for this customer. Another case of a reference is for the provider to tell. */
-export function answersTo({ id, objectReferenceId }: Named, name: unknown): boolean {
-  return name === id || (objectReferenceId != null && name === objectReferenceId);
+/** Whether `identifier` is an identifier of this customer. The comparison is exact: only the provider can compare references without case. */
+export function isIdentifiedBy({ id, objectReferenceId }: CustomerIdentifiers, identifier: unknown): boolean {
+  return identifier === id || (objectReferenceId != null && identifier === objectReferenceId);
 }
 
-/** The customer that a mutation's answer shows as it is now. */
-export function customerIn(outcome: unknown): Named | undefined {
-  const { status, customer } = (outcome ?? {}) as { status?: unknown; customer?: Named };
+/** The current customer in the outcome of a mutation. `undefined` unless it is a success. */
+export function customerIn(outcome: unknown): CustomerIdentifiers | undefined {
+  const { status, customer } = (outcome ?? {}) as { status?: unknown; customer?: CustomerIdentifiers };
   return status === 'success' && typeof customer?.id === 'string' ? customer : undefined;
 }
 
-/** Whether what is cached about the customer is wrong after this answer to a mutation, or may be. */
-export function leavesDoubt({ status }: { readonly status: string }): boolean {
+/** Whether cached data of the customer can be stale after this outcome of a mutation. */
+export function leavesStaleData({ status }: { readonly status: string }): boolean {
   return ['exists', 'notFound', 'outcomeUnknown', 'other'].includes(status);
 }
 
@@ -35,12 +35,16 @@ const fields: Readonly<Record<keyof CustomerFieldsFragment, true>> = {
   lastUpdated: true,
 };
 
-/** Of a customer what the kit's own queries ask for: no token, and nothing that an operation of the app's own calls by another name. */
-export function fieldsOf(customer: Named): Partial<CustomerFieldsFragment> & Named {
-  return Object.fromEntries(Object.entries(customer).filter(([name]) => name in fields)) as unknown as Named;
+/** The fields of a customer that the kit's own queries select. Drops the token, and aliases of the app's own operations. */
+export function fieldsOf(customer: CustomerIdentifiers): Partial<CustomerFieldsFragment> & CustomerIdentifiers {
+  return Object.fromEntries(
+    Object.entries(customer).filter(([name]) => name in fields),
+  ) as unknown as CustomerIdentifiers;
 }
 
-/** Whether all of it is there. An operation of the app's own may answer with less. */
-export function isWhole(customer: Partial<CustomerFieldsFragment> & Named): customer is CustomerFieldsFragment {
+/** Whether all these fields are present. The app's own operations can select fewer. */
+export function isComplete(
+  customer: Partial<CustomerFieldsFragment> & CustomerIdentifiers,
+): customer is CustomerFieldsFragment {
   return Object.keys(fields).every((name) => name in customer);
 }

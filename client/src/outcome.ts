@@ -1,4 +1,4 @@
-/** What every member of the gateway's unions has. */
+/** A member of one of the gateway's unions. */
 interface Member {
   readonly __typename: string;
 }
@@ -15,7 +15,7 @@ const statuses = {
 
 type Statuses = typeof statuses;
 
-/** A member that this version of the kit does not know. An error has the four fields; a success may have none. */
+/** A union member that this version of the kit does not know. An error has the four optional fields; a success can lack them. */
 export interface OtherOutcome {
   readonly status: 'other';
   readonly __typename: string;
@@ -26,8 +26,8 @@ export interface OtherOutcome {
 }
 
 /**
- * The union of a mutation's result, told apart by `status`: each member with its own fields. `other` is there always, so
- * that a `switch` over all of them still compiles, and still works, when the gateway learns another answer.
+ * The result of a mutation as a union with the discriminant `status`. Each member has its own fields. `other` is always a member, so a
+ * `switch` over all statuses also handles results of later gateway versions.
  */
 export type Outcome<Result> = Known<Exclude<Result, null | undefined>> | OtherOutcome;
 
@@ -35,23 +35,23 @@ type Known<Result> = Result extends { readonly __typename: infer Name extends ke
   ? WithoutTokens<Result> & { readonly status: Statuses[Name] }
   : never;
 
-/** As it comes: a token of a mutation is in `client.tokens`, and null in the answer. */
+/** The result with `null` in the place of each token, because the tokens of mutations are moved to `client.tokens`. */
 type WithoutTokens<Value> = Value extends { readonly __typename: 'ClientAuthToken' }
   ? null
   : Value extends object
     ? { [Key in keyof Value]: WithoutTokens<Value[Key]> }
     : Value;
 
-/** The value of an operation's one root field. */
+/** The value of an operation's only root field. */
 export type RootOf<Result> = NonNullable<Result[keyof Result]>;
 
-/** A mutation's result as an {@link Outcome}. */
+/** Converts the result of a mutation into an {@link Outcome}. */
 export function outcomeOf<Result extends Member>(result: Result): Outcome<Result> {
   const status = (statuses as Readonly<Record<string, string>>)[result.__typename] ?? 'other';
   return { ...result, status } as unknown as Outcome<Result>;
 }
 
-/** For the `default` of a `switch`: it does not compile while a case is missing. */
+/** Use in the `default` of a `switch`: the call does not compile while a case is missing. */
 export function unreachable(value: never): never {
-  throw new Error(`Not handled: ${String((value as { status?: unknown }).status)}`);
+  throw new Error(`Unhandled: ${String((value as { status?: unknown }).status)}`);
 }

@@ -17,7 +17,7 @@ export type { ClientAuthTokenState, WatchOptions } from './watching.ts';
 
 const Context = /* @__PURE__ */ createContext<CustomerClient | undefined>(undefined);
 
-/** Hands the client to all hooks below. */
+/** Provides the client to all hooks below it. */
 export function CustomerProvider({ client, children }: { client: CustomerClient; children?: ReactNode }): ReactNode {
   return createElement(Context.Provider, { value: client }, children);
 }
@@ -30,11 +30,11 @@ export function useCustomerClient(): CustomerClient {
 }
 
 export interface ClientAuthTokenOptions {
-  /** Default: the provider's. */
+  /** Default: the client of the `CustomerProvider`. */
   readonly client?: CustomerClient;
   /** Default `true`. */
   readonly enabled?: boolean;
-  /** How long before its end the token is renewed. Default 60; at most half of its life. */
+  /** Time before its expiry at which the token is renewed. Default 60, at most half of its lifetime. */
   readonly renewBeforeSeconds?: number;
 }
 
@@ -42,55 +42,55 @@ const idle: ClientAuthTokenState = { status: 'idle' };
 const loading: ClientAuthTokenState = { status: 'loading' };
 
 /**
- * A client auth token for as long as the component is there: asked for once however many components want it, renewed before its end by
- * the gateway's count of seconds, not while the page is hidden, and looked at again when it is seen. It is never in a cache.
+ * Keeps a valid client auth token while the component is mounted. All components share one request for each id. The token is renewed before
+ * it expires, by the seconds that the gateway counted, and only while the page is visible. It is never in a cache.
  *
- * A token that came with `useCreateCustomerWithToken` is there at once.
+ * A token in the result of `useCreateCustomerWithToken` is ready immediately.
  *
- * @param id the provider's id or the reference; without one the hook waits.
- * @throws Error in server rendering: a token is for one browser. Put the component in a `<Suspense>`, and React renders it there.
+ * @param id the provider's id or the reference. Without an id the hook is idle.
+ * @throws Error in server rendering, because a token belongs to one browser. Inside `<Suspense>`, React renders the component in the browser.
  */
 export function useClientAuthToken(
   id: string | null | undefined,
   { client, enabled = true, renewBeforeSeconds }: ClientAuthTokenOptions = {},
 ): ClientAuthTokenState {
-  const above = useContext(Context);
-  const used = client ?? above;
+  const provided = useContext(Context);
+  const used = client ?? provided;
   if (used === undefined) throw new Error('There is no <CustomerProvider client={…}> above this component.');
   const watching = watchingOf(used);
-  const wanted = enabled && id != null ? id : undefined;
+  const watchedId = enabled && id != null ? id : undefined;
   const subscribe = useCallback(
     (onChange: () => void) =>
-      wanted === undefined
+      watchedId === undefined
         ? () => undefined
-        : watching.watch(wanted, onChange, renewBeforeSeconds === undefined ? {} : { renewBeforeSeconds }),
-    [watching, wanted, renewBeforeSeconds],
+        : watching.watch(watchedId, onChange, renewBeforeSeconds === undefined ? {} : { renewBeforeSeconds }),
+    [watching, watchedId, renewBeforeSeconds],
   );
   const read = () => {
-    if (wanted === undefined) return idle;
-    const state = watching.state(wanted);
-    // Nobody has asked yet: this component is about to.
+    if (watchedId === undefined) return idle;
+    const state = watching.state(watchedId);
+    // The request starts when this component subscribes, after the first render.
     return state.status === 'idle' ? loading : state;
   };
   return useSyncExternalStore(subscribe, read, () => {
-    if (wanted === undefined) return idle;
+    if (watchedId === undefined) return idle;
     if (pageOf() !== undefined) return loading;
-    throw new Error('useClientAuthToken mints nothing in server rendering. Put its component in a <Suspense>.');
+    throw new Error('useClientAuthToken does not run in server rendering. Wrap its component in <Suspense>.');
   });
 }
 
-const watchings = /* @__PURE__ */ new WeakMap<CustomerClient, Watching>();
+const watchingByClient = /* @__PURE__ */ new WeakMap<CustomerClient, Watching>();
 
-/** One for each client, so that all components share requests, timers and states. */
+/** Returns one instance for each client, so that all components share requests, timers and states. */
 function watchingOf(client: CustomerClient): Watching {
-  const known = watchings.get(client);
-  if (known !== undefined) return known;
+  const existing = watchingByClient.get(client);
+  if (existing !== undefined) return existing;
   const watching = createWatching(client.tokens, client.clock, client.visibility ?? pageVisibility);
-  watchings.set(client, watching);
+  watchingByClient.set(client, watching);
   return watching;
 }
 
-/** The token's whole seconds of life, counting down; `undefined` while there is no token. */
+/** Remaining lifetime of the token in whole seconds, updated every second. `undefined` while there is no token. */
 export function useSecondsLeft(state: ClientAuthTokenState): number | undefined {
   const [, tick] = useState(0);
   const isReady = state.status === 'ready';

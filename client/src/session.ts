@@ -1,22 +1,22 @@
 import type { Send } from './transport.ts';
 
 /**
- * Renews the session when an operation is answered `UNAUTHENTICATED`, once for all operations that wait for it, and sends each of them once
- * more. Nothing was executed by then.
+ * Calls `refresh` when a response is `UNAUTHENTICATED`, once for all concurrent operations, and sends each of them once more. This is safe
+ * for writes, because nothing was executed.
  */
 export function renewing(send: Send, refresh: () => Promise<unknown>): Send {
-  /** The newest renewal of the session. */
+  /** The latest renewal of the session. */
   let renewal: Promise<unknown> | undefined;
 
   return async (document, variables, options) => {
-    // An operation that is sent while the session is renewed would be refused.
+    // Wait for a renewal in progress: the gateway would reject the old session.
     await renewal?.catch(() => undefined);
-    const seen = renewal;
+    const renewalAtStart = renewal;
     const answer = await send(document, variables, options);
-    // With data beside the error something was executed: a router asked more than one server.
+    // Data beside the error means that a part was executed, for example by another subgraph of a router.
     if (answer.data || !answer.errors.some(({ code }) => code === 'UNAUTHENTICATED')) return answer;
-    // Another operation may have renewed the session since this one was sent.
-    if (seen === renewal) renewal = refresh();
+    // Skip the renewal if another operation has started one since this one was sent.
+    if (renewalAtStart === renewal) renewal = refresh();
     await renewal;
     return send(document, variables, options);
   };

@@ -1,10 +1,10 @@
-// The one place that knows the entries of the server's package.
+// The only file that imports the server's package.
 import { createGateway } from 'juspay-customer-gateway';
 import { type Sandbox, startSandbox } from 'juspay-customer-gateway/sandbox';
 
 export type { Sandbox } from 'juspay-customer-gateway/sandbox';
 
-/** The gateway as it is shipped, in front of a sandbox on a free port of this machine. */
+/** Starts the gateway, in process, over a sandbox on a free loopback port. */
 export async function openGateway(settings: Readonly<Record<string, string>>) {
   const sandbox: Sandbox = await startSandbox();
   const { url: baseUrl, merchantId, apiKey } = sandbox;

@@ -3,24 +3,24 @@ import { type CustomerClient, type CustomerClientOptions, createCustomerClient }
 import { openGateway, type Sandbox } from './testing-gateway.ts';
 
 export interface TestGatewayOptions {
-  /** Settings of the gateway by the names of its environment, such as `{ PERSISTED_ONLY: 'on' }`. */
+  /** Settings of the gateway, by environment variable, for example `{ PERSISTED_ONLY: 'on' }`. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Of the client. */
+  /** Options of the client. */
   readonly client?: Omit<CustomerClientOptions, 'url' | 'fetch'>;
 }
 
 export interface TestGateway {
   readonly url: string;
-  /** In the place of the global one: answers requests for {@link url} in process. */
+  /** Use instead of the global `fetch`. Handles requests for {@link url} in process. */
   readonly fetch: typeof fetch;
   readonly client: CustomerClient;
   readonly schema: GraphQLSchema;
-  /** The provider's stand-in: its customers, the calls that it saw, faults to arm. */
+  /** The sandbox of the provider: its customers, the calls it received, and faults to arm. */
   readonly sandbox: Sandbox;
   close(): Promise<void>;
 }
 
-/** The real gateway over the real sandbox, in this process: for tests of an app that should not mock what it depends on. */
+/** Starts the real gateway over the sandbox, in this process, for tests of an app. */
 export async function startTestGateway({ settings = {}, client }: TestGatewayOptions = {}): Promise<TestGateway> {
   const { sandbox, schema, fetch: answer, close } = await openGateway(settings);
   const url = 'http://gateway.test/graphql';

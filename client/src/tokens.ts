@@ -1,77 +1,76 @@
 import { type Clock, elapsedMs, type Moment, momentOf } from './clock.ts';
 import { CustomerClientError } from './error.ts';
 
-/** A client auth token that is alive, or was when it was asked for. */
+/** A client auth token that was valid when it was requested. */
 export interface HeldToken {
   readonly token: string;
-  /** By the server's clock, for people to read. What counts is {@link leftMs}. */
+  /** By the server's clock, for display. Use {@link leftMs} for decisions. */
   readonly expiresAt: Date;
-  /** All of its life, in ms, as the gateway counted it. */
+  /** Its whole lifetime in ms, as reported by the gateway. */
   readonly lifeMs: number;
-  /** Its life at this moment; negative when it is over. */
+  /** Its remaining lifetime in ms. Negative after it has expired. */
   leftMs(): number;
 }
 
-/** Tokens by customer, named by the provider's id or by the reference: in memory only, outside every cache. */
+/** Tokens of customers by the provider's id or by the reference. Kept in memory only, outside every cache. */
 export interface ClientAuthTokens {
   /**
-   * A token with some life left: the one that is there, or a new one. Callers at the same time share one request.
+   * Returns the stored token, or requests a new one if it expires soon. Concurrent calls share one request.
    *
-   * @throws CustomerClientError as reads, and `NOT_FOUND`. Not while the token that is there is alive still.
+   * @throws CustomerClientError the codes of reads, and `NOT_FOUND`. Never while the stored token is valid.
    */
   get(id: string): Promise<HeldToken>;
-  /** A new token, for all who ask at the same time. Throws as {@link get}. */
+  /** Requests a new token. Concurrent calls share one request. Throws like {@link get}. */
   renew(id: string): Promise<HeldToken>;
-  /** The token that is there, if it is alive. */
+  /** The stored token, if it is valid. */
   held(id: string): HeldToken | undefined;
-  /** Takes a token that came with another answer; what is no id, or no token, is passed over. */
+  /** Stores a token that arrived in another response. Ignores values that are not ids or tokens. */
   keep(ids: readonly unknown[], token: unknown): void;
-  /** Drops all tokens, as on signing out; what is on its way belongs to whoever was signed in, and is dropped too. */
+  /** Removes all tokens, for example on sign-out. Discards the results of in-request requests, which belong to the previous session. */
   clear(): void;
-  /** Calls when a token was kept, and when all were cleared; the answer stops it. */
+  /** Subscribes to changes: a token was stored, or all were removed. The returned function unsubscribes. */
   onChange(call: (change: 'kept' | 'cleared') => void): () => void;
 }
 
-/** A token as the gateway gives it. */
+/** A token in a response of the gateway. */
 export interface MintedToken {
   readonly token: string;
   readonly expiresAt: string;
   readonly expiresInSeconds: number;
 }
 
-/** How long before its end a token is renewed by default; never more than half of its life. */
+/** Default time before its expiry at which a token is renewed. At most half of its lifetime is used. */
 export const renewBeforeMs = 60_000;
 
 export function createTokens(mint: (id: string) => Promise<MintedToken>, clock: Clock): ClientAuthTokens {
   const tokens = new Map<string, HeldToken>();
-  const flights = new Map<string, Promise<HeldToken>>();
+  const inFlight = new Map<string, Promise<HeldToken>>();
   const listeners = new Set<(change: 'kept' | 'cleared') => void>();
-  const tell = (change: 'kept' | 'cleared') => {
+  const notify = (change: 'kept' | 'cleared') => {
     for (const listener of listeners) listener(change);
   };
 
   const held = (id: string) => {
-    // Whatever is over is of no use to anybody.
     for (const [key, token] of tokens) if (token.leftMs() <= 0) tokens.delete(key);
     return tokens.get(id);
   };
   const renew = (id: string) => {
-    const known = flights.get(id);
-    if (known !== undefined) return known;
-    // From before it was sent: the life that is left was counted later.
+    const existing = inFlight.get(id);
+    if (existing !== undefined) return existing;
+    // Measure from before the request is sent: the gateway counted the remaining seconds later.
     const since = momentOf(clock);
-    const flight = mint(id)
+    const request = mint(id)
       .then((minted) => {
         const token = heldToken(minted, clock, since);
-        if (flights.get(id) !== flight || token.leftMs() <= 0) throw tokenUnavailable();
+        if (inFlight.get(id) !== request || token.leftMs() <= 0) throw tokenUnavailable();
         tokens.set(id, token);
         return token;
       })
       .finally(() => {
-        if (flights.get(id) === flight) flights.delete(id);
+        if (inFlight.get(id) === request) inFlight.delete(id);
       });
-    flights.set(id, flight);
-    return flight;
+    inFlight.set(id, request);
+    return request;
   };
 
   return {
@@ -83,8 +82,8 @@ export function createTokens(mint: (id: string) => Promise<MintedToken>, clock: 
       try {
         return await renew(id);
       } catch (error) {
-        const still = held(id);
-        if (still !== undefined) return still;
+        const fallback = held(id);
+        if (fallback !== undefined) return fallback;
         throw error;
       }
     },
@@ -93,12 +92,12 @@ export function createTokens(mint: (id: string) => Promise<MintedToken>, clock: 
       if (typeof minted.token !== 'string' || typeof minted.expiresInSeconds !== 'number') return;
       const kept = heldToken(minted, clock, momentOf(clock));
       for (const id of ids) if (typeof id === 'string') tokens.set(id, kept);
-      tell('kept');
+      notify('kept');
     },
     clear() {
       tokens.clear();
-      flights.clear();
-      tell('cleared');
+      inFlight.clear();
+      notify('cleared');
     },
     onChange(call) {
       listeners.add(call);

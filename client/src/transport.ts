@@ -2,33 +2,33 @@ import type { TypedDocument } from './document.ts';
 import { type CustomerClientError, readError, type TransportErrorCode } from './error.ts';
 import { isNetworkFailure } from './failure.ts';
 
-/** Whatever `new Headers()` takes. */
+/** The argument of `new Headers()`. */
 export type HeadersLike = NonNullable<ConstructorParameters<typeof Headers>[0]>;
 
 export interface TransportOptions {
   /** The GraphQL endpoint. In a browser it may be relative. */
   readonly url: string | URL;
-  /** Asked before each request, since sessions change: `() => ({ authorization: … })`. */
+  /** Called before each request, because sessions change: `() => ({ authorization: … })`. */
   readonly headers?: () => HeadersLike | Promise<HeadersLike>;
   /**
-   * Renews the session. Called when the gateway answers `UNAUTHENTICATED` (nothing was executed then), once for all operations that wait
-   * for it; each is then sent once more, with what `headers` says by then.
+   * Renews the session. Called once for all concurrent operations when the gateway answers `UNAUTHENTICATED` without executing anything.
+   * Each operation is then sent once more, with the headers that `headers` returns at that time.
    */
   readonly refresh?: () => Promise<unknown>;
   /** Sends ids instead of documents: for a gateway with `PERSISTED_ONLY=on`. Default `false`. */
   readonly persisted?: boolean;
-  /** For one request, to the last byte. Default 30,000: longer than the gateway's own deadline. */
+  /** Time limit of one operation, response body included. Default 30,000, which is longer than the gateway's own deadline. */
   readonly timeoutMs?: number;
   readonly credentials?: NonNullable<RequestInit['credentials']>;
   readonly fetch?: typeof fetch;
 }
 
 export interface RequestOptions {
-  /** The request is given up; a write may be done all the same. */
+  /** Cancels the request. A cancelled write can still be executed. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What was answered: data, errors, or some of both. */
+/** The response: data, errors, or both. */
 export interface Answer<Result> {
   readonly data: Result | null;
   readonly errors: readonly CustomerClientError[];
@@ -45,7 +45,7 @@ interface Body {
   readonly errors?: readonly (object | null)[];
 }
 
-/** GraphQL over `fetch`, always by POST: a token is never minted over GET, and nothing on the way may keep a POST. */
+/** Sends GraphQL over `fetch`, always by POST, because intermediaries do not cache POST responses and no token is issued over GET. */
 export function createTransport(options: TransportOptions): Send {
   return async (document, variables, { signal } = {}) => {
     const headers = new Headers(await options.headers?.());
@@ -62,15 +62,16 @@ export function createTransport(options: TransportOptions): Send {
         method: 'POST',
         headers,
         body,
-        // Options that are not given are left out by `fetch` itself.
+        // `fetch` ignores options that are `undefined`.
         signal: signal as AbortSignal,
         credentials: options.credentials as NonNullable<TransportOptions['credentials']>,
       });
       answer = (await response.json()) as Body | null;
     } catch (error) {
-      // The network's error is not kept: it may name the address.
+      // Do not attach the network error: its message can contain the address.
       if (isNetworkFailure(error)) throw failure('NETWORK_ERROR', true);
-      // A body that is no JSON is an answer that is no GraphQL. Its error is not kept: it may quote the body. All else is a mistake of the app.
+      // A body that is not JSON is reported as INVALID_RESPONSE below. Do not attach the parse error: it can quote the body.
+      // Rethrow anything else: it is a programming error of the app.
       if (!response || (error as Error).name !== 'SyntaxError') throw error;
     }
     const data = answer?.data ?? null;
@@ -78,7 +79,7 @@ export function createTransport(options: TransportOptions): Send {
     if (Array.isArray(errors) && (data || errors[0])) {
       return { data: data as never, errors: errors.map((error) => readError(error ?? {}, response)) };
     }
-    // A proxy's: of a login that is over it tells in its own way.
+    // A proxy can report an expired session with a 401 whose body is not GraphQL.
     if (response.status === 401) return { data: null, errors: [failure('UNAUTHENTICATED')] };
     throw failure('INVALID_RESPONSE');
   };

@@ -25,13 +25,13 @@ import type { TypedAst } from './ast.ts';
 import type { TypedDocument } from './document.ts';
 import { asGraphQLError } from './error.ts';
 import type { CustomerClient } from './kit.ts';
-import { leavesDoubt } from './naming.ts';
+import { leavesStaleData } from './naming.ts';
 import { type Outcome, outcomeOf, type RootOf } from './outcome.ts';
 import { withoutTokens } from './writes.ts';
 
 /**
- * The end of urql's line, in the place of its `fetchExchange`: sends through the client of the kit, with its headers, ids, renewal of
- * the session, and tokens moved to `client.tokens` before anything sees them, whatever was asked.
+ * The terminating exchange of urql, instead of `fetchExchange`. Sends through the client of the kit, with its headers, ids and renewal of the
+ * session. Moves the tokens of every result to `client.tokens`, so that no other exchange receives them.
  */
 export function customerExchange(client: CustomerClient): Exchange {
   const onOperation = (operation: Operation) =>
@@ -43,25 +43,25 @@ export function customerExchange(client: CustomerClient): Exchange {
         const { data: answered, errors } = await client.request(documentOf(operation), operation.variables, { signal });
         const data = withoutTokens(answered, client.tokens);
         const body = errors.length > 0 ? { data, errors: errors.map(asGraphQLError) } : { data };
-        // `Response.json` is missing in React Native.
+        // React Native lacks `Response.json`.
         return new Response(JSON.stringify(body), { headers: { 'content-type': 'application/json' } });
       },
     });
-  // Where an answer names no customer that may have changed, its cache is told that one did.
+  // A result without a customer invalidates nothing in urql's cache. Add the type if the outcome can leave cached data stale.
   const onResult = (result: OperationResult) =>
-    leavesAnyDoubt(result)
+    canLeaveStaleData(result)
       ? { ...result, operation: makeOperation('mutation', result.operation, withCustomers(result.operation.context)) }
       : result;
   return composeExchanges([mapExchange({ onOperation, onResult }), fetchExchange]);
 }
 
-function leavesAnyDoubt({ operation, data }: OperationResult): boolean {
+function canLeaveStaleData({ operation, data }: OperationResult): boolean {
   if (operation.kind !== 'mutation') return false;
   const results = Object.values((data ?? { none: null }) as Record<string, { readonly __typename: string } | null>);
-  return results.some((result) => result === null || leavesDoubt(outcomeOf(result)));
+  return results.some((result) => result === null || leavesStaleData(outcomeOf(result)));
 }
 
-/** Has to do with customers, whatever it is answered with. */
+/** Declares that the result depends on customers, even if it contains none. */
 function withCustomers<Context extends Partial<OperationContext>>(context: Context | undefined) {
   return { ...context, additionalTypenames: ['Customer', ...(context?.additionalTypenames ?? [])] } as Context;
 }
@@ -77,17 +77,17 @@ function documentOf({ query, kind }: Operation): TypedDocument<unknown, unknown>
 }
 
 export interface UrqlOptions {
-  /** Between the cache and the end of the line. */
+  /** Exchanges between the cache and the terminating exchange. */
   readonly exchanges?: readonly Exchange[];
-  /** Others of urql's, such as `suspense` and `requestPolicy`. */
+  /** Other options of urql, such as `suspense` and `requestPolicy`. */
   readonly client?: Partial<Omit<ClientOptions, 'url' | 'exchanges' | 'preferGetMethod'>>;
 }
 
-/** A client of urql with its document cache. Queries go by POST: the gateway takes a GET only with a header that urql does not send. */
+/** Creates a client of urql with its document cache. Sends queries by POST: the gateway requires a header for GET that urql does not send. */
 export function createUrqlClient(client: CustomerClient, { exchanges = [], client: others }: UrqlOptions = {}): Client {
   return new Client({
     ...others,
-    // The kit's client knows the address.
+    // Required by urql, but not used: the client of the kit has the address.
     url: '/graphql',
     preferGetMethod: false,
     exchanges: [cacheExchange, ...exchanges, customerExchange(client)],
@@ -105,8 +105,8 @@ export interface MutationHookOptions<_Result = unknown, _Variables = unknown> {
 }
 
 /**
- * Runs a query; without variables it waits. It is asked again after any mutation that answers with a customer, also where the answer
- * was that there is none: urql would not see by itself that such an answer has to do with customers.
+ * Runs a query. Without variables it does not run. It is refetched after every mutation whose result contains a customer. This includes queries
+ * that found no customer: urql by itself would not relate such a result to customers.
  */
 export function useQueryOf<Result, Variables extends AnyVariables>(
   ast: TypedAst<Result, Variables>,
@@ -123,7 +123,7 @@ export function useQueryOf<Result, Variables extends AnyVariables>(
   } as Parameters<typeof useQuery<Result, Variables>>[0]);
 }
 
-/** What a mutation came to: `undefined` until it was answered, and when it failed as a whole. */
+/** The outcome of a mutation. `undefined` before the response, and if the whole operation failed. */
 export interface WithOutcome<Result> {
   readonly outcome: Outcome<RootOf<Result>> | undefined;
 }
@@ -143,7 +143,7 @@ export function useMutationOf<Result, Variables extends AnyVariables>(
   { context }: MutationHookOptions = {},
 ): UseMutationOfResponse<Result, Variables> {
   const [state, execute] = useMutation<Result, Variables>(ast as DocumentInput<Result, Variables>);
-  // The same function at each render, as urql's own is: an effect may depend on it.
+  // A stable function, like urql's own, because effects can depend on it.
   const run = useCallback(
     (variables: Variables, more?: Partial<OperationContext>) =>
       execute(variables, { ...context, ...more }).then((result) => withOutcome(result, root)),

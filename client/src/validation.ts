@@ -7,7 +7,7 @@ import {
 
 export { CustomerChangesSchema, type Issue, type IssueCode, NewCustomerSchema } from '../../src/customers/input.ts';
 
-/** An issue of the gateway's answer, or of these rules: they are the same. */
+/** An issue in a result of the gateway, or of these rules. Both have the same shape. */
 export interface FieldIssue {
   /** For example `['input', 'mobileNumber']`. */
   readonly path: readonly string[];
@@ -15,19 +15,19 @@ export interface FieldIssue {
   readonly message: string;
 }
 
-/** What a person reads. By default the gateway's own sentence, in English. */
+/** Returns the text to display. Default: the gateway's message, in English. */
 export type IssueText = (issue: FieldIssue) => string;
 
-const ownText: IssueText = ({ message }) => message;
+const gatewayText: IssueText = ({ message }) => message;
 
-/** All that the gateway would refuse in a create; nothing is sent. Texts that are empty and optional should be left out before. */
+/** Returns the issues that the gateway would find in a create. Sends nothing. Remove empty optional strings first. */
 export function validateNewCustomer(input: unknown): Issue[] {
   return issuesOf(() => decodeNewCustomer(input));
 }
 
-/** All that the gateway would refuse in an update. */
+/** Returns the issues that the gateway would find in an update. Sends nothing. */
 export function validateCustomerChanges(input: unknown): Issue[] {
-  // The id is not the form's.
+  // The form does not contain the id.
   return issuesOf(() => decodeCustomerUpdate('any', input));
 }
 
@@ -41,19 +41,19 @@ function issuesOf(decode: () => unknown): Issue[] {
   }
 }
 
-/** The first message of each field, by its name; `''` holds what is about the form as a whole. */
-export function fieldMessages(issues: readonly FieldIssue[], text: IssueText = ownText): Record<string, string> {
+/** The first message of each field, by field name. The key `''` has the message for the whole form. */
+export function fieldMessages(issues: readonly FieldIssue[], text: IssueText = gatewayText): Record<string, string> {
   const messages: Record<string, string> = {};
   for (const issue of issues) messages[fieldOf(issue)] ??= text(issue);
   return messages;
 }
 
-/** `input.` is the gateway's argument: forms know nothing of it. */
+/** The field name in the form: the path without the gateway's argument `input`. */
 function fieldOf({ path }: FieldIssue): string {
   return (path[0] === 'input' ? path.slice(1) : path).join('.');
 }
 
-/** What react-hook-form takes for an error of a field. */
+/** The error of a field in react-hook-form. */
 interface FormError {
   readonly type: string;
   readonly message: string;
@@ -63,7 +63,7 @@ interface FormError {
 export function applyIssues<Name extends string>(
   issues: readonly FieldIssue[],
   setError: (name: Name | 'root', error: FormError) => void,
-  text: IssueText = ownText,
+  text: IssueText = gatewayText,
 ): void {
   const seen = new Set<string>();
   for (const issue of issues) {
@@ -77,26 +77,26 @@ export interface ResolverOptions {
   readonly text?: IssueText;
 }
 
-/** A resolver of react-hook-form, without that package: `useForm({ resolver: newCustomerResolver() })`. */
+/** A resolver for react-hook-form, without a dependency on it: `useForm({ resolver: newCustomerResolver() })`. */
 export type FormResolver = <Values extends object>(
   values: Values,
 ) =>
   | { values: Values; errors: Record<string, never> }
   | { values: Record<string, never>; errors: Record<string, FormError> };
 
-/** Checks a form that creates a customer. Fields of the form that are empty are left out. */
+/** Creates a resolver for a form that creates a customer. Empty fields are removed. */
 export function newCustomerResolver(options?: ResolverOptions): FormResolver {
   return resolver(validateNewCustomer, options);
 }
 
-/** Checks a form that changes a customer. Fields of the form that are empty are left out. */
+/** Creates a resolver for a form that updates a customer. Empty fields are removed. */
 export function customerChangesResolver(options?: ResolverOptions): FormResolver {
   return resolver(validateCustomerChanges, options);
 }
 
-function resolver(validate: (input: unknown) => Issue[], { text = ownText }: ResolverOptions = {}): FormResolver {
+function resolver(validate: (input: unknown) => Issue[], { text = gatewayText }: ResolverOptions = {}): FormResolver {
   return (values) => {
-    // A field of a form is a text always; the gateway takes an empty one for a mistake.
+    // Fields of forms are strings. The gateway rejects an empty string.
     const filled = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''));
     const issues = validate(filled);
     if (issues.length === 0) return { values: filled as typeof values, errors: {} };

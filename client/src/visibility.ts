@@ -1,18 +1,18 @@
-/** Whether anybody can see the page. Tests hand in their own. */
+/** Visibility of the page. Tests pass their own. */
 export interface Visibility {
   isHidden(): boolean;
-  /** Calls on every change; the answer stops it. */
+  /** Subscribes to changes. The returned function unsubscribes. */
   onChange(call: () => void): () => void;
 }
 
-/** In React Native libraries make a `document` with none of this. */
+/** The used part of `document`. In React Native a library can define a `document` without these members. */
 interface Page {
   readonly visibilityState?: string;
   addEventListener?(type: string, call: () => void): void;
   removeEventListener?(type: string, call: () => void): void;
 }
 
-/** The page, where there is one. Elsewhere nothing is ever hidden. */
+/** The page, if there is one. */
 export function pageOf(): Page | undefined {
   return (globalThis as { document?: Page }).document;
 }

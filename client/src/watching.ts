@@ -4,43 +4,43 @@ import { customerErrorFrom } from './failure.ts';
 import { type ClientAuthTokens, type HeldToken, renewBeforeMs } from './tokens.ts';
 import type { Visibility } from './visibility.ts';
 
-/** A customer's client auth token, as a component sees it. */
+/** The state of a customer's client auth token, for components. */
 export type ClientAuthTokenState =
-  /** Nobody asked. */
+  /** No token was requested. */
   | { readonly status: 'idle' }
   | { readonly status: 'loading' }
   | {
       readonly status: 'ready';
       readonly token: string;
-      /** By the server's clock, for people to read. What counts is {@link secondsLeft}. */
+      /** By the server's clock, for display. Use {@link secondsLeft} for decisions. */
       readonly expiresAt: Date;
-      /** Whole seconds of life at this moment. */
+      /** Remaining lifetime in whole seconds. */
       secondsLeft(): number;
       readonly isRenewing: boolean;
-      /** Why the last renewal failed; this token is good still. */
+      /** The error of the last renewal. The token is still valid. */
       readonly error?: CustomerClientError;
     }
   | { readonly status: 'failed'; readonly error: CustomerClientError; retry(): void };
 
-/** Keeps tokens ready while somebody watches and the page is seen. */
+/** Keeps tokens valid while they are watched and the page is visible. */
 export interface Watching {
-  /** The same object until something changes. */
+  /** The current state. Returns the same object until something changes. */
   state(id: string): ClientAuthTokenState;
-  /** Calls on each change of the state, and keeps a token ready until the answer is called. */
+  /** Keeps a token valid and calls `onChange` on each change of its state. The returned function stops both. */
   watch(id: string, onChange: () => void, options?: WatchOptions): () => void;
 }
 
 export interface WatchOptions {
-  /** How long before its end a token is renewed. Default 60; at most half of the token's life. Of several watchers the earliest counts. */
+  /** Time before its expiry at which a token is renewed. Default 60, at most half of its lifetime. The largest value of all watchers applies. */
   readonly renewBeforeSeconds?: number;
 }
 
 interface Entry {
   readonly id: string;
-  /** Whom to call, and how long before its end each wants the token renewed. */
+  /** Callbacks, each with the time before expiry, in ms, at which it requests a renewal. */
   readonly watchers: Map<() => void, number>;
-  /** The renewal that is under way. */
-  flight: Promise<void> | undefined;
+  /** The renewal in progress. */
+  renewal: Promise<void> | undefined;
   renewedAt: Moment | undefined;
   failure: Failure | undefined;
   state: ClientAuthTokenState;
@@ -51,16 +51,16 @@ interface Failure {
   readonly error: CustomerClientError;
   readonly count: number;
   readonly since: Moment;
-  /** The token that was there all the same. */
+  /** The token that was valid when the renewal failed. */
   readonly held: HeldToken | undefined;
 }
 
 const idle: ClientAuthTokenState = { status: 'idle' };
-/** No timer is longer: one that was set before the machine slept knows nothing of it. */
+/** Longest timer. A timer can stop while the machine sleeps, so a longer one could fire after the expiry. */
 const maxTimerMs = 15_000;
-/** Tokens that live for a moment only must not be minted in a loop. */
+/** Shortest time between two renewals, so that tokens with a short lifetime are not requested in a loop. */
 const minPauseMs = 5_000;
-/** Who signs out clears the tokens, and then leaves the page that shows one: nobody is to ask for another in between. */
+/** Pause after the tokens are cleared. On sign-out an app clears them before it unmounts the components that watch them. */
 const clearedPauseMs = 100;
 
 export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibility: Visibility): Watching {
@@ -71,12 +71,12 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
     state(id) {
       const entry = entries.get(id);
       if (entry === undefined) return tokens.held(id) ? publish(entryOf(id)) : idle;
-      // What nobody watches is looked at when somebody asks: it may be over by now.
+      // Without watchers no timer runs, so the stored state can be out of date.
       return entry.watchers.size === 0 ? publish(entry) : entry.state;
     },
     watch(id, onChange, { renewBeforeSeconds = renewBeforeMs / 1000 } = {}) {
       const entry = entryOf(id);
-      // A member of its own for each watcher, though two may pass the same function.
+      // Use a new function for each watcher, because two watchers can pass the same one.
       const watcher = () => onChange();
       entry.watchers.set(watcher, renewBeforeSeconds * 1000);
       stopListening ??= listen();
@@ -100,7 +100,7 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
       visibility.onChange(checkAll),
       tokens.onChange((change) => {
         if (change === 'kept') checkAll();
-        else for (const entry of entries.values()) startAnew(entry);
+        else for (const entry of entries.values()) reset(entry);
       }),
     ];
     return () => {
@@ -108,21 +108,21 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
     };
   }
 
-  function startAnew(entry: Entry): void {
+  function reset(entry: Entry): void {
     entry.stopTimer();
-    Object.assign(entry, { flight: undefined, failure: undefined, renewedAt: undefined });
+    Object.assign(entry, { renewal: undefined, failure: undefined, renewedAt: undefined });
     publish(entry);
     if (entry.watchers.size > 0) entry.stopTimer = clock.setTimer(() => check(entry), clearedPauseMs);
   }
 
   function entryOf(id: string): Entry {
-    const known = entries.get(id);
-    if (known !== undefined) return known;
-    for (const [key, { watchers, flight }] of entries) if (watchers.size === 0 && !flight) entries.delete(key);
+    const existing = entries.get(id);
+    if (existing !== undefined) return existing;
+    for (const [key, { watchers, renewal }] of entries) if (watchers.size === 0 && !renewal) entries.delete(key);
     const entry: Entry = {
       id,
       watchers: new Map(),
-      flight: undefined,
+      renewal: undefined,
       renewedAt: undefined,
       failure: undefined,
       state: idle,
@@ -132,51 +132,51 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
     return entry;
   }
 
-  /** When the token is to be renewed; now, or in the past, where there is none. */
-  function renewsInMs({ renewedAt, watchers }: Entry, held: HeldToken | undefined): number {
+  /** Time in ms until the token must be renewed. 0 or less if there is no token. */
+  function renewInMs({ renewedAt, watchers }: Entry, held: HeldToken | undefined): number {
     const pauseMs = renewedAt ? minPauseMs - elapsedMs(clock, renewedAt) : 0;
     const beforeMs = Math.max(...watchers.values());
     return Math.max(held ? held.leftMs() - Math.min(beforeMs, held.lifeMs / 2) : 0, pauseMs);
   }
 
-  /** Why the last renewal failed. Of no matter when another token has come since, with an answer. */
+  /** The failure of the last renewal, unless another token has arrived since. */
   function failureOf(entry: Entry, held: HeldToken | undefined): Failure | undefined {
     if (held !== undefined && held !== entry.failure?.held) entry.failure = undefined;
     return entry.failure;
   }
 
-  /** How long a renewal that failed is not repeated: forever, where a repeat cannot help. */
-  function waitsMs(failure: Failure | undefined): number {
+  /** Time in ms until a failed renewal can be retried. Infinity if it is not retryable. */
+  function retryInMs(failure: Failure | undefined): number {
     if (failure === undefined) return 0;
     if (!failure.error.retryable) return Number.POSITIVE_INFINITY;
     const pauseSeconds = failure.error.retryAfterSeconds ?? Math.min(2 ** (failure.count - 1), 60);
     return pauseSeconds * 1000 - elapsedMs(clock, failure.since);
   }
 
-  /** Renews when it is time, and sees to it that it is looked at again. Nothing happens while nobody could see it. */
+  /** Renews the token if it is due, and schedules the next check. Does nothing without watchers or while the page is hidden. */
   function check(entry: Entry): void {
     entry.stopTimer();
     if (entry.watchers.size === 0 || visibility.isHidden()) return;
     const held = tokens.held(entry.id);
-    const inMs = Math.max(renewsInMs(entry, held), waitsMs(failureOf(entry, held)));
+    const inMs = Math.max(renewInMs(entry, held), retryInMs(failureOf(entry, held)));
     if (inMs <= 0) renew(entry);
     publish(entry);
     const nextMs = Math.min(inMs > 0 ? inMs : maxTimerMs, held?.leftMs() ?? maxTimerMs, maxTimerMs);
     entry.stopTimer = clock.setTimer(() => check(entry), Math.ceil(nextMs));
   }
 
-  /** It goes on when its watcher leaves: the next one has the token. */
+  /** Starts a renewal. It continues if all watchers leave, so that the next watcher has a token. */
   function renew(entry: Entry): void {
-    if (entry.flight !== undefined) return;
+    if (entry.renewal !== undefined) return;
     const settle = (failure: Entry['failure']) => {
-      if (entry.flight !== flight) return;
-      entry.flight = undefined;
+      if (entry.renewal !== renewal) return;
+      entry.renewal = undefined;
       entry.failure = failure;
       entry.renewedAt = momentOf(clock);
       publish(entry);
       check(entry);
     };
-    const flight = tokens.renew(entry.id).then(
+    const renewal = tokens.renew(entry.id).then(
       () => settle(undefined),
       (error: unknown) =>
         settle({
@@ -186,7 +186,7 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
           held: tokens.held(entry.id),
         }),
     );
-    entry.flight = flight;
+    entry.renewal = renewal;
   }
 
   function publish(entry: Entry): ClientAuthTokenState {
@@ -199,16 +199,16 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
   }
 
   function stateOf(entry: Entry): ClientAuthTokenState {
-    const { id, flight } = entry;
+    const { id, renewal } = entry;
     const held = tokens.held(id);
     const failure = failureOf(entry, held);
     if (held !== undefined) {
       const { token, expiresAt } = held;
       const secondsLeft = () => Math.max(0, Math.floor(held.leftMs() / 1000));
       const error = failure && { error: failure.error };
-      return { status: 'ready', token, expiresAt, secondsLeft, isRenewing: flight !== undefined, ...error };
+      return { status: 'ready', token, expiresAt, secondsLeft, isRenewing: renewal !== undefined, ...error };
     }
-    if (failure === undefined || flight !== undefined) return { status: 'loading' };
+    if (failure === undefined || renewal !== undefined) return { status: 'loading' };
     const retry = () => {
       entry.failure = undefined;
       entry.renewedAt = undefined;

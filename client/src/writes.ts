@@ -5,13 +5,13 @@ type Fields = Record<string, unknown>;
 
 const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null;
 
-/** What is known of creates whose answer was lost, so that a repeat of one is understood. Memory only. */
+/** Creates with an ambiguous outcome, kept in memory, so that the result of a retry can be interpreted. */
 export interface Writes {
-  /** A create that may or may not have happened. */
-  lost(variables: unknown): void;
+  /** Records a create with an ambiguous outcome. */
+  ambiguous(variables: unknown): void;
   /**
-   * The answer to a mutation as the app should see it: "exists already, with nothing that differs" after a lost answer is the success that was
-   * lost; tokens are moved to `tokens`.
+   * Converts the data of a mutation for the app. "Already exists" without differing fields, after an ambiguous outcome, becomes the success
+   * whose response was lost. Tokens are moved to `tokens`.
    */
   settle<Data>(variables: unknown, data: Data): Data;
 }
@@ -19,7 +19,7 @@ export interface Writes {
 export function createWrites(tokens: Pick<ClientAuthTokens, 'keep'>): Writes {
   const unsettled = new Set<string>();
   return {
-    lost(variables) {
+    ambiguous(variables) {
       const reference = referenceOf(variables);
       if (reference !== undefined) unsettled.add(reference);
     },
@@ -36,15 +36,15 @@ export function createWrites(tokens: Pick<ClientAuthTokens, 'keep'>): Writes {
   };
 }
 
-/** The reference that a create is for. */
+/** The object reference id in the variables of a create. */
 function referenceOf(variables: unknown): string | undefined {
   const input = isFields(variables) ? variables['input'] : undefined;
   const reference = isFields(input) ? input['objectReferenceId'] : undefined;
   return typeof reference === 'string' ? reference : undefined;
 }
 
-/** Whom a write is about: the reference of a create, the id of an update. */
-export function subjectOf(variables: unknown): string | undefined {
+/** The customer that a mutation writes: the reference of a create, or the id of an update. */
+export function targetOf(variables: unknown): string | undefined {
   const id = referenceOf(variables) ?? (isFields(variables) ? variables['id'] : undefined);
   return typeof id === 'string' ? id : undefined;
 }
@@ -57,14 +57,14 @@ function settleCreate(unsettled: Set<string>, reference: string, result: Fields)
   if (__typename !== 'CustomerAlreadyExistsError' || !isSame || !isFields(existing) || !unsettled.delete(reference)) {
     return result;
   }
-  // A create that wanted a token has a place for it; nobody minted one here.
+  // The document can select a token. None was issued, so the field is null.
   const customer = { clientAuthToken: null, ...existing };
   return { origin: 'RECONCILED', customer, __typename: 'CreateCustomerSuccess' };
 }
 
 /**
- * Moves tokens out of an answer: what is left may be cached, persisted and shown. A token is known by its `__typename`: every document of the
- * kit asks for it, and the caches of urql and Apollo do where an app does not.
+ * Moves the tokens of a result to `tokens` and returns the result without them, so that it can be cached. A token is recognised by its
+ * `__typename`. Every document of the kit selects it, and urql and Apollo Client add it to documents of the app.
  */
 export function withoutTokens<Value>(value: Value, tokens: Pick<ClientAuthTokens, 'keep'>): Value {
   if (Array.isArray(value)) return value.map((item) => withoutTokens(item, tokens)) as Value;
@@ -78,13 +78,13 @@ export function withoutTokens<Value>(value: Value, tokens: Pick<ClientAuthTokens
   ) as Value;
 }
 
-/** Beginnings of the codes of what is refused before the provider is asked. */
-const refused = /^(BAD_USER_|UNAUTH|FORBID|OPERATION_TOO|OVERLOAD|RATE_LIMIT|GRAPHQL_|PERSISTED_)/;
+/** Prefixes of the codes of operations that are rejected before the provider is called. */
+const rejected = /^(BAD_USER_|UNAUTH|FORBID|OPERATION_TOO|OVERLOAD|RATE_LIMIT|GRAPHQL_|PERSISTED_)/;
 
 /**
- * Whether a write that threw this may have been done all the same: no answer came, or somebody on the way said something of their own. It is no
- * failure then, and to be shown as `outcomeUnknown` is.
+ * Whether the outcome of a write that failed with this error is ambiguous: there was no response, or an intermediary wrote it. Show such an
+ * error like the status `outcomeUnknown`, not as a failure.
  */
 export function mayBeDone({ code }: Pick<CustomerClientError, 'code'>): boolean {
-  return !refused.test(code);
+  return !rejected.test(code);
 }

@@ -8,7 +8,7 @@ import { codegen } from '@graphql-codegen/core';
 import { parse } from 'graphql';
 import { type PresetConfig, preset } from '../src/codegen/preset.ts';
 
-// In the repository, so that the package is found under its name.
+// Inside the repository, so that imports of the package by name resolve.
 const folder = new URL('../../.cache/codegen/', import.meta.url);
 const schema = parse(readFileSync(new URL('../../schema/schema.graphql', import.meta.url), 'utf8'));
 
@@ -43,7 +43,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 const read = (file: string) => readFileSync(new URL(file, folder), 'utf8');
 
-test('operations of one’s own MUST become documents, hooks and handlers that compile', async () => {
+test('the preset MUST generate documents, hooks and handlers that compile', async () => {
   await generate(operations);
   assert.deepEqual(readdirSync(folder).toSorted(), [
     'apollo.ts',
@@ -65,7 +65,7 @@ test('operations of one’s own MUST become documents, hooks and handlers that c
   assert.equal(status, 0, stdout);
 });
 
-test('no query hook MUST be made for an operation that selects the token', () => {
+test('the preset MUST NOT generate a hook for a query that selects the token', () => {
   for (const file of ['react-query.ts', 'urql.ts', 'apollo.ts']) {
     assert.match(read(file), /\buseCheckoutCustomer\b/);
     assert.doesNotMatch(read(file), /\buseMinting\b/);
@@ -73,7 +73,7 @@ test('no query hook MUST be made for an operation that selects the token', () =>
   assert.match(read('documents.ts'), /\bMintingDocument\b/);
 });
 
-test('the manifest MUST keep the documents that it held before', async () => {
+test('the manifest MUST keep its earlier documents', async () => {
   const before = JSON.parse(read('persisted-documents.json')) as Record<string, string>;
   await generate('query Later($id: ID!) { customer(id: $id) { id lastName } }', { flavours: ['react-query'] });
   const now = JSON.parse(read('persisted-documents.json')) as Record<string, string>;
@@ -81,24 +81,24 @@ test('the manifest MUST keep the documents that it held before', async () => {
   assert.equal(Object.keys(now).length, Object.keys(before).length + 1);
 });
 
-test('a document that does not fit the schema MUST be refused with every problem', async () => {
+test('the preset MUST reject documents that are invalid for the schema, and report every problem', async () => {
   await assert.rejects(generate('query Wrong { customer(id: 1) { nickname } nobody }'), /nickname[\s\S]*nobody/);
 });
 
-test('an operation with which the kit could not keep its word MUST be refused, with what to do', async () => {
+test('the preset MUST reject an operation that the kit cannot support, and say how to change it', async () => {
   const create = (success: string, more = '') => `mutation Register($input: CreateCustomerInput!) {
     createCustomer(input: $input) { ... on CreateCustomerSuccess { customer { ${success} } } ${more} }
   }`;
   const token = 'clientAuthToken { token expiresAt expiresInSeconds }';
-  const refused = {
+  const rejected = {
     [create(token)]: /^Register: select `id`, and of `clientAuthToken`/,
-    [create('id clientAuthToken { token }')]: /is lost without them\.$/,
+    [create('id clientAuthToken { token }')]: /cannot store it without these fields\.$/,
     [`${create('id ...T')} fragment T on Customer { clientAuthToken { token } }`]: /^Register: select `id`/,
     [create('id firstName', '... on CustomerAlreadyExistsError { existing { id } differingFields }')]:
-      /^Register: select in `existing` what `customer` has: firstName\./,
-    'query Customer($id: ID!) { customer(id: $id) { id } }': /^Customer: the kit has an operation of this name\./,
+      /^Register: select the fields of `customer` in `existing` too: firstName\./,
+    'query Customer($id: ID!) { customer(id: $id) { id } }': /^Customer: the kit has an operation with this name\./,
   };
-  for (const [document, message] of Object.entries(refused)) {
+  for (const [document, message] of Object.entries(rejected)) {
     await assert.rejects(generate(document, { flavours: [] }), ({ message: text }: Error) => message.test(text));
   }
   await generate(create(`id ${token}`, '... on CustomerAlreadyExistsError { existing { id } differingFields }'), {
@@ -107,7 +107,7 @@ test('an operation with which the kit could not keep its word MUST be refused, w
   await generate(create('id firstName', '... on CustomerAlreadyExistsError { existing { id } }'), { flavours: [] });
 });
 
-test('a change of the schema, or of an operation, without what is generated from it MUST fail the check', () => {
+test('`codegen.ts --check` MUST fail if the schema or an operation changed and the generated files did not', () => {
   const copy = mkdtempSync(join(tmpdir(), 'codegen-'));
   for (const path of ['codegen.ts', 'package.json', 'src', 'client/src', 'schema', 'examples']) {
     cpSync(path, join(copy, path), { recursive: true, filter: (source) => !source.includes('node_modules') });

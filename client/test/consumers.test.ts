@@ -311,7 +311,7 @@ await close();`;
 
   writeFileSync(join(home, 'src/wrong.graphql'), 'query Customer($id: ID!) { customer(id: $id) { id } }');
   await assert.rejects(generate('codegen.ts'), ({ stdout, stderr }: { stdout: string; stderr: string }) =>
-    `${stdout}${stderr}`.includes('Customer: the kit has an operation of this name. Call it otherwise.'),
+    `${stdout}${stderr}`.includes('Customer: the kit has an operation with this name. Choose another name.'),
   );
 });
 

@@ -25,12 +25,12 @@ function Client() {
 
 const within = (child: ReturnType<typeof createElement>) => createElement(CustomerProvider, { client }, child);
 
-test('the hook of the token MUST refuse server rendering, and mint nothing there', async () => {
-  assert.throws(() => renderToString(within(createElement(Token, { id: 'u7' }))), /mints nothing in server rendering/);
+test('useClientAuthToken MUST throw in server rendering and request no token', async () => {
+  assert.throws(() => renderToString(within(createElement(Token, { id: 'u7' }))), /does not run in server rendering/);
   assert.deepEqual(sent, []);
 });
 
-test('in a Suspense the rest of the page MUST be rendered, and the token be left to the browser', async () => {
+test('inside Suspense the server MUST render the rest of the page, without the token', async () => {
   const errors: unknown[] = [];
   const page = within(
     createElement(
@@ -48,11 +48,11 @@ test('in a Suspense the rest of the page MUST be rendered, and the token be left
   assert.deepEqual(sent, []);
 });
 
-test('without an id there is nothing to refuse, and the hook MUST wait', () => {
+test('without an id useClientAuthToken MUST be idle in server rendering', () => {
   assert.equal(renderToString(within(createElement(Token, { id: undefined }))), '<p>idle</p>');
 });
 
-test('a hook outside the provider MUST say what is missing', () => {
+test('a hook outside a CustomerProvider MUST throw an error that names the provider', () => {
   assert.throws(() => renderToString(createElement(Client)), /<CustomerProvider client=/);
   assert.throws(() => renderToString(createElement(Token, { id: 'u7' })), /<CustomerProvider client=/);
 });

@@ -17,7 +17,7 @@ import {
 import { banner, type Imports, lower, typesOf } from './emit.ts';
 import type { Operation } from './operations.ts';
 
-/** What an example holds, by the name of the field or, behind the type's, of one type's. */
+/** Example values by field name, or by type and field name. */
 const examples: Readonly<Record<string, unknown>> = {
   id: 'cth_Fixture1Fixture1F',
   objectReferenceId: 'customer-fixture',
@@ -48,14 +48,14 @@ const examples: Readonly<Record<string, unknown>> = {
   'CustomerUpstreamError.retryable': true,
 };
 
-/** Example answers of each operation: `byDefault`, and one by each member of its union. */
+/** Emits example results of each operation: `byDefault`, and one for each member of its union. */
 export function emitFixtures(schema: GraphQLSchema, operations: readonly Operation[], imports: Imports): string {
   const names = operations.map((operation) => typesOf(operation).result);
   const fixtures = operations.map((operation, index) => {
     const variants = variantsOf(schema, operation);
     const [first = ''] = Object.keys(variants);
     const members = first === 'byDefault' ? variants : { byDefault: variants[first], ...variants };
-    return `/** Answers to \`${operation.name}\`. */
+    return `/** Example results of \`${operation.name}\`. */
 export const ${lower(operation.name)}Fixtures = ${JSON.stringify(members, null, 2)} satisfies Record<string, ${names[index]}>;\n`;
   });
   const head = `import type {\n${names.map((name) => `  ${name},\n`).join('')}} from '${imports.sibling('operations')}';\n`;
@@ -68,13 +68,13 @@ function variantsOf(schema: GraphQLSchema, operation: Operation): Record<string,
   const type = operation.kind === 'query' ? schema.getQueryType() : schema.getMutationType();
   if (definition === undefined || !type) return {};
   const members = membersOf(schema, type, definition);
-  const answer = (member?: GraphQLObjectType) =>
+  const example = (member?: GraphQLObjectType) =>
     exampleOf({ schema, fragments, member }, type, definition.selectionSet);
-  if (members.length === 0) return { byDefault: answer() };
-  return Object.fromEntries(members.map((member) => [member.name, answer(member)]));
+  if (members.length === 0) return { byDefault: example() };
+  return Object.fromEntries(members.map((member) => [member.name, example(member)]));
 }
 
-/** The members of the union that the first root field answers with. */
+/** The members of the union type of the first root field. Empty if its type is not abstract. */
 function membersOf(
   schema: GraphQLSchema,
   type: GraphQLObjectType,
@@ -89,7 +89,7 @@ function membersOf(
 interface Scope {
   readonly schema: GraphQLSchema;
   readonly fragments: readonly FragmentDefinitionNode[];
-  /** Which member an abstract type stands for. */
+  /** The member to use for an abstract type. */
   readonly member: GraphQLObjectType | undefined;
 }
 
@@ -114,13 +114,13 @@ function fieldValue(scope: Scope, parent: GraphQLObjectType, field: FieldNode): 
   const name = field.name.value;
   if (name === '__typename') return parent.name;
   const type = parent.getFields()[name]?.type;
-  return type && ofType(scope, parent, field, type);
+  return type && exampleOfType(scope, parent, field, type);
 }
 
-function ofType(scope: Scope, parent: GraphQLObjectType, field: FieldNode, type: GraphQLOutputType): unknown {
-  if (isNonNullType(type)) return ofType(scope, parent, field, type.ofType);
+function exampleOfType(scope: Scope, parent: GraphQLObjectType, field: FieldNode, type: GraphQLOutputType): unknown {
+  if (isNonNullType(type)) return exampleOfType(scope, parent, field, type.ofType);
   const example = examples[`${parent.name}.${field.name.value}`] ?? examples[field.name.value];
-  if (isListType(type)) return Array.isArray(example) ? example : [ofType(scope, parent, field, type.ofType)];
+  if (isListType(type)) return Array.isArray(example) ? example : [exampleOfType(scope, parent, field, type.ofType)];
   const concrete = isAbstractType(type) ? (scope.member ?? scope.schema.getPossibleTypes(type)[0]) : type;
   if (isObjectType(concrete) && field.selectionSet) return exampleOf(scope, concrete, field.selectionSet);
   if (example !== undefined) return example;

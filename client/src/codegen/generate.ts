@@ -14,7 +14,7 @@ import { emitFixtures } from './fixtures.ts';
 import { manifestOf, type Operation, readOperations } from './operations.ts';
 import { problemsOf } from './rules.ts';
 
-/** What hooks, or handlers, are generated for. */
+/** A library for which hooks or handlers are generated. */
 export type Flavour = 'react-query' | 'urql' | 'apollo' | 'msw';
 
 export const flavours: readonly Flavour[] = ['react-query', 'urql', 'apollo', 'msw'];
@@ -22,26 +22,27 @@ export const flavours: readonly Flavour[] = ['react-query', 'urql', 'apollo', 'm
 export interface GenerateOptions {
   readonly flavours: readonly Flavour[];
   readonly imports: Imports;
-  /** The manifest as it was: its entries are kept. */
+  /** Entries of the previous manifest. They are kept. */
   readonly earlier?: Readonly<Record<string, string>>;
-  /** Names that no operation may have: caches, mocks and hooks know operations by name. */
-  readonly taken?: readonly string[];
+  /** Names that operations cannot have, because caches, mocks and hooks identify operations by name. */
+  readonly reservedNames?: readonly string[];
 }
 
 /**
- * Everything that is made from operations, by file name.
+ * Generates all files for some operations.
  *
- * @throws Error when a document does not fit the schema, or the kit.
+ * @returns the contents by file name.
+ * @throws Error if a document is invalid for the schema or for the kit.
  */
 export async function generate(
   schema: GraphQLSchema,
   documents: readonly DocumentNode[],
-  { flavours, imports, earlier, taken = [] }: GenerateOptions,
+  { flavours, imports, earlier, reservedNames = [] }: GenerateOptions,
 ): Promise<Record<string, string>> {
   const operations = readOperations(schema, documents);
   const problems = operations.flatMap((operation) => [
-    ...(taken.includes(operation.name)
-      ? [`${operation.name}: the kit has an operation of this name. Call it otherwise.`]
+    ...(reservedNames.includes(operation.name)
+      ? [`${operation.name}: the kit has an operation with this name. Choose another name.`]
       : []),
     ...problemsOf(schema, operation),
   ]);
@@ -70,7 +71,7 @@ async function emitTypes(
   operations: readonly Operation[],
   documents: readonly DocumentNode[],
 ): Promise<string> {
-  // Fragments that no operation uses are types all the same; those in use stand in several operations: once is enough.
+  // Unused fragments get types too. A fragment that several operations use is printed once.
   const definitions = new Map(
     [...documents, ...operations.map(({ ast }) => ast)]
       .flatMap((document) => document.definitions)
@@ -78,7 +79,7 @@ async function emitTypes(
   );
   const document = { kind: 'Document', definitions: [...definitions.values()] } as DocumentNode;
   const config = {
-    // `__typename` is in the documents, wherever it is in an answer.
+    // The documents already select `__typename`.
     skipTypename: true,
     skipTypeNameForRoot: true,
     immutableTypes: true,

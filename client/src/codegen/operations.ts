@@ -20,37 +20,37 @@ import {
   visitWithTypeInfo,
 } from 'graphql';
 
-/** One operation, whole: with the fragments that it uses, and `__typename` wherever a client would add it. */
+/** One operation with its fragments, and with `__typename` where a client would add it. */
 export interface Operation {
-  /** In PascalCase: what its types, documents and hooks are called after. */
+  /** Its name in PascalCase, which is the base of the names of types, documents and hooks. */
   readonly name: string;
   readonly kind: 'query' | 'mutation';
-  /** What is sent, and what the id is made of. */
+  /** The text that is sent and hashed. */
   readonly text: string;
   /** `sha256:<hex>` of {@link text}. */
   readonly id: string;
   readonly ast: DocumentNode;
-  /** Its one root field, by the key in the answer; `undefined` where it has several: nothing is unwrapped then. */
+  /** Its only root field, by response key. `undefined` if it has several; then hooks return all data. */
   readonly root: { readonly key: string; readonly isList: boolean; readonly isUnion: boolean } | undefined;
-  /** Every cache of queries would ask for another token now and then: no query hook is made for it. */
+  /** Whether it selects a token. Such a query gets no hook, because a cache would request new tokens repeatedly. */
   readonly selectsToken: boolean;
 }
 
 const tokenType = 'ClientAuthToken';
 
 /**
- * The operations of some documents, in the order of their names.
+ * Reads the operations of some documents, sorted by name.
  *
- * @throws Error with every problem: a document that does not fit the schema, an operation without a name or with one that is taken.
+ * @throws Error with all problems if a document is invalid for the schema, or if an operation has no name or a duplicate name.
  */
 export function readOperations(schema: GraphQLSchema, documents: readonly DocumentNode[]): Operation[] {
   const definitions = documents.flatMap((document) => document.definitions);
-  const whole: DocumentNode = { kind: Kind.DOCUMENT, definitions };
-  const problems = validate(schema, whole).map(({ message }) => message);
-  if (problems.length > 0) throw new Error(`The operations do not fit the schema:\n${problems.join('\n')}`);
+  const document: DocumentNode = { kind: Kind.DOCUMENT, definitions };
+  const problems = validate(schema, document).map(({ message }) => message);
+  if (problems.length > 0) throw new Error(`The operations are not valid for the schema:\n${problems.join('\n')}`);
   const fragments = definitions.filter((node) => node.kind === Kind.FRAGMENT_DEFINITION);
-  return Object.entries(separateOperations({ kind: Kind.DOCUMENT, definitions: withTypenames(whole).definitions }))
-    .map(([name, ast]) => readOperation(schema, name, ordered(ast), fragments))
+  return Object.entries(separateOperations({ kind: Kind.DOCUMENT, definitions: withTypenames(document).definitions }))
+    .map(([name, ast]) => readOperation(schema, name, operationFirst(ast), fragments))
     .toSorted((one, other) => (one.name < other.name ? -1 : 1));
 }
 
@@ -62,7 +62,7 @@ function readOperation(
 ): Operation {
   const operation = ast.definitions.find((node) => node.kind === Kind.OPERATION_DEFINITION);
   if (operation === undefined || name === '') throw new Error('Every operation needs a name.');
-  if (operation.operation === 'subscription') throw new Error(`${name}: there are no subscriptions here.`);
+  if (operation.operation === 'subscription') throw new Error(`${name}: subscriptions are not supported.`);
   const text = print(ast);
   return {
     name: name.charAt(0).toUpperCase() + name.slice(1),
@@ -75,8 +75,8 @@ function readOperation(
   };
 }
 
-/** The operation first, then its fragments: the order in which people write and read them. */
-function ordered({ definitions }: DocumentNode): DocumentNode {
+/** Puts the operation before its fragments, which is the usual order. */
+function operationFirst({ definitions }: DocumentNode): DocumentNode {
   const isFragment = (kind: string) => (kind === Kind.FRAGMENT_DEFINITION ? 1 : 0);
   return {
     kind: Kind.DOCUMENT,
@@ -85,8 +85,8 @@ function ordered({ definitions }: DocumentNode): DocumentNode {
 }
 
 /**
- * Where Apollo Client and urql would put it: at the end of each selection but the operation's own. They find nothing
- * left to add then, so that what they send is what the id was made of.
+ * Adds `__typename` where Apollo Client and urql would add it: at the end of each selection set except that of the operation. They then add
+ * nothing, so the text that they send has the hash of the id.
  */
 function withTypenames(document: DocumentNode): DocumentNode {
   const typename: FieldNode = { kind: Kind.FIELD, name: { kind: Kind.NAME, value: '__typename' } };
@@ -98,8 +98,8 @@ function withTypenames(document: DocumentNode): DocumentNode {
           !Array.isArray(parent) &&
           'kind' in parent &&
           parent.kind === Kind.OPERATION_DEFINITION;
-        const isThere = node.selections.some((one) => one.kind === Kind.FIELD && one.name.value === '__typename');
-        return isRoot || isThere ? undefined : { ...node, selections: [...node.selections, typename] };
+        const hasTypename = node.selections.some((one) => one.kind === Kind.FIELD && one.name.value === '__typename');
+        return isRoot || hasTypename ? undefined : { ...node, selections: [...node.selections, typename] };
       },
     },
   });
@@ -144,7 +144,7 @@ function namesOfTypes(schema: GraphQLSchema, ast: DocumentNode): Set<string> {
   return names;
 }
 
-/** Manifest of persisted documents: what is there stays, since clients of earlier releases still send its ids. */
+/** Prints the manifest of persisted documents. Keeps earlier entries, because clients of earlier releases send their ids. */
 export function manifestOf(operations: readonly Operation[], earlier: Readonly<Record<string, string>> = {}): string {
   const now = Object.fromEntries(operations.map(({ id, text }) => [id, text]));
   return `${JSON.stringify({ ...now, ...earlier }, null, 2)}\n`;

@@ -7,19 +7,19 @@ import { type Flavour, flavours, generate } from './generate.ts';
 export type { Flavour } from './generate.ts';
 
 export interface PresetConfig {
-  /** Default: all of them. */
+  /** Default: all. */
   readonly flavours?: readonly Flavour[];
-  /** How the generated files name each other. Default `.ts`; `.js` where imports are not rewritten, `` for bundlers. */
+  /** File extension in imports between the generated files. Default `.ts`. Use `.js` if imports are not rewritten, and `''` for bundlers. */
   readonly importExtension?: '.ts' | '.js' | '';
 }
 
 /**
- * A preset of GraphQL Code Generator for operations of your own: the documents, ids, hooks and handlers that this
- * package has for its own ones, in one folder.
+ * A preset of GraphQL Code Generator for your own operations. Writes the same documents, ids, hooks and handlers that this package has for
+ * its operations into one folder.
  *
  * `generates: { 'src/gql/': { preset, presetConfig: { flavours: ['react-query'] } } }`
  *
- * The folder's `persisted-documents.json` goes into the gateway's `PERSISTED_DOCUMENTS_FILE`; entries stay in it.
+ * Pass the `persisted-documents.json` of the folder to the gateway in `PERSISTED_DOCUMENTS_FILE`. Entries are never removed from it.
  */
 export const preset: Types.OutputPreset<PresetConfig> = {
   async buildGeneratesSection({ baseOutputDir, documents, schema, schemaAst, presetConfig, config }) {
@@ -27,7 +27,7 @@ export const preset: Types.OutputPreset<PresetConfig> = {
     const manifest = join(baseOutputDir, 'persisted-documents.json');
     const chosen = presetConfig.flavours ?? flavours;
     const extension = presetConfig.importExtension ?? '.ts';
-    // Parsed documents are there for these two only.
+    // Only these two entries export the type of parsed documents.
     const entries = { document: 'client', ast: chosen.includes('urql') ? 'urql' : 'apollo' };
     const files = await generate(schemaAst ?? buildASTSchema(schema), parsed, {
       flavours: chosen,
@@ -35,7 +35,7 @@ export const preset: Types.OutputPreset<PresetConfig> = {
         kit: (part) => `juspay-customer-client/${entries[part as keyof typeof entries] ?? part}`,
         sibling: (file) => `./${file}${extension}`,
       },
-      taken: namesOfTheKit(),
+      reservedNames: reservedNames(),
       earlier: existsSync(manifest) ? (JSON.parse(readFileSync(manifest, 'utf8')) as Record<string, string>) : {},
     });
     return Object.entries(files).map(([file, content]) => ({
@@ -49,8 +49,8 @@ export const preset: Types.OutputPreset<PresetConfig> = {
   },
 };
 
-/** Names of the kit's own operations, those of earlier releases included. */
-function namesOfTheKit(): string[] {
+/** Names of the kit's own operations, including those of earlier releases. */
+function reservedNames(): string[] {
   const manifest = new URL('../../../schema/generated/persisted-documents.json', import.meta.url);
   const documents = JSON.parse(readFileSync(manifest, 'utf8')) as Record<string, string>;
   return Object.values(documents).flatMap((text) => /^\w+ (\w+)/.exec(text)?.[1] ?? []);

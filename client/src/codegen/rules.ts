@@ -10,7 +10,7 @@ import {
 } from 'graphql';
 import type { Operation } from './operations.ts';
 
-/** What the kit does with answers at run time, and what an operation must select for it: told here, and not by a field that is never there. */
+/** Finds fields that an operation must select for the kit to work at run time. Returns one message for each problem. */
 export function problemsOf(schema: GraphQLSchema, { name, kind, ast }: Operation): string[] {
   if (kind !== 'mutation') return [];
   const fragments = ast.definitions.filter((node) => node.kind === Kind.FRAGMENT_DEFINITION);
@@ -22,19 +22,23 @@ export function problemsOf(schema: GraphQLSchema, { name, kind, ast }: Operation
       Field({ selectionSet }) {
         const type = info.getType();
         if (type == null || selectionSet === undefined) return;
-        const within = (set: SelectionSetNode) => selected(set, fragments);
+        const fieldsIn = (set: SelectionSetNode) => selected(set, fragments);
         const typeName = getNamedType(type).name;
-        const keys = within(selectionSet);
-        if (typeName === 'Customer' && keys.some(({ field }) => field === 'clientAuthToken') && !isKept(keys, within)) {
+        const keys = fieldsIn(selectionSet);
+        if (
+          typeName === 'Customer' &&
+          keys.some(({ field }) => field === 'clientAuthToken') &&
+          !canStoreToken(keys, fieldsIn)
+        ) {
           problems.push(
-            `${name}: select \`id\`, and of \`clientAuthToken\` the fields \`token\`, \`expiresAt\` and \`expiresInSeconds\`, each by its own name. The token of a mutation is taken out of the answer, and is lost without them.`,
+            `${name}: select \`id\`, and of \`clientAuthToken\` the fields \`token\`, \`expiresAt\` and \`expiresInSeconds\`, each by its own name. The kit moves the token of a mutation out of the result and cannot store it without these fields.`,
           );
         }
         if (typeName !== 'CreateCustomerResult') return;
-        const missing = missingIn(keys, within);
+        const missing = missingIn(keys, fieldsIn);
         if (missing.length > 0) {
           problems.push(
-            `${name}: select in \`existing\` what \`customer\` has: ${missing.join(', ')}. A create whose answer was lost is answered with it.`,
+            `${name}: select the fields of \`customer\` in \`existing\` too: ${missing.join(', ')}. After an ambiguous outcome the kit returns \`existing\` as the created customer.`,
           );
         }
       },
@@ -44,13 +48,13 @@ export function problemsOf(schema: GraphQLSchema, { name, kind, ast }: Operation
 }
 
 interface Selected {
-  /** Under which name it stands in the answer. */
+  /** Its response key. */
   readonly key: string;
   readonly field: string;
   readonly set: SelectionSetNode | undefined;
 }
 
-/** Fields, those of fragments included. */
+/** The selected fields, including those of fragments. */
 function selected({ selections }: SelectionSetNode, fragments: readonly FragmentDefinitionNode[]): Selected[] {
   return selections.flatMap((node) => {
     if (node.kind === Kind.FIELD) {
@@ -65,22 +69,22 @@ function selected({ selections }: SelectionSetNode, fragments: readonly Fragment
   });
 }
 
-type Within = (set: SelectionSetNode) => readonly Selected[];
+type FieldsIn = (set: SelectionSetNode) => readonly Selected[];
 
 const hasAll = (keys: readonly Selected[], wanted: readonly string[]) =>
   wanted.every((name) => keys.some(({ key, field }) => key === name && field === name));
 
-function isKept(keys: readonly Selected[], within: Within): boolean {
-  const tokens = keys.flatMap(({ field, set }) => (field === 'clientAuthToken' && set ? [within(set)] : []));
+function canStoreToken(keys: readonly Selected[], fieldsIn: FieldsIn): boolean {
+  const tokens = keys.flatMap(({ field, set }) => (field === 'clientAuthToken' && set ? [fieldsIn(set)] : []));
   return hasAll(keys, ['id']) && tokens.every((set) => hasAll(set, ['token', 'expiresAt', 'expiresInSeconds']));
 }
 
-/** What a success that is made of `existing` would lack: nothing where it is not made of it. */
-function missingIn(keys: readonly Selected[], within: Within): string[] {
+/** The fields of `customer` that a success built from `existing` would lack. Empty if the kit never builds one. */
+function missingIn(keys: readonly Selected[], fieldsIn: FieldsIn): string[] {
   if (!hasAll(keys, ['existing', 'differingFields'])) return [];
-  const of = (name: string) => keys.flatMap(({ field, set }) => (field === name && set ? within(set) : []));
-  const there = new Set(of('existing').map(({ key }) => key));
-  return [...new Set(of('customer').map(({ key }) => key))].filter(
-    (key) => key !== 'clientAuthToken' && !there.has(key),
+  const selectedIn = (name: string) => keys.flatMap(({ field, set }) => (field === name && set ? fieldsIn(set) : []));
+  const existing = new Set(selectedIn('existing').map(({ key }) => key));
+  return [...new Set(selectedIn('customer').map(({ key }) => key))].filter(
+    (key) => key !== 'clientAuthToken' && !existing.has(key),
   );
 }
