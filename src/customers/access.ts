@@ -1,15 +1,15 @@
-/** Permissions: read customers, change them, have client auth tokens minted. */
+/** Permissions of a caller: read customers, create and change them, obtain client auth tokens. */
 export type Scope = 'customer:read' | 'customer:write' | 'customer:token';
 
 export const scopes: readonly Scope[] = ['customer:read', 'customer:write', 'customer:token'];
 
-/** The customers that a caller can reach. */
+/** The customers that a caller may access. */
 export interface Access {
   /**
-   * `any`: all customers of the merchant. `none`: a token without a customer claim and without `customer:any`. Otherwise the ids or
-   * references that a customer must have, all of them: two credentials can bind to one customer in two ways.
+   * `any`: all customers of the merchant. `none`: no customer; the token has neither a customer claim nor `customer:any`.
+   * A list: the customer must have each of these ids or references. Two credentials can bind one caller in two ways.
    */
   readonly customers: 'any' | 'none' | readonly string[];
-  /** Nothing is allowed: two valid credentials contradict each other, or the merchant is unknown. */
+  /** Every access is denied: two valid credentials contradict each other, or the merchant is unknown. */
   readonly denied: boolean;
 }

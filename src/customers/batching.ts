@@ -13,22 +13,22 @@ import { isPathId, looksLikeProviderId } from './identity.ts';
 /** One upstream read of this operation. */
 interface Read {
   readonly pathId: string;
-  /** ORed within a batch: who wants the token makes the whole read ask for it. */
+  /** True if any reader of the batch wants the token. */
   withClientAuthToken: boolean;
-  underWay: boolean;
+  isInFlight: boolean;
   customer: Promise<Customer | null>;
 }
 
-/** A reader beyond the reads that are left while others are only held. */
+/** A reader above the limit that waits because a reservation may be released. */
 interface Waiting {
-  readonly findIt: () => Read | undefined;
+  readonly findRead: () => Read | undefined;
   readonly resolve: (customer: Promise<Customer | null>) => void;
   readonly reject: (error: GatewayError) => void;
 }
 
-/** Reads, where a token can be had under a condition. */
+/** `CustomerApi` whose reads can request the token under a condition. */
 export interface BatchedApi extends CustomerApi {
-  /** @param options.tokenFor the token is asked for only after a plain read of a customer for whom this says yes. */
+  /** @param options.tokenFor reads the customer without the token first, and reads it again with the token if this returns true. */
   get(
     key: CustomerKey,
     options?: ReadOptions & { readonly tokenFor?: (customer: Customer) => boolean },
@@ -36,24 +36,26 @@ export interface BatchedApi extends CustomerApi {
 }
 
 /**
- * The reads of one operation merged: one upstream call for each customer and batch, with the token if any reader wants
- * it. An answer without the token never serves a reader that wants one; an answer with it serves both. Once known, the
- * id and the reference of a customer meet. Writes go straight through, then everything read is forgotten.
+ * Merges the reads of one operation. Each customer costs one upstream call for each batch. The call requests the token if
+ * any reader wants it. A response without the token is not used for a reader that wants the token. A response links the id
+ * and the reference of its customer, so that later reads by either identifier share it. Writes are passed on; they clear
+ * all reads when they end.
  *
- * Make one per operation, never one per process.
+ * Create one per operation, never one per process.
  *
- * @param maxReads how many distinct reads the operation may cost; those beyond fail alone, in document order, with
- *   `OPERATION_TOO_COMPLEX`.
+ * @param maxReads limit of distinct reads for the operation. Each read above it fails with `OPERATION_TOO_COMPLEX`, in
+ *   document order; the other reads succeed.
  */
 export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): BatchedApi {
   const reads = new Map<string, Read>();
+  /** Keys of the reads that count against `maxReads`. */
   const counted = new Set<string>();
-  /** Reads that are counted and may yet not be made; each is over when that is known. */
-  const held = new Set<Promise<void>>();
+  /** Reservations: counted reads that may turn out to be unnecessary. Each promise resolves when that is decided. */
+  const reserved = new Set<Promise<void>>();
   const waiting: Waiting[] = [];
 
-  // DataLoader gathers what one tick asks for. It holds no values: each read settles on its own, so that neither a
-  // failing nor a slow customer holds up its neighbours.
+  // DataLoader collects the reads of one tick. Its values are wrapped promises: each read settles separately, so that a
+  // slow or failing customer does not delay the others.
   const loader = new DataLoader<Read, { customer: Promise<Customer | null> }>(
     async (batch) => batch.map((read) => ({ customer: start(read) })),
     { cache: false },
@@ -62,112 +64,113 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
   return {
     async get(key, { withClientAuthToken = false, tokenFor } = {}) {
       const pathId = pathIdOf(key);
-      // Refused without a call, so it costs none of the reads.
+      // The client rejects this key without a call, so it does not count as a read.
       if (!isPathId(pathId)) return api.get({ any: pathId });
-      // The path takes either identifier; a key that names one of them means that one.
-      const isMeant = (customer: Customer | null) => customer !== null && matchesKey(customer, key);
+      // The path accepts either identifier, but a key of the form `id` or `reference` must match that identifier.
+      const isMatch = (customer: Customer | null) => customer !== null && matchesKey(customer, key);
       const customer =
         withClientAuthToken && tokenFor
-          ? await loadTwice(pathId, (found) => isMeant(found) && tokenFor(found))
+          ? await loadTwice(pathId, (found) => isMatch(found) && tokenFor(found))
           : await load(() => find(pathId, withClientAuthToken));
-      return isMeant(customer) ? customer : null;
+      return isMatch(customer) ? customer : null;
     },
     create: (input, options) => api.create(input, options).finally(() => reads.clear()),
     update: (id, changes) => api.update(id, changes).finally(() => reads.clear()),
   };
 
-  async function load(findIt: () => Read | undefined): Promise<Customer | null> {
-    const read = findIt();
+  async function load(findRead: () => Read | undefined): Promise<Customer | null> {
+    const read = findRead();
     if (read !== undefined) return read.customer;
-    if (held.size === 0) throw new GatewayError('OPERATION_TOO_COMPLEX');
-    // Later readers of the document get what the ones before leave over.
+    if (reserved.size === 0) throw new GatewayError('OPERATION_TOO_COMPLEX');
+    // A released reservation leaves a read for a later field of the document.
     const { promise, resolve, reject } = Promise.withResolvers<Customer | null>();
-    waiting.push({ findIt, resolve, reject });
+    waiting.push({ findRead, resolve, reject });
     return promise;
   }
 
-  /** Serves the readers that wait, in document order, as far as reads are left: each is looked at once, however many wait. */
+  /** Serves waiting readers in document order until the limit is reached. The cost is linear in the readers served. */
   function serveWaiting(): void {
     for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
-      const read = first.findIt();
-      if (read === undefined && held.size > 0) return;
+      const read = first.findRead();
+      if (read === undefined && reserved.size > 0) return;
       waiting.shift();
       if (read === undefined) first.reject(new GatewayError('OPERATION_TOO_COMPLEX'));
       else first.resolve(read.customer);
     }
   }
 
-  /** The token's read has its place in the document where the plain one has, so both are counted there. */
-  async function loadTwice(pathId: string, isRight: (customer: Customer) => boolean): Promise<Customer | null> {
-    const follows = (customer: Customer | null) => customer !== null && isRight(customer);
+  /** Reads without the token, then with it. The second read is reserved at once, so that both count at this place of the document. */
+  async function loadTwice(pathId: string, isAllowed: (customer: Customer) => boolean): Promise<Customer | null> {
+    const needsToken = (customer: Customer | null) => customer !== null && isAllowed(customer);
     const customer = await load(() => {
       const read = find(pathId, false);
-      if (read !== undefined) hold(countedAs(pathId, true), () => read.customer.then(follows));
+      if (read !== undefined) reserve(countKey(pathId, true), () => read.customer.then(needsToken));
       return read;
     });
-    if (customer === null || !follows(customer)) return customer;
+    if (customer === null || !needsToken(customer)) return customer;
     return load(() => find(pathId, true)).catch((error: unknown) => {
-      // The customer was read: the token alone could not be had.
+      // The first read succeeded, so only the token field fails.
       if (error instanceof GatewayError) return { ...customer, clientAuthToken: error };
       throw error;
     });
   }
 
-  /** The read that serves this reader, one that begins now included; `undefined` where the operation may make no more. */
+  /** Returns an existing read or starts a new one; `undefined` if the limit is reached. */
   function find(pathId: string, withClientAuthToken: boolean): Read | undefined {
     const known = reads.get(pathId);
     if (known !== undefined) {
       if (known.withClientAuthToken || !withClientAuthToken) return known;
-      if (!known.underWay) {
+      if (!known.isInFlight) {
         known.withClientAuthToken = true;
         return known;
       }
     }
-    if (!count(countedAs(pathId, withClientAuthToken))) return undefined;
-    const read: Read = { pathId, withClientAuthToken, underWay: false, customer: Promise.resolve(null) };
+    if (!count(countKey(pathId, withClientAuthToken))) return undefined;
+    const read: Read = { pathId, withClientAuthToken, isInFlight: false, customer: Promise.resolve(null) };
     read.customer = loader.load(read).then(({ customer }) => customer);
     reads.set(pathId, read);
     return read;
   }
 
-  /** @param isMade called only where its promise is waited for: one that is dropped would reject unhandled. */
-  function hold(name: string, isMade: () => Promise<boolean>): void {
-    if (counted.has(name) || !count(name)) return;
-    const over = isMade()
+  /** @param isNeeded a function, because a promise that is created and not awaited could reject unhandled. */
+  function reserve(key: string, isNeeded: () => Promise<boolean>): void {
+    if (counted.has(key) || !count(key)) return;
+    const decided = isNeeded()
       .catch(() => false)
-      .then((made) => {
-        if (!made) counted.delete(name);
-        held.delete(over);
+      .then((needed) => {
+        if (!needed) counted.delete(key);
+        reserved.delete(decided);
         serveWaiting();
       });
-    held.add(over);
+    reserved.add(decided);
   }
 
-  function count(name: string): boolean {
-    // A read again after a write is not a new one.
-    if (!counted.has(name) && counted.size >= maxReads) return false;
-    counted.add(name);
+  function count(key: string): boolean {
+    // A repeated read after a write does not count again.
+    if (!counted.has(key) && counted.size >= maxReads) return false;
+    counted.add(key);
     return true;
   }
 
   async function start(read: Read): Promise<Customer | null> {
-    read.underWay = true;
+    read.isInFlight = true;
     const customer = await api.get({ any: read.pathId }, { withClientAuthToken: read.withClientAuthToken });
-    if (customer !== null && reads.get(read.pathId) === read) meet(read, customer);
+    if (customer !== null && reads.get(read.pathId) === read) linkIdentifiers(read, customer);
     return customer;
   }
 
-  /** Lets later readers find this customer under its other identifier too. */
-  function meet(read: Read, { id, objectReferenceId }: Customer): void {
-    for (const twin of [id, objectReferenceId]) {
-      // A reference that has the shape of an id could be somebody else's id.
-      if (twin === null || twin === read.pathId || (twin !== id && looksLikeProviderId(twin))) continue;
-      const known = reads.get(twin);
-      if (known === undefined || (read.withClientAuthToken && !known.withClientAuthToken)) reads.set(twin, read);
+  /** Registers the read under both identifiers of its customer. */
+  function linkIdentifiers(read: Read, { id, objectReferenceId }: Customer): void {
+    for (const identifier of [id, objectReferenceId]) {
+      if (identifier === null || identifier === read.pathId) continue;
+      // A reference with the shape of a provider id can be the id of another customer.
+      if (identifier !== id && looksLikeProviderId(identifier)) continue;
+      const known = reads.get(identifier);
+      if (known === undefined || (read.withClientAuthToken && !known.withClientAuthToken)) reads.set(identifier, read);
     }
   }
 }
 
-function countedAs(pathId: string, withClientAuthToken: boolean): string {
+function countKey(pathId: string, withClientAuthToken: boolean): string {
   return `${withClientAuthToken ? 'token' : 'plain'} ${pathId}`;
 }

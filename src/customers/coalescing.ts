@@ -3,134 +3,143 @@ import { GatewayError } from '../errors.ts';
 import type { Customer, CustomerApi, Operation, SharedRead } from './customer.ts';
 import { foldReference } from './identity.ts';
 
-/** One GET that is under way, and who waits for it. */
-interface Flight {
+/** One in-flight GET and the operations that wait for it. */
+interface InFlightRead {
   readonly pathId: string;
-  readonly answer: Promise<Customer | null>;
+  readonly response: Promise<Customer | null>;
   readonly waiters: Set<Operation>;
   readonly joinListeners: SharedRead['joinListeners'];
-  /** Who is told when the provider holds the call back, and until when it does. */
-  readonly held: { untilMs: number; readonly tell: Set<() => void> };
+  /** The backoff that the provider demands, and the listeners for changes of it. */
+  readonly backoff: { untilMs: number; readonly listeners: Set<() => void> };
   readonly abort: () => void;
 }
 
 /**
- * Token-less reads of one customer by concurrent operations share one upstream call while it is in flight. Nothing is
- * kept afterwards, and a read with a token is never shared. One per merchant.
+ * Shares one upstream call between concurrent operations that read the same customer without the token. Responses are not
+ * cached. Reads with a token are never shared. Create one per merchant.
  *
- * A write cuts the flights of its customer when it starts and again when it ends, so a read that starts after a write
- * was answered never gets an answer that was asked for before it.
+ * A write invalidates the in-flight reads of its customer when it starts and when it ends. So a read that starts after the
+ * response of a write never gets a response to an earlier request.
  */
 export function coalescing(client: (operation: Operation) => CustomerApi): (operation: Operation) => CustomerApi {
-  const flights = new Map<string, Flight>();
+  const inFlight = new Map<string, InFlightRead>();
 
   return (operation) => {
     const api = client(operation);
     return {
       async get(key, options = {}) {
-        // A key that names one identifier is narrowed by the caller of this layer; here the path alone counts.
+        // `batched` reads by `any` and checks `id` and `reference` itself, so only `any` is shared.
         if (options.withClientAuthToken || !('any' in key)) return api.get(key, options);
-        return join(flights.get(key.any) ?? takeOff(key.any, operation), operation);
+        return join(inFlight.get(key.any) ?? start(key.any, operation), operation);
       },
 
       async create(input, options) {
-        cut([input.objectReferenceId]);
+        invalidate([input.objectReferenceId]);
         let written: Customer | undefined;
         try {
           const created = await api.create(input, options);
           written = created.customer;
           return created;
         } finally {
-          cut([input.objectReferenceId, ...identifiersOf(written)]);
+          invalidate([input.objectReferenceId, ...identifiersOf(written)]);
         }
       },
 
       async update(id, changes) {
-        cut([id]);
+        invalidate([id]);
         let written: Customer | undefined;
         try {
           written = await api.update(id, changes);
           return written;
         } finally {
-          // Without an answer the customer's other identifier is not known. Each flight may be one of this customer.
-          if (written === undefined) flights.clear();
-          else cut([id, ...identifiersOf(written)]);
+          // Without a response the other identifier of the customer is unknown, and any in-flight read can be its read.
+          if (written === undefined) inFlight.clear();
+          else invalidate([id, ...identifiersOf(written)]);
         }
       },
     };
   };
 
-  function takeOff(pathId: string, first: Operation): Flight {
+  function start(pathId: string, first: Operation): InFlightRead {
     const controller = new AbortController();
     const waiters = new Set<Operation>();
     const joinListeners: SharedRead['joinListeners'] = new Set();
-    const held: Flight['held'] = { untilMs: 0, tell: new Set() };
+    const backoff: InFlightRead['backoff'] = { untilMs: 0, listeners: new Set() };
     const shared: Operation = {
       requestId: first.requestId,
       traceId: first.traceId,
       ...(first.onFailure && { onFailure: first.onFailure }),
       signal: controller.signal,
       sharedRead: { waiters, joinListeners },
-      // Of those who still wait.
+      // The first caller that still waits.
       get caller() {
         for (const waiter of waiters) return waiter.caller;
         return first.caller;
       },
-      // As long as the most patient of those who wait.
+      // The latest deadline of the operations that wait.
       get deadlineAtMs() {
         let latest = 0;
         for (const waiter of waiters) latest = Math.max(latest, waiter.deadlineAtMs);
         return latest;
       },
       onBackoff(untilMs) {
-        held.untilMs = untilMs;
-        for (const tell of held.tell) tell();
+        backoff.untilMs = untilMs;
+        for (const listener of backoff.listeners) listener();
       },
     };
     waiters.add(first);
-    const answer = client(shared).get({ any: pathId });
-    const flight: Flight = { pathId, answer, waiters, joinListeners, held, abort: () => controller.abort() };
-    const land = () => forget(flight);
-    answer.then(land, land);
-    flights.set(pathId, flight);
-    return flight;
+    const response = client(shared).get({ any: pathId });
+    const read: InFlightRead = {
+      pathId,
+      response,
+      waiters,
+      joinListeners,
+      backoff,
+      abort: () => controller.abort(),
+    };
+    const onSettled = () => remove(read);
+    response.then(onSettled, onSettled);
+    inFlight.set(pathId, read);
+    return read;
   }
 
   /**
-   * Waits for a flight no longer than the operation may, and leaves it when its caller is gone; at once where the provider holds
-   * it back for longer than that.
+   * Waits for an in-flight read.
+   *
+   * @throws GatewayError `UPSTREAM_TIMEOUT` at the deadline of the operation or when its client disconnects; `RATE_LIMITED` at once if
+   *   the provider demands a backoff beyond the deadline.
    */
-  function join(flight: Flight, operation: Operation): Promise<Customer | null> {
-    flight.waiters.add(operation);
-    for (const tell of flight.joinListeners) tell(operation);
+  function join(read: InFlightRead, operation: Operation): Promise<Customer | null> {
+    read.waiters.add(operation);
+    for (const listener of read.joinListeners) listener(operation);
     return new Promise((resolve, reject) => {
       const leave = () => {
         clearTimeout(timer);
         operation.signal.removeEventListener('abort', onAbort);
-        flight.held.tell.delete(onBackoff);
-        // The last one stays: how long it would have waited tells whether the provider had its time.
-        if (flight.waiters.size > 1) flight.waiters.delete(operation);
+        read.backoff.listeners.delete(onBackoff);
+        // Keep the last waiter: its deadline decides whether the attempt counts as a timeout for the circuit breaker.
+        if (read.waiters.size > 1) read.waiters.delete(operation);
       };
       const giveUp = (error: GatewayError) => {
-        const isLast = flight.waiters.size === 1;
+        const isLast = read.waiters.size === 1;
         leave();
         if (isLast) {
-          flight.abort();
-          // Nobody else may board what was just called off.
-          forget(flight);
+          read.abort();
+          // Later operations must not join an aborted read.
+          remove(read);
         }
         reject(error);
       };
       const onAbort = () => giveUp(new GatewayError('UPSTREAM_TIMEOUT'));
       const onBackoff = () => {
-        const heldMs = flight.held.untilMs - performance.now();
-        if (heldMs <= 0 || flight.held.untilMs < operation.deadlineAtMs) return;
-        giveUp(new GatewayError('RATE_LIMITED', { retryAfterSeconds: Math.ceil(heldMs / 1000) }));
+        const backoffMs = read.backoff.untilMs - performance.now();
+        if (backoffMs <= 0 || read.backoff.untilMs < operation.deadlineAtMs) return;
+        giveUp(new GatewayError('RATE_LIMITED', { retryAfterSeconds: Math.ceil(backoffMs / 1000) }));
       };
-      flight.held.tell.add(onBackoff);
+      read.backoff.listeners.add(onBackoff);
       const timer = setTimeout(onAbort, Math.max(0, operation.deadlineAtMs - performance.now()));
       operation.signal.addEventListener('abort', onAbort);
-      flight.answer.then(
+      read.response.then(
         (customer) => {
           leave();
           resolve(customer);
@@ -145,13 +154,13 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
     });
   }
 
-  function forget(flight: Flight): void {
-    if (flights.get(flight.pathId) === flight) flights.delete(flight.pathId);
+  function remove(read: InFlightRead): void {
+    if (inFlight.get(read.pathId) === read) inFlight.delete(read.pathId);
   }
 
-  function cut(identifiers: readonly string[]): void {
+  function invalidate(identifiers: readonly string[]): void {
     const folded = new Set(identifiers.map(foldReference));
-    for (const pathId of flights.keys()) if (folded.has(foldReference(pathId))) flights.delete(pathId);
+    for (const pathId of inFlight.keys()) if (folded.has(foldReference(pathId))) inFlight.delete(pathId);
   }
 }
 

@@ -2,62 +2,63 @@ import type { GatewayError } from '../errors.ts';
 import { foldReference } from './identity.ts';
 import type { CustomerChanges, NewCustomer } from './input.ts';
 
-/** A payer known to the provider, in the gateway's spelling. `null` is what the provider does not tell. */
+/** A customer of the provider, with the gateway's field names. A field is `null` if the provider sends no value. */
 export interface Customer {
-  /** Given by the provider: opaque, case-sensitive, never empty. */
+  /** Assigned by the provider: opaque, case-sensitive, never empty. */
   readonly id: string;
   /** The merchant's own identifier, unique per merchant. */
   readonly objectReferenceId: string | null;
   readonly firstName: string | null;
   readonly lastName: string | null;
   readonly emailAddress: string | null;
-  /** National number: digits only. */
+  /** National number, digits only. */
   readonly mobileNumber: string | null;
-  /** Calling code: digits only. */
+  /** Calling code, digits only. */
   readonly mobileCountryCode: string | null;
   readonly dateCreated: Date | null;
   readonly lastUpdated: Date | null;
-  /** `undefined`: nobody asked for it; `null`: asked for, and the provider gave none; an error: its own read failed. */
+  /** `undefined`: not requested. `null`: requested, but the provider returned none. An error: the read of the token failed. */
   readonly clientAuthToken?: ClientAuthToken | GatewayError | null;
 }
 
 /** A short-lived credential for the provider's client SDK. */
 export interface ClientAuthToken {
   readonly token: string;
-  /** An upper bound: the provider may end a token earlier. */
+  /** An upper bound: the provider may revoke a token earlier. */
   readonly expiresAt: Date;
 }
 
-/** How a customer is named: by either identifier (as the provider's path takes them), or by one of the two alone. */
+/** Identifies a customer. `any` matches either identifier, as the provider's path does; `id` and `reference` match one of them. */
 export type CustomerKey = { readonly any: string } | { readonly id: string } | { readonly reference: string };
 
 export interface ReadOptions {
-  /** Asks the provider to mint a client auth token with the answer. Default `false`. */
+  /** Requests a client auth token from the provider in the same call. Default `false`. */
   readonly withClientAuthToken?: boolean;
 }
 
-/** How a create came to be known as done: by its own answer, or found after that answer was lost. */
+/** How a create was confirmed: `CREATED` by its response, `RECONCILED` by a lookup after the response was lost. */
 export type CreateOrigin = 'CREATED' | 'RECONCILED';
 
 /**
- * All that can be done with customers. The HTTP client is one; every layer between it and the resolvers takes one and
- * is one; a test hands in its own.
+ * The operations on customers. The HTTP client implements it. Each layer between the client and the resolvers takes one
+ * and returns one. Tests pass their own implementation.
  */
 export interface CustomerApi {
   /**
    * Reads one customer.
    *
-   * @param key `any`: the provider's id or the merchant's reference. `id`, `reference`: that one only; a customer that
-   *   answers to the string by its other identifier counts as none.
-   * @returns the customer, or `null` when the provider says that there is none.
-   * @throws GatewayError `BAD_USER_INPUT` for a string that cannot be a path id; `UPSTREAM_TIMEOUT`,
+   * @param key `any`: the provider's id or the merchant's reference. `id`, `reference`: this identifier only; a match by
+   *   the other identifier returns `null`.
+   * @returns the customer, or `null` if the provider reports that it does not exist.
+   * @throws GatewayError `BAD_USER_INPUT` for a string that is not a valid path id; `UPSTREAM_TIMEOUT`,
    *   `UPSTREAM_UNAVAILABLE`, `UPSTREAM_REJECTED`, `UPSTREAM_MALFORMED`, `UPSTREAM_MISCONFIGURED`, `RATE_LIMITED`;
-   *   `OPERATION_TOO_COMPLEX` beyond the reads one operation may cost.
+   *   `OPERATION_TOO_COMPLEX` above the limit of reads for one operation.
    */
   get(key: CustomerKey, options?: ReadOptions): Promise<Customer | null>;
 
   /**
-   * Creates one customer, once: an unknown outcome is settled by reading back, never by posting blindly again.
+   * Creates one customer at most once. After an ambiguous outcome it reads the customer back; it never repeats the POST
+   * without that read.
    *
    * @throws GatewayError as `get`, and `ALREADY_EXISTS`, `VALIDATION_FAILED` (a {@link CustomerInvalidError}),
    *   `OUTCOME_UNKNOWN`.
@@ -65,7 +66,7 @@ export interface CustomerApi {
   create(input: NewCustomer, options?: ReadOptions): Promise<{ customer: Customer; origin: CreateOrigin }>;
 
   /**
-   * Changes the fields that are present. The customer that comes back never carries a token.
+   * Changes the fields that are present. The returned customer has no token.
    *
    * @param id the provider's id or the merchant's reference.
    * @throws GatewayError as `get`, and `NOT_FOUND`, `VALIDATION_FAILED`, `OUTCOME_UNKNOWN`.
@@ -73,70 +74,69 @@ export interface CustomerApi {
   update(id: string, changes: CustomerChanges): Promise<Customer>;
 }
 
-/** A read that several operations wait for. */
+/** An upstream read that several operations wait for. */
 export interface SharedRead {
   readonly waiters: ReadonlySet<Operation>;
-  /** Told of each operation that joins. */
+  /** Called for each operation that joins the read. */
   readonly joinListeners: Set<(operation: Operation) => void>;
 }
 
-/** What every call to the provider carries. */
+/** The GraphQL operation that an upstream call belongs to. */
 export interface Operation {
-  /** The id under which this operation is found in the log. */
+  /** Correlation id of the operation in the log. */
   readonly requestId: string;
-  /** The same of the caller's trace, where it named one. */
+  /** Id of the caller's trace, if the request has one. */
   readonly traceId?: string | undefined;
-  /**
-   * Whose operation it is, so that no caller takes what belongs to all of its merchant: an opaque key, of a credential or of
-   * an address. Never logged.
-   */
+  /** Opaque key of the credential or the address, for fairness between the callers of one merchant. Never logged. */
   readonly caller: string;
-  /** Only of a read that is shared. */
+  /** Set only on the operation that `coalescing` creates for a shared read. */
   readonly sharedRead?: SharedRead;
-  /** On the monotonic clock of `performance.now()`, in ms. Attempts, retries and waiting all fit inside it. */
+  /** Milliseconds on the clock of `performance.now()`. The deadline includes attempts, retries and queueing. */
   readonly deadlineAtMs: number;
-  /** Aborted when nobody waits for the answer any more. Stops reads; a write that was sent goes on. */
+  /** Aborted when the client disconnects. Stops reads; a write that was sent continues. */
   readonly signal: AbortSignal;
-  /** Told the provider's own id of each answer, where it sent one. */
+  /** Called with the provider's request id of each response that has one. */
   readonly onProviderRequest?: (id: string) => void;
   /**
-   * Counts a failure of the upstream, by its code or a name of our own.
+   * Counts an upstream failure by its code or an internal name.
    *
-   * @returns whether it is the first of this name in the operation: the others are summed up in one line of the log.
+   * @returns whether it is the first failure of this name in the operation. Only the first is logged on its own line.
    */
   readonly onFailure?: (name: string) => boolean;
-  /** Told until when the provider holds the call back, on the monotonic clock: who shares it may have less time. */
+  /**
+   * Called with the end of a backoff, in ms on the clock of `performance.now()`. A shared read uses it to reject the
+   * operations whose deadline is earlier.
+   */
   readonly onBackoff?: (untilMs: number) => void;
 }
 
-/** Whether a customer answers to `key`. References compare without ASCII case and outer blanks, ids exactly. */
+/** Whether `key` identifies the customer. References are compared without ASCII case and outer blanks, ids exactly. */
 export function matchesKey(customer: Customer, key: CustomerKey): boolean {
   if ('id' in key) return customer.id === key.id;
   if ('reference' in key) return hasReference(customer, key.reference);
   return customer.id === key.any || hasReference(customer, key.any);
 }
 
-/** The string of a key, as it stands in the path. */
+/** The string that the path of the call contains. */
 export function pathIdOf(key: CustomerKey): string {
   if ('id' in key) return key.id;
   return 'reference' in key ? key.reference : key.any;
 }
 
 /**
- * Names of the sent fields whose stored value is another one. A provider may tidy what it stores, so both are compared
- * without outer blanks and in one Unicode form, e-mail addresses without case, country codes without plus sign and leading
- * zeros.
+ * Names of the sent fields whose stored value differs. The provider may normalize values, so the comparison ignores outer
+ * blanks, the Unicode form, the case of e-mail addresses, and the plus sign and leading zeros of country codes.
  */
 export function differingFields(sent: NewCustomer | CustomerChanges, stored: Customer): string[] {
   return Object.entries(sent)
     .filter(([name, value]) => {
       const found = stored[name as keyof NewCustomer];
-      return found === null || tidied(name, found) !== tidied(name, value);
+      return found === null || normalized(name, found) !== normalized(name, value);
     })
     .map(([name]) => name);
 }
 
-function tidied(field: string, value: string): string {
+function normalized(field: string, value: string): string {
   const text = value.normalize('NFC').trim();
   if (field === 'emailAddress') return text.toLowerCase();
   return field === 'mobileCountryCode' ? text.replace(/^\+?0*/, '') : text;

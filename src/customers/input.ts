@@ -10,7 +10,7 @@ export type IssueCode =
   | 'NOT_CLEARABLE'
   | 'REJECTED_BY_PROVIDER';
 
-/** One thing that is wrong with an input. */
+/** One problem of an input. */
 export interface Issue {
   /** For example `['input', 'mobileNumber']`. */
   readonly path: readonly string[];
@@ -18,7 +18,7 @@ export interface Issue {
   readonly message: string;
 }
 
-/** All that is wrong with an input, at once. */
+/** `VALIDATION_FAILED` with all problems of an input. */
 export class CustomerInvalidError extends GatewayError {
   readonly issues: readonly Issue[];
 
@@ -29,9 +29,9 @@ export class CustomerInvalidError extends GatewayError {
   }
 }
 
-/** Characters that no text of a customer may hold: control, unpaired surrogates, line and paragraph separators. */
+/** Characters that are invalid in every text field: control characters, unpaired surrogates, line and paragraph separators. */
 const unprintable = /[\p{Cc}\p{Cs}\u2028\u2029]/u;
-/** The provider's documented characters; the local part may not begin or end with `_` or `.`. */
+/** Characters that the provider documents. The local part must not begin or end with `_` or `.`. */
 const emailShape =
   /^(?![_.])[A-Za-z0-9!#$%&'*+\-/=?^_.{|}~`]*[A-Za-z0-9!#$%&'*+\-/=?^{|}~`]@[A-Za-z0-9!#$%&'*+\-/=?^_.{|}~`]+$/;
 
@@ -39,12 +39,12 @@ interface TextRule {
   min?: number;
   max: number;
   shape?: RegExp;
-  /** What the field must look like, for the message. */
+  /** Describes the expected value in the message. */
   hint: string;
   refuse?: (text: string) => boolean;
 }
 
-/** A text field whose zod issues carry an {@link IssueCode} in `params.code`. `""` and blanks are one format issue. */
+/** A text field. Its zod issues have an {@link IssueCode} in `params.code`. Blank text gives one `INVALID_FORMAT` issue. */
 function text({ min = 1, max, shape, hint, refuse }: TextRule) {
   return z.string().check((context) => {
     const value = context.value;
@@ -74,8 +74,8 @@ const fields = {
     .pipe(text({ max: 4, shape: /^[0-9]+$/, hint: 'a calling code of 1 to 4 digits' })),
 };
 
-/** `null` becomes an issue of its own: the provider cannot clear a field. */
-const changed = <Field extends z.ZodType<string, string>>(field: Field) =>
+/** An optional field of an update. `null` gives the issue `NOT_CLEARABLE`, because the provider cannot clear a field. */
+const changeOf = <Field extends z.ZodType<string, string>>(field: Field) =>
   z
     .string()
     .nullable()
@@ -89,50 +89,50 @@ const changed = <Field extends z.ZodType<string, string>>(field: Field) =>
     .optional();
 
 /**
- * What a create takes. Isomorphic: forms may use it as it is. An optional field may be `null`, which counts as absent;
- * one leading `+` is taken off the country code. Issues carry an {@link IssueCode} in `params.code`.
+ * Input of a create. It runs in browsers too, so forms can use it. `null` in an optional field counts as absent. One
+ * leading `+` is removed from the country code. Issues have an {@link IssueCode} in `params.code`.
  */
 export const NewCustomerSchema = z.strictObject({
-  /** 8 is the provider's documented minimum for new references; older, shorter ones can still be read. */
+  /** 8 is the provider's documented minimum for new references. Shorter references from earlier times can still be read. */
   objectReferenceId: text({
     min: 8,
     max: pathIdMaxLength,
-    hint: 'printable text that cannot be taken for an id of the provider',
+    hint: 'printable text that does not have the format of a provider id',
     refuse: looksLikeProviderId,
   }),
   mobileNumber: fields.mobileNumber,
-  /** The provider's current pages call it optional; its seed document, and so this gateway, requires it. */
+  /** The provider's current pages call it optional. The API document that this gateway follows requires it. */
   emailAddress: fields.emailAddress,
   firstName: fields.firstName.nullish(),
   lastName: fields.lastName.nullish(),
   mobileCountryCode: fields.mobileCountryCode.nullish(),
 });
 
-/** What an update takes: at least one field, none of them `null`. Isomorphic, as {@link NewCustomerSchema}. */
+/** Input of an update: at least one field, none of them `null`. It runs in browsers too. */
 export const CustomerChangesSchema = z
   .strictObject({
-    mobileNumber: changed(fields.mobileNumber),
-    emailAddress: changed(fields.emailAddress),
-    firstName: changed(fields.firstName),
-    lastName: changed(fields.lastName),
-    mobileCountryCode: changed(fields.mobileCountryCode),
+    mobileNumber: changeOf(fields.mobileNumber),
+    emailAddress: changeOf(fields.emailAddress),
+    firstName: changeOf(fields.firstName),
+    lastName: changeOf(fields.lastName),
+    mobileCountryCode: changeOf(fields.mobileCountryCode),
   })
   .check((context) => {
     if (Object.values(context.value).some((value) => value !== undefined)) return;
-    const message = 'Must hold at least one field to change.';
+    const message = 'Must contain at least one field to change.';
     context.issues.push({ code: 'custom', message, params: { code: 'REQUIRED' }, input: context.value });
   });
 
-/** A customer to be made, checked: only the fields that are present. */
+/** Validated input of a create, with only the fields that are present. */
 export type NewCustomer = Present<z.output<typeof NewCustomerSchema>>;
-/** Changes to a customer, checked: only the fields that are present, at least one. */
+/** Validated input of an update, with only the fields that are present, at least one. */
 export type CustomerChanges = Present<z.output<typeof CustomerChangesSchema>>;
 
 type Present<Fields> = {
   readonly [Name in keyof Fields as undefined extends Fields[Name] ? never : Name]: Fields[Name];
 } & { readonly [Name in keyof Fields as undefined extends Fields[Name] ? Name : never]?: NonNullable<Fields[Name]> };
 
-/** @throws CustomerInvalidError with all issues, their paths below `["input"]`. */
+/** @throws CustomerInvalidError with all issues. Their paths begin with `input`. */
 export function decodeNewCustomer(input: unknown): NewCustomer {
   const { value, issues } = check(NewCustomerSchema, input);
   if (value === undefined) throw new CustomerInvalidError(issues);
@@ -140,8 +140,8 @@ export function decodeNewCustomer(input: unknown): NewCustomer {
 }
 
 /**
- * @param id as the caller gave it; it must be a possible path id.
- * @throws CustomerInvalidError with all issues of both, at `["id"]` and below `["input"]`.
+ * @param id the provider's id or the merchant's reference, as the caller sent it.
+ * @throws CustomerInvalidError with all issues. Their paths are `["id"]` or begin with `input`.
  */
 export function decodeCustomerUpdate(id: string, input: unknown): { id: string; changes: CustomerChanges } {
   const { value, issues } = check(CustomerChangesSchema, input);
@@ -149,7 +149,7 @@ export function decodeCustomerUpdate(id: string, input: unknown): { id: string; 
     issues.unshift({
       path: ['id'],
       code: 'INVALID_FORMAT',
-      message: 'Cannot be the id or the reference of a customer.',
+      message: 'Is not a valid id or reference of a customer.',
     });
   }
   if (value === undefined || issues.length > 0) throw new CustomerInvalidError(issues);
