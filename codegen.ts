@@ -9,7 +9,7 @@ import { printPlain, printSubgraph, prints } from './src/graphql/prints.ts';
 import { buildSchema } from './src/graphql/schema.ts';
 import { tables, withTable } from './tools/tables.ts';
 
-/** Everything that is made from the code and committed, by its path from the root. */
+/** All generated files that are committed: path from the root → content. */
 async function outputs(): Promise<Readonly<Record<string, string>>> {
   return {
     ...Object.fromEntries(Object.values(prints).map(({ file, print }) => [`schema/${file}`, print(buildSchema())])),
@@ -19,7 +19,7 @@ async function outputs(): Promise<Readonly<Record<string, string>>> {
   };
 }
 
-/** The supergraph of `examples/bff`: this gateway, a subgraph that knows customers by id, and one that knows them by reference. */
+/** The supergraph of `examples/bff`: this gateway, a subgraph with customers by id, and one with customers by reference. */
 function composeExample(): string {
   const parts = { customers: printSubgraph(buildSchema()), orders: ordersSdl, tickets: ticketsSdl };
   const { supergraphSdl, errors } = composeServices(
@@ -33,7 +33,7 @@ function composeExample(): string {
   return `${supergraphSdl.trimEnd()}\n`;
 }
 
-/** What the client kit is made of: documents, ids, hooks, fixtures. */
+/** The generated part of the client package: documents, ids, hooks, fixtures. */
 async function clientOutputs(schema: GraphQLSchema): Promise<Record<string, string>> {
   const operations = new URL('schema/operations/', import.meta.url);
   const documents = readdirSync(operations)
@@ -51,7 +51,7 @@ async function clientOutputs(schema: GraphQLSchema): Promise<Record<string, stri
   return Object.fromEntries(Object.entries(files).map(([name, text]) => [`schema/generated/${name}`, text]));
 }
 
-/** The pages of `docs/` with the tables that come from the code. */
+/** The pages of `docs/` with their generated tables. */
 function docsOutputs(): Record<string, string> {
   return Object.fromEntries(
     Object.entries(tables).map(([name, { page, rows }]) => [
@@ -61,7 +61,7 @@ function docsOutputs(): Record<string, string> {
   );
 }
 
-/** The manifests of the releases so far: apps that were built with them still send their ids. */
+/** The persisted documents of all releases. Apps that were built with an earlier release still send its ids. */
 function releasedDocuments(): Record<string, string> {
   const manifests = globSync('schema/released/*/persisted-documents.json', { cwd: import.meta.dirname }).toSorted();
   return Object.assign(
@@ -85,11 +85,11 @@ for (const [name, text] of Object.entries(await outputs())) {
   if (isFresh(path, text)) continue;
   stale += 1;
   if (check) {
-    console.error(`${name} is not what the code prints. Run \`npm run generate\` and commit the result.`);
+    console.error(`${name} is out of date. Run \`npm run generate\` and commit the result.`);
   } else {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
-    console.log(`${name} renewed`);
+    console.log(`${name} written`);
   }
 }
 process.exitCode = check && stale > 0 ? 1 : 0;

@@ -3,78 +3,78 @@
 type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
-/** A new customer. An optional field that is null counts as left out; blank text is refused. */
+/** The data of a new customer. Null in an optional field counts as absent. Blank text is invalid. */
 export type CreateCustomerInput = {
-  /** Up to 128 characters; letters, digits and !#$%&'*+-/=?^_.{|}~` before and after the @; it may not begin with `_` or `.`. */
+  /** Up to 128 characters. Letters, digits and !#$%&'*+-/=?^_.{|}~` are allowed before and after the @. It must not begin with `_` or `.`. */
   readonly emailAddress: string;
   /** Up to 64 printable characters. */
   readonly firstName?: string | null | undefined;
   /** Up to 64 printable characters. */
   readonly lastName?: string | null | undefined;
-  /** Calling code: 1 to 4 digits; one leading plus sign is taken off. */
+  /** Calling code: 1 to 4 digits. The gateway removes one leading plus sign. */
   readonly mobileCountryCode?: string | null | undefined;
-  /** National number: 1 to 16 digits, no plus sign, no calling code. */
+  /** National number: 1 to 16 digits, without plus sign and calling code. */
   readonly mobileNumber: string;
-  /** 8 to 128 characters, unique per merchant. It cannot have the shape of the provider's own ids (`cst_` or `cth_` and 16 or 17 letters or digits). */
+  /** Your own identifier: 8 to 128 characters, unique per merchant. It must not have the format of a provider id (`cst_` or `cth_` and 16 or 17 letters or digits). */
   readonly objectReferenceId: string;
 };
 
-/** How a create is known to have happened. */
+/** How the gateway confirmed a create. */
 export type CreateCustomerOrigin =
-  /** This call made the customer. */
+  /** The provider confirmed the create. */
   | 'CREATED'
-  /** The provider's answer to an earlier attempt of this call was lost; the customer was found to exist with this data. */
+  /** The response of the provider was lost. A lookup found the customer with the data of the input. */
   | 'RECONCILED';
 
-/** Why a mutation did not succeed. Programs decide by this, never by the message. */
+/** The reason why a mutation failed. Programs must use this code, not the message. */
 export type CustomerErrorCode =
-  /** The object reference id is taken. Nothing was changed. */
+  /** A customer with the object reference id already exists. Nothing was changed. */
   | 'ALREADY_EXISTS'
-  /** There is no such customer. Nothing was changed. */
+  /** The customer does not exist, or you may not change it. Nothing was changed. */
   | 'NOT_FOUND'
-  /** A write was sent and no answer came back: it may or may not have happened. Sending it again is safe. */
+  /** The write was sent, but its outcome is unknown. It is safe to send the same request again. */
   | 'OUTCOME_UNKNOWN'
-  /** The provider takes no more calls at the moment. Nothing was changed. */
+  /** The provider limits the rate of calls. Nothing was changed. Retry later. */
   | 'RATE_LIMITED'
-  /** The provider answered with something that is no customer. */
+  /** The provider's response is not a valid customer. */
   | 'UPSTREAM_MALFORMED'
-  /** The gateway's own key, merchant, address or IP allow-list is wrong: an operator must act. */
+  /** The key, the merchant id, the address or the IP allow-list of the gateway is wrong. An operator must fix it. */
   | 'UPSTREAM_MISCONFIGURED'
-  /** The provider refused for a reason that has no code of its own here. */
+  /** The provider rejected the request for a reason without a specific code. */
   | 'UPSTREAM_REJECTED'
-  /** Time ran out before anything was sent. Nothing was changed. */
+  /** The deadline passed before the write was sent. Nothing was changed. */
   | 'UPSTREAM_TIMEOUT'
-  /** The provider could not be reached, or is busy with this customer. Nothing was changed. */
+  /** The provider is not available or is busy with this customer. Nothing was changed. */
   | 'UPSTREAM_UNAVAILABLE'
-  /** The input is not acceptable; see `issues`. Nothing was changed. */
+  /** The input is invalid. See `issues`. Nothing was changed. */
   | 'VALIDATION_FAILED';
 
-/** What is wrong with one field. */
+/** The kind of a problem of the input. */
 export type CustomerValidationIssueCode =
-  /** Characters or a shape that the field does not take; blank text anywhere. */
+  /** The text is blank or does not have the format of the field. */
   | 'INVALID_FORMAT'
-  /** `null` was sent where a field can only be changed or left out. */
+  /** The value is `null`, but the field cannot be cleared. Omit it to keep its value. */
   | 'NOT_CLEARABLE'
-  /** The gateway would have taken it; the provider did not. */
+  /** The value passed the checks of the gateway, but the provider rejected it. */
   | 'REJECTED_BY_PROVIDER'
-  /** Something must be given: an update holds at least one field. */
+  /** A required value is missing. An update requires at least one field. */
   | 'REQUIRED'
-  /** More characters than the field takes. */
+  /** The text has more characters than the maximum of the field. */
   | 'TOO_LONG'
-  /** Fewer characters than the field takes. */
+  /** The text has fewer characters than the minimum of the field. */
   | 'TOO_SHORT';
 
-/** At least one field. A field that is left out keeps its value; null is refused, since the provider cannot clear a field. */
+/** At least one field. An absent field keeps its value. Null is invalid, because the provider cannot clear a field. */
 export type UpdateCustomerInput = {
-  /** Up to 128 characters; letters, digits and !#$%&'*+-/=?^_.{|}~` before and after the @; it may not begin with `_` or `.`. */
+  /** Up to 128 characters. Letters, digits and !#$%&'*+-/=?^_.{|}~` are allowed before and after the @. It must not begin with `_` or `.`. */
   readonly emailAddress?: string | null | undefined;
   /** Up to 64 printable characters. */
   readonly firstName?: string | null | undefined;
   /** Up to 64 printable characters. */
   readonly lastName?: string | null | undefined;
-  /** Calling code: 1 to 4 digits; one leading plus sign is taken off. */
+  /** Calling code: 1 to 4 digits. The gateway removes one leading plus sign. */
   readonly mobileCountryCode?: string | null | undefined;
-  /** National number: 1 to 16 digits, no plus sign, no calling code. */
+  /** National number: 1 to 16 digits, without plus sign and calling code. */
   readonly mobileNumber?: string | null | undefined;
 };
 

@@ -12,22 +12,22 @@ export interface Types {
   Scalars: {
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };
-    /** Of routers; see `federation.ts`. */
+    /** Used by routers; see `federation.ts`. */
     _Any: { Input: unknown; Output: unknown };
   };
 }
 
 export type Builder = ReturnType<typeof createBuilder>;
 
-/** A builder with the scalars, and no types. One per schema, so that two schemas never share anything. */
+/** Creates a builder with scalars and scopes but without types. Create one per schema: schemas must not share state. */
 export function createBuilder() {
-  // One error for all: it says the same everywhere, and thousands of fields may lack one scope.
+  // One shared error: thousands of fields can fail for one missing scope.
   const forbidden = new GatewayError('FORBIDDEN');
   const builder = new SchemaBuilder<Types>({
     plugins: [ScopeAuthPlugin],
     scopeAuth: {
       authScopes: ({ caller }) => ({ scope: (scope) => caller.scopes.has(scope) }),
-      // At the field alone: the rest of the answer stands.
+      // Only this field fails; the rest of the response is kept.
       unauthorizedError: (_parent, { audit }, { parentType, fieldName }) => {
         if (parentType.name === 'Mutation') audit({ field: fieldName, subject: '', changed: {}, outcome: 'FORBIDDEN' });
         return forbidden;
@@ -36,11 +36,11 @@ export function createBuilder() {
   });
   builder.scalarType('DateTime', {
     description:
-      'A moment in time, RFC 3339, always printed in UTC: `2026-01-31T09:30:00Z`, with milliseconds only where they are not zero.',
+      'A date and time as RFC 3339 text, always in UTC: `2026-01-31T09:30:00Z`. Milliseconds are printed only if they are not zero.',
     serialize: (value) => value.toISOString().replace('.000Z', 'Z'),
     parseValue: (value) => {
       const date = new Date(typeof value === 'string' ? value : Number.NaN);
-      if (Number.isNaN(date.getTime())) throw new GraphQLError('A DateTime is RFC 3339 text.');
+      if (Number.isNaN(date.getTime())) throw new GraphQLError('A DateTime must be RFC 3339 text.');
       return date;
     },
   });

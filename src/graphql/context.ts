@@ -3,15 +3,15 @@ import type { CustomerApi } from '../customers/customer.ts';
 import type { AuditEntry } from '../telemetry/audit.ts';
 import type { Log } from '../telemetry/log.ts';
 
-/** What one GraphQL operation carries to its resolvers. */
+/** The context that the resolvers of one GraphQL operation receive. */
 export interface OperationContext {
-  /** Found again in the log, in `extensions.requestId` and in the `x-request-id` header. */
+  /** Also in the log, in `extensions.requestId` and in the header `x-request-id`. */
   readonly requestId: string;
-  /** Who is calling, with what this operation leaves of its scopes: none mints a token over GET. */
+  /** The caller, with the scopes that apply to this operation: over GET, `customer:token` is removed. */
   readonly caller: Caller;
-  /** Everything that can be done with customers, under this operation's rights, limits and deadline. */
+  /** Access to customers, with the rights, limits and deadline of this operation. */
   readonly customers: CustomerApi;
-  /** Records a write that was asked for. */
+  /** Writes the audit entry of a requested write. */
   readonly audit: (entry: AuditEntry) => void;
   readonly log: Log;
 }

@@ -5,7 +5,7 @@ import type { Builder } from './builder.ts';
 import type { OperationContext } from './context.ts';
 import { selects } from './selection.ts';
 
-/** How many customers one `customers` field may ask for. */
+/** Maximum number of ids in one `customers` field. */
 const maxIds = 100;
 
 /** The largest `Int` of GraphQL. */
@@ -13,26 +13,26 @@ const maxInt = 2 ** 31 - 1;
 
 export type CustomerRef = ReturnType<typeof defineCustomer>;
 
-/** The type `Customer` and its token. */
+/** Defines the types `Customer` and `ClientAuthToken`. */
 export function defineCustomer(builder: Builder) {
   const ClientAuthTokenRef = builder.objectRef<ClientAuthToken>('ClientAuthToken').implement({
     description:
-      "A short-lived bearer credential for the provider's client SDK. Hand it to the SDK and forget it: never store it, never log it.",
+      "A short-lived bearer credential for the provider's client SDK. Pass it to the SDK. Do not store or log it.",
     fields: (t) => ({
       token: t.exposeString('token', {
         nullable: false,
-        description: 'The credential itself. Upstream: `juspay.client_auth_token`.',
+        description: 'The credential. Upstream: `juspay.client_auth_token`.',
       }),
       expiresAt: t.expose('expiresAt', {
         type: 'DateTime',
         nullable: false,
         description:
-          'An upper bound: the provider may end a token earlier. Upstream: `juspay.client_auth_token_expiry`.',
+          'Expiry of the token. The provider may revoke it earlier. Upstream: `juspay.client_auth_token_expiry`.',
       }),
       expiresInSeconds: t.int({
         nullable: false,
         description:
-          'Whole seconds left when the gateway answered; safe against a wrong client clock. 0 when it is over.',
+          'Seconds until expiry at the time of the response, rounded down. Independent of the clock of the client. 0 if the token is expired.',
         resolve: ({ expiresAt }) =>
           Math.min(maxInt, Math.max(0, Math.floor((expiresAt.getTime() - Date.now()) / 1000))),
       }),
@@ -41,50 +41,48 @@ export function defineCustomer(builder: Builder) {
 
   return builder.objectRef<Customer>('Customer').implement({
     description:
-      'A payer known to the payment provider. What the provider does not tell (absent, null and empty alike) is null.',
+      'A customer of the payment provider. A field is null if the provider sends no value, null or an empty value.',
     fields: (t) => ({
       id: t.exposeID('id', {
         nullable: false,
         description:
-          'Identifier given by the provider, opaque and case-sensitive. Upstream: `customer_id`, in real answers `id`.',
+          'Identifier assigned by the provider, opaque and case-sensitive. Upstream: `customer_id`, in real responses `id`.',
       }),
       objectReferenceId: t.exposeString('objectReferenceId', {
-        description: 'Your own identifier for this person, unique per merchant. Upstream: `object_reference_id`.',
+        description: 'Your own identifier for the customer, unique per merchant. Upstream: `object_reference_id`.',
       }),
-      firstName: t.exposeString('firstName', { description: 'Given name, as it was sent. Upstream: `first_name`.' }),
-      lastName: t.exposeString('lastName', { description: 'Family name, as it was sent. Upstream: `last_name`.' }),
+      firstName: t.exposeString('firstName', { description: 'Given name, unchanged. Upstream: `first_name`.' }),
+      lastName: t.exposeString('lastName', { description: 'Family name, unchanged. Upstream: `last_name`.' }),
       emailAddress: t.exposeString('emailAddress', {
-        description: 'E-mail address, as it was sent. Upstream: `email_address`.',
+        description: 'E-mail address, unchanged. Upstream: `email_address`.',
       }),
       mobileNumber: t.exposeString('mobileNumber', {
-        description: 'National number: digits only, no plus sign, no calling code. Upstream: `mobile_number`.',
+        description: 'National number: digits only, without plus sign and calling code. Upstream: `mobile_number`.',
       }),
       mobileCountryCode: t.exposeString('mobileCountryCode', {
         description:
-          'Calling code: digits only, no plus sign (one leading plus sign in an input is taken off). The provider fills in `91` where a create sends none. Upstream: `mobile_country_code`.',
+          'Calling code: digits only, without plus sign. The gateway removes one leading plus sign from an input. The provider sets `91` if a create sends none. Upstream: `mobile_country_code`.',
       }),
       dateCreated: t.expose('dateCreated', {
         type: 'DateTime',
-        description: 'When the customer was created. Upstream: `date_created`.',
+        description: 'Time of creation. Upstream: `date_created`.',
       }),
       lastUpdated: t.expose('lastUpdated', {
         type: 'DateTime',
-        description:
-          'When the customer was last changed. Upstream: `last_updated` (`last_udpated` in the API document).',
+        description: 'Time of the last change. Upstream: `last_updated` (`last_udpated` in the API document).',
       }),
       clientAuthToken: t.field({
         type: ClientAuthTokenRef,
         authScopes: { scope: 'customer:token' },
         description: [
-          "Short-lived credential for the provider's client SDK. Opt-in: selecting this field is what makes the gateway ask the",
-          'provider for a token (`options.get_client_auth_token`); leaving it out costs nothing. On a read or a create it comes with',
-          'the same upstream call; after an update it costs one more read. Never cached, never shared between callers, never logged.',
-          'Needs the scope `customer:token`. Where the provider gives none, this field alone is null, with the error code',
-          '`CLIENT_AUTH_TOKEN_UNAVAILABLE`.',
+          "Short-lived credential for the provider's client SDK. The gateway requests a token (`options.get_client_auth_token`) only",
+          'if this field is selected. A read or a create gets it with the same upstream call. After an update it costs one more',
+          'read. Tokens are never cached, shared between callers or logged. Requires the scope `customer:token`. If the provider',
+          'returns no token, only this field is null, with the error code `CLIENT_AUTH_TOKEN_UNAVAILABLE`.',
         ].join('\n'),
         resolve: ({ id, clientAuthToken }, _args, { customers }) =>
-          // Look-ahead is thrift only. Absent: nobody asked yet (after an update, say); null: asked for, not granted.
-          // A known token needs no promise: one answer may hold it thousands of times.
+          // `undefined`: not requested yet, for example after an update. `null`: requested, but not granted.
+          // A known token is returned without a promise, because one response can contain it thousands of times.
           clientAuthToken === undefined
             ? customers
                 .get({ id }, { withClientAuthToken: true })
@@ -101,24 +99,23 @@ function granted(token: Customer['clientAuthToken']): ClientAuthToken {
   return token;
 }
 
-/** The three reads. */
+/** Defines the three reads. */
 export function defineQueries(builder: Builder, CustomerRef: CustomerRef): void {
   const errors =
-    'Errors: `BAD_USER_INPUT` for what cannot be an id (blank, over 128 characters, `.`, `..`, control characters), `RATE_LIMITED`, `UPSTREAM_…`.';
+    'Errors: `BAD_USER_INPUT` for an invalid id (blank, over 128 characters, `.`, `..`, control characters), `RATE_LIMITED`, `UPSTREAM_…`.';
   const authScopes = { scope: 'customer:read' } as const;
 
   builder.queryType({
-    description:
-      'Reads. Each costs one upstream call per distinct customer, however often it is asked for in one operation.',
+    description: 'Reads. A customer costs one upstream call per operation, even if several fields read it.',
     fields: (t) => ({
       customer: t.field({
         type: CustomerRef,
         authScopes,
-        description: `One customer, by the provider's id or by your object reference id. Null when there is none that you may see.\n${errors}`,
+        description: `Reads one customer by the provider's id or by your object reference id. Null if it does not exist or you may not read it.\n${errors}`,
         args: {
           id: t.arg.id({
             required: true,
-            description: "The provider's id or your object reference id; taken as it is, never trimmed.",
+            description: "The provider's id or your object reference id. It is not trimmed.",
           }),
         },
         resolve: (_root, { id }, context, info) => context.customers.get({ any: id }, tokenOption(context, info)),
@@ -126,9 +123,9 @@ export function defineQueries(builder: Builder, CustomerRef: CustomerRef): void 
       customerByReference: t.field({
         type: CustomerRef,
         authScopes,
-        description: `One customer by your object reference id only. Null when there is none that you may see.\n${errors}`,
+        description: `Reads one customer by your object reference id only. Null if it does not exist or you may not read it.\n${errors}`,
         args: {
-          objectReferenceId: t.arg.string({ required: true, description: 'Your own identifier for this person.' }),
+          objectReferenceId: t.arg.string({ required: true, description: 'Your own identifier for the customer.' }),
         },
         resolve: (_root, { objectReferenceId }, context, info) =>
           context.customers.get({ reference: objectReferenceId }, tokenOption(context, info)),
@@ -137,18 +134,18 @@ export function defineQueries(builder: Builder, CustomerRef: CustomerRef): void 
         type: [CustomerRef],
         authScopes,
         nullable: { list: true, items: true },
-        description: `Up to ${maxIds} customers in the order asked for, null where there is none that you may see. Each id as in \`customer\`; one that fails is null with an error of its own.\n${errors}`,
+        description: `Reads up to ${maxIds} customers. The list has the order of \`ids\`. An item is null if the customer does not exist or you may not read it. If a read fails, only its item is null, with an error.\n${errors}`,
         args: {
           ids: t.arg.idList({
             required: true,
-            description: `Up to ${maxIds} ids of the provider or object reference ids. Naming one twice costs nothing.`,
+            description: `Up to ${maxIds} provider ids or object reference ids. A repeated id costs no further call.`,
           }),
         },
         resolve: (_root, { ids }, context, info) => {
           if (ids.length > maxIds)
-            throw new GatewayError('BAD_USER_INPUT', { message: `At most ${maxIds} ids can be asked for at once.` });
+            throw new GatewayError('BAD_USER_INPUT', { message: `The argument ids accepts at most ${maxIds} values.` });
           const options = tokenOption(context, info);
-          // An Error in a list is that item's error alone.
+          // A rejected item fails alone.
           return ids.map((id) => context.customers.get({ any: id }, options));
         },
       }),
@@ -157,10 +154,10 @@ export function defineQueries(builder: Builder, CustomerRef: CustomerRef): void 
 }
 
 /**
- * Whether the provider is asked for a token: only where it is selected, and only for a caller that may have one, since
- * look-ahead runs before the field's own check.
+ * Decides whether an upstream call requests a token: the token is selected and the caller has the scope. The scope check
+ * is repeated here because the call is made before the check of the field runs.
  *
- * @param path the fields that lead from what the resolver returns to the customer.
+ * @param path the fields from the return type of the resolver to the customer.
  */
 export function tokenOption(
   { caller }: OperationContext,

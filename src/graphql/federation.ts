@@ -6,22 +6,22 @@ import type { OperationContext } from './context.ts';
 import { type CustomerRef, tokenOption } from './customer.ts';
 
 /**
- * What a router asks a subgraph for: entities by either key, read through the same layers as every other customer, each
- * null or failing on its own; and, where introspection is on, the subgraph's own text.
+ * Defines the fields that a router needs from a subgraph. `_entities` reads customers by either key, through the same
+ * layers as every other read; each entity fails alone. `_service` returns the SDL.
  *
- * Built here rather than on `@apollo/subgraph`, which brings an Elastic-licensed package along.
+ * `@apollo/subgraph` is not used, because it depends on a package with an Elastic license.
  *
- * @param sdl what `_service` tells; `undefined` leaves the field out.
+ * @param sdl the result of `_service`; `undefined` omits the field.
  */
 export function defineFederation(builder: Builder, CustomerRef: CustomerRef, sdl: (() => string) | undefined): void {
   builder.scalarType('_Any', {
-    description: 'A representation of an entity: `__typename`, and the fields of one of its keys.',
+    description: 'A representation of an entity: `__typename` and the fields of a key.',
     serialize: (value) => value,
     parseValue: (value) => value,
     parseLiteral: readLiteral,
   });
   const Entity = builder.unionType('_Entity', {
-    description: 'Everything that this subgraph can resolve by a key.',
+    description: 'The entities of this subgraph.',
     types: [CustomerRef],
     resolveType: () => 'Customer',
   });
@@ -29,15 +29,16 @@ export function defineFederation(builder: Builder, CustomerRef: CustomerRef, sdl
     t.field({
       type: [Entity],
       nullable: { list: false, items: true },
-      description: 'For routers: customers by `id` or by `objectReferenceId`, in order; null where there is none.',
+      description:
+        'For routers: customers by `id` or by `objectReferenceId`, in the order of `representations`. An item is null if the customer does not exist or you may not read it.',
       args: {
-        representations: t.arg({ type: ['_Any'], required: true, description: 'What the router knows of each.' }),
+        representations: t.arg({ type: ['_Any'], required: true, description: 'The key fields of each entity.' }),
       },
       resolve: (_root, { representations }, context, info) => {
-        // `_entities` itself cannot be null, so a missing scope fails each of them. One error serves all.
+        // `_entities` is non-null, so a missing scope fails each item. All items share one error.
         if (!context.caller.scopes.has('customer:read')) {
           const refused = Promise.reject<null>(new GatewayError('FORBIDDEN'));
-          // The list may be empty.
+          // If the list is empty, no one else handles the rejection.
           refused.catch(() => undefined);
           return representations.map(() => refused);
         }
@@ -48,20 +49,19 @@ export function defineFederation(builder: Builder, CustomerRef: CustomerRef, sdl
   );
   if (sdl === undefined) return;
   const Service = builder.objectRef<{ sdl: string }>('_Service').implement({
-    description: 'For routers: what this subgraph is.',
-    fields: (t) => ({ sdl: t.exposeString('sdl', { nullable: false, description: 'The text of the subgraph.' }) }),
+    description: 'For routers: the definition of this subgraph.',
+    fields: (t) => ({ sdl: t.exposeString('sdl', { nullable: false, description: 'The SDL of the subgraph.' }) }),
   });
   builder.queryField('_service', (t) =>
     t.field({
       type: Service,
       nullable: false,
-      description: 'For routers: what this subgraph is.',
+      description: 'For routers: the definition of this subgraph.',
       resolve: () => ({ sdl: sdl() }),
     }),
   );
 }
 
-/** A bad representation fails alone. */
 async function resolveEntity(
   representation: unknown,
   { customers }: OperationContext,
@@ -70,15 +70,15 @@ async function resolveEntity(
   const [key, other] = keysOf(representation);
   if (key === undefined) {
     throw new GatewayError('BAD_USER_INPUT', {
-      message: 'A representation names a Customer by id or by objectReferenceId.',
+      message: 'A representation must have __typename "Customer" and an id or an objectReferenceId.',
     });
   }
   const customer = await customers.get(key, options);
-  // Who names both means a customer that has both; one of them alone would be somebody else.
+  // With both keys, the customer must match both.
   return customer !== null && other !== undefined && !matchesKey(customer, other) ? null : customer;
 }
 
-/** One key, or both; none where the representation is no customer's. A key that is null is one that the router lacks. */
+/** The keys of a representation: one or both; none if it is invalid. Routers send `null` for a key that they do not have. */
 function keysOf(representation: unknown): readonly CustomerKey[] {
   if (typeof representation !== 'object' || representation === null) return [];
   const { __typename: typename, ...keys } = representation as Partial<Record<string, unknown>>;
@@ -88,14 +88,14 @@ function keysOf(representation: unknown): readonly CustomerKey[] {
   return [...(id === null ? [] : [{ id }]), ...(reference === null ? [] : [{ reference }])];
 }
 
-/** `undefined` is no key. A JSON number is its digits where it is exact; others were rounded before it got here. */
+/** `undefined`: invalid. A safe integer becomes its digits. Other numbers are invalid: JSON parsing may have rounded them. */
 function keyOf(value: unknown): string | null | undefined {
   if (value == null) return null;
   if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value);
   return typeof value === 'string' ? value : undefined;
 }
 
-/** A literal as plain data. Integers stay texts, which are exact at any length; no key is written as a float. */
+/** Converts a literal to plain data. An integer stays a string, which is exact at any length. A float becomes NaN: no key is a float. */
 function readLiteral(node: ValueNode, variables: Readonly<Record<string, unknown>> | null | undefined): unknown {
   if (node.kind === Kind.INT) return node.value;
   if (node.kind === Kind.FLOAT) return Number.NaN;

@@ -4,10 +4,10 @@ import { GatewayError } from '../errors.ts';
 import type { Builder } from './builder.ts';
 import type { OperationContext } from './context.ts';
 import { type CustomerRef, tokenOption } from './customer.ts';
-import { asData, defineResults } from './results.ts';
+import { defineResults, toFailure } from './results.ts';
 import { createRightsCheck } from './rights.ts';
 
-/** The two writes: inputs, results, and every failure that is expected of them. */
+/** Defines the two writes, their inputs and their results. */
 export function defineMutations(builder: Builder, CustomerRef: CustomerRef): void {
   const { CreateResult, UpdateResult } = defineResults(builder, CustomerRef);
   const { CreateInput, UpdateInput } = defineInputs(builder);
@@ -17,17 +17,17 @@ export function defineMutations(builder: Builder, CustomerRef: CustomerRef): voi
 
   builder.mutationType({
     description:
-      'Writes. Expected failures are data: select `... on CustomerError { code message retryable }` as the fallback.',
+      'Writes. Expected failures are part of the result: select `... on CustomerError { code message retryable }` as the fallback.',
     fields: (t) => ({
       createCustomer: t.field({
         type: CreateResult,
         authScopes,
         description: [
-          'Safe to repeat: it never makes a second customer. A repeat of a create that is known to have happened is answered with',
-          'CustomerAlreadyExistsError; no differing fields then means that the stored customer is exactly the one asked for.',
-          'An answer of the provider that is lost is settled by reading back before this mutation answers.',
+          'Creates a customer. It is safe to repeat: it never creates a second customer with the same reference. A repeat after a',
+          'success returns CustomerAlreadyExistsError; if `differingFields` is empty, the stored customer has the data of the input.',
+          'If the response of the provider is lost, the gateway reads the customer back before it responds.',
         ].join('\n'),
-        args: { input: t.arg({ type: CreateInput, required: true, description: 'The customer to be made.' }) },
+        args: { input: t.arg({ type: CreateInput, required: true, description: 'The data of the customer.' }) },
         resolve: (_root, args, context, info) =>
           recorded(context, info, args.input.objectReferenceId, args.input, async () => {
             assertMayWrite(context, info);
@@ -38,7 +38,7 @@ export function defineMutations(builder: Builder, CustomerRef: CustomerRef): voi
               const created = await context.customers.create(input, options);
               return { __typename: 'CreateCustomerSuccess' as const, ...created };
             } catch (error) {
-              return asData(error, input);
+              return toFailure(error, input);
             }
           }),
       }),
@@ -46,8 +46,8 @@ export function defineMutations(builder: Builder, CustomerRef: CustomerRef): voi
         type: UpdateResult,
         authScopes,
         description: [
-          "Changes only the fields that are present. `id` is the provider's id or your object reference id; one that cannot be an id is",
-          'a validation issue with the path ["id"].',
+          "Changes only the fields that are present. `id` is the provider's id or your object reference id. An invalid id gives a",
+          'validation issue with the path ["id"].',
         ].join('\n'),
         args: {
           id: t.arg.id({ required: true, description: "The provider's id or your object reference id." }),
@@ -61,7 +61,7 @@ export function defineMutations(builder: Builder, CustomerRef: CustomerRef): voi
               const customer = await context.customers.update(id, changes);
               return { __typename: 'UpdateCustomerSuccess' as const, customer };
             } catch (error) {
-              return asData(error);
+              return toFailure(error);
             }
           }),
       }),
@@ -69,7 +69,7 @@ export function defineMutations(builder: Builder, CustomerRef: CustomerRef): voi
   });
 }
 
-/** Every write leaves a line of audit, whatever becomes of it. */
+/** Runs a write and writes its audit entry, also if the write fails. */
 async function recorded<Result extends object>(
   { audit }: OperationContext,
   { fieldName }: GraphQLResolveInfo,
@@ -90,19 +90,19 @@ async function recorded<Result extends object>(
 }
 
 function defineInputs(builder: Builder) {
-  const mobileNumber = 'National number: 1 to 16 digits, no plus sign, no calling code.';
+  const mobileNumber = 'National number: 1 to 16 digits, without plus sign and calling code.';
   const emailAddress =
-    "Up to 128 characters; letters, digits and !#$%&'*+-/=?^_.{|}~` before and after the @; it may not begin with `_` or `.`.";
+    "Up to 128 characters. Letters, digits and !#$%&'*+-/=?^_.{|}~` are allowed before and after the @. It must not begin with `_` or `.`.";
   const name = 'Up to 64 printable characters.';
-  const mobileCountryCode = 'Calling code: 1 to 4 digits; one leading plus sign is taken off.';
+  const mobileCountryCode = 'Calling code: 1 to 4 digits. The gateway removes one leading plus sign.';
   return {
     CreateInput: builder.inputType('CreateCustomerInput', {
-      description: 'A new customer. An optional field that is null counts as left out; blank text is refused.',
+      description: 'The data of a new customer. Null in an optional field counts as absent. Blank text is invalid.',
       fields: (t) => ({
         objectReferenceId: t.string({
           required: true,
           description:
-            "8 to 128 characters, unique per merchant. It cannot have the shape of the provider's own ids (`cst_` or `cth_` and 16 or 17 letters or digits).",
+            'Your own identifier: 8 to 128 characters, unique per merchant. It must not have the format of a provider id (`cst_` or `cth_` and 16 or 17 letters or digits).',
         }),
         mobileNumber: t.string({ required: true, description: mobileNumber }),
         emailAddress: t.string({ required: true, description: emailAddress }),
@@ -113,7 +113,7 @@ function defineInputs(builder: Builder) {
     }),
     UpdateInput: builder.inputType('UpdateCustomerInput', {
       description:
-        'At least one field. A field that is left out keeps its value; null is refused, since the provider cannot clear a field.',
+        'At least one field. An absent field keeps its value. Null is invalid, because the provider cannot clear a field.',
       fields: (t) => ({
         mobileNumber: t.string({ description: mobileNumber }),
         emailAddress: t.string({ description: emailAddress }),

@@ -10,30 +10,30 @@ import {
   printSchema,
 } from 'graphql';
 
-/** Directives to be added, by the coordinate of what they stand on: `Customer`, `Query.customer`. */
+/** Directives to add, by schema coordinate: `Customer`, `Query.customer`. */
 type Directives = Readonly<Record<string, string>>;
 
-/** What identifies a customer: each of the two alone. */
+/** The keys of a customer. Each is sufficient alone. */
 const keys = ['id', 'objectReferenceId'];
 
 const federation = 'https://specs.apollo.dev/federation/v2.6';
 
-/** The contract: sorted, with descriptions, without anything that a composer reads. */
+/** The plain schema: sorted, with descriptions, without directives for composition. */
 export function printPlain(plain: GraphQLSchema): string {
   return `${printSchema(lexicographicSortSchema(plain))}\n`;
 }
 
 /**
- * The Federation 2 subgraph as routers compose it: the plain schema with the two keys of a customer, and no security
- * directives (`@apollo/gateway` refuses to start on them).
+ * The Federation 2 subgraph: the plain schema with the two keys of a customer. It has no security directives, because
+ * `@apollo/gateway` does not start with them.
  */
 export function printSubgraph(plain: GraphQLSchema): string {
   return `extend schema @link(url: "${federation}", import: ["@key"])\n\n${decorated(plain, federationKeys())}`;
 }
 
 /**
- * The same subgraph for routers that enforce scopes: each field with the scope that the gateway itself checks there.
- * The gateway goes on checking; a router that checks first saves the call.
+ * The subgraph for routers that enforce scopes. Each field has the scope that the gateway checks for it. The gateway still
+ * checks; a router that checks first avoids the call.
  */
 function printSubgraphWithScopes(plain: GraphQLSchema): string {
   const scopes = Object.fromEntries(
@@ -46,12 +46,12 @@ function printSubgraphWithScopes(plain: GraphQLSchema): string {
   return `${link}\n\n${decorated(plain, { ...federationKeys(), ...scopes })}`;
 }
 
-/** The source schema of the Composite Schemas draft: a lookup by each key. */
+/** The source schema of the Composite Schemas draft, with one lookup for each key. */
 function printComposite(plain: GraphQLSchema): string {
   const header = [
-    '# A source schema after the GraphQL Composite Schemas Specification, working draft of 2026-06-19',
-    '# (https://graphql.github.io/composite-schemas-spec/draft). Checked against the definitions of that draft, and not',
-    '# composed: no implementation for JavaScript exists.',
+    '# A source schema of the GraphQL Composite Schemas Specification, working draft of 2026-06-19',
+    '# (https://graphql.github.io/composite-schemas-spec/draft). Tests validate it against the definitions of the draft. They do',
+    '# not compose it, because no JavaScript implementation exists.',
     '',
     'directive @key(fields: FieldSelectionSet!) repeatable on OBJECT | INTERFACE',
     '',
@@ -65,8 +65,8 @@ function printComposite(plain: GraphQLSchema): string {
 }
 
 /**
- * The subschema for `@graphql-tools/stitch` with `@graphql-tools/stitching-directives`: customers by their ids, in
- * batches. Customers by their references too need a second entry point, which directives cannot say: see `stitching.ts`.
+ * The subschema for `@graphql-tools/stitch` with `@graphql-tools/stitching-directives`: customers by `id`, in batches.
+ * Directives cannot express the second entry point, by `objectReferenceId`; see `stitching.ts`.
  */
 function printStitching(plain: GraphQLSchema): string {
   const definitions = [
@@ -77,7 +77,7 @@ function printStitching(plain: GraphQLSchema): string {
   return `${definitions.join('\n\n')}\n\n${decorated(plain, directives)}`;
 }
 
-/** Every print: what `schema --for` calls it, its file below `schema/`, and how it is made from `buildSchema()`. */
+/** All prints, by their name in `schema --for`: the file below `schema/` and the function that prints `buildSchema()`. */
 export const prints = {
   plain: { file: 'schema.graphql', print: printPlain },
   federation: { file: 'subgraph.graphql', print: printSubgraph },
@@ -98,18 +98,18 @@ function fieldsOf(schema: GraphQLSchema): [coordinate: string, GraphQLField<unkn
   );
 }
 
-/** The scope that a field asks for, as its definition in the code says: there is no second list. */
+/** The scope that a field requires, read from its Pothos definition. */
 function scopeOf(coordinate: string, { extensions }: GraphQLField<unknown, unknown>): string | undefined {
   const { authScopes } = (extensions['pothosOptions'] ?? {}) as { authScopes?: unknown };
   if (authScopes === undefined) return undefined;
   const { scope, ...others } = authScopes as { scope?: unknown };
-  // What this cannot print must not vanish from the print.
+  // Fail instead of omitting a rule from the print.
   if (typeof scope !== 'string' || Object.keys(others).length > 0)
-    throw new Error(`The rule of ${coordinate} is not one scope: it cannot be printed.`);
+    throw new Error(`The authorization rule of ${coordinate} is not a single scope, so it cannot be printed.`);
   return scope;
 }
 
-/** The plain print with directives put in, each where the syntax wants it. */
+/** The plain print with directives inserted. */
 function decorated(plain: GraphQLSchema, directives: Directives): string {
   const text = printPlain(plain);
   const missing = new Set(Object.keys(directives));
@@ -118,7 +118,7 @@ function decorated(plain: GraphQLSchema, directives: Directives): string {
     const directive = directives[coordinate];
     if (directive === undefined) return;
     missing.delete(coordinate);
-    // After everything else of a field; after the name of a type, which implements nothing where this is used.
+    // A directive follows the whole definition of a field, but the name of a type. These types implement no interface.
     const at = node.kind === Kind.FIELD_DEFINITION ? node.loc?.end : node.name.loc?.end;
     if (at !== undefined) insertions.push({ at, directive });
   };
@@ -127,7 +127,7 @@ function decorated(plain: GraphQLSchema, directives: Directives): string {
     decorate(type.name.value, type);
     for (const field of type.fields ?? []) decorate(`${type.name.value}.${field.name.value}`, field);
   }
-  if (missing.size > 0) throw new Error(`The schema has no ${[...missing].join(', ')}.`);
+  if (missing.size > 0) throw new Error(`The schema does not contain ${[...missing].join(', ')}.`);
   return insertions
     .toSorted((one, other) => other.at - one.at)
     .reduce((out, { at, directive }) => `${out.slice(0, at)} ${directive}${out.slice(at)}`, text);

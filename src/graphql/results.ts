@@ -5,7 +5,7 @@ import type { Builder } from './builder.ts';
 import type { OperationContext } from './context.ts';
 import { type CustomerRef, tokenOption } from './customer.ts';
 
-/** A failure as data: which member of the union it is, what went wrong, and what was asked for. */
+/** An expected failure, as a member of a result union. */
 interface Failure {
   readonly __typename: CustomerErrorName;
   readonly error: GatewayError;
@@ -18,7 +18,7 @@ type CustomerErrorName =
   | 'CustomerOutcomeUnknownError'
   | 'CustomerUpstreamError';
 
-/** Only a create meets it, and only after its input was decoded. */
+/** Only a create fails with it, so the decoded input is known. */
 interface AlreadyExists extends Failure {
   readonly input: NewCustomer;
 }
@@ -28,84 +28,91 @@ interface Success<Typename extends string> {
   readonly customer: Customer;
 }
 
-/** Codes that are answered as data, and the member of the unions that each becomes. Others stay GraphQL errors. */
+/** The codes that are returned as data, with their union member and description. All other codes are GraphQL errors. */
 const errorCodes = {
-  VALIDATION_FAILED: ['CustomerValidationError', 'The input is not acceptable; see `issues`. Nothing was changed.'],
-  ALREADY_EXISTS: ['CustomerAlreadyExistsError', 'The object reference id is taken. Nothing was changed.'],
-  NOT_FOUND: ['CustomerNotFoundError', 'There is no such customer. Nothing was changed.'],
+  VALIDATION_FAILED: ['CustomerValidationError', 'The input is invalid. See `issues`. Nothing was changed.'],
+  ALREADY_EXISTS: [
+    'CustomerAlreadyExistsError',
+    'A customer with the object reference id already exists. Nothing was changed.',
+  ],
+  NOT_FOUND: ['CustomerNotFoundError', 'The customer does not exist, or you may not change it. Nothing was changed.'],
   OUTCOME_UNKNOWN: [
     'CustomerOutcomeUnknownError',
-    'A write was sent and no answer came back: it may or may not have happened. Sending it again is safe.',
+    'The write was sent, but its outcome is unknown. It is safe to send the same request again.',
   ],
-  RATE_LIMITED: ['CustomerUpstreamError', 'The provider takes no more calls at the moment. Nothing was changed.'],
-  UPSTREAM_TIMEOUT: ['CustomerUpstreamError', 'Time ran out before anything was sent. Nothing was changed.'],
+  RATE_LIMITED: ['CustomerUpstreamError', 'The provider limits the rate of calls. Nothing was changed. Retry later.'],
+  UPSTREAM_TIMEOUT: ['CustomerUpstreamError', 'The deadline passed before the write was sent. Nothing was changed.'],
   UPSTREAM_UNAVAILABLE: [
     'CustomerUpstreamError',
-    'The provider could not be reached, or is busy with this customer. Nothing was changed.',
+    'The provider is not available or is busy with this customer. Nothing was changed.',
   ],
-  UPSTREAM_REJECTED: ['CustomerUpstreamError', 'The provider refused for a reason that has no code of its own here.'],
-  UPSTREAM_MALFORMED: ['CustomerUpstreamError', 'The provider answered with something that is no customer.'],
+  UPSTREAM_REJECTED: [
+    'CustomerUpstreamError',
+    'The provider rejected the request for a reason without a specific code.',
+  ],
+  UPSTREAM_MALFORMED: ['CustomerUpstreamError', "The provider's response is not a valid customer."],
   UPSTREAM_MISCONFIGURED: [
     'CustomerUpstreamError',
-    "The gateway's own key, merchant, address or IP allow-list is wrong: an operator must act.",
+    'The key, the merchant id, the address or the IP allow-list of the gateway is wrong. An operator must fix it.',
   ],
 } as const satisfies Partial<Record<GatewayError['code'], readonly [CustomerErrorName, string]>>;
 
 const issueCodes: Readonly<Record<IssueCode, string>> = {
-  REQUIRED: 'Something must be given: an update holds at least one field.',
-  TOO_SHORT: 'Fewer characters than the field takes.',
-  TOO_LONG: 'More characters than the field takes.',
-  INVALID_FORMAT: 'Characters or a shape that the field does not take; blank text anywhere.',
-  NOT_CLEARABLE: '`null` was sent where a field can only be changed or left out.',
-  REJECTED_BY_PROVIDER: 'The gateway would have taken it; the provider did not.',
+  REQUIRED: 'A required value is missing. An update requires at least one field.',
+  TOO_SHORT: 'The text has fewer characters than the minimum of the field.',
+  TOO_LONG: 'The text has more characters than the maximum of the field.',
+  INVALID_FORMAT: 'The text is blank or does not have the format of the field.',
+  NOT_CLEARABLE: 'The value is `null`, but the field cannot be cleared. Omit it to keep its value.',
+  REJECTED_BY_PROVIDER: 'The value passed the checks of the gateway, but the provider rejected it.',
 };
 
 const origins: Readonly<Record<CreateOrigin, string>> = {
-  CREATED: 'This call made the customer.',
-  RECONCILED:
-    "The provider's answer to an earlier attempt of this call was lost; the customer was found to exist with this data.",
+  CREATED: 'The provider confirmed the create.',
+  RECONCILED: 'The response of the provider was lost. A lookup found the customer with the data of the input.',
 };
 
 /**
- * An expected failure as the member of the union that tells it.
+ * Converts an expected failure to a member of the result union.
  *
- * @throws the error itself when it is none that a mutation answers as data.
+ * @throws the error itself if it is not an expected failure.
  */
-export function asData(error: unknown, input?: NewCustomer): Failure {
+export function toFailure(error: unknown, input?: NewCustomer): Failure {
   if (!(error instanceof GatewayError)) throw error;
   const [typename] = (errorCodes as Partial<Record<string, readonly [CustomerErrorName, string]>>)[error.code] ?? [];
   if (typename === undefined) throw error;
   return { __typename: typename, error, ...(input !== undefined && { input }) };
 }
 
-/** The two result unions and all of their members. */
+/** Defines the two result unions and their members. */
 export function defineResults(builder: Builder, CustomerRef: CustomerRef) {
   const ErrorCode = builder.enumType('CustomerErrorCode', {
-    description: 'Why a mutation did not succeed. Programs decide by this, never by the message.',
+    description: 'The reason why a mutation failed. Programs must use this code, not the message.',
     values: Object.fromEntries(Object.entries(errorCodes).map(([code, [, description]]) => [code, { description }])),
   });
   const CustomerError = builder.interfaceRef<Failure>('CustomerError').implement({
-    description: 'Every expected failure of a mutation. Use it as the fallback fragment.',
+    description: 'The common fields of all expected failures of a mutation. Use it as the fallback fragment.',
     fields: (t) => ({
       code: t.field({
         type: ErrorCode,
         nullable: false,
-        description: 'What went wrong, for programs.',
+        description: 'The reason, for programs.',
         resolve: ({ error }) => error.code,
       }),
       message: t.string({
         nullable: false,
-        description: 'For developers; programs decide by `code`. Holds nothing that was sent.',
+        description:
+          'The reason, for developers. Programs must use `code`. The message contains no values of the request.',
         resolve: ({ error }) => error.message,
       }),
       retryable: t.boolean({
         nullable: false,
-        description: 'True when sending the very same request again can help and cannot do harm.',
+        description: 'True if the same request can be sent again safely and may succeed.',
         resolve: ({ error }) => error.retryable,
       }),
       requestId: t.string({
         nullable: false,
-        description: "The operation's id in the gateway's logs: survives routers that drop response headers.",
+        description:
+          'Correlation id of the operation in the logs of the gateway. Also available behind routers that drop response headers.',
         resolve: (_failure, _args, { requestId }) => requestId,
       }),
     }),
@@ -114,53 +121,55 @@ export function defineResults(builder: Builder, CustomerRef: CustomerRef) {
     builder.objectRef<Failure>(name).implement({ interfaces: [CustomerError], description });
 
   const IssueCodes = builder.enumType('CustomerValidationIssueCode', {
-    description: 'What is wrong with one field.',
+    description: 'The kind of a problem of the input.',
     values: Object.fromEntries(Object.entries(issueCodes).map(([code, description]) => [code, { description }])),
   });
   const IssueRef = builder.objectRef<Issue>('CustomerValidationIssue').implement({
-    description: 'One thing that is wrong with the input.',
+    description: 'One problem of the input.',
     fields: (t) => ({
       path: t.exposeStringList('path', {
         nullable: false,
-        description: 'Where it stands among the arguments: for example `["input", "mobileNumber"]`.',
+        description: 'Path of the invalid value in the arguments, for example `["input", "mobileNumber"]`.',
       }),
       code: t.field({
         type: IssueCodes,
         nullable: false,
-        description: 'What is wrong, for programs.',
+        description: 'The kind of the problem, for programs.',
         resolve: ({ code }) => code,
       }),
       message: t.exposeString('message', {
         nullable: false,
-        description: 'What is wrong, for developers. Holds nothing that was sent.',
+        description: 'The problem, for developers. The message contains no values of the request.',
       }),
     }),
   });
 
-  const ValidationError = failure('CustomerValidationError', 'All that is wrong with the input, at once.');
+  const ValidationError = failure('CustomerValidationError', 'The input is invalid. It lists all problems.');
   builder.objectField(ValidationError, 'issues', (t) =>
     t.field({
       type: [IssueRef],
       nullable: false,
-      description: 'At least one. Checked before anything is sent; `REJECTED_BY_PROVIDER` comes from the provider.',
+      description:
+        'The problems, at least one. The gateway checks the input before it calls the provider; `REJECTED_BY_PROVIDER` comes from the provider.',
       resolve: ({ error }) => (error instanceof CustomerInvalidError ? [...error.issues] : []),
     }),
   );
 
   const AlreadyExistsError = builder.objectRef<AlreadyExists>('CustomerAlreadyExistsError').implement({
     interfaces: [CustomerError],
-    description: 'Another customer, or an earlier send of this very create, holds the object reference id.',
+    description:
+      'A customer with the object reference id already exists. An earlier attempt of the same create may have created it.',
     fields: (t) => ({
       existing: t.field({
         type: CustomerRef,
         description:
-          'The customer that holds the reference; null when the caller may not read it. Costs an upstream read only if selected.',
+          'The customer with the reference. Null if the caller may not read it. It costs an upstream read only if selected.',
         resolve: (failed, _args, context, info) => existing(failed, context, tokenOption(context, info)),
       }),
       differingFields: t.stringList({
         description: [
-          'Names of the input fields whose stored value differs; values are not disclosed. Null when it could not be found out or',
-          'the caller may not read the customer. Costs an upstream read only if selected.',
+          'Names of the input fields whose stored value differs, without the values. Null if the customer cannot be read or the',
+          'caller may not read it. It costs an upstream read only if selected.',
         ].join('\n'),
         resolve: async (failed, _args, context) => {
           const stored = await existing(failed, context);
@@ -169,28 +178,28 @@ export function defineResults(builder: Builder, CustomerRef: CustomerRef) {
       }),
     }),
   });
-  const NotFoundError = failure('CustomerNotFoundError', 'There is no customer of this id that you may change.');
+  const NotFoundError = failure('CustomerNotFoundError', 'The customer does not exist, or you may not change it.');
   const OutcomeUnknownError = failure(
     'CustomerOutcomeUnknownError',
-    'The write was sent, and within the deadline nobody could tell whether it happened. Send the very same request again: that is safe.',
+    'The write was sent, but the gateway could not determine its outcome within the deadline. It is safe to send the same request again.',
   );
-  const UpstreamError = failure('CustomerUpstreamError', 'The provider did not do it, and nothing was changed.');
+  const UpstreamError = failure('CustomerUpstreamError', 'The write failed upstream, and nothing was changed.');
   builder.objectField(UpstreamError, 'retryAfterSeconds', (t) =>
     t.int({
-      description: "From the provider's `Retry-After`, where it sent one.",
+      description: 'Seconds to wait before a retry, from `Retry-After` of the provider. Null if it sent none.',
       resolve: ({ error }) => error.retryAfterSeconds,
     }),
   );
 
   const Origin = builder.enumType('CreateCustomerOrigin', {
-    description: 'How a create is known to have happened.',
+    description: 'How the gateway confirmed a create.',
     values: Object.fromEntries(Object.entries(origins).map(([origin, description]) => [origin, { description }])),
   });
   const customerField = { type: CustomerRef, nullable: false as const };
   const CreateSuccess = builder
     .objectRef<Success<'CreateCustomerSuccess'> & { origin: CreateOrigin }>('CreateCustomerSuccess')
     .implement({
-      description: 'The customer exists, once, with the data that was sent.',
+      description: 'The customer exists once, with the data of the input.',
       fields: (t) => ({
         customer: t.field({
           ...customerField,
@@ -200,18 +209,18 @@ export function defineResults(builder: Builder, CustomerRef: CustomerRef) {
         origin: t.field({
           type: Origin,
           nullable: false,
-          description: 'How it is known to exist.',
+          description: 'How the gateway confirmed the create.',
           resolve: ({ origin }) => origin,
         }),
       }),
     });
   const UpdateSuccess = builder.objectRef<Success<'UpdateCustomerSuccess'>>('UpdateCustomerSuccess').implement({
-    description: 'The customer holds the values that were sent.',
+    description: 'The customer has the values of the input.',
     fields: (t) => ({
       customer: t.field({
         ...customerField,
         description:
-          'The customer after the change. Selecting `clientAuthToken` below it costs one more read: an update grants none.',
+          'The customer after the change. `clientAuthToken` costs one more read here, because an update returns no token.',
         resolve: ({ customer }) => customer,
       }),
     }),
@@ -219,19 +228,19 @@ export function defineResults(builder: Builder, CustomerRef: CustomerRef) {
 
   return {
     CreateResult: builder.unionType('CreateCustomerResult', {
-      description: 'What became of a create.',
+      description: 'The result of a create.',
       types: [CreateSuccess, ValidationError, AlreadyExistsError, OutcomeUnknownError, UpstreamError],
       resolveType: ({ __typename }) => __typename,
     }),
     UpdateResult: builder.unionType('UpdateCustomerResult', {
-      description: 'What became of an update.',
+      description: 'The result of an update.',
       types: [UpdateSuccess, ValidationError, NotFoundError, OutcomeUnknownError, UpstreamError],
       resolveType: ({ __typename }) => __typename,
     }),
   };
 }
 
-/** The stored customer, for whom it is of use; what cannot be found out is null, without an error. */
+/** The stored customer; null if the caller may not read it or the read fails. */
 async function existing({ input }: AlreadyExists, { caller, customers }: OperationContext, options: ReadOptions = {}) {
   if (!caller.scopes.has('customer:read')) return null;
   return customers.get({ reference: input.objectReferenceId }, options).catch(() => null);

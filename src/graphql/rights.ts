@@ -4,19 +4,19 @@ import type { OperationContext } from './context.ts';
 import { rootFields } from './selection.ts';
 
 /**
- * Checks the bound reference of all root mutations together, before the first write: a caller bound to one customer may
- * create that one only, and one miss stops all. (The scope is the same for all of them; another customer's update is
- * answered as one that does not exist.) The verdict is made once an operation.
+ * Checks the references of all creates of an operation before its first write. A caller that is bound to a customer may
+ * create only that customer; if one create is not allowed, none of the writes runs. Updates need no check here: an update of
+ * another owner's customer fails as not found. The result is computed once for each operation.
  *
  * @returns a check that throws GatewayError `FORBIDDEN`.
  */
 export function createRightsCheck(): (context: OperationContext, info: GraphQLResolveInfo) => void {
-  const verdicts = new WeakMap<OperationContext, boolean>();
+  const results = new WeakMap<OperationContext, boolean>();
   return (context, info) => {
-    let allowed = verdicts.get(context);
+    let allowed = results.get(context);
     if (allowed === undefined) {
       allowed = rootFields(info).every((node) => mayWrite(context, info, node));
-      verdicts.set(context, allowed);
+      results.set(context, allowed);
     }
     if (!allowed) throw new GatewayError('FORBIDDEN');
   };

@@ -6,15 +6,15 @@ import { defineFederation } from './federation.ts';
 import { defineMutations } from './mutations.ts';
 import { printSubgraph } from './prints.ts';
 
-/** The schema of the contract, executable, sorted, without a router's fields. Its context is an `OperationContext`. */
+/** Builds the executable schema without the fields for routers, sorted. Its context is an `OperationContext`. */
 export function buildSchema(): GraphQLSchema {
   return build(() => undefined);
 }
 
 /**
- * The schema that is served: the contract, and what routers ask a subgraph for.
+ * Builds the schema that the gateway serves: `buildSchema()` and the fields for routers.
  *
- * @param exposesSdl whether `_service` answers, as introspection does.
+ * @param exposesSdl whether the schema has the field `_service`. Set it like introspection.
  */
 export function buildSubgraph({ exposesSdl }: { exposesSdl: boolean }): GraphQLSchema {
   let text: string | undefined;
@@ -34,7 +34,7 @@ function build(extend: (builder: Builder, CustomerRef: CustomerRef) => void): Gr
   return marked(builder.toSchema({ sortSchema: true }));
 }
 
-/** The marks of privacy, where tools that look at the schema find them. */
+/** Adds the privacy marks to the extensions of the fields, for tools that inspect the schema. */
 function marked(schema: GraphQLSchema): GraphQLSchema {
   for (const type of Object.values(schema.getTypeMap())) {
     if (!isObjectType(type) && !isInputObjectType(type)) continue;

@@ -2,12 +2,12 @@ import { type FieldNode, type GraphQLResolveInfo, getNamedType, isObjectType } f
 import { fieldsOf, selectionSetsOf } from '../execution/fields.ts';
 
 /**
- * Whether the executor will run a field below the one that is being resolved: exact look-ahead over aliases, fragments,
- * `@include` and `@skip`, and conditions on interfaces and unions.
+ * Returns whether the executor will run a field below the current one. Handles aliases, fragments, `@include`, `@skip` and
+ * type conditions on interfaces and unions.
  *
- * @param path fields from one object type to the next, each as `Type.field`: for example
- *   `['CreateCustomerSuccess.customer', 'Customer.clientAuthToken']`. The first type is the one (or one of those) that
- *   the resolver returns.
+ * @param path the fields down to the one in question, each as `Type.field`, for example
+ *   `['CreateCustomerSuccess.customer', 'Customer.clientAuthToken']`. The first type is an object type that the resolver can
+ *   return.
  */
 export function selects(info: GraphQLResolveInfo, path: readonly `${string}.${string}`[]): boolean {
   let sets = selectionSetsOf(info.fieldNodes);
@@ -24,7 +24,7 @@ export function selects(info: GraphQLResolveInfo, path: readonly `${string}.${st
   return false;
 }
 
-/** The fields that the executor will run at the root of the operation. */
+/** The root fields that the executor will run. */
 export function rootFields(info: GraphQLResolveInfo): FieldNode[] {
   return fieldsOf(info, info.parentType, [info.operation.selectionSet]);
 }

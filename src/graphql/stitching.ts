@@ -1,13 +1,13 @@
-/** How many customers one `customers` field takes at most; a stitching gateway asks for more in several operations. */
+/** Maximum of ids in one `customers` field. A stitching gateway splits larger batches into several operations. */
 const maxBatchSize = 100;
 
-/** The fields of a customer that another schema may know. */
+/** The key fields of a customer in another schema. */
 interface Stub {
   readonly id?: string | null;
   readonly objectReferenceId?: string | null;
 }
 
-/** One way from a stub to the customer, as `@graphql-tools/stitch` takes it. */
+/** An entry point in the format of `@graphql-tools/stitch`: it resolves a stub to the customer. */
 export interface CustomerEntryPoint {
   readonly selectionSet: string;
   readonly fieldName: 'customers';
@@ -17,12 +17,11 @@ export interface CustomerEntryPoint {
 }
 
 /**
- * The `merge` option of this gateway's subschema in `@graphql-tools/stitch`: customers by `id` or by
- * `objectReferenceId`, whichever the other schema knows, in batches of at most 100. `schema/stitching.graphql` says the
- * first of the two by directives; the second needs this.
+ * Returns the `merge` option for this gateway's subschema in `@graphql-tools/stitch`. It resolves customers by `id` or by
+ * `objectReferenceId`, in batches of at most 100. The directives of `schema/stitching.graphql` cover `id` only.
  *
- * Leave the subschema's own `batch` off: it would put several batches into one operation, and one operation may cost
- * `LIMIT_UPSTREAM_READS` upstream calls only.
+ * Do not set `batch` on the subschema: it merges several batches into one operation, which can exceed
+ * `LIMIT_UPSTREAM_READS`.
  *
  * @example
  * const customers = { schema: buildSchema(stitchingSdl), executor, merge: stitchingMerge() };
