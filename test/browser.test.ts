@@ -97,7 +97,7 @@ test('the descriptions of the schema MUST be the manual in the docs pane', async
   await page.getByRole('link', { name: 'Query' }).click();
   await page
     .getByText('by the provider’s id or by your object reference id')
-    .or(page.getByText("One customer, by the provider's id"))
+    .or(page.getByText("Reads one customer by the provider's id"))
     .first()
     .waitFor();
   await keepPicture(page, 'graphiql-docs');
