@@ -40,7 +40,7 @@ const table: Readonly<Record<string, Room>> = {
     packages: ['@pothos/core', '@pothos/plugin-scope-auth', 'graphql'],
   },
   http: {
-    rooms: ['errors', 'telemetry', 'auth', 'execution'],
+    rooms: ['errors', 'telemetry', 'customers', 'auth', 'execution'],
     packages: [
       '@graphql-yoga/render-graphiql',
       'graphql',

@@ -1,5 +1,6 @@
 import { type FetchAPI, type Plugin, processRegularResult } from 'graphql-yoga';
 import type { Caller } from '../auth/caller.ts';
+import { parseExactJson } from '../customers/exact-json.ts';
 import { overloaded, RequestError } from '../errors.ts';
 import { errorBody, toClientError, toRequestError } from '../execution/outcome.ts';
 import { type DocumentRequest, documentOf, type Manifest } from '../execution/persisted.ts';
@@ -247,7 +248,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 /** The parser's own message quotes the text, so it is not passed on. */
 function parseJson(read: () => string, what: string): unknown {
   try {
-    return JSON.parse(read());
+    return parseExactJson(read());
   } catch {
     throw new RequestError('BAD_USER_INPUT', { message: `${what} is not valid JSON.` });
   }

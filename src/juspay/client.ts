@@ -6,6 +6,7 @@ import {
   type Operation,
   pathIdOf,
 } from '../customers/customer.ts';
+import { parseExactJson } from '../customers/exact-json.ts';
 import { isPathId } from '../customers/identity.ts';
 import { GatewayError } from '../errors.ts';
 import { correlationOf, type Log } from '../telemetry/log.ts';
@@ -120,7 +121,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Strict about bytes (no BOM, valid UTF-8), since what is half read must not pass for a customer. */
 function parseJson(body: Buffer): unknown {
   try {
-    return JSON.parse(utf8.decode(body));
+    return parseExactJson(utf8.decode(body));
   } catch {
     return undefined;
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { parseExactJson } from '../../src/customers/exact-json.ts';
 import { isPathId } from '../../src/customers/identity.ts';
 import { customerPath, decodeCustomer, encodeForm } from '../../src/juspay/wire.ts';
 import { codesOf, inScriptedWorld, inWorld } from '../support.ts';
@@ -215,13 +216,26 @@ for (const [name, body, expected] of [
   ['a fraction', '{"id":1.5}', undefined],
   ['a truth value', '{"id":true}', undefined],
   ['a number as reference', '{"id":"cth_1","object_reference_id":12345678}', ['cth_1', '12345678']],
+  ['a rounded fraction', '{"id":9007199254740991.4}', undefined],
+  ['a number that is exact with its fraction', '{"id":1e3,"object_reference_id":12345678.0}', ['1000', '12345678']],
+  ['a reference that is a rounded fraction', '{"id":"cth_1","object_reference_id":1.0000000000000000001}', undefined],
   ['a rounded reference', '{"id":"cth_1","object_reference_id":1234567890123456789}', undefined],
 ] as const) {
   test(`${name} MUST read as ${expected === undefined ? 'no customer' : expected[0]}`, () => {
-    const customer = decodeCustomer(JSON.parse(body), false, () => undefined);
+    const customer = decodeCustomer(parseExactJson(body), false, () => undefined);
     assert.deepEqual(customer && [customer.id, customer.objectReferenceId], expected);
   });
 }
+
+test('the id of an answer MUST NOT be one that was rounded to the id that was asked for', () =>
+  inScriptedWorld(
+    () => ({ status: 200, body: '{"id":9007199254740991.4,"mobile_number":1.0000000000000000001}' }),
+    async (world, calls) => {
+      const answer = await world.ask('{ customer(id: "9007199254740991") { id mobileNumber } }');
+      assert.deepEqual(codesOf(answer), { customer: 'UPSTREAM_MALFORMED' });
+      assert.equal(calls.length, 2);
+    },
+  ));
 
 test('a customer whose id is a number MUST answer to its digits, and one whose id was rounded to nobody', () =>
   inScriptedWorld(

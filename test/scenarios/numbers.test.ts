@@ -18,7 +18,9 @@ const post = (world: World, body: string) =>
 const send = (world: World, query: string, variables: string) =>
   post(world, `{"query":${JSON.stringify(query)},"variables":${variables}}`);
 
-const inexact = ['1234567890123456789', '9007199254740992', '-9007199254740993', '1.5', '0.1', '1e30', '1e400'];
+const inexact = ['1234567890123456789', '9007199254740992', '-9007199254740993', '1.5', '0.1', '1e30', '1e400']
+  // A safe integer only because it was rounded.
+  .concat('9007199254740991.4', '1.0000000000000000001', '1e-400', '-1e-400');
 const notNumbers = ['true', '{}', '{"id":"u7"}', '[[1]]'];
 
 test('a JSON number as id or reference of a read MUST be refused unless it is exact, without a call', () =>
@@ -44,6 +46,25 @@ test('a JSON number as id or reference of a read MUST be refused unless it is ex
       const answer = await send(world, document, variables('9007199254740991'));
       assert.equal(answer.errors, undefined, answer.text);
       assert.ok(world.upstream().includes('GET /customers/9007199254740991'), document);
+    }
+  }));
+
+test('a JSON number that is exactly an integer MUST count as its digits, however it is written', () =>
+  inWorld(async (world) => {
+    for (const [value, digits] of [
+      ['1.0', '1'],
+      ['1e3', '1000'],
+      ['-0', '0'],
+      ['9007199254740991.0', '9007199254740991'],
+    ] as const) {
+      world.sandbox.clearCalls();
+      await send(world, 'query ($id: ID!) { customer(id: $id) { id } }', `{"id":${value}}`);
+      await send(
+        world,
+        'mutation ($id: ID!) { updateCustomer(id: $id, input: { firstName: "A" }) { __typename } }',
+        `{"id":${value}}`,
+      );
+      assert.deepEqual(world.upstream(), [`GET /customers/${digits}`, `POST /customers/${digits}`]);
     }
   }));
 
