@@ -85,7 +85,8 @@ const serverEntries = ['./testing', './codegen'];
 
 test('no entry but those for tests and generation MUST hold, or name, a part of the server or of Node', () => {
   assert.equal(entries.length, 9);
-  const shared = /^client\/dist\/(client\/src\/.*|src\/(input|customer|errors)|schema\/generated\/[\w-]+)\.js$/;
+  const shared =
+    /^client\/dist\/(client\/src\/.*|src\/(customers\/(input|identity)|errors)|schema\/generated\/[\w-]+)\.js$/;
   for (const [entry, { files, imports }] of bundles) {
     assert.deepEqual(
       // What is no file begins with a zero byte: this app, and what the bundler adds.

@@ -91,8 +91,9 @@ export function useDocuments(options: {
           const errors = [...failures(), ...(result.errors ?? [])].slice(0, maxReportedErrors);
           // The outcome of a write is never dropped: in a mutation, single texts are.
           const isTooLarge = !isMutation && exceedsJsonBytes(result.data, limits.responseBytes - envelopeBytes(errors));
-          if (isTooLarge) setResult({ data: null, errors: [located(tooLarge())] });
-          else if (errors.length > 0) setResult({ ...result, errors });
+          // Errors first, as the specification recommends: people see them before a long answer.
+          if (isTooLarge) setResult({ errors: [located(tooLarge())], data: null });
+          else if (errors.length > 0) setResult(Object.assign({ errors }, result, { errors }));
         },
       };
     },
