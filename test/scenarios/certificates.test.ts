@@ -1,37 +1,25 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
+import { createAuthority, selfSigned, trust } from '../certificates.ts';
 import { codesOf, createOperation, inWorld, newCustomer, resultOf, updateOperation } from '../support.ts';
 
-/** A certificate that nobody vouches for, made anew for each run. */
-function selfSigned(...options: string[]): { key: Buffer; cert: Buffer } {
-  const folder = mkdtempSync(join(tmpdir(), 'certificate-'));
-  try {
-    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-    const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-    execFileSync('openssl', [...request, '-subj', '/CN=localhost', '-keyout', key, '-out', cert, ...options], {
-      stdio: 'ignore',
-    });
-    return { key: readFileSync(key), cert: readFileSync(cert) };
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
+const authority = createAuthority();
+trust(authority);
+const unknownAuthority = createAuthority();
 
-for (const [name, options] of [
-  ['that is self-signed', ['-days', '1']],
-  ['of another host', ['-days', '1', '-addext', 'subjectAltName=DNS:elsewhere.example']],
+for (const [name, certificate] of [
+  ['that is self-signed', selfSigned()],
+  ['of another host', authority.issue('DNS:elsewhere.example')],
+  ['that is expired', authority.issue('IP:127.0.0.1', 'expired')],
+  ['of an unknown authority', unknownAuthority.issue('IP:127.0.0.1')],
 ] as const) {
   test(`a certificate ${name} MUST be UPSTREAM_MISCONFIGURED, definite, not repeated, and open no breaker`, async () => {
     let requests = 0;
     let handshakes = 0;
-    const server = createServer(selfSigned(...options), (_request, response) => {
+    const server = createServer(certificate, (_request, response) => {
       requests += 1;
       response.end('{}');
     });
@@ -70,3 +58,24 @@ for (const [name, options] of [
     }
   });
 }
+
+test('a certificate of an authority that is trusted MUST be accepted', async () => {
+  const server = createServer(authority.issue('IP:127.0.0.1'), (_request, response) => {
+    response.end(JSON.stringify({ id: 'u7', object_reference_id: 'u7' }));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const baseUrl = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  try {
+    await inWorld(
+      async (world) => {
+        assert.deepEqual((await world.ask('{ customer(id: "u7") { id } }')).data, { customer: { id: 'u7' } });
+      },
+      {},
+      { provider: { baseUrl } },
+    );
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
