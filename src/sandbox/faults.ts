@@ -92,6 +92,7 @@ export const faults = {
   },
   500: { row: 'E15', meaning: '500 with an error body', play: error(500, errorBodies.internal) },
   501: { row: 'E15', meaning: '501', play: answer(501, '') },
+  408: { meaning: '408 with an empty body', play: answer(408, '') },
   429: {
     row: 'E16',
     meaning: '429 with Retry-After: 1',

@@ -59,6 +59,7 @@ const matrix: Readonly<Record<FaultName, Expected>> = {
   not_found_in_200: absent,
   500: unknown('UPSTREAM_UNAVAILABLE', 2),
   501: unknown('UPSTREAM_UNAVAILABLE', 1),
+  408: unknown('UPSTREAM_TIMEOUT', 3),
   429: { read: 'RATE_LIMITED', create: 'RATE_LIMITED', update: 'RATE_LIMITED', calls: 1 },
   502: unknown('UPSTREAM_UNAVAILABLE', 3),
   503: unknown('UPSTREAM_UNAVAILABLE', 3),
