@@ -22,8 +22,11 @@ const inputNames: ReadonlyMap<string, string> = new Map(
 /** Looked at field by field, so that one that is odd does not spoil the rest. */
 const anything = z.unknown().optional();
 
+/** In code points: twice what the provider documents. Ids cannot be null, so a longer one would make answers exceed their limit. */
+const maxIdentifierLength = 256;
+
 /** Text, or an integer that is exact as a number: a larger one was rounded, and would name somebody else. */
-const identifier = z.union([z.string(), z.int().transform(String)]).nullish();
+const identifier = z.union([z.string().refine(isShort), z.int().transform(String)]).nullish();
 
 /**
  * The customer object, tolerantly. Identity is strict (text, an exact integer, or nothing); whatever else is of an unexpected type is
@@ -90,6 +93,11 @@ export function decodeCustomer(
   };
   if (!withClientAuthToken) return customer;
   return { ...customer, clientAuthToken: read('juspay', wire.juspay, decodeToken) };
+}
+
+/** Units first: the code points of 1 MiB are not counted. */
+function isShort(text: string): boolean {
+  return text.length <= 2 * maxIdentifierLength && [...text].length <= maxIdentifierLength;
 }
 
 /** A number where text is due is a known slip of such services; it is exact up to 2^53. */

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { parseExactJson } from '../../src/customers/exact-json.ts';
 import { isPathId } from '../../src/customers/identity.ts';
 import { customerPath, decodeCustomer, encodeForm } from '../../src/juspay/wire.ts';
-import { codesOf, inScriptedWorld, inWorld } from '../support.ts';
+import { codesOf, inScriptedWorld, inWorld, newCustomer } from '../support.ts';
 
 /** Ids that others have used to get out of a path. */
 const hostileIds = [
@@ -220,6 +220,10 @@ for (const [name, body, expected] of [
   ['a number that is exact with its fraction', '{"id":1e3,"object_reference_id":12345678.0}', ['1000', '12345678']],
   ['a reference that is a rounded fraction', '{"id":"cth_1","object_reference_id":1.0000000000000000001}', undefined],
   ['a rounded reference', '{"id":"cth_1","object_reference_id":1234567890123456789}', undefined],
+  ['the longest id', `{"id":"${'😀'.repeat(256)}"}`, ['😀'.repeat(256), null]],
+  ['a longer id', `{"id":"${'😀'.repeat(257)}"}`, undefined],
+  ['the longest reference', `{"id":"a","object_reference_id":"${'r'.repeat(256)}"}`, ['a', 'r'.repeat(256)]],
+  ['a longer reference', `{"id":"a","object_reference_id":"${'r'.repeat(257)}"}`, undefined],
 ] as const) {
   test(`${name} MUST read as ${expected === undefined ? 'no customer' : expected[0]}`, () => {
     const customer = decodeCustomer(parseExactJson(body), false, () => undefined);
@@ -252,4 +256,28 @@ test('a customer whose id is a number MUST answer to its digits, and one whose i
       assert.deepEqual(codesOf(rounded), { customer: 'UPSTREAM_MALFORMED' });
       assert.equal(calls.filter((call) => call === 'GET /customers/1234567890123456800').length, 2);
     },
+  ));
+
+test('a customer whose id is 1 MiB long MUST be UPSTREAM_MALFORMED, and the outcome of its create unknown', () =>
+  inScriptedWorld(
+    ({ target }) => {
+      const reference = target === '/customers' ? 'reference-1' : target.split('/').at(-1);
+      return { status: 200, body: { id: 'x'.repeat(1_000_000), object_reference_id: reference } };
+    },
+    async (world, calls) => {
+      assert.deepEqual(codesOf(await world.ask('{ customer(id: "a") { id } }')), { customer: 'UPSTREAM_MALFORMED' });
+      assert.deepEqual(calls, ['GET /customers/a', 'GET /customers/a']);
+      const aliases = Array.from({ length: 50 }, (_, n) => `a${n}: id`).join(' ');
+      const created = await world.ask(
+        `mutation ($input: CreateCustomerInput!) {
+          createCustomer(input: $input) {
+            ... on CreateCustomerSuccess { customer { ${aliases} } }
+            ... on CustomerError { code }
+          }
+        }`,
+        { input: newCustomer('reference-1') },
+      );
+      assert.deepEqual(created.data, { createCustomer: { code: 'OUTCOME_UNKNOWN' } });
+    },
+    { OPERATION_TIMEOUT_MS: '3000' },
   ));
