@@ -5,21 +5,21 @@ import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { problem } from './node-version.js';
 
-// In a checkout the sources run as they are, on the Node that the lockfile names; installed, the build does.
+// A checkout runs the TypeScript sources, on the Node of the lockfile if necessary. An installed package runs `dist`.
 const source = new URL('../src/cli/main.ts', import.meta.url);
 const locked = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
 const self = fileURLToPath(import.meta.url);
 
-/** How often a process that npm started looks whether its parent is still there. */
-const lookMs = 250;
+/** Interval of checks whether the parent process has exited. */
+const parentCheckMs = 250;
 
 if (problem === undefined) run();
 else if (existsSync(source) && existsSync(locked) && realpathSync(locked) !== realpathSync(process.execPath))
   runOn(locked);
-else refuse();
+else fail();
 
 function run() {
-  // The launcher below is gone, however it ended.
+  // The IPC channel closes when the launcher of `runOn` exits, even if it was killed.
   if (process.connected) {
     process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
     process.channel?.unref();
@@ -32,7 +32,7 @@ function run() {
     });
 }
 
-/** Runs the same command on another Node. Signals are passed on; the exit code becomes that of this process. */
+/** Runs the same command on another Node. Forwards signals and the exit code. */
 function runOn(node) {
   const child = spawn(node, [self, ...process.argv.slice(2)], { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] });
   child.channel?.unref();
@@ -40,16 +40,16 @@ function runOn(node) {
     process.on(signal, () => child.kill(signal));
   }
   onOrphaned(() => child.kill('SIGTERM'));
-  // A locked Node that this system cannot run, such as one for another C library.
-  child.on('error', refuse);
+  // The locked Node may be built for another C library.
+  child.on('error', fail);
   child.on('exit', (code, signal) => {
     process.exitCode = code ?? 128 + (constants.signals[signal] ?? 0);
   });
 }
 
 /**
- * npm runs commands in a shell and passes SIGTERM to that shell, which ends without passing it on. The command then has
- * another parent, and that is all it gets to know.
+ * Calls `stop` when the parent process exits, if npm started the command. npm sends SIGTERM to its shell only. The shell exits without
+ * forwarding the signal, so a changed parent id is the only notice.
  */
 function onOrphaned(stop) {
   if (process.env.npm_command === undefined && process.env.npm_lifecycle_event === undefined) return;
@@ -58,11 +58,11 @@ function onOrphaned(stop) {
     if (process.ppid === parent) return;
     clearInterval(timer);
     stop();
-  }, lookMs);
+  }, parentCheckMs);
   timer.unref();
 }
 
-function refuse() {
+function fail() {
   process.stderr.write(`${problem}\n`);
   process.exitCode = 1;
 }

@@ -1,4 +1,4 @@
-// Says in one sentence which Node is needed, before a script fails with the stack trace of one that is too old.
+// Fails with a message if this Node is not supported. Run it before a script that such a Node cannot parse.
 import { problem } from '../bin/node-version.js';
 
 if (problem !== undefined) {

@@ -1,5 +1,5 @@
-// Installs the packages of folders with a lockfile of their own: heavy ones, which only some suites and examples need. Does nothing where they
-// are there. `package-lock.json` in `node_modules` is npm's own record of what it installed.
+// Installs the packages of folders with their own lockfile, which only some suites and examples need. Skips folders whose packages are
+// installed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 
@@ -16,7 +16,7 @@ for (const folder of process.argv.slice(2)) {
   }
 }
 
-/** Whether each package of the lockfile is there in its version. Optional ones are for other platforms. */
+/** Whether each package of the lockfile is installed in its version. Ignores optional packages: most are for other platforms. */
 function isInstalled(folder) {
   const { packages } = JSON.parse(readFileSync(`${folder}/package-lock.json`, 'utf8'));
   return Object.entries(packages).every(([path, { version, optional, link }]) => {

@@ -1,5 +1,5 @@
-// Provides the programs that tests need and npm cannot bring. On Debian it installs what is missing; elsewhere it says
-// what to install, and fails: nothing is skipped.
+// Checks for the programs that the tests need and npm cannot install. Installs missing programs on Debian, and fails with instructions
+// elsewhere, because no test is skipped.
 import { spawnSync } from 'node:child_process';
 
 const programs = [
@@ -19,15 +19,15 @@ if (missing.length > 0) {
     process.exit(1);
   }
   console.error(`Installing ${names} …`);
-  const run = (...words) => {
-    const [command, ...rest] = [...asRoot, ...words];
+  const run = (...commandLine) => {
+    const [command, ...rest] = [...asRoot, ...commandLine];
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     return spawnSync(command, rest, { stdio: ['ignore', 'ignore', 'inherit'], env }).status === 0;
   };
   const install = () =>
     run('apt-get', 'update', '-q') &&
     run('apt-get', 'install', '-y', '-q', '--no-install-recommends', ...missing.map(({ debian }) => debian));
-  // Mirrors have bad moments.
+  // Package mirrors fail temporarily.
   if (!install() && !install() && !install()) {
     console.error(`${names} could not be installed with apt-get. Install it by hand and run again.`);
     process.exit(1);

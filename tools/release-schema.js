@@ -1,6 +1,6 @@
-// Keeps the prints of a release, and the manifest of its documents, in `schema/released/<version>/`: `npm run check` finds
-// there what a change must not break. The version is package.json's. What was released stays as it is; `--again` renews it for a version that
-// nobody has yet.
+// Copies the schema prints and the document manifest to `schema/released/<version>/`, with the version of package.json. `npm run check`
+// compares the schema with all released versions. Fails if the version is already released with other content; `--again` overwrites it,
+// for a version that is not published yet.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -23,7 +23,7 @@ if (Object.keys(released).length > 0 && changed.length > 0 && !process.argv.incl
   console.error(
     `${version} is released, and ${changed.join(', ')} would change: raise the version in package.json first.`,
   );
-  console.error('For a version that nobody has yet: npm run release:schema -- --again');
+  console.error('For a version that is not published yet: npm run release:schema -- --again');
   process.exitCode = 1;
 } else {
   for (const name of changed) {

@@ -1,4 +1,4 @@
-// Pictures of all that people see, into `screenshots/` (not in git): the browser tests take them on their way.
+// Runs the browser tests and saves their screenshots in `screenshots/`, which git ignores.
 import { rmSync } from 'node:fs';
 
 rmSync('screenshots', { recursive: true, force: true });

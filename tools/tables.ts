@@ -2,7 +2,7 @@ import { settings } from '../src/config/settings.ts';
 import { codes } from '../src/errors.ts';
 import { faults } from '../src/sandbox/faults.ts';
 
-/** The tables of `docs/` that come from the code: the page of each and its rows, without the head. */
+/** The generated tables of `docs/`: page and rows, without the header. */
 export const tables: Readonly<Record<string, { readonly page: string; readonly rows: readonly string[] }>> = {
   settings: {
     page: 'docs/settings.md',
@@ -25,7 +25,7 @@ export const tables: Readonly<Record<string, { readonly page: string; readonly r
   },
 };
 
-/** Replaces the rows between the comments `<!-- name -->` and `<!-- /name -->`. The two lines of the table's head stay. */
+/** Replaces the rows between the comments `<!-- name -->` and `<!-- /name -->`. Keeps the two header lines. */
 export function withTable(page: string, name: string, rows: readonly string[]): string {
   const marked = new RegExp(`(<!-- ${name} -->\\n(?:.*\\n){2})[\\s\\S]*?(<!-- /${name} -->)`);
   return page.replace(marked, (_all, head: string, end: string) => `${head}${rows.join('\n')}\n${end}`);

@@ -1,5 +1,5 @@
-// Runs the tests and closes with a line that is true: `N passed, N failed`. A skipped test counts as failed, since
-// nothing may be skipped, and a run without tests fails. Arguments, if any, are file patterns.
+// Runs the tests and prints `N passed, N failed` as the last line. Skipped tests count as failed. A run without tests fails. Arguments are
+// file patterns.
 import { randomBytes } from 'node:crypto';
 import { globSync } from 'node:fs';
 import { run } from 'node:test';
@@ -11,7 +11,7 @@ const files =
     ? patterns.flatMap((pattern) => globSync(pattern))
     : globSync('{test,client/test}/**/*.test.{ts,tsx}', { exclude: ['**/node_modules'] });
 
-// A word that tests plant wherever a person's data or a secret may stand. Nothing that is printed may hold it.
+// Tests use this value as personal data and as secrets. The run fails if the output contains it.
 process.env.CANARY = `canary-${randomBytes(6).toString('hex')}`;
 let printedCanary = false;
 
@@ -30,7 +30,7 @@ stream.on('test:pass', (data) => {
   else passed += 1;
 });
 stream.on('test:fail', (data) => {
-  // A suite fails with its tests; a file that could not run at all fails by itself.
+  // Do not count a suite that fails because of its tests. Do count a file that could not run.
   if (data.details?.type === 'suite' || data.details?.error?.failureType === 'subtestsFailed') return;
   failed += 1;
 });
@@ -45,10 +45,10 @@ stream.on('end', () => {
   setImmediate(() => {
     if (printedCanary) {
       failed += 1;
-      process.stdout.write('\nA planted word was printed: see above.\n');
+      process.stdout.write('\n✖ the output MUST NOT contain the canary value: see above\n');
     } else if (patterns.length === 0) {
       passed += 1;
-      process.stdout.write('\n✔ nothing that was planted was printed\n');
+      process.stdout.write('\n✔ the output MUST NOT contain the canary value\n');
     }
     if (passed + failed === 0) failed = 1;
     process.stdout.write(`\n${passed} passed, ${failed} failed\n`);

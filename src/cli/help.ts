@@ -2,15 +2,15 @@ import type { Config } from '../config/config.ts';
 import { isInjectedPort, settings } from '../config/settings.ts';
 
 export const commands = {
-  serve: 'start the gateway (the default); without credentials, with an embedded sandbox',
-  sandbox: 'start the stand-in provider alone',
-  config: 'print the effective settings, secrets hidden',
+  serve: 'start the gateway (default command); without credentials, it uses an embedded sandbox',
+  sandbox: 'start only the sandbox, a local replacement for the Juspay API',
+  config: 'print the effective settings, with secrets hidden',
   schema: 'print the schema: --for plain (the default), federation, federation-scopes, composite or stitching',
-  token: 'make a token from AUTH_JWT_SECRET, for development',
-  help: 'print this',
+  token: 'create a JWT signed with AUTH_JWT_SECRET, for development',
+  help: 'print this text',
 } as const;
 
-/** What `--help` prints: the commands, and every setting. */
+/** The lines of `--help`: the commands and every setting. */
 export function helpText(): string[] {
   return [
     'customer-gateway: a typed GraphQL gateway in front of the Juspay customer API',
@@ -19,23 +19,24 @@ export function helpText(): string[] {
     '',
     ...Object.entries(commands).map(([name, does]) => `  ${name.padEnd(9)}${does}`),
     '',
-    '  sandbox takes --host, --port (4010), --dialect real|seed|both, --dates utc|offset|micros, --strict, --json, --tidy;',
-    '  JUSPAY_API_KEY and JUSPAY_MERCHANT_ID are the key and the merchant that it wants.',
+    'Options of sandbox:',
+    '  --host, --port (4010), --dialect real|seed|both, --dates utc|offset|micros, --strict, --json, --tidy',
+    '  JUSPAY_API_KEY and JUSPAY_MERCHANT_ID set the credentials that the sandbox requires.',
     '',
-    'Settings are environment variables. An empty one counts as unset.',
+    'Settings are environment variables. An empty variable counts as unset.',
     '',
     ...settings.flatMap(({ name, default: byDefault, meaning, secret }) => [
-      `  ${name}${secret ? ` (or ${name}_FILE, the path of a file that holds it)` : ''}`,
+      `  ${name}${secret ? ` (or ${name}_FILE, the path of a file with the value)` : ''}`,
       `      ${meaning.replaceAll('`', '')}`,
       `      default: ${byDefault.replaceAll('`', '')}`,
     ]),
     '  NODE_ENV',
-    '      production turns the sandbox, introspection and GraphiQL off',
+    '      production: disables the sandbox, introspection and GraphiQL',
     '      default: unset',
   ];
 }
 
-/** What `config` prints: each setting as it counts, and where it comes from. Secrets print as `[secret]`. */
+/** The lines of `config`: each setting with its effective value and its source. Secrets print as `[secret]`. */
 export function configText(config: Config, environment: NodeJS.ProcessEnv): string[] {
   const { provider, juspay, limits, auth, proxies } = config;
   const access = provider === 'sandbox' ? undefined : provider;
@@ -58,8 +59,8 @@ export function configText(config: Config, environment: NodeJS.ProcessEnv): stri
     OPERATION_TIMEOUT_MS: config.operationTimeoutMs,
     MERCHANTS_FILE:
       config.merchants.length > 0
-        ? `${config.merchants.length} merchants beside the default`
-        : 'none beside the default',
+        ? `${config.merchants.length} merchants besides the default`
+        : 'none besides the default',
     AUTH_MODE: auth.modes.join(',') || 'none',
     AUTH_JWKS_URL: jwt && 'url' in jwt.keys ? jwt.keys.url : unused,
     AUTH_JWT_SECRET: jwt && 'secret' in jwt.keys ? jwt.keys.secret : unused,

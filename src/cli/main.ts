@@ -5,15 +5,15 @@ import { createLog, openOutput } from '../telemetry/log.ts';
 import { commands, configText, helpText } from './help.ts';
 import { onStop } from './process-end.ts';
 
-const usage = 2;
-const refused = 1;
-const unreachable = 'listening on a loopback address in a container: nobody outside can connect';
+const usageExitCode = 2;
+const failureExitCode = 1;
+const unreachable = 'listening on a loopback address in a container: not reachable from outside';
 
 /**
- * The command door.
+ * Runs the command `customer-gateway`.
  *
- * @param argv without the program's own name.
- * @returns the exit code; `undefined` while something goes on running.
+ * @param argv the arguments, without the name of the program.
+ * @returns the exit code; `undefined` if a server is running.
  */
 export async function main(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number | undefined> {
   const [command = 'serve', ...rest] = argv[0]?.startsWith('-') ? ['serve', ...argv] : argv;
@@ -23,23 +23,23 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
   if (command === 'sandbox' || command === 'token') {
     const problems: string[] = [];
     const given = readGiven(environment, problems);
-    if (problems.length > 0) return fail(refused, problems);
+    if (problems.length > 0) return fail(failureExitCode, problems);
     return command === 'sandbox' ? sandbox(rest, given) : token(rest, given);
   }
   if (command !== 'serve' && command !== 'config') {
-    return fail(usage, [
-      `There is no command ${JSON.stringify(command)}. Commands: ${Object.keys(commands).join(', ')}.`,
+    return fail(usageExitCode, [
+      `Unknown command ${JSON.stringify(command)}. Commands: ${Object.keys(commands).join(', ')}.`,
     ]);
   }
   if (rest.length > 0)
-    return fail(usage, [`\`${command}\` takes no options: settings are environment variables. See --help.`]);
+    return fail(usageExitCode, [`\`${command}\` takes no options: settings are environment variables. See --help.`]);
   try {
     const config = loadConfig(environment);
     return command === 'config' ? print(configText(config, environment)) : await serve(config, environment);
   } catch (error) {
     if (error instanceof ConfigError) {
-      return fail(refused, [
-        'The gateway does not start with these settings:',
+      return fail(failureExitCode, [
+        'The gateway cannot start. Correct these settings:',
         ...error.problems.map((problem) => `  - ${problem}`),
       ]);
     }
@@ -49,7 +49,7 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
 }
 
 async function serve(config: Config, environment: NodeJS.ProcessEnv): Promise<undefined> {
-  // Loaded when the settings are known to be good: a refused start is a quick one.
+  // Import lazily so that an invalid configuration fails fast.
   const [{ openGateway }, { startMetricsServer, startServer }] = await Promise.all([
     import('../gateway.ts'),
     import('../http/server.ts'),
@@ -90,7 +90,7 @@ async function serve(config: Config, environment: NodeJS.ProcessEnv): Promise<un
       if (!embedded) log.info('stopped');
     });
   } catch (error) {
-    // What was started for this start must not keep the process alive.
+    // Close the servers that did start: they would keep the process alive.
     await stopAll();
     throw error;
   }
@@ -126,7 +126,7 @@ async function token(argv: readonly string[], given: NodeJS.ProcessEnv): Promise
   try {
     return print([await makeToken(argv, given)]);
   } catch (error) {
-    if (error instanceof TokenUsageError) return fail(usage, [error.message]);
+    if (error instanceof TokenUsageError) return fail(usageExitCode, [error.message]);
     throw error;
   }
 }
@@ -150,11 +150,11 @@ async function sandbox(argv: readonly string[], given: NodeJS.ProcessEnv): Promi
       },
     });
     const port = /^\d{1,5}$/.test(values.port) ? Number(values.port) : Number.NaN;
-    if (!(port <= 65_535)) return fail(usage, ['PORT (or --port) must be a whole number from 0 to 65535.']);
+    if (!(port <= 65_535)) return fail(usageExitCode, ['PORT (or --port) must be an integer from 0 to 65535.']);
     const dialect = dialects.find((name) => name === values.dialect);
-    if (!dialect) return fail(usage, [`--dialect is one of ${dialects.join(', ')}.`]);
+    if (!dialect) return fail(usageExitCode, [`--dialect must be one of ${dialects.join(', ')}.`]);
     const dates = dateForms.find((name) => name === values.dates);
-    if (!dates) return fail(usage, [`--dates is one of ${dateForms.join(', ')}.`]);
+    if (!dates) return fail(usageExitCode, [`--dates must be one of ${dateForms.join(', ')}.`]);
     const { JUSPAY_API_KEY: apiKey, JUSPAY_MERCHANT_ID: merchantId } = given;
     const started = await startSandbox({
       host: values.host,
@@ -174,7 +174,7 @@ async function sandbox(argv: readonly string[], given: NodeJS.ProcessEnv): Promi
     return undefined;
   } catch (error) {
     if ((error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) {
-      return fail(usage, [
+      return fail(usageExitCode, [
         'Options of `sandbox`: --host, --port, --dialect real|seed|both, --dates utc|offset|micros, --strict, --json, --tidy.',
       ]);
     }
@@ -183,7 +183,7 @@ async function sandbox(argv: readonly string[], given: NodeJS.ProcessEnv): Promi
 }
 
 async function schema(argv: readonly string[]): Promise<number> {
-  const [option, wanted = 'plain', ...more] = argv.flatMap((word) => word.split('='));
+  const [option, wanted = 'plain', ...more] = argv.flatMap((argument) => argument.split('='));
   const isKnown = (option === undefined || option === '--for') && more.length === 0;
   const [{ prints }, { buildSchema }] = await Promise.all([
     import('../graphql/prints.ts'),
@@ -191,7 +191,7 @@ async function schema(argv: readonly string[]): Promise<number> {
   ]);
   const [, found] = Object.entries(prints).find(([name]) => isKnown && name === wanted) ?? [];
   return found === undefined
-    ? fail(usage, [`\`schema\` takes --for and one of ${Object.keys(prints).join(', ')}.`])
+    ? fail(usageExitCode, [`Usage: schema --for ${Object.keys(prints).join('|')}`])
     : print([found.print(buildSchema()).trimEnd()]);
 }
 
@@ -199,16 +199,16 @@ function isLoopback(host: string): boolean {
   return /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
 }
 
-/** By the marks of Kubernetes, Docker and Podman. */
+/** Detects Kubernetes, Docker and Podman. */
 function isInContainer(environment: NodeJS.ProcessEnv): boolean {
   return Boolean(environment['KUBERNETES_SERVICE_HOST']) || ['/.dockerenv', '/run/.containerenv'].some(existsSync);
 }
 
 function failToListen(error: unknown, which: string): number {
   const { code } = error as { code?: string };
-  if (code === 'EADDRINUSE') return fail(refused, [`The address is taken by another program: set ${which}.`]);
+  if (code === 'EADDRINUSE') return fail(failureExitCode, [`The address is already in use: change ${which}.`]);
   if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
-    return fail(refused, [`The address cannot be listened on (${code}): set ${which}.`]);
+    return fail(failureExitCode, [`The gateway cannot listen on this address (${code}): change ${which}.`]);
   }
   throw error;
 }

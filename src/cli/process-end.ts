@@ -2,18 +2,18 @@ import { performance } from 'node:perf_hooks';
 import type { LineWriter } from '../telemetry/line-writer.ts';
 import type { Log } from '../telemetry/log.ts';
 
-/** How long the end of the process may wait for a log that is written slowly, or not at all. */
+/** Maximum wait for queued log lines before the process exits. */
 const flushMs = 1_000;
 
 /**
- * A terminal sends SIGINT to npm or the launcher and to this process, and those pass it on: within this time it counts
- * once.
+ * A terminal sends SIGINT to the whole process group, and npm or the launcher then forwards it again. Within this time, both count as
+ * one.
  */
-const samePressMs = 500;
+const duplicateSignalMs = 500;
 
 /**
- * Ends the process. The first signal stops cleanly with exit code 0, the second at once. An error that nothing handled stops cleanly
- * too, with exit code 1; further ones are counted, and do not cut the drain short.
+ * Shuts the process down on signals and unhandled errors. The first signal drains and exits with code 0; the second exits at once. The
+ * first unhandled error drains and exits with code 1. Further unhandled errors are counted and do not interrupt the drain.
  */
 export function onStop({ log, output }: { log: Log; output: LineWriter }, stop: () => Promise<unknown>): void {
   let isEnding = false;
@@ -36,7 +36,8 @@ export function onStop({ log, output }: { log: Log; output: LineWriter }, stop: 
     );
   };
   const onSignal = (signal: NodeJS.Signals) => {
-    if (isSignalled && isPassedOn && signal === 'SIGINT' && performance.now() - signalledAtMs < samePressMs) return;
+    if (isSignalled && isPassedOn && signal === 'SIGINT' && performance.now() - signalledAtMs < duplicateSignalMs)
+      return;
     if (isSignalled) output.end(1);
     isSignalled = true;
     signalledAtMs = performance.now();
@@ -51,6 +52,6 @@ export function onStop({ log, output }: { log: Log; output: LineWriter }, stop: 
   process.on('SIGTERM', onSignal);
   process.on('uncaughtException', onUnhandled);
   process.on('unhandledRejection', onUnhandled);
-  // A reader of stderr that goes away is no reason to stop.
+  // Without a listener, a closed stderr pipe would end the process.
   process.stderr.on('error', () => undefined);
 }

@@ -3,10 +3,10 @@ import { parseArgs } from 'node:util';
 import { signToken } from '../auth/jwt.ts';
 import { Secret } from '../config/secret.ts';
 
-/** Says what is missing. */
+/** Invalid options or settings of the command `token`. */
 export class TokenUsageError extends Error {}
 
-/** Callers to play with in GraphiQL: tokens signed by a key that this process made, and that ends with it. */
+/** Creates example tokens for GraphiQL, signed with a random key of this process. */
 export async function playRoles(customer: string) {
   const secret = new Secret(randomBytes(32).toString('base64url'));
   const common = { secret, issuer: 'embedded-sandbox', audience: 'embedded-sandbox', lifeMinutes: 24 * 60 };
@@ -37,9 +37,9 @@ export async function playRoles(customer: string) {
 }
 
 /**
- * A token that a gateway with the same `AUTH_JWT_…` settings takes.
+ * Creates a token that a gateway with the same `AUTH_JWT_…` settings accepts.
  *
- * @throws TokenUsageError with a sentence.
+ * @throws TokenUsageError for invalid options or missing settings.
  */
 export async function makeToken(
   argv: readonly string[],
@@ -48,7 +48,7 @@ export async function makeToken(
   const { AUTH_JWT_SECRET: given, AUTH_JWT_ISSUER: issuer, AUTH_JWT_AUDIENCE: audience } = environment;
   if (!given || !issuer || !audience) {
     throw new TokenUsageError(
-      '`token` needs AUTH_JWT_SECRET, AUTH_JWT_ISSUER and AUTH_JWT_AUDIENCE, as the gateway has them.',
+      '`token` needs AUTH_JWT_SECRET, AUTH_JWT_ISSUER and AUTH_JWT_AUDIENCE, with the same values as the gateway.',
     );
   }
   try {
@@ -63,7 +63,8 @@ export async function makeToken(
       },
     });
     const lifeMinutes = Number(values.minutes);
-    if (!(lifeMinutes >= 1 && lifeMinutes <= 1440)) throw new TokenUsageError('--minutes is a number from 1 to 1440.');
+    if (!(lifeMinutes >= 1 && lifeMinutes <= 1440))
+      throw new TokenUsageError('--minutes must be a number from 1 to 1440.');
     const claims = {
       scope: values.customer === undefined ? `${values.scope} customer:any` : values.scope,
       [environment['AUTH_AUDIENCE_CLAIM'] || 'aud']: audience,

@@ -1,31 +1,38 @@
 import { readFileSync } from 'node:fs';
-import type { z } from 'zod';
 import { unusableFiles } from './files.ts';
 import { defaultBaseUrl, type ProviderAccess, readMerchants, withoutSlash } from './merchants.ts';
 import { type FileContent, type ReadFile, readSecret } from './operator-files.ts';
 import { contradictions } from './rules.ts';
 import { Secret } from './secret.ts';
-import { Environment, isInjectedPort, isQuoted, type Limits, settings, unknownNames } from './settings.ts';
+import {
+  Environment,
+  isInjectedPort,
+  isQuoted,
+  type Limits,
+  type ParsedSettings,
+  settings,
+  unknownNames,
+} from './settings.ts';
 
-/** The settings of one gateway, checked and complete. */
+/** The validated settings of one gateway, with defaults applied. */
 export interface Config {
   readonly production: boolean;
   readonly host: string;
-  /** 0 stands for a free one. */
+  /** 0: any free port. */
   readonly port: number;
-  /** The path that operations are sent to, the mount path of a framework included. */
+  /** The full path of the GraphQL endpoint, including the mount path of a framework. */
   readonly endpoint: string;
   readonly keepAliveTimeoutMs: number;
-  /** Of the gateway's numbers; `undefined`: nobody can ask for them. */
+  /** The port of `/metrics`; `undefined`: off. */
   readonly metricsPort: number | undefined;
-  /** The default merchant; `undefined` where callers must name theirs. */
+  /** The default merchant; `undefined`: every caller's credentials must name a merchant. */
   readonly provider: ProviderAccess | 'sandbox' | undefined;
   /** The other merchants. */
   readonly merchants: readonly ProviderAccess[];
   readonly juspay: { readonly version: string | undefined; readonly timeoutMs: number; readonly connections: number };
   readonly operationTimeoutMs: number;
   readonly auth: {
-    /** Empty: nobody is asked who they are. */
+    /** Empty: no authentication. */
     readonly modes: readonly ('jwt' | 'api-key')[];
     readonly jwt:
       | {
@@ -38,18 +45,18 @@ export interface Config {
         }
       | undefined;
     readonly apiKeysFile: string | undefined;
-    /** Callers without credentials are anonymous: the embedded sandbox on a loopback address, and nowhere else. */
+    /** Treat callers without credentials as anonymous. Only set for the embedded sandbox on a loopback address. */
     readonly optional?: boolean;
   };
   readonly limits: Limits;
-  /** Operations of one caller in a minute; `undefined`: as many as come. */
+  /** Operations of one caller per minute; `undefined`: no limit. */
   readonly rateLimit: { readonly perMinute: number; readonly redisUrl: Secret | undefined } | undefined;
   readonly persisted: { readonly only: boolean; readonly files: readonly string[] };
-  /** How many proxies stand in front. */
+  /** Number of proxies in front whose `X-Forwarded-For` entries are trusted. */
   readonly trustedProxies: number;
   readonly shutdownDelayMs: number;
   readonly shutdownGraceMs: number;
-  /** The proxy for upstream calls and the key set, and the setting that it comes from. */
+  /** The HTTP proxy for upstream calls and the key set. `setting` is the name of the variable that sets `url`. */
   readonly proxies: {
     readonly url: Secret | undefined;
     readonly setting: 'HTTPS_PROXY' | 'HTTP_PROXY';
@@ -57,22 +64,22 @@ export interface Config {
   };
   readonly introspection: boolean;
   readonly graphiql: boolean;
-  /** Exact origins; `loopback` stands for all of this machine. */
+  /** Exact origins; `loopback`: every origin with a loopback host. */
   readonly corsOrigins: readonly string[] | 'loopback';
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
-  /** Absent where no file is in use. */
+  /** The watched files; `undefined` if no setting names a file. */
   readonly sources?: Sources;
 }
 
-/** The settings whose files are applied again when they change. */
+/** The settings whose files are watched and reloaded. */
 export type WatchedSetting = (typeof watchedSettings)[number];
 
-/** The files that a {@link Config} was read from. */
+/** The files from which a {@link Config} was loaded. */
 export interface Sources {
   readonly files: readonly { readonly setting: WatchedSetting; readonly paths: readonly string[] }[];
-  /** Each file's content as it was read. */
+  /** Returns the content of a file at the time of loading. */
   readonly contentOf: ReadFile;
-  /** @throws ConfigError for content that is unusable together with all other settings. */
+  /** Loads and validates all settings again. @throws ConfigError with every problem. */
   readonly reload: (readFile: ReadFile) => Config;
 }
 
@@ -84,7 +91,7 @@ const watchedSettings = [
   'PERSISTED_DOCUMENTS_FILE',
 ] as const;
 
-/** All that is wrong with the settings, by name and never by value. */
+/** Every problem of the settings. Problems hold names, never values. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];
 
@@ -95,18 +102,17 @@ export class ConfigError extends Error {
   }
 }
 
-/** How the settings are read. */
 interface LoadOptions {
-  /** Contents that come from somebody else than a file, by the path that stands for them; they never change. */
+  /** Contents that replace files, by path. They are not watched. */
   readonly inline?: Readonly<Record<string, string>>;
-  /** Whether the files of callers and of documents are left to those who apply them. */
+  /** Skip the validation of API key and document files: during a reload, their appliers validate them. */
   readonly isReload?: boolean;
-  /** Whether the environment is that of another program, which mounts the gateway. */
+  /** Whether the environment belongs to a program that mounts the gateway. */
   readonly isMounted?: boolean;
 }
 
 /**
- * Reads the settings. Pure but for files. An empty variable counts as unset.
+ * Loads and validates the settings. Its only side effect is reading files. An empty variable counts as unset.
  *
  * @throws ConfigError with every problem at once.
  */
@@ -116,7 +122,7 @@ export function loadConfig(
   options: LoadOptions = {},
 ): Config {
   const { inline = {}, isReload = false, isMounted = false } = options;
-  // The environment of a process may be changed while it runs; a reload must not see that.
+  // Copy the environment: a reload must not see later changes of `process.env`.
   const atStart = { ...environment };
   const contents = new Map<string, FileContent>();
   const readFile: ReadFile = (path) => {
@@ -138,7 +144,7 @@ export function loadConfig(
 
   const set = parsed.data;
   const described = providerOf(set);
-  // The same merchant in the file may bring the older key along.
+  // Prefer the entry of the file for the same merchant: it may hold the older key.
   const own = listed.find(({ merchantId }) => merchantId === described?.merchantId) ?? described;
   const [only, second] = listed;
   const provider = own ?? (only === undefined ? 'sandbox' : second === undefined ? only : undefined);
@@ -195,7 +201,7 @@ export function loadConfig(
 }
 
 function sourcesOf(
-  set: Set,
+  set: ParsedSettings,
   given: Readonly<Record<string, string | undefined>>,
   contents: ReadonlyMap<string, FileContent>,
   inline: Readonly<Record<string, string>>,
@@ -205,7 +211,7 @@ function sourcesOf(
     const named = given[setting];
     const paths = setting === 'PERSISTED_DOCUMENTS_FILE' ? set[setting] : named === undefined ? undefined : [named];
     const isUnused = setting === 'AUTH_JWT_SECRET_FILE' && !set.AUTH_MODE?.some((mode) => mode === 'jwt');
-    // A file of keys that is not in use was not read.
+    // Files of disabled features are not read, and not watched.
     return !isUnused && paths?.every((path) => contents.has(path) && !Object.hasOwn(inline, path))
       ? [{ setting, paths }]
       : [];
@@ -219,8 +225,9 @@ function sourcesOf(
 }
 
 /**
- * The variables that are set, with each secret that a `NAME_FILE` names read from its file. What is wrong goes to
- * `problems`.
+ * Returns the variables that are set, and reads secrets from the files that `NAME_FILE` variables name.
+ *
+ * @param problems receives every problem.
  */
 export function readGiven(
   environment: Readonly<Record<string, string | undefined>>,
@@ -242,7 +249,7 @@ export function readGiven(
     if (isInjectedPort(name, value)) delete given[name];
     if (!isQuoted(value)) continue;
     problems.push(`${name} is in quotes: remove them. \`docker --env-file\` takes quotes as part of a value.`);
-    // What was meant is checked all the same.
+    // Validate the unquoted value, so that its other problems are reported at the same time.
     given[name] = value.slice(1, -1) || undefined;
   }
   for (const { name } of settings.filter(({ secret }) => secret)) {
@@ -258,9 +265,7 @@ export function readGiven(
   return given;
 }
 
-type Set = z.output<typeof Environment>;
-
-function providerOf(set: Set): ProviderAccess | undefined {
+function providerOf(set: ParsedSettings): ProviderAccess | undefined {
   if (set.JUSPAY_API_KEY === undefined || set.JUSPAY_MERCHANT_ID === undefined) return undefined;
   return {
     baseUrl: withoutSlash(set.JUSPAY_BASE_URL ?? defaultBaseUrl),
@@ -269,7 +274,7 @@ function providerOf(set: Set): ProviderAccess | undefined {
   };
 }
 
-function proxiesOf({ HTTPS_PROXY: secure, HTTP_PROXY: plain, NO_PROXY: none = '' }: Set): Config['proxies'] {
+function proxiesOf({ HTTPS_PROXY: secure, HTTP_PROXY: plain, NO_PROXY: none = '' }: ParsedSettings): Config['proxies'] {
   const url = secure ?? plain;
   return {
     url: url === undefined ? undefined : new Secret(url),
@@ -278,7 +283,7 @@ function proxiesOf({ HTTPS_PROXY: secure, HTTP_PROXY: plain, NO_PROXY: none = ''
   };
 }
 
-function jwtOf(set: Set): Config['auth']['jwt'] {
+function jwtOf(set: ParsedSettings): Config['auth']['jwt'] {
   const { AUTH_JWT_ISSUER: issuer, AUTH_JWT_AUDIENCE: audience, AUTH_JWKS_URL: url, AUTH_JWT_SECRET: secret } = set;
   if (issuer === undefined || audience === undefined || (url === undefined && secret === undefined)) return undefined;
   return {

@@ -3,7 +3,7 @@ import { type KeyEntry, type ReadFile, readDocuments, readKeyEntries } from './o
 import { unknownMerchant } from './rules.ts';
 import type { ParsedSettings } from './settings.ts';
 
-/** What is wrong with the files of callers and of documents, where they are in use. */
+/** Returns the problems of the API key file and the persisted document files. Checks the files of enabled features only. */
 export function unusableFiles(set: ParsedSettings, listed: readonly ProviderAccess[], readFile: ReadFile): string[] {
   const problems: string[] = [];
   const attempt = (read: () => void): void => {
@@ -18,7 +18,7 @@ export function unusableFiles(set: ParsedSettings, listed: readonly ProviderAcce
   if (keys !== undefined) {
     attempt(() => {
       const entries = readKeyEntries(keys, readFile);
-      // The sandbox's own merchant is known when it runs.
+      // The merchant id of the embedded sandbox is unknown until it starts.
       const isReal = merchants.some((merchant) => merchant !== undefined);
       const isKnown = ({ merchant }: KeyEntry) => merchant === undefined || merchants.includes(merchant);
       if (isReal && !entries.every(isKnown)) throw new Error(unknownMerchant);

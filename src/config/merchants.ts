@@ -3,32 +3,33 @@ import { placesOf, type ReadFile, readJson } from './operator-files.ts';
 import { Secret } from './secret.ts';
 import { baseUrl, headerText } from './settings.ts';
 
-/** Where the provider is and who we are to it. */
+/** Address and credentials for the provider, for one merchant. */
 export interface ProviderAccess {
-  /** Origin and path prefix, without a slash at the end. */
+  /** Origin and path prefix, without a trailing slash. */
   readonly baseUrl: string;
   readonly merchantId: string;
   readonly apiKey: Secret;
-  /** Still valid while a key rotates. */
+  /** The previous key, during a rotation. */
   readonly olderApiKey?: Secret;
 }
 
-/** Where the provider is unless somebody says otherwise; never in production. */
+/** Used without `JUSPAY_BASE_URL`, except in production. */
 export const defaultBaseUrl = 'https://sandbox.juspay.in';
 
 export const missingBaseUrl =
   "JUSPAY_BASE_URL must be set in production: the provider's address, such as https://api.juspay.in.";
 
-/** What `MERCHANTS_FILE` holds. */
+/** The content of `MERCHANTS_FILE`. */
 const Merchants = z.record(
   headerText,
   z.strictObject({ apiKey: z.union([headerText, z.tuple([headerText, headerText])]), baseUrl: baseUrl.optional() }),
 );
 
 /**
- * The merchants of the file; what is wrong with it goes to `problems`.
+ * Reads the merchants of `MERCHANTS_FILE`.
  *
- * @param fallbackUrl the address of merchants without one of their own; `undefined` where each must have one.
+ * @param fallbackUrl the base URL of entries without `baseUrl`; `undefined` if every entry must have one.
+ * @param problems receives every problem.
  */
 export function readMerchants(
   path: string,
@@ -45,7 +46,7 @@ export function readMerchants(
   }
   const parsed = Merchants.safeParse(json);
   if (!parsed.success) {
-    // Places are positions: a merchant's own name is a value of the operator's.
+    // Leave out the first path segment: it is the merchant id, and problems hold no values.
     const places = placesOf(parsed.error, json, (place) => String(place[1] ?? 'a merchant'));
     problems.push(`MERCHANTS_FILE is not \`{ "<merchant id>": { "apiKey", "baseUrl"? } }\`: see ${places}.`);
     return [];
@@ -64,7 +65,6 @@ export function readMerchants(
   });
 }
 
-/** As it stands before a path. */
 export function withoutSlash(url: string): string {
   return url.replace(/\/+$/, '');
 }

@@ -2,13 +2,13 @@ import { z } from 'zod';
 import { type Scope, scopes } from '../customers/access.ts';
 import { isQuoted } from './settings.ts';
 
-/** A file as it was read: bytes, so that its encoding can be checked. */
+/** The content of a file. Bytes allow a check of the encoding. */
 export type FileContent = string | Uint8Array;
 
-/** Reads a file; throws when it cannot. */
+/** Reads a file. @throws Error if the file cannot be read. */
 export type ReadFile = (path: string) => FileContent;
 
-/** One line of `AUTH_API_KEYS_FILE`. Two entries may share a name: two live keys of one caller, while it rotates. */
+/** One entry of `AUTH_API_KEYS_FILE`. Two entries may share a name, so that a caller can have two keys during a rotation. */
 export type KeyEntry = z.output<typeof KeyEntries>[number];
 
 const KeyEntries = z.array(
@@ -22,7 +22,7 @@ const KeyEntries = z.array(
   }),
 );
 
-/** @throws Error with all that is wrong, by place and never by value. */
+/** @throws Error with the position of every problem, without values. */
 export function readKeyEntries(path: string, readFile: ReadFile): KeyEntry[] {
   const json = readJson('AUTH_API_KEYS_FILE', path, readFile);
   const parsed = KeyEntries.safeParse(json);
@@ -34,10 +34,9 @@ export function readKeyEntries(path: string, readFile: ReadFile): KeyEntry[] {
 }
 
 /**
- * Where a file is wrong. Identifiers given as JSON numbers are refused, also where they are exact: which of them are is not
- * visible in the file.
+ * Lists the invalid positions of a file. Adds a hint to identifiers that are JSON numbers: large ones would be rounded.
  *
- * @param print prints one place without a value.
+ * @param print formats one path without values.
  */
 export function placesOf(error: z.ZodError, json: unknown, print: (place: readonly PropertyKey[]) => string): string {
   const places = error.issues.map(({ path }) => {
@@ -47,24 +46,24 @@ export function placesOf(error: z.ZodError, json: unknown, print: (place: readon
   return [...new Set(places)].join(', ');
 }
 
-/** What `apollo-persisted-query-manifest` writes. */
+/** The format of Apollo's `apollo-persisted-query-manifest`. */
 const ApolloManifest = z.object({
   format: z.literal('apollo-persisted-query-manifest'),
   version: z.literal(1),
   operations: z.array(z.object({ id: z.string().min(1), body: z.string() })),
 });
 
-/** Ids and documents: what Relay's `persistConfig.file` and GraphQL Code Generator's `persistedDocuments` write. */
+/** The format of Relay's `persistConfig.file` and GraphQL Code Generator's `persistedDocuments`. */
 const DocumentsById = z.record(z.string().min(1), z.string());
 
-/** Tells documents from other texts, so that a map of another kind is refused. An operation may begin with a description. */
+/** The beginning of a GraphQL document, which may be a description. Detects JSON files that hold other maps of strings. */
 const document = /^[\s,]*(?:#[^\n]*\n[\s,]*)*(?:[{"]|query\b|mutation\b|subscription\b|fragment\b)/;
 
 /**
- * One manifest of `PERSISTED_DOCUMENTS_FILE`.
+ * Reads one manifest of `PERSISTED_DOCUMENTS_FILE`.
  *
- * @returns id and document of each entry.
- * @throws Error with a sentence.
+ * @returns the id and the document of each entry.
+ * @throws Error if the file cannot be read or is not a manifest.
  */
 export function readDocuments(path: string, readFile: ReadFile): [id: string, text: string][] {
   const json = readJson('PERSISTED_DOCUMENTS_FILE', path, readFile);
@@ -79,7 +78,7 @@ export function readDocuments(path: string, readFile: ReadFile): [id: string, te
   );
 }
 
-/** @throws Error with a sentence. */
+/** @throws Error if the file cannot be read or does not hold JSON. */
 export function readJson(setting: string, path: string, readFile: ReadFile): unknown {
   let content: FileContent;
   try {
@@ -96,9 +95,9 @@ export function readJson(setting: string, path: string, readFile: ReadFile): unk
 }
 
 /**
- * The secret in the file that `NAME_FILE` names.
+ * Reads a secret from a file.
  *
- * @throws Error with a sentence.
+ * @throws Error if the file cannot be read or is empty.
  */
 export function readSecret(setting: string, path: string, readFile: ReadFile): string {
   let content: FileContent;
@@ -112,16 +111,16 @@ export function readSecret(setting: string, path: string, readFile: ReadFile): s
   return text;
 }
 
-/** The text without its byte order mark and without one trailing newline. */
+/** Removes a byte order mark and one trailing newline. */
 function decodeFile(setting: string, content: FileContent): string {
   const bytes = typeof content === 'string' ? Buffer.from(content) : Buffer.from(content);
   const [first, second] = bytes;
   const hasUtf16Mark = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
-  // No other text holds a zero byte, and UTF-16 without a mark holds one for each ASCII character.
+  // UTF-16 without a byte order mark has a zero byte for each ASCII character. Text in UTF-8 has none.
   if (hasUtf16Mark || bytes.includes(0)) throw new Error(`${setting} names a file in UTF-16: save it in UTF-8.`);
   let text: string;
   try {
-    // Takes the byte order mark off.
+    // `TextDecoder` removes the byte order mark.
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes).replace(/\r?\n$/, '');
   } catch {
     throw new Error(`${setting} names a file that is not in UTF-8.`);

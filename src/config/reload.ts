@@ -4,18 +4,18 @@ import type { FileContent, ReadFile } from './operator-files.ts';
 import { watchFile } from './watched-file.ts';
 
 /**
- * How the changed content of a setting's file is applied. `next` is the whole configuration with it; `readFile` gives
- * the content itself.
+ * A function for each watched setting that applies changed content. `next` is the complete new configuration. `readFile` returns the new
+ * content of the file.
  *
- * @throws Error with a sentence: the content is unusable, and nothing was changed.
+ * Each function throws an error if the content is unusable, and then has changed nothing.
  */
 export type Appliers = Readonly<Record<WatchedSetting, (next: Config, readFile: ReadFile) => void>>;
 
 /**
- * Applies changed files while the gateway runs. A changed file is validated together with the last valid content of all the
- * others, by the rules of the start.
+ * Applies changed files while the gateway runs. Validates a changed file together with the last valid content of all other files, by the
+ * same rules as at startup.
  *
- * @returns a function that ends it.
+ * @returns a function that stops watching.
  */
 export function watchSettings(
   { sources }: Pick<Config, 'sources'>,

@@ -1,13 +1,12 @@
 import { defaultBaseUrl, missingBaseUrl, type ProviderAccess, withoutSlash } from './merchants.ts';
 
-/** Said at the start, whoever finds it. */
 export const unknownMerchant =
   'AUTH_API_KEYS_FILE names a merchant that neither MERCHANTS_FILE nor JUSPAY_MERCHANT_ID describes.';
 
-/** As many as the output of SHA-256: shorter secrets can be guessed from one token. */
+/** The output size of SHA-256. An attacker with one token can guess a shorter secret offline. */
 const minJwtSecretBytes = 32;
 
-/** What single settings cannot tell: which ones belong together. */
+/** Checks rules that concern more than one setting. @returns a sentence for each violated rule. */
 export function contradictions(
   given: Readonly<Record<string, string | undefined>>,
   listed: readonly ProviderAccess[],
@@ -24,7 +23,7 @@ export function contradictions(
   const rules: [boolean, string][] = [
     [
       has('METRICS_PORT') && given['METRICS_PORT'] !== '0' && given['METRICS_PORT'] === (given['PORT'] ?? '4000'),
-      'METRICS_PORT and PORT must differ: who may see the numbers is not who may ask for customers.',
+      'METRICS_PORT and PORT must differ, so that the metrics can be closed to the clients of the API.',
     ],
     [key && !merchant, 'JUSPAY_MERCHANT_ID must be set together with JUSPAY_API_KEY.'],
     [merchant && !key, 'JUSPAY_API_KEY (or JUSPAY_API_KEY_FILE) must be set together with JUSPAY_MERCHANT_ID.'],
@@ -39,7 +38,7 @@ export function contradictions(
     ],
     [
       ((key && merchant) || listed.length > 0) && !has('AUTH_MODE'),
-      'AUTH_MODE must be set with real credentials: `jwt`, `api-key`, or `none`, if anybody who reaches the port may do everything.',
+      'AUTH_MODE must be set with real credentials: `jwt`, `api-key`, or `none` to give every client full access.',
     ],
     [
       listed.length > 1 && !key && modes.includes('none'),
@@ -49,7 +48,7 @@ export function contradictions(
       twin !== undefined &&
         (twin.apiKey.reveal() !== given['JUSPAY_API_KEY'] ||
           twin.baseUrl !== withoutSlash(given['JUSPAY_BASE_URL'] ?? defaultBaseUrl)),
-      'MERCHANTS_FILE and JUSPAY_* describe one merchant differently: describe it in one place.',
+      'MERCHANTS_FILE and JUSPAY_* describe the same merchant differently: describe it in one place.',
     ],
     [
       production && jwtSecret !== undefined && Buffer.byteLength(jwtSecret) < minJwtSecretBytes,
@@ -57,7 +56,7 @@ export function contradictions(
     ],
     [
       production && given['NODE_TLS_REJECT_UNAUTHORIZED'] === '0',
-      'NODE_TLS_REJECT_UNAUTHORIZED must not be 0 in production: no certificate would be checked.',
+      'NODE_TLS_REJECT_UNAUTHORIZED must not be 0 in production: it disables certificate checks.',
     ],
     [modes.includes('jwt') && jwtKeys.length === 0, 'AUTH_JWKS_URL or AUTH_JWT_SECRET must be set with AUTH_MODE=jwt.'],
     [has('AUTH_JWKS_URL') && jwtKeys.length > 1, 'AUTH_JWKS_URL and AUTH_JWT_SECRET are both set: set one of them.'],

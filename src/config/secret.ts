@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 
-/** A value that no print shows. */
+/** Wraps a secret so that `String`, `JSON.stringify` and `util.inspect` print `[secret]`. */
 export class Secret {
   readonly #value: string;
 

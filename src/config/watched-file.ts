@@ -8,33 +8,33 @@ import type { FileContent } from './operator-files.ts';
 export interface WatchedFile {
   /** The setting that names the file, for the log and the metrics. */
   readonly setting: string;
-  /** More than one where the setting is a list: they are one content. */
+  /** More than one if the setting is a list. A change of one applies all. */
   readonly paths: readonly string[];
-  /** The content in use, by path order. */
+  /** The contents in use, in the order of `paths`. */
   readonly initial: readonly FileContent[];
   /**
-   * Validates and applies changed content. Called again while it throws, since another file may have to change first.
+   * Validates and applies changed content. If it throws, it is called again later: the content may depend on another file that changes next.
    *
-   * @throws Error with a sentence that holds no value: the content that was valid before stays in use.
+   * @throws Error with a message without values. The last valid content stays in use.
    */
   readonly accept: (contents: readonly FileContent[]) => void;
 }
 
-/** How often a file is read. A content that differs is read once more after `settleMs`: it may be half-written. */
+/** Interval of reads. Changed content is read again after `settleMs`, since the first read may have seen an incomplete write. */
 const pollMs = 500;
 const settleMs = 100;
-/** While the content is unusable, the pause between two attempts doubles up to this. */
+/** Limit of the retry delay, which doubles while the content is unusable. */
 const maxRetryMs = 2_000;
-/** A file system that does not answer counts as unreadable after this long. */
+/** Time limit of one read. A network file system may not respond. */
 const readTimeoutMs = 5_000;
 const maxBytes = 16 * 1024 * 1024;
 
 /**
- * Watches one setting's files by their content: file systems notify too little (renames, Kubernetes' symlink swap, network
- * mounts), and time stamps miss changes within one tick. Failures are a normal state: they are reported once, counted, and
- * retried. Nothing is thrown, and the timers do not keep the process alive.
+ * Watches the files of one setting by polling their content. File system events miss renames, Kubernetes' symlink swap and changes on
+ * network mounts. Timestamps miss two changes within one tick. Failures are logged once, counted and retried; nothing is thrown. The
+ * timers do not keep the process alive.
  *
- * @returns a function that ends it, and resolves when no read is in progress.
+ * @returns a function that stops watching and waits for a check in progress, for at most 100 ms.
  */
 export function watchFile(
   { setting, paths, initial, accept }: WatchedFile,
@@ -127,7 +127,7 @@ function unreadable(setting: string, code: string): { problem: string } {
 }
 
 async function readContent(path: string): Promise<Buffer> {
-  // Without O_NONBLOCK, opening a pipe would wait for somebody to write into it.
+  // Without O_NONBLOCK, opening a pipe would wait for a writer.
   const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     const stat = await file.stat();
@@ -139,7 +139,7 @@ async function readContent(path: string): Promise<Buffer> {
   }
 }
 
-/** A pipe, such as `/dev/fd/63`, can be read only once. */
+/** A pipe such as `/dev/fd/63` can be read only once. A missing file is watched, since it may appear. */
 function isWatchable(path: string): boolean {
   try {
     return statSync(path).isFile();

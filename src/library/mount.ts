@@ -7,29 +7,29 @@ import type { Log } from '../telemetry/log.ts';
 import { type GatewayOptions, readOptions } from './options.ts';
 
 /**
- * The gateway as a function, to mount in a server of your own.
+ * Creates a gateway to mount in a server with the `fetch` API.
  *
- * Without credentials, and outside production, it runs on a sandbox of its own, which the first call upstream starts on a
- * free loopback port and `dispose` stops; the log says so.
+ * Without credentials and outside production, the gateway uses an embedded sandbox. The first upstream call starts it on a free loopback
+ * port and logs a warning. `dispose` stops it.
  *
- * @throws ConfigError with everything that is wrong with the options, by name and never by value.
+ * @throws ConfigError with every problem of the options. Problems hold names, never values.
  */
 export function createGateway(options: GatewayOptions = {}): Gateway {
   const { schema, fetch, dispose } = createNodeGateway(options);
   return { schema, fetch, dispose };
 }
 
-/** The same with a listener for `node:http`, Express and Fastify, and a way to stop without losing what is under way. */
+/** Like {@link createGateway}, with a listener for `node:http`, Express and Fastify, and with `drain`. */
 export function createNodeGateway(options: GatewayOptions = {}): NodeGateway {
   const { config, log, translate } = readOptions(options);
   const { provider } = config;
-  const sandbox = provider === 'sandbox' ? createStandIn(guarded(log)) : undefined;
+  const sandbox = provider === 'sandbox' ? createLazySandbox(guarded(log)) : undefined;
   try {
     const access = provider === 'sandbox' ? sandbox?.access : provider;
     const gateway = openGateway({ ...config, provider: access }, { log });
     return {
       ...gateway,
-      fetch: async (request, peer) => standard(await gateway.fetch(request, peer)),
+      fetch: async (request, peer) => toPlatformResponse(await gateway.fetch(request, peer)),
       async dispose() {
         await gateway.dispose();
         await sandbox?.close();
@@ -40,13 +40,13 @@ export function createNodeGateway(options: GatewayOptions = {}): NodeGateway {
   }
 }
 
-/** A sandbox that starts when somebody wants its address. It does not keep the process alive. */
-function createStandIn(log: Log) {
+/** Creates a sandbox that starts on the first upstream call. It does not keep the process alive. */
+function createLazySandbox(log: Log) {
   let starting: Promise<Sandbox> | undefined;
   const start = async () => {
     const { startSandbox } = await import('../sandbox/server.ts');
     const sandbox = await startSandbox({ background: true });
-    log.warn('no credentials: an embedded sandbox stands in for the provider', { url: sandbox.url });
+    log.warn('no credentials: using an embedded sandbox instead of the provider', { url: sandbox.url });
     return sandbox;
   };
   return {
@@ -63,10 +63,10 @@ function createStandIn(log: Log) {
   };
 }
 
-/** As the platform has it: the server library answers with a class of its own, which some frameworks do not take. */
-async function standard(answer: Response): Promise<Response> {
-  const { status, statusText, headers, body } = answer;
-  return new Response(body === null ? null : await answer.arrayBuffer(), {
+/** Converts to the platform's `Response`. The server library returns its own class, which some frameworks reject. */
+async function toPlatformResponse(response: Response): Promise<Response> {
+  const { status, statusText, headers, body } = response;
+  return new Response(body === null ? null : await response.arrayBuffer(), {
     status,
     statusText,
     headers: [...headers],

@@ -3,11 +3,11 @@ import { nearest } from '../config/nearest.ts';
 import { createLog, type Log, type LogLevel } from '../telemetry/log.ts';
 
 /**
- * The settings of a mounted gateway. Names, units, defaults and rules are those of the environment variables; README
- * has the table. What is `undefined` or empty counts as not given. Secrets are plain texts here, and wrapped at once.
+ * The settings of a mounted gateway. Meaning, units, defaults and rules are those of the environment variables; see
+ * `docs/settings.md`. `undefined` and `''` count as unset.
  */
 export interface GatewayOptions {
-  /** The default merchant. Without a key the embedded sandbox stands in for the provider, and production refuses. */
+  /** The default merchant. Without `apiKey`, the gateway uses the embedded sandbox, which production rejects. */
   readonly juspay?:
     | {
         readonly apiKey?: string | undefined;
@@ -20,7 +20,7 @@ export interface GatewayOptions {
         readonly connections?: number | undefined;
       }
     | undefined;
-  /** Further merchants by their ids; two keys (new, old) while one rotates. */
+  /** Further merchants by id. `apiKey` may be `[new, old]` during a rotation. */
   readonly merchants?:
     | Readonly<
         Record<string, { readonly apiKey: string | readonly [string, string]; readonly baseUrl?: string | undefined }>
@@ -29,7 +29,7 @@ export interface GatewayOptions {
   readonly operationTimeoutMs?: number | undefined;
   readonly auth?:
     | {
-        /** Must be said with real credentials. */
+        /** Required with real credentials. */
         readonly mode?: 'none' | 'jwt' | 'api-key' | readonly ('jwt' | 'api-key')[] | undefined;
         readonly jwksUrl?: string | undefined;
         readonly jwtSecret?: string | undefined;
@@ -56,9 +56,9 @@ export interface GatewayOptions {
   readonly rateLimit?: { readonly perMinute?: number | undefined; readonly redisUrl?: string | undefined } | undefined;
   readonly persisted?:
     | {
-        /** Run only documents of the manifests. */
+        /** Execute only documents of the manifests. */
         readonly only?: boolean | undefined;
-        /** Paths of manifests; the package's own by default. */
+        /** Paths of manifests. Default: the manifest of this package. */
         readonly documentsFiles?: readonly string[] | undefined;
       }
     | undefined;
@@ -72,22 +72,25 @@ export interface GatewayOptions {
     | undefined;
   readonly introspection?: boolean | undefined;
   readonly graphiql?: boolean | undefined;
-  /** Exact origins. Leave CORS to one of the two: this gateway, or the server around it. */
+  /** Exact origins. Leave it unset if the surrounding server handles CORS. */
   readonly corsOrigins?: readonly string[] | undefined;
-  /** How many proxies in front are believed in `X-Forwarded-For`. */
+  /** Number of proxies in front whose `X-Forwarded-For` entries are trusted. */
   readonly trustProxy?: number | undefined;
   readonly logLevel?: LogLevel | 'silent' | undefined;
-  /** Receives log entries instead of JSON lines on stdout. The audit goes to `audit`, or to `info` without that method. */
+  /** Receives log entries instead of stdout. Audit entries go to `audit`, or to `info` without that method. */
   readonly log?: Log | undefined;
-  /** The whole path that requests are sent to, mount paths included. `/graphql` by default. */
+  /** The full path of the endpoint, including mount paths. Default: `/graphql`. */
   readonly endpoint?: string | undefined;
-  /** Refuses the sandbox and turns introspection and GraphiQL off. `NODE_ENV === 'production'` by default. */
+  /** Rejects the sandbox and disables introspection and GraphiQL. Default: `NODE_ENV === 'production'`. */
   readonly production?: boolean | undefined;
-  /** Settings by their variables' names, such as `process.env`; options win. Nothing is read from the environment otherwise. */
+  /**
+   * Settings by variable name, such as `process.env`. Options take precedence. Without it, the gateway reads only `NODE_ENV` and
+   * `NODE_TLS_REJECT_UNAUTHORIZED` from the environment.
+   */
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
-/** Each option and the setting that it is: one set of rules for both. `merchants` is what a file holds otherwise. */
+/** The setting that each option corresponds to. `merchants` holds the content of the file. */
 export const settingsByOption = {
   'juspay.apiKey': 'JUSPAY_API_KEY',
   'juspay.merchantId': 'JUSPAY_MERCHANT_ID',
@@ -129,27 +132,27 @@ export const settingsByOption = {
   logLevel: 'LOG_LEVEL',
 } as const;
 
-/** Stands for a file that the option `merchants` is in the place of. */
+/** The path under which the content of the option `merchants` is passed to `loadConfig`. */
 const inlineMerchants = 'option:merchants';
 
-/** Options that no setting stands behind. */
-const own = ['log', 'production', 'environment'];
+/** Options without a setting. */
+const optionsOnly = ['log', 'production', 'environment'];
 
 export interface MountSettings {
   readonly config: Config;
   readonly log: Log;
-  /** The same problems, in the words of whoever gave the options. */
+  /** Replaces the names of settings in a `ConfigError` with the names of options. */
   readonly translate: (error: unknown) => unknown;
 }
 
-/** @throws ConfigError with every problem at once, by the option's name and never by its value. */
+/** @throws ConfigError with every problem, by the option's name and never by its value. */
 export function readOptions(options: GatewayOptions): MountSettings {
   const { log, merchants, environment = {} } = options;
   const problems: string[] = [];
   const given = flatten(options, problems);
-  if (log !== undefined && !isLog(log)) problems.push('log must have debug, info, warn and error.');
+  if (log !== undefined && !isLog(log)) problems.push('log must have the methods debug, info, warn and error.');
 
-  // Read although nobody passed them: a forgotten option must not turn the rules of production off.
+  // Read these two from `process.env` in any case: a forgotten option must not disable the rules of production.
   const nodeEnv = environment['NODE_ENV'] ?? process.env['NODE_ENV'];
   const record: Record<string, string | undefined> = {
     ...environment,
@@ -178,17 +181,17 @@ export function readOptions(options: GatewayOptions): MountSettings {
   throw new ConfigError(problems);
 }
 
-/** The settings that the options give, as the environment would spell them. */
+/** Converts options to settings, with values as strings. */
 function flatten(options: object, problems: string[]): Map<string, string> {
   const settings = new Map<string, string>(Object.entries(settingsByOption));
-  const known = [...settings.keys(), ...own];
+  const known = [...settings.keys(), ...optionsOnly];
   const given = new Map<string, string>();
   const visit = (path: string, value: unknown) => {
-    if (value === undefined || path === 'merchants' || own.includes(path)) return;
+    if (value === undefined || path === 'merchants' || optionsOnly.includes(path)) return;
     const setting = settings.get(path);
     if (setting !== undefined) {
       const text = textOf(value);
-      if (text === undefined) problems.push(`${path} must be a text, a number, a boolean or a list of texts.`);
+      if (text === undefined) problems.push(`${path} must be a string, a number, a boolean or an array of strings.`);
       else if (text !== '') given.set(setting, text);
     } else if (!known.some((name) => name.startsWith(`${path}.`))) {
       problems.push(`${path} is not an option. Did you mean ${nearest(path, known)}?`);
@@ -209,7 +212,7 @@ function textOf(value: unknown): string | undefined {
   return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value.join(',') : undefined;
 }
 
-/** A problem in the words of the options, but for settings that came from the environment. */
+/** Replaces setting names with option names, except for settings that come from `environment`. */
 function inOptions(problem: string, environment: Readonly<Record<string, string | undefined>>): string {
   if (environment[problem.split(' ', 1)[0] ?? '']) return problem;
   let text = problem.replace(/ \(or \w+_FILE\)/, '').replace('JUSPAY_*', 'juspay');

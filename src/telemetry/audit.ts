@@ -1,33 +1,33 @@
 import { type Correlation, correlationOf, type Log, type LogFields, type Metrics } from './log.ts';
 
-/** What the lines of one operation have in common. */
+/** The state of one operation that its audit lines share. */
 export interface AuditContext {
   readonly correlation: Correlation;
   readonly caller: { readonly name: string };
-  /** `undefined`: the caller's merchant is none of ours. */
+  /** The merchant id; `undefined` if the caller's merchant is not configured. */
   readonly merchant: string | undefined;
-  /** A name for a person or a caller that only who holds the merchant's key can make, so that guessing tells nothing. */
+  /** Maps an identifier to a keyed hash. Without the merchant's key, a guessed identifier cannot be confirmed. */
   readonly pseudonym: (text: string) => string;
-  /** As the client named it; left out where it is no name. */
+  /** The client's operation name; `undefined` if it is missing or not a valid GraphQL name. */
   readonly operationName: string | undefined;
-  /** The provider's own id of its last answer to this operation. */
+  /** The provider's request id of its latest response to this operation. */
   readonly providerRequestId: () => string | undefined;
 }
 
-/** One write that was asked for, and how it ended. */
+/** One mutation field and its outcome. */
 export interface AuditEntry {
   readonly field: string;
-  /** The id or the reference of the customer; it leaves as a pseudonym. */
+  /** The customer's id or object reference id. The log line holds its pseudonym. */
   readonly subject: string;
-  /** Only the names of its fields leave. */
+  /** The input. The log line holds its field names only. */
   readonly changed: object;
-  /** `CREATED`, `RECONCILED`, `UPDATED`, or a code. */
+  /** `CREATED`, `RECONCILED`, `UPDATED`, or an error code. */
   readonly outcome: string;
 }
 
 /**
- * One line, and one count, for each write that was asked for, whatever became of it: who, for which merchant, on whom, which fields, and
- * how it ended. Values never stand in it.
+ * Records every mutation field, successful or not: one audit line and one increment of the counter. The line names the caller, the
+ * merchant, the customer, the changed fields and the outcome. It holds no values.
  */
 export function createAudit(context: AuditContext, log: Log, metrics?: Metrics): (entry: AuditEntry) => void {
   return ({ field, subject, changed, outcome }) => {
@@ -44,7 +44,7 @@ export function createAudit(context: AuditContext, log: Log, metrics?: Metrics):
       outcome,
       ...(providerRequestId !== undefined && { providerRequestId }),
     };
-    // Called on the object: a log of the caller's own may be a class.
+    // Call `audit` as a method: a custom log may be a class instance that uses `this`.
     if (log.audit) log.audit('audit', fields);
     else log.info('audit', fields);
   };

@@ -1,6 +1,6 @@
 import { fstatSync, write as writeFile, writeSync } from 'node:fs';
 
-/** Takes whole lines. Audit lines are dropped last. */
+/** Writes one complete line. Audit lines are dropped last. */
 export type WriteLine = (line: string, isAudit?: boolean) => void;
 
 export interface LineWriter {
@@ -13,19 +13,19 @@ export interface LineWriter {
 }
 
 export interface LineWriterOptions {
-  /** The line that reports how many lines were dropped. It is written once writing works again. */
+  /** Formats the line that reports dropped lines. It is written once writing works again. */
   readonly report: (count: number) => string;
   readonly onDropped?: ((count: number) => void) | undefined;
 }
 
-/** In bytes, the chunk that is being written included. */
+/** Limit of the buffer, including the chunk that is being written. */
 const maxHeldBytes = 1_048_576;
 /** The part of the buffer that only audit lines may fill. */
 const auditReserveBytes = 262_144;
 const maxChunkBytes = 65_536;
 /** How long to wait after a failed write (disk full, reader gone). */
 const retryMs = 1_000;
-/** How long to wait for a terminal that takes nothing at the moment. */
+/** How long to wait after EAGAIN, which a full terminal buffer causes. */
 const busyRetryMs = 50;
 
 const stdoutFd = 1;
@@ -34,16 +34,16 @@ const stdoutFd = 1;
  * Writes lines to stdout without ever blocking the event loop, within 1 MiB of memory: lines of one event loop turn go out
  * together, with at most one write in flight. Lines beyond the limit are dropped and counted.
  *
- * Pipes and sockets are written through `process.stdout`, which puts them into non-blocking mode. All else (files, devices,
- * terminals) blocks in `process.stdout`, so it is written on the thread pool.
+ * Pipes and sockets are written through `process.stdout`, which puts them into non-blocking mode. Writes of `process.stdout` to
+ * files, devices and terminals block, so these are written on the thread pool.
  */
 export function createLineWriter({ report, onDropped }: LineWriterOptions): LineWriter {
   const stdout = isPolled() ? process.stdout : undefined;
-  // A reader that goes away (a closed pipe, for example) must not end the process. The callback of the write reports it.
+  // Without a listener, a closed pipe would end the process. The callback of the write handles the error.
   if (stdout && !stdout.listeners('error').includes(ignore)) stdout.on('error', ignore);
 
   let queue: { line: string; bytes: number }[] = [];
-  /** What is being written: its bytes, and how many lines it holds. */
+  /** The lines that are being written. */
   let chunk: { bytes: Buffer; count: number } | undefined;
   let heldBytes = 0;
   let unreported = 0;
@@ -128,7 +128,7 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
 
   function retryLater({ code }: NodeJS.ErrnoException): void {
     if (stdout && chunk) {
-      // How much of it a stream has written is unknown, and half a line must not be written twice.
+      // The stream does not report how many bytes it wrote. A retry could write part of a line twice.
       heldBytes -= chunk.bytes.length;
       drop(chunk.count);
       chunk = undefined;
@@ -140,7 +140,7 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
       },
       code === 'EAGAIN' ? busyRetryMs : retryMs,
     );
-    // A process that has nothing else to do ends: its log cannot be written.
+    // Do not keep an otherwise finished process alive for an output that fails.
     retryTimer.unref();
     onSettled?.();
   }
@@ -165,7 +165,7 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
     isListening = isWanted;
   }
 
-  /** For programs that mount a gateway and end by `process.exit`: one attempt that does not wait. */
+  /** Makes one synchronous attempt, for programs that mount a gateway and call `process.exit`. */
   function onExit(): void {
     if (isWriting) return;
     const rest = Buffer.concat([...(chunk ? [chunk.bytes] : []), ...queue.map(({ line }) => Buffer.from(line))]);
@@ -176,14 +176,14 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
     try {
       writeSync(stdoutFd, rest);
     } catch {
-      // Nothing can report it any more.
+      // The process is exiting, and its only output failed.
     }
   }
 }
 
 function ignore(): void {}
 
-/** Whether stdout can be written without blocking by polling. On Windows `process.stdout` writes pipes synchronously. */
+/** Whether `process.stdout` writes without blocking. On Windows it writes pipes synchronously. */
 function isPolled(): boolean {
   if (process.platform === 'win32') return false;
   const stat = fstatSync(stdoutFd);

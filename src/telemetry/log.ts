@@ -4,45 +4,46 @@ import { createLineWriter, type LineWriter, type WriteLine } from './line-writer
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /**
- * What a line may hold: no field for bodies, names, e-mail, phone, references, tokens, keys or variables exists. Each field also
- * stands in {@link fieldNames}, which is checked when a line is written.
+ * The fields of a log line. There is none for bodies, names, e-mail addresses, phone numbers, references, tokens, keys or variables.
+ * {@link fieldNames} lists the same fields and is applied when a line is written.
  */
 export interface LogFields {
   requestId?: string;
-  /** Of the caller's trace, where it sent one. */
+  /** The trace id of the caller's `traceparent` header. */
   traceId?: string;
   code?: string;
   method?: string;
-  /** One of the three calls, with the path id left out. */
+  /** Method and path template of one of the three provider calls, without the id. */
   call?: string;
   status?: number;
   attempt?: number;
   durationMs?: number;
-  /** The provider's own id of the request, where it sent one. */
+  /** The request id that the provider sent in its response. */
   providerRequestId?: string;
   field?: string;
-  /** Pseudonyms. */
+  /** A pseudonym. */
   caller?: string;
+  /** A pseudonym. */
   customer?: string;
   merchant?: string;
   operationName?: string;
   /** Names of fields, never values. */
   changed?: readonly string[];
   outcome?: string;
-  /** A name of our own for why something was refused or failed. */
+  /** A constant of the gateway that names the cause of a rejection or failure. */
   reason?: string;
   url?: string;
   metricsUrl?: string;
   count?: number;
-  /** The message of the lines that a line sums up. */
+  /** In a summary: the message of the suppressed lines. */
   event?: string;
-  /** How often each failure happened, by its code or a name of our own. */
+  /** The number of failures by error code or by a constant of the gateway. */
   failures?: Readonly<Record<string, number>>;
   /** The name of a setting. */
   setting?: string;
-  /** A sentence of our own about a setting: names and places, never a value. */
+  /** A sentence about an invalid setting. It holds names and positions, never a value. */
   problem?: string;
-  /** Its name, code and stack are printed, and those of its causes; never its message. */
+  /** An error. Name, code and stack are printed, also those of its causes; the message never is. */
   cause?: unknown;
 }
 
@@ -88,8 +89,8 @@ export function correlationOf({ requestId, traceId }: Correlation): LogFields {
 }
 
 /**
- * Counts the upstream failures of one operation: the first of each name has a line of its own, the rest share one, which is
- * written when all work that was passed to `during` is settled.
+ * Counts the upstream failures of one operation. The caller logs the first failure of each name. One line sums up the rest when all
+ * promises that were passed to `during` have settled.
  */
 export function createFailureCount(log: Log, correlation: Correlation) {
   const counts = new Map<string, number>();
@@ -99,13 +100,13 @@ export function createFailureCount(log: Log, correlation: Correlation) {
     if (inProgress === 0) report();
   };
   return {
-    /** @returns whether it is the first of this name. */
+    /** @returns whether this failure is the first of its name. */
     add(name: string): boolean {
       const count = (counts.get(name) ?? 0) + 1;
       counts.set(name, count);
       return count === 1;
     },
-    /** The operation is not over before `work` is: a write may outlast its caller. */
+    /** Delays the summary until `work` settles. A write may outlast the request that started it. */
     during<T>(work: Promise<T>): Promise<T> {
       inProgress += 1;
       work.then(settle, settle);
@@ -127,27 +128,27 @@ export interface Log {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
-  /** Takes the audit, which is kept at every level. Without this method it goes to `info`. */
+  /** Receives audit lines, whatever the level. Without this method they go to `info`. */
   audit?(message: string, fields?: LogFields): void;
 }
 
-/** What is counted. No field takes a text of a caller's: `merchant` is an id of the settings, all else a name of our own. */
+/** The metrics. No field holds text of a caller: `merchant` is an id from the settings, everything else a constant of the gateway. */
 export interface Metrics {
-  /** One request that asked for an operation, refused or executed. `type` where it was executed. */
+  /** One GraphQL request, rejected or executed. `type` is `undefined` if the operation was not executed. */
   operation(entry: { type: OperationType | undefined; outcome: Outcome; durationMs: number }): void;
-  /** How many are under way. */
+  /** Number of operations in progress. */
   inFlight(count: number): void;
-  /** One field of a mutation. */
+  /** One mutation field. */
   write(entry: { merchant: string; field: string; outcome: string }): void;
-  /** One call to the provider; a repeat is a call too. */
+  /** One call to the provider. Every retry is a call of its own. */
   attempt(entry: { merchant: string; call: string; outcome: Outcome; isRepeat: boolean; durationMs: number }): void;
-  /** Whether calls of this method are stopped. */
+  /** Whether the circuit breaker rejects calls of this method. */
   breaker(entry: { merchant: string; method: string; isOpen: boolean }): void;
-  /** One attempt to apply a watched file, by its setting's name: whether its content is usable. */
+  /** One attempt to apply a watched file. `file` is the name of its setting. */
   watchedFile(entry: { file: string; isUsable: boolean }): void;
-  /** Log lines that were not written, because the output took none and the buffer was full. */
+  /** Log lines that were dropped because the buffer was full. */
   logLinesDropped(count: number): void;
-  /** One refused credential. */
+  /** One request with missing or invalid credentials. */
   credentialRefused(reason: string): void;
   /** Whether the last fetch of the key set failed. */
   keySetFailing(isFailing: boolean): void;
@@ -160,21 +161,22 @@ export type Outcome = ErrorCode | 'OK';
 
 const levels = ['debug', 'info', 'warn', 'error'] as const;
 
-/** JSON lines on stdout, as {@link createLineWriter} writes them. */
+/** Opens stdout for log lines, with {@link createLineWriter}. */
 export function openOutput(onDropped?: (count: number) => void): LineWriter {
   return createLineWriter({ report: (count) => lineOf('warn', 'log lines dropped', { count }), onDropped });
 }
 
 /**
- * One JSON line per event, on `write` (stdout by default). Audit lines are written at every level but `silent`.
+ * Creates a log that passes one JSON line per event to `write`, by default to stdout. Audit lines are written at every level except
+ * `silent`.
  */
 export function createLog(level: LogLevel | 'silent', write?: WriteLine): Log {
   if (level === 'silent') return { debug: ignore, info: ignore, warn: ignore, error: ignore, audit: ignore };
   const writeLine = write ?? openOutput().write;
-  const line = (of: LogLevel) =>
-    levels.indexOf(of) < levels.indexOf(level)
+  const line = (lineLevel: LogLevel) =>
+    levels.indexOf(lineLevel) < levels.indexOf(level)
       ? ignore
-      : (message: string, fields?: LogFields) => writeLine(lineOf(of, message, fields));
+      : (message: string, fields?: LogFields) => writeLine(lineOf(lineLevel, message, fields));
   return {
     debug: line('debug'),
     info: line('info'),
@@ -186,7 +188,7 @@ export function createLog(level: LogLevel | 'silent', write?: WriteLine): Log {
 
 function ignore(): void {}
 
-/** Writes the fields of the allow-list and no others, whatever object was passed. */
+/** Applies the allow-list: the type does not exclude an object with further properties. */
 function lineOf(level: LogLevel, message: string, fields: LogFields = {}): string {
   let text = `{"level":"${level}","time":"${new Date().toISOString()}"`;
   for (const [name, value] of Object.entries(fields)) {
@@ -196,7 +198,7 @@ function lineOf(level: LogLevel, message: string, fields: LogFields = {}): strin
   return `${text},"message":${JSON.stringify(message)}}\n`;
 }
 
-/** A nested object could hold anything: none is written, but for lists of texts and tables of counts. */
+/** Hides nested values, which could hold anything. Lists of strings and tables of numbers are the exceptions. */
 function plain(value: unknown): unknown {
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value;
   if (Array.isArray(value)) return value.map((item) => (typeof item === 'string' ? item : '[hidden]'));
@@ -204,7 +206,7 @@ function plain(value: unknown): unknown {
   return Object.values(value).every((count) => typeof count === 'number') ? value : '[hidden]';
 }
 
-/** An error without its message: a message may quote what a person typed or what the provider said. */
+/** Omits the error's message: it may quote user input or the provider's response. */
 function describe(cause: unknown, depth = 0): unknown {
   if (!(cause instanceof Error)) return typeof cause;
   const { code } = cause as { code?: unknown };

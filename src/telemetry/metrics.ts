@@ -1,19 +1,19 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Metrics } from './log.ts';
 
-/** Up to the default deadline of an operation. */
+/** In seconds, up to the default deadline of an operation. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20];
 
-/** {@link Metrics} that can be read. */
+/** {@link Metrics} with an export. */
 export interface MetricsRegistry extends Metrics {
   readonly contentType: string;
-  /** All of them, in Prometheus' text format. */
+  /** @returns all metrics in the Prometheus text format. */
   read(): Promise<string>;
 }
 
 /**
- * The gateway's numbers, beside those of the process. Every label is a name of our own or the id of a merchant of the
- * settings: as many series as there are, whatever callers send, and nothing of a caller in any of them.
+ * Creates the gateway's metrics and the default metrics of the process. Label values are constants of the gateway or merchant ids of the
+ * settings, so callers can neither add series nor write into one.
  */
 export function createMetrics(version: string): MetricsRegistry {
   const registry = new Registry();
@@ -23,50 +23,50 @@ export function createMetrics(version: string): MetricsRegistry {
   const operations = new Counter({
     ...common,
     name: 'customer_gateway_operations_total',
-    help: 'Answered operations. outcome: OK, or the code of the first error; type: none where nothing was executed.',
+    help: 'Completed GraphQL operations. outcome: OK, or the code of the first error. type: none if the operation was not executed.',
     labelNames: ['type', 'outcome'],
   });
   const operationSeconds = new Histogram({
     ...common,
     name: 'customer_gateway_operation_duration_seconds',
-    help: 'From the head of the request to its answer, of operations that were executed.',
+    help: 'Duration of executed operations, from the received request headers to the result.',
     labelNames: ['type'],
     buckets,
   });
   const inFlight = new Gauge({
     ...common,
     name: 'customer_gateway_in_flight',
-    help: 'Requests that are not answered yet, and writes whose caller may be gone.',
+    help: 'In-flight GraphQL requests, and writes that continue after the client disconnected.',
   });
   const writes = new Counter({
     ...common,
     name: 'customer_gateway_writes_total',
-    help: 'Mutation fields. outcome: CREATED, RECONCILED, UPDATED, or a code.',
+    help: 'Executed mutation fields. outcome: CREATED, RECONCILED, UPDATED, or an error code.',
     labelNames: ['merchant', 'field', 'outcome'],
   });
   const attempts = new Counter({
     ...common,
     name: 'customer_gateway_upstream_attempts_total',
-    help: 'Calls to the provider, repeats included. outcome: OK, or the code that this call alone would have ended with.',
+    help: 'Calls to the provider. Every retry counts. outcome: OK, or the error code of this call, before retries.',
     labelNames: ['merchant', 'call', 'outcome', 'repeat'],
   });
   const attemptSeconds = new Histogram({
     ...common,
     name: 'customer_gateway_upstream_attempt_duration_seconds',
-    help: 'One call to the provider, the wait for a free connection included.',
+    help: 'Duration of one call to the provider, including the wait for a free connection.',
     labelNames: ['merchant', 'call'],
     buckets,
   });
   const breakers = new Gauge({
     ...common,
     name: 'customer_gateway_breaker_open',
-    help: '1 while calls of this method to the provider are stopped.',
+    help: '1 while the circuit breaker rejects calls of this method.',
     labelNames: ['merchant', 'method'],
   });
   const fileFailures = new Counter({
     ...common,
     name: 'customer_gateway_file_reload_failures_total',
-    help: 'Failed attempts to apply a changed file. file: the name of its setting. The last valid content stays in use.',
+    help: 'Failed attempts to apply a changed file. The last valid content stays in use. file: the name of its setting.',
     labelNames: ['file'],
   });
   const usableFiles = new Gauge({
@@ -78,13 +78,13 @@ export function createMetrics(version: string): MetricsRegistry {
   const refusedCredentials = new Counter({
     ...common,
     name: 'customer_gateway_refused_credentials_total',
-    help: 'Requests whose credentials were missing or refused. reason: a name of the gateway.',
+    help: 'Requests with missing or invalid credentials. reason: why they were rejected.',
     labelNames: ['reason'],
   });
   const keySetFailing = new Gauge({
     ...common,
     name: 'customer_gateway_key_set_failing',
-    help: '1 while the key set of AUTH_JWKS_URL cannot be read.',
+    help: '1 if the last fetch of AUTH_JWKS_URL failed.',
   });
   const rateLimitFallback = new Gauge({
     ...common,
@@ -94,12 +94,12 @@ export function createMetrics(version: string): MetricsRegistry {
   const droppedLines = new Counter({
     ...common,
     name: 'customer_gateway_log_lines_dropped_total',
-    help: 'Log lines that were not written: stdout took none, and the buffer of 1 MiB was full.',
+    help: 'Log lines dropped because stdout blocked and the buffer of 1 MiB was full.',
   });
   new Gauge({
     ...common,
     name: 'customer_gateway_build_info',
-    help: 'Always 1.',
+    help: 'Always 1. version: the version of the gateway.',
     labelNames: ['version'],
   }).set({ version }, 1);
 

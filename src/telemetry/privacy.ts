@@ -1,9 +1,9 @@
-/** What a field may not leave behind: who a person is, or what opens a door. */
+/** The class of a protected field: it identifies a person, or it grants access. */
 export type Mark = 'personal' | 'secret';
 
 /**
- * The one place where fields are marked, by name. The schema carries the marks (`extensions.privacy`). The log
- * writes an allow-list of fields, and a test proves that none of them is marked.
+ * Marks protected fields by name. The schema carries the marks in `extensions.privacy`. A test checks that no field of the log's
+ * allow-list is marked.
  */
 export const marks: Readonly<Record<string, Mark>> = {
   id: 'personal',

@@ -209,12 +209,12 @@ test('a loopback HOST in a container MUST leave a warning, and any other host no
   ] as const) {
     for (const command of ['serve', 'sandbox']) {
       const run = start([command], { PORT: '0', HOST: host, KUBERNETES_SERVICE_HOST: '10.96.0.1' });
-      if (isWarned) await run.says(/loopback address in a container: nobody outside can connect/);
+      if (isWarned) await run.says(/loopback address in a container: not reachable from outside/);
       // The banner is printed after the signal handlers are in place.
       await run.says(/Ctrl-C/);
       run.child.kill('SIGTERM');
       assert.equal(await run.exit, 0);
-      assert.equal(run.output().includes('nobody outside can connect'), isWarned);
+      assert.equal(run.output().includes('not reachable from outside'), isWarned);
     }
   }
 });

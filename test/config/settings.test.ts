@@ -139,7 +139,7 @@ test('ports that Kubernetes injects MUST count as unset, and its other names be 
   assert.equal(await run.exit, 0);
   assert.match(run.output(), /^METRICS_PORT=unset: off {2}\(default\)$/m);
   const sandbox = start(['sandbox'], { ...injected, HOST: '127.0.0.1' });
-  await sandbox.says(/JUSPAY_BASE_URL|EADDRINUSE|address is taken/);
+  await sandbox.says(/JUSPAY_BASE_URL|EADDRINUSE|address is already in use/);
   sandbox.child.kill('SIGTERM');
   await sandbox.exit;
 });

@@ -66,7 +66,7 @@ test('without options it MUST answer from a sandbox of its own, say so in the lo
   });
   assert.deepEqual(
     lines.map(([message]) => message),
-    ['no credentials: an embedded sandbox stands in for the provider'],
+    ['no credentials: using an embedded sandbox instead of the provider'],
   );
   await gateway.dispose();
   await assert.rejects(fetch(lines[0]?.[1]?.url ?? ''));
@@ -126,7 +126,7 @@ test('all that is wrong with the options MUST be told at once, by option and nev
   assert.deepEqual(problems, [
     'limits.depht is not an option. Did you mean limits.depth?',
     'auth must be an object.',
-    'log must have debug, info, warn and error.',
+    'log must have the methods debug, info, warn and error.',
     'endpoint must be a path such as /graphql.',
     'juspay.apiKey must be printable ASCII without spaces and commas.',
     'juspay.timeoutMs must be at least 1.',

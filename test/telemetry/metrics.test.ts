@@ -166,7 +166,7 @@ test('a port that cannot be used MUST be refused by its name', async () => {
   assert.match(same.output(), /METRICS_PORT and PORT must differ/);
   const taken = start([], { PORT: '0', METRICS_PORT: new URL(metrics).port });
   assert.equal(await taken.exit, 1);
-  assert.match(taken.output(), /taken by another program: set HOST and METRICS_PORT/);
+  assert.match(taken.output(), /already in use: change HOST and METRICS_PORT/);
 });
 
 test('docs/operating.md MUST name every metric, and no other', async () => {

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-// `exec` for the scripts of package.json where the shell has none (cmd.exe). Elsewhere the shell's own replaces the shell by
-// the command, so that the signals npm sends reach the command.
+// Provides `exec` for the scripts of package.json in shells without it (cmd.exe). In other shells, the builtin `exec` replaces the shell,
+// so that signals from npm reach the command.
 import { spawn } from 'node:child_process';
 
-const [command = '', ...words] = process.argv.slice(2);
-const child = spawn(command, words, { stdio: 'inherit' });
+const [command = '', ...args] = process.argv.slice(2);
+const child = spawn(command, args, { stdio: 'inherit' });
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('error', ({ message }) => {
   console.error(message);
