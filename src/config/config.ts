@@ -4,15 +4,8 @@ import { defaultBaseUrl, type ProviderAccess, readMerchants, withoutSlash } from
 import { type FileContent, type ReadFile, readSecret } from './operator-files.ts';
 import { contradictions } from './rules.ts';
 import { Secret } from './secret.ts';
-import {
-  Environment,
-  isInjectedPort,
-  isQuoted,
-  type Limits,
-  type ParsedSettings,
-  settings,
-  unknownNames,
-} from './settings.ts';
+import { Environment, isInjectedPort, isQuoted, type Limits, type ParsedSettings, settings } from './settings.ts';
+import { unknownNames } from './unknown-names.ts';
 
 /** The validated settings of one gateway, with defaults applied. */
 export interface Config {
@@ -235,7 +228,7 @@ export function readGiven(
   readFile: ReadFile = (path) => readFileSync(path),
 ): Partial<Record<string, string>> {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value));
-  // Like in curl and undici, the lower-case name wins.
+  // The lower-case name takes precedence, as in curl and undici.
   for (const name of ['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY']) {
     const lowerCase = given[name.toLowerCase()];
     if (lowerCase !== undefined) given[name] = lowerCase;

@@ -1,20 +1,20 @@
 import { BlockList, isIP } from 'node:net';
 
-/** The proxies that calls to other hosts go through, as the standard variables name them. */
+/** The settings of the HTTP proxy. */
 export interface Proxies {
-  /** May hold credentials. */
+  /** A secret, because the URL may contain credentials. */
   readonly url: { reveal(): string } | undefined;
   /** The entries of `NO_PROXY`. */
   readonly exceptions: readonly string[];
 }
 
 /**
- * Same rules as undici's `EnvHttpProxyAgent`, and the networks that curl takes too. `name` and `.name` match the host and its
- * subdomains, `*.name` only the subdomains, `*` every host, an IP address itself, and `10.0.0.0/8` the addresses of that
- * network. An entry may end with a port. Names are not resolved.
+ * Selects the proxy for a URL. `exceptions` follows the rules of undici's `EnvHttpProxyAgent`, and supports CIDR ranges as curl does:
+ * `name` and `.name` match the host and its subdomains, `*.name` matches only subdomains, `*` matches every host, an IP address matches
+ * itself, and `10.0.0.0/8` matches the addresses of that network. An entry may end with a port. Names are not resolved.
  *
- * @returns the proxy for an address, or `undefined` if it is called directly. Plain `http` is allowed for loopback hosts only,
- *   and never proxied.
+ * @returns the URL of the proxy, or `undefined` for a direct call. `http` URLs, which are allowed for loopback hosts only, are always
+ *   called directly.
  */
 export function proxyOf(address: string, { url, exceptions }: Proxies): URL | undefined {
   const { protocol, hostname, port } = new URL(address);
@@ -27,7 +27,7 @@ export function proxyOf(address: string, { url, exceptions }: Proxies): URL | un
   return isDirect ? undefined : new URL(url.reveal());
 }
 
-/** An IPv6 address has colons too: with a port it stands in brackets. */
+/** Splits `host:port`. An IPv6 address with a port is in brackets. */
 function splitPort(entry: string): [name: string, port?: string] {
   const [, name = '', port] = /^(\[[^\]]*\](?:\/\d+)?|[^:]*)(?::(\d+))?$/.exec(entry) ?? [];
   return port === undefined ? [name || entry] : [name, String(Number(port))];
@@ -45,7 +45,7 @@ function isInNetwork(host: string, entry: string): boolean {
 
 function isNamed(host: string, entry: string): boolean {
   const [, prefix, name = ''] = /^(\*?\.)?(.*?)\.?$/.exec(entry) ?? [];
-  // As a URL spells it: in lower case, in ASCII, addresses in their one form.
+  // Normalize with the URL parser: lower case, punycode, canonical addresses.
   const wanted = URL.parse(`https://${isIP(name) === 6 ? `[${name}]` : name}`)?.hostname;
   if (wanted === undefined || wanted === '') return false;
   if (host === wanted) return prefix !== '*.';

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { distance, nearest } from './nearest.ts';
 
 /** One environment variable. */
 export interface Setting {
@@ -261,27 +260,6 @@ export const Environment = z.object(
 
 export type ParsedSettings = z.output<typeof Environment>;
 
-/**
- * Finds unknown variables with the prefix of a setting. @returns a sentence with a suggestion for each.
- *
- * @param isMounted whether the environment belongs to another program. Other libraries (Auth.js) use the prefix `AUTH_` too, so such a
- *   name is reported only if it is similar to a setting.
- */
-export function unknownNames(
-  environment: Readonly<Record<string, string | undefined>>,
-  { isMounted = false }: { readonly isMounted?: boolean } = {},
-): string[] {
-  const known: string[] = settings.flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : [name]));
-  const problems: string[] = [];
-  for (const [name, value] of Object.entries(environment)) {
-    if (!value || !/^(JUSPAY|AUTH|LIMIT)_/.test(name) || known.includes(name) || isInjected(name)) continue;
-    const meant = nearest(name, known);
-    if (isMounted && name.startsWith('AUTH_') && distance(name, meant) > 2) continue;
-    problems.push(`${name} is not a setting. Did you mean ${meant}?`);
-  }
-  return problems;
-}
-
 /** Whether Kubernetes injected the variable: it sets `METRICS_PORT=tcp://10.0.0.1:9090` for a Service named `metrics`. */
 export function isInjectedPort(name: string, value: string): boolean {
   return /(^|_)PORT$/.test(name) && /^(tcp|udp|sctp):\/\/\S+:\d+$/i.test(value);
@@ -290,11 +268,6 @@ export function isInjectedPort(name: string, value: string): boolean {
 /** Whether a value is in quotes: `docker --env-file` does not remove them. */
 export function isQuoted(value: string): boolean {
   return value.length > 1 && /^["']/.test(value) && value.endsWith(value.charAt(0));
-}
-
-/** Whether Kubernetes injects a variable of this name for a Service, such as one named `juspay`. */
-function isInjected(name: string): boolean {
-  return /_SERVICE_HOST$|_SERVICE_PORT(_|$)|_PORT$|_PORT_\d+_(TCP|UDP|SCTP)(_|$)/.test(name);
 }
 
 /** Whether the text is an origin as browsers and web views send it: scheme, host and port. `file:` has no host. */

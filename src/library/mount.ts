@@ -58,7 +58,7 @@ function createLazySandbox(log: Log) {
         return (await starting).url;
       },
     },
-    // Where it could not be started there is nothing to close.
+    // If it failed to start, there is nothing to close.
     close: async () => (await starting?.catch(() => undefined))?.close(),
   };
 }

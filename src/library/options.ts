@@ -1,5 +1,5 @@
 import { type Config, ConfigError, loadConfig } from '../config/config.ts';
-import { nearest } from '../config/nearest.ts';
+import { nearest } from '../config/unknown-names.ts';
 import { createLog, type Log, type LogLevel } from '../telemetry/log.ts';
 
 /**
@@ -66,7 +66,7 @@ export interface GatewayOptions {
     | {
         readonly httpsUrl?: string | undefined;
         readonly httpUrl?: string | undefined;
-        /** What is called directly, as in `NO_PROXY`. */
+        /** Hosts that are called without the proxy, as in `NO_PROXY`. */
         readonly exceptions?: readonly string[] | undefined;
       }
     | undefined;
@@ -163,7 +163,7 @@ export function readOptions(options: GatewayOptions): MountSettings {
   for (const [setting, value] of given) {
     record[setting] = value;
     delete record[`${setting}_FILE`];
-    // The lower-case names of the proxies would win.
+    // The lower-case variable would take precedence over the option.
     delete record[setting.toLowerCase()];
   }
   if (merchants !== undefined) record['MERCHANTS_FILE'] = inlineMerchants;

@@ -1,7 +1,7 @@
 import type { Log, LogFields } from './log.ts';
 
 export interface LimitedLog extends Required<Log> {
-  /** Reports at once what was suppressed so far. */
+  /** Writes the summaries of suppressed lines immediately. */
   flush(): void;
 }
 
@@ -10,10 +10,10 @@ type Level = 'info' | 'warn' | 'error';
 const windowMs = 1_000;
 
 /**
- * Bounds the lines that callers can cause: at most `linesPerSecond` of each message; those beyond are counted, and one line
- * tells their count when the second is over. Messages are constants, so their number is bounded too.
+ * Limits the log lines that callers can cause to `linesPerSecond` for each message. Suppressed lines are counted, and one summary line
+ * reports the count at the end of the second. Messages are constants, so their number is bounded too.
  *
- * The audit is exempt, as a record of writes must be complete, and so is `debug`, which is written on request only.
+ * Audit lines are exempt because the record of writes must be complete. `debug` lines are exempt because they are off by default.
  */
 export function limited(log: Log, linesPerSecond: number): LimitedLog {
   const { debug, audit, ...lines } = guarded(log);
@@ -54,11 +54,11 @@ export function limited(log: Log, linesPerSecond: number): LimitedLog {
 }
 
 /**
- * A log that never fails: the outcome of a write must not depend on an embedding program's log. An error that it throws, or
- * a promise of it that is rejected, is dropped. The audit goes to `info` where there is no method for it.
+ * Wraps a log so that it never fails. Ignores exceptions and rejected promises of a custom log, so that they cannot change the outcome of
+ * an operation. Audit lines go to `info` if the log has no `audit` method.
  */
 export function guarded(log: Log): Required<Log> {
-  // Called on the object: a log of the embedding program may be a class.
+  // Call the methods on the object: a custom log may be a class instance that uses `this`.
   return {
     debug: (message, fields) => quietly(() => log.debug(message, fields)),
     info: (message, fields) => quietly(() => log.info(message, fields)),
@@ -71,9 +71,9 @@ export function guarded(log: Log): Required<Log> {
 function quietly(call: () => unknown): void {
   try {
     const result = call();
-    // An async function is a `Log` method to the compiler.
+    // TypeScript accepts an async function as a method that returns `void`.
     if (result instanceof Promise) result.catch(() => undefined);
   } catch {
-    // Nothing is left to report it with.
+    // The log itself failed, so there is nowhere to report it.
   }
 }

@@ -152,7 +152,7 @@ export interface Metrics {
   credentialRefused(reason: string): void;
   /** Whether the last fetch of the key set failed. */
   keySetFailing(isFailing: boolean): void;
-  /** Whether this instance counts for itself because the shared counters cannot be used. */
+  /** Whether this instance uses its own rate limit counters because Redis is unavailable. */
   rateLimitFallback(isLocal: boolean): void;
 }
 

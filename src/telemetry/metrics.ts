@@ -89,7 +89,7 @@ export function createMetrics(version: string): MetricsRegistry {
   const rateLimitFallback = new Gauge({
     ...common,
     name: 'customer_gateway_rate_limit_fallback',
-    help: '1 while the shared counters of REDIS_URL cannot be used and this instance counts for itself.',
+    help: '1 while REDIS_URL is unavailable and this instance uses its own rate limit counters.',
   });
   const droppedLines = new Counter({
     ...common,
