@@ -77,7 +77,7 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
     watch(id, onChange, { renewBeforeSeconds = renewBeforeMs / 1000 } = {}) {
       const entry = entryOf(id);
       // Use a new function for each watcher, because two watchers can pass the same one.
-      const watcher = () => onChange();
+      const watcher = () => callSafely(onChange);
       entry.watchers.set(watcher, renewBeforeSeconds * 1000);
       stopListening ??= listen();
       check(entry);
@@ -224,4 +224,14 @@ function isSame(one: ClientAuthTokenState, other: ClientAuthTokenState): boolean
   }
   if (one.status === 'failed' && other.status === 'failed') return one.error === other.error;
   return one.status === other.status;
+}
+
+/** A subscriber that throws must neither keep others from hearing of a change nor fail the renewal of a token. */
+function callSafely(subscriber: () => void): void {
+  try {
+    subscriber();
+  } catch (error) {
+    const { reportError = console.error } = globalThis as { reportError?: (error: unknown) => void };
+    reportError(error);
+  }
 }

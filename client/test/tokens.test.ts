@@ -115,6 +115,31 @@ test('any number of watchers MUST share one request, and have one token', async 
   assert.equal(minted.length, 1);
 });
 
+test('a watcher that throws MUST be reported, and fail neither the renewal nor other watchers', async (context) => {
+  const reported: unknown[] = [];
+  context.mock.method(console, 'error', (error: unknown) => reported.push(error));
+  const rejections: unknown[] = [];
+  const count = (reason: unknown) => rejections.push(reason);
+  process.on('unhandledRejection', count);
+  const fault = new TypeError('of a component');
+  let calls = 0;
+  watching.watch('a', () => {
+    throw fault;
+  });
+  watching.watch('a', () => {
+    calls += 1;
+  });
+  await settled();
+  await time.pass(841);
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('unhandledRejection', count);
+  assert.deepEqual([tokenOf('a'), rejections], ['a-2', []]);
+  assert.ok(
+    calls > 1 && reported.length > 1 && reported.every((error) => error === fault),
+    `${calls} ${reported.length}`,
+  );
+});
+
 test('a token MUST be renewed a minute before its end, by the count of seconds that the gateway gave', async () => {
   watching.watch('a', () => undefined);
   await settled();
