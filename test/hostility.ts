@@ -1,7 +1,7 @@
 import { type FaultName, faultNames } from '../src/sandbox/faults.ts';
 import type { Sandbox } from '../src/sandbox/server.ts';
 
-/** A generator of its own seed: a run that fails can be run again. */
+/** A random number generator with a seed, so that a failing run can be repeated. */
 export function createRandom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -13,9 +13,9 @@ export function createRandom(seed: number): () => number {
 }
 
 /**
- * A provider may break in any way; what it says when it does speak is true. So a refusal comes before the commit only,
- * a customer after it only. A read may deny what is there, as a replica that lags does. 429 would hold back the whole run;
- * the matrix has it.
+ * Faults by their meaning. A provider may fail in any way, but its statements are true: it rejects only before the commit, and
+ * returns a customer only after it. A read may miss an existing customer, as a replica with a lag does. 429 is excluded,
+ * because its backoff stops the whole run; `faults.test.ts` covers it.
  */
 export const refusals: readonly FaultName[] = [
   'duplicate',
@@ -46,39 +46,42 @@ export const ambiguous = faultNames.filter(
   (name) => name !== '429' && ![...refusals, ...denials, ...oddities].includes(name),
 );
 
-/** What a caller was told of its writes. */
-export interface Told {
-  /** By reference. */
+/** The results that callers received for their writes. */
+export interface ReportedResults {
+  /** Results of creates by reference. */
   readonly created: ReadonlyMap<string, readonly Record<string, unknown>[]>;
-  /** Each with a value of its own. */
+  /** Results of updates. Each update has a unique value. */
   readonly updates: readonly { readonly value: string; readonly result: Record<string, unknown> }[];
 }
 
-/** What was told, compared with what is stored: how often they differ, by kind. All of them are 0. */
-export function compareBooks({ customers, calls }: Pick<Sandbox, 'customers' | 'calls'>, { created, updates }: Told) {
+/** Compares the reported results with the stored data. Returns the number of differences by kind; a correct gateway has none. */
+export function countDifferences(
+  { customers, calls }: Pick<Sandbox, 'customers' | 'calls'>,
+  { created, updates }: ReportedResults,
+) {
   const stored = Map.groupBy(customers, ({ objectReferenceId }) => objectReferenceId);
   const written = new Set(
     calls.flatMap(({ route, committed, form }) => (route === 'update' && committed ? [form?.['mobile_number']] : [])),
   );
-  const books = { ...emptyBooks };
-  for (const same of stored.values()) if (same.length > 1) books.duplicates += 1;
+  const differences = { ...noDifferences };
+  for (const same of stored.values()) if (same.length > 1) differences.duplicates += 1;
   for (const [reference, results] of created) {
     const exists = stored.has(reference);
     const succeeded = results.some(({ __typename: name }) => name === 'CreateCustomerSuccess');
     const mayExist = results.some(({ code }) => code === 'OUTCOME_UNKNOWN' || code === 'ALREADY_EXISTS');
-    if (succeeded && !exists) books.lostCreates += 1;
-    if (!succeeded && !mayExist && exists) books.falseCreateFailures += 1;
+    if (succeeded && !exists) differences.lostCreates += 1;
+    if (!succeeded && !mayExist && exists) differences.falseCreateFailures += 1;
   }
   for (const { value, result } of updates) {
     const happened = written.has(value);
-    if (result['__typename'] === 'UpdateCustomerSuccess' && !happened) books.lostUpdates += 1;
+    if (result['__typename'] === 'UpdateCustomerSuccess' && !happened) differences.lostUpdates += 1;
     if (result['__typename'] !== 'UpdateCustomerSuccess' && result['code'] !== 'OUTCOME_UNKNOWN' && happened)
-      books.falseUpdateFailures += 1;
+      differences.falseUpdateFailures += 1;
   }
-  return books;
+  return differences;
 }
 
-export const emptyBooks = {
+export const noDifferences = {
   duplicates: 0,
   lostCreates: 0,
   falseCreateFailures: 0,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FaultName } from '../src/sandbox/faults.ts';
-import { compareBooks, createRandom, emptyBooks } from './hostility.ts';
+import { countDifferences, createRandom, noDifferences } from './hostility.ts';
 import {
   bearer,
   createOperation,
@@ -68,7 +68,7 @@ export interface SoakReport {
   readonly operations: number;
   readonly left: number;
   readonly unhandledRejections: number;
-  readonly books: typeof emptyBooks;
+  readonly books: typeof noDifferences;
   /** Somebody else's customer that was shown or changed. */
   readonly trespasses: number;
   /** After collection, in bytes, at five moments of equal distance. */
@@ -84,7 +84,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
   const random = createRandom(seed);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
   const outcomes: Record<string, number> = {};
-  const books = { ...emptyBooks };
+  const books = { ...noDifferences };
   const heap: number[] = [];
   const counts = { operations: 0, left: 0, trespasses: 0, unhandledRejections: 0 };
   const onRejection = () => {
@@ -132,7 +132,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
     await Promise.all(Array.from({ length: concurrency }, work));
     // Writes go on when their clients have left.
     await delay(deadlineMs + 250);
-    const compared = compareBooks(world.sandbox, { created, updates });
+    const compared = countDifferences(world.sandbox, { created, updates });
     for (const kind of Object.keys(books) as (keyof typeof books)[]) books[kind] += compared[kind];
     world.sandbox.reset();
     (world.log as string[]).length = 0;
@@ -245,7 +245,7 @@ export function assertSound(
 ): void {
   assert.deepEqual(
     { ...books, trespasses, unhandledRejections },
-    { ...emptyBooks, trespasses: 0, unhandledRejections: 0 },
+    { ...noDifferences, trespasses: 0, unhandledRejections: 0 },
   );
   for (const expected of [
     'read own SUCCESS',

@@ -11,7 +11,7 @@ import type { NodeGateway } from '../src/http/handler.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../src/sandbox/server.ts';
 import { createLog } from '../src/telemetry/log.ts';
 
-/** A GraphQL answer, with its HTTP side. */
+/** A GraphQL response with its HTTP status and headers. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
@@ -29,16 +29,16 @@ export interface AnswerError {
 export interface World {
   readonly sandbox: Sandbox;
   readonly gateway: NodeGateway;
-  /** Every line that the gateway logged. */
+  /** All log lines of the gateway. */
   readonly log: readonly string[];
   ask(query: string, variables?: object, signal?: AbortSignal): Promise<Answer>;
   fetch(init: RequestInit & { path?: string }): Promise<Answer>;
-  /** The calls that the provider saw, as `METHOD target`. */
+  /** The calls that the provider received, as `METHOD target`. */
   upstream(): string[];
   close(): Promise<void>;
 }
 
-/** The gateway as it is shipped, in front of a sandbox on a free port. */
+/** Starts a sandbox on a free port and a gateway that uses it. */
 export async function startWorld(
   environment: Readonly<Record<string, string>> = {},
   options: SandboxOptions & { provider?: Partial<ProviderAccess> } = {},
@@ -79,7 +79,7 @@ export async function startWorld(
   };
 }
 
-/** Runs `test` in a world of its own. */
+/** Runs `test` with a new sandbox and gateway, and closes them. */
 export async function inWorld(
   test: (world: World) => Promise<void>,
   ...setup: Parameters<typeof startWorld>
@@ -92,7 +92,7 @@ export async function inWorld(
   }
 }
 
-/** A server of raw TCP: for what `node:http` refuses to say. `answer` is called for each connection that sent a request. */
+/** Starts a TCP server, for responses that `node:http` cannot send. It calls `answer` for each received chunk. */
 export async function startRaw(
   answer: (socket: Socket, request: string) => void,
 ): Promise<{ url: string; close(): Promise<void> }> {
@@ -115,18 +115,18 @@ export async function startRaw(
   };
 }
 
-/** One answer of a scripted provider. */
-export interface Said {
+/** One response of a scripted provider. */
+export interface ScriptedResponse {
   readonly status: number;
-  /** Sent as it is when it is text or bytes, else as JSON. */
+  /** Strings and buffers are sent unchanged, other values as JSON. */
   readonly body: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly afterMs?: number;
 }
 
-/** The gateway in front of a provider that says what it is told to, call by call: for what the sandbox never says. */
+/** Runs `test` with a gateway and a provider whose responses come from `answer`, for responses that the sandbox cannot send. */
 export async function inScriptedWorld(
-  answer: (call: { readonly number: number; readonly method: string; readonly target: string }) => Said,
+  answer: (call: { readonly number: number; readonly method: string; readonly target: string }) => ScriptedResponse,
   test: (world: World, calls: readonly string[]) => Promise<void>,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<void> {
@@ -149,7 +149,7 @@ export async function inScriptedWorld(
   }
 }
 
-/** A gateway that takes what {@link bearer} makes. */
+/** Settings of a gateway that accepts the tokens of {@link bearer}. */
 export const jwtSettings = {
   AUTH_MODE: 'jwt',
   AUTH_JWT_SECRET: 'a shared secret of more than thirty-two bytes',
@@ -157,7 +157,7 @@ export const jwtSettings = {
   AUTH_JWT_AUDIENCE: 'a',
 } as const;
 
-/** A token of ten minutes, signed by hand: what a gateway takes must not depend on what it makes. */
+/** Creates a JWT that is valid for ten minutes. It does not use the code of the gateway, which is under test. */
 export function bearer(claims: object): string {
   const { AUTH_JWT_SECRET: secret, AUTH_JWT_ISSUER: iss, AUTH_JWT_AUDIENCE: aud } = jwtSettings;
   const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -166,7 +166,7 @@ export function bearer(claims: object): string {
   return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`;
 }
 
-/** The codes of an answer's errors, by path. */
+/** The error codes of a response by path. */
 export function codesOf({ errors = [] }: Answer): Record<string, unknown> {
   return Object.fromEntries(errors.map(({ path = [], extensions }) => [path.join('.'), extensions['code']]));
 }
@@ -191,19 +191,19 @@ export const updateOperation = `mutation ($id: ID!, $input: UpdateCustomerInput!
   }
 }`;
 
-/** A valid create of a reference of its own. */
+/** Valid input of a create. */
 export function newCustomer(reference: string, more: object = {}) {
   return { objectReferenceId: reference, mobileNumber: '9000000077', emailAddress: 'new@example.com', ...more };
 }
 
-/** What a mutation answered, for tests that look at one field of it. */
+/** The result of a mutation. */
 export function resultOf(answer: Answer, field: 'createCustomer' | 'updateCustomer'): Record<string, unknown> {
   const result = answer.data?.[field];
   if (typeof result !== 'object' || result === null) throw new Error(`no ${field} in ${answer.text}`);
   return result as Record<string, unknown>;
 }
 
-/** The rows of the table that stands between two comments, `<!-- name -->` and `<!-- /name -->`. */
+/** The rows of the table between the comments `<!-- name -->` and `<!-- /name -->`. */
 export function rowsOf(markdown: string, name: string): string[] {
   const table = new RegExp(`<!-- ${name} -->\\n([\\s\\S]*?)\\n<!-- /${name} -->`).exec(markdown)?.[1] ?? '';
   return table.split('\n').slice(2);

@@ -26,16 +26,16 @@ import { exceedsJsonBytes } from './size.ts';
 import { createTurns } from './turns.ts';
 import { readVariables, type VariableProblem } from './variables.ts';
 
-/** Who shares the time for validation: callers by their credentials, anonymous ones by address. */
+/** Identifies the caller for fair scheduling of validation: by credentials, or by address if anonymous. */
 interface Requester {
   readonly caller?: { readonly counted: readonly string[] };
   readonly address?: string | undefined;
 }
 
 /**
- * Texts into checked documents: limits, parsing, validation, variables. What is wrong is said without a value of the
- * caller's and without suggestions; nothing is executed. Results are kept by text, bounded by the bytes of the texts,
- * since a syntax tree holds about 80 times its source.
+ * Yoga plugin that checks limits, parses and validates documents, and reads variables. Its errors contain neither values of
+ * the request nor suggestions. Parsed documents are cached by their text. The cache is limited by the size of the texts,
+ * because a syntax tree needs about 80 times the memory of its text.
  */
 export function useDocuments(options: {
   readonly schema: GraphQLSchema;
@@ -53,13 +53,13 @@ export function useDocuments(options: {
   if (!options.introspection) rules.push(NoSchemaIntrospectionCustomRule);
 
   return {
-    /** Reads a new document in a turn of its own, before the library asks for it. */
+    /** Parses and validates a new document in a separate turn of the event loop, before Yoga does. */
     async onParams({ params: { query: text }, request, context: { state }, setResult }) {
       if (typeof text !== 'string') return;
-      const who = state.caller?.counted.join(' ') || state.address || '';
+      const caller = state.caller?.counted.join(' ') || state.address || '';
       try {
-        // Known documents wait as many microtasks as new ones, so that simultaneous requests keep their order.
-        await (parsed.has(text) ? undefined : turns.run(who, request.signal, () => prepareDocument(text)));
+        // Cached documents wait as many microtasks as new ones, so that simultaneous requests keep their order.
+        await (parsed.has(text) ? undefined : turns.run(caller, request.signal, () => prepareDocument(text)));
       } catch (error) {
         if (!(error instanceof GatewayError)) throw error;
         setResult({ errors: [located(error)] });
@@ -75,9 +75,9 @@ export function useDocuments(options: {
     },
 
     onExecute({ args, setExecuteFn }) {
-      const refusals = prepare(args);
-      if (refusals.length > 0) {
-        setExecuteFn(() => ({ errors: refusals }));
+      const requestErrors = prepare(args);
+      if (requestErrors.length > 0) {
+        setExecuteFn(() => ({ errors: requestErrors }));
         return undefined;
       }
       const isMutation = getOperationAST(args.document, args.operationName)?.operation === 'mutation';
@@ -89,7 +89,7 @@ export function useDocuments(options: {
         onExecuteDone({ result, setResult }) {
           if (Symbol.asyncIterator in result) return;
           const errors = [...failures(), ...(result.errors ?? [])].slice(0, maxReportedErrors);
-          // The outcome of a write is never dropped: in a mutation, single texts are.
+          // The outcome of a write must be reported, so in a mutation single texts become null instead.
           const isTooLarge = !isMutation && exceedsJsonBytes(result.data, limits.responseBytes - envelopeBytes(errors));
           // Errors first, as the specification recommends: people see them before a long answer.
           if (isTooLarge) setResult({ errors: [located(tooLarge())], data: null });
@@ -99,7 +99,7 @@ export function useDocuments(options: {
     },
   };
 
-  /** Fills the caches. The failures of parsing are thrown again where the library parses. */
+  /** Fills the caches. Ignores parse errors, because Yoga parses again and reports them. */
   function prepareDocument(text: string): void {
     try {
       checkDocument(readDocument(text));
@@ -128,7 +128,7 @@ export function useDocuments(options: {
       (error) =>
         new GraphQLError(error.message, {
           nodes: error.nodes ?? null,
-          // Without a place: the library gave up comparing fields of the same name.
+          // An error without nodes means that graphql-js reached its limit of field comparisons.
           originalError: error.nodes
             ? invalid('GRAPHQL_VALIDATION_FAILED', withoutSuggestion(error.message))
             : invalid('OPERATION_TOO_COMPLEX', 'The document repeats too many fields.'),
@@ -138,13 +138,13 @@ export function useDocuments(options: {
     return errors;
   }
 
-  /** The refusals of an operation that is not executed; otherwise its variables are ready. */
+  /** Reads the variables into `args`. Returns the errors that prevent execution. */
   function prepare(args: ExecutionArgs): GraphQLError[] {
     const { schema, document, operationName, variableValues } = args;
     const operation = getOperationAST(document, operationName);
     if (!operation) return [located(noSuchOperation())];
     if (countItems(args, operation) > limits.items) {
-      const message = `The operation names more than ${limits.items} customers in lists.`;
+      const message = `The operation lists more than ${limits.items} customers.`;
       return [located(invalid('OPERATION_TOO_COMPLEX', message))];
     }
     const read = readVariables(schema, document, operation, variableValues ?? {}, maxReportedErrors);
@@ -153,7 +153,7 @@ export function useDocuments(options: {
   }
 }
 
-/** The bytes around the data of an answer, errors included: an upper bound. */
+/** Upper bound of the bytes of a response without its data, errors included. */
 function envelopeBytes(errors: readonly GraphQLError[]): number {
   return errors.reduce(
     (sum, { message, path }) => sum + 400 + JSON.stringify([message, path]).length,
@@ -167,14 +167,14 @@ function parseText(text: string, limits: DocumentLimits): DocumentNode {
     return parse(text);
   } catch (error) {
     if (!(error instanceof GraphQLError)) throw error;
-    // The parser quotes what it found, which may be a value: the place says enough.
+    // The parser's message quotes the document and may contain a value. The position is sufficient.
     throw new RequestError('GRAPHQL_PARSE_FAILED', { at: error, inDocument: true });
   }
 }
 
 /**
- * The library compares every two fields of one name, and gives up before `LIMIT_TOKENS` is used up. A bare field that
- * stands in its set already is valid where the first one is.
+ * Removes repeated fields that have no alias, arguments, directives or selections. graphql-js compares each pair of fields with
+ * the same name and stops before a document reaches `LIMIT_TOKENS`. A repeated bare field is valid if the first one is.
  */
 function withoutRepeats(document: DocumentNode): DocumentNode {
   return visit(document, {
@@ -196,12 +196,12 @@ function invalid(code: 'GRAPHQL_VALIDATION_FAILED' | 'OPERATION_TOO_COMPLEX', me
   return new RequestError(code, { message, inDocument: true });
 }
 
-/** One rule suggests in spite of `hideSuggestions`. */
+/** Needed because one rule ignores `hideSuggestions`. */
 function withoutSuggestion(message: string): string {
   return message.replace(/ Did you mean .*$/s, '');
 }
 
-/** The specification leaves a kind of operation that the schema has not to execution, where it is nobody's error. */
+/** Rejects operation types that the schema does not have. The specified rules accept them, and execution fails without a code. */
 const knownOperations: ValidationRule = (context) => ({
   OperationDefinition(node) {
     if (context.getSchema().getRootType(node.operation) != null) return;
@@ -209,31 +209,31 @@ const knownOperations: ValidationRule = (context) => ({
   },
 });
 
-/** The rule's findings quote the value they are about; which field it stands in is told by the place. */
+/** Replaces the messages of a rule, because they quote values. The position shows the field. */
 function withoutValues(rule: ValidationRule): ValidationRule {
   return (context: ValidationContext) => {
-    const quiet: ValidationContext = Object.create(context, {
+    const redacting: ValidationContext = Object.create(context, {
       reportError: {
         value: (error: GraphQLError) =>
           context.reportError(new GraphQLError(aboutValue(error), { nodes: error.nodes ?? null })),
       },
     });
-    return rule(quiet);
+    return rule(redacting);
   };
 }
 
-/** What names a field that is missing or unknown stays; what quotes a value goes. */
+/** Keeps a message that names a missing or unknown field. Replaces a message that quotes a value. */
 function aboutValue(error: GraphQLError): string {
   const [node] = error.nodes ?? [];
   const isObject = node?.kind === Kind.OBJECT || node?.kind === Kind.OBJECT_FIELD;
   if (isObject && !error.message.includes(print(node))) return error.message;
-  return 'The value does not fit the type that is expected here.';
+  return 'The value is not valid for the expected type.';
 }
 
-/** What is wrong with a variable: by path and never by value. */
+/** An error with the path of the invalid value, but without the value. */
 function aboutVariable({ node, path }: VariableProblem): GraphQLError {
   const at = path.length === 0 ? '' : ` at ${path.join('.')}`;
-  const message = `The value of the variable $${node.variable.name.value} is not acceptable${at}.`;
+  const message = `The value of the variable $${node.variable.name.value} is invalid${at}.`;
   return located(new RequestError('BAD_USER_INPUT', { message, inDocument: true }), node);
 }
 
@@ -243,7 +243,7 @@ function located(error: GatewayError, node?: ASTNode): GraphQLError {
 
 const maxCachedBytes = 512 * 1024;
 
-/** Least recently used goes first; bounded by what the keys weigh, twice a byte each in memory. */
+/** LRU cache, limited by the length of its keys. */
 function createCache<Value>() {
   const entries = new Map<string, Value>();
   let bytes = 0;

@@ -17,7 +17,7 @@ import { bytesOfText } from './size.ts';
 type Path = GraphQLResolveInfo['path'];
 type Resolver = GraphQLFieldResolver<unknown, unknown>;
 
-/** One field that failed, and its place in the answer. */
+/** A failed field and its position in the response. */
 interface Failure {
   readonly error: unknown;
   readonly info: GraphQLResolveInfo;
@@ -25,33 +25,35 @@ interface Failure {
   readonly order: readonly number[];
 }
 
-/** What one running operation keeps. */
+/** State of one running operation. */
 interface Execution {
-  /** The first ones in the order of the answer, at most `maxReported`. */
+  /** The first failures in the order of the response, at most `maxReported`. */
   readonly failures: Failure[];
   readonly maxReported: number;
-  /** Bytes that nullable texts may still have; `undefined` where the whole answer is measured instead. */
+  /** Remaining bytes for nullable texts. `undefined` for queries, whose whole response is measured instead. */
   textBytesLeft: number | undefined;
   orderOf: ((path: Path) => readonly number[]) | undefined;
-  /** List items that were completed, and the turn of the event loop that the next ones wait for. */
+  /** Number of completed list items. */
   items: number;
+  /** Resolves in the turn of the event loop that completes the next items. */
   turn: Promise<void>;
 }
 
-/** Running operations by their context. Resolvers that run in any other context fail as they are written. */
+/** Running operations by their context. Resolvers with an unknown context run unchanged. */
 const executions = new WeakMap<object, Execution>();
 
-/** List items that one turn of the event loop completes, with all fields below them. */
-const itemsATurn = 25;
+/** Number of list items that one turn of the event loop completes. */
+const itemsPerTurn = 25;
 
 /**
- * Makes failing fields cheap, and long lists polite, in operations that {@link collectFailures} was called for:
+ * Limits the cost of failing fields and long lists in operations that {@link collectFailures} was called for. Modifies the
+ * resolvers of the schema:
  *
- * - A nullable field that fails is null, and its failure is kept only while it is one of the first to be reported. The
- *   executor would build an error, with a stack, for each of 100,000 fields.
- * - Items of lists are completed in groups, with a turn of the event loop between them.
+ * - A nullable field that fails becomes null. Its error is kept only if it is among the first errors, which are reported.
+ *   Otherwise the executor would create an error with a stack for each of up to 100,000 fields.
+ * - List items are completed in groups, with a turn of the event loop between the groups.
  *
- * Errors of non-null fields pass through: the executor decides which field becomes null for them. Changes the schema.
+ * Errors of non-null fields are rethrown, because the executor propagates null to the parent field.
  */
 export function withBoundedFailures(schema: GraphQLSchema): GraphQLSchema {
   for (const type of Object.values(schema.getTypeMap())) {
@@ -68,11 +70,11 @@ export function withBoundedFailures(schema: GraphQLSchema): GraphQLSchema {
 }
 
 /**
- * Begins an operation whose resolvers get this context.
+ * Registers an operation by the context of its resolvers.
  *
- * @param options.maxTextBytes for mutations: a nullable text beyond it fails alone, so that a large answer never hides the
- *   outcome of a write.
- * @returns the failures to be reported, in the order of the answer; call it when the operation was executed.
+ * @param options.maxTextBytes for mutations: a nullable text above this limit becomes null with an error, so that the outcome
+ *   of a write is always reported.
+ * @returns a function that returns the errors to report, in the order of the response. Call it after execution.
  */
 export function collectFailures(
   context: object,
@@ -90,12 +92,12 @@ export function collectFailures(
   return () => failures.map(({ error, info, path }) => locatedError(error, info.fieldNodes, keysOf(path)));
 }
 
-/** A property of an object: it cannot fail, and there may be 100,000 of them. */
+/** Resolver of a plain property. It is separate from `bounded`, because it is fast and a response can have 100,000 of them. */
 const exposed: Resolver = (source, args, context, info) => {
   const value: unknown = defaultFieldResolver(source, args, context, info);
   if (typeof value !== 'string') return value;
   const execution = executions.get(context as object);
-  if (execution === undefined || takes(execution, value, info)) return value;
+  if (execution === undefined || fits(execution, value, info)) return value;
   return add(execution, tooLarge(), info, info.path);
 };
 
@@ -109,7 +111,7 @@ function bounded(resolve: Resolver, isNullable: boolean, hasNullableItems: boole
     };
     const succeed = (value: unknown) => {
       if (value instanceof Error) return fail(value);
-      if (typeof value === 'string') return takes(execution, value, info) ? value : fail(tooLarge());
+      if (typeof value === 'string') return fits(execution, value, info) ? value : fail(tooLarge());
       if (!hasNullableItems || !Array.isArray(value)) return value;
       return value.map((item, index) => itemOf(execution, item, info, index));
     };
@@ -122,18 +124,19 @@ function bounded(resolve: Resolver, isNullable: boolean, hasNullableItems: boole
   };
 }
 
-function takes(execution: Execution, text: string, { fieldNodes: [node] }: GraphQLResolveInfo): boolean {
+/** Returns whether a text is within the remaining bytes, and subtracts it. */
+function fits(execution: Execution, text: string, { fieldNodes: [node] }: GraphQLResolveInfo): boolean {
   if (execution.textBytesLeft === undefined) return true;
-  // With the response name, its quotes, a colon and a comma.
+  // Plus the response name with quotes, colon and comma.
   const bytes = bytesOfText(text) + (node ? responseNameOf(node).length : 0) + 4;
   if (bytes > execution.textBytesLeft) return false;
   execution.textBytesLeft -= bytes;
   return true;
 }
 
-/** The answer is larger than one may be. */
+/** The response exceeds `LIMIT_RESPONSE_BYTES`. */
 export function tooLarge(): GatewayError {
-  return new GatewayError('OPERATION_TOO_COMPLEX', { message: 'The answer is larger than one answer may be.' });
+  return new GatewayError('OPERATION_TOO_COMPLEX', { message: 'The response exceeds the size limit.' });
 }
 
 function itemOf(execution: Execution, item: unknown, info: GraphQLResolveInfo, index: number): unknown {
@@ -142,16 +145,16 @@ function itemOf(execution: Execution, item: unknown, info: GraphQLResolveInfo, i
   return isPromise(item) ? item.then((value) => inTurn(execution, value), fail) : item;
 }
 
-/** The value, at once for the first items of an operation and in later turns for the others. */
+/** Returns the value at once for the first items of an operation, and in a later turn for the others. */
 function inTurn(execution: Execution, value: unknown): unknown {
-  if (value === null || execution.items++ < itemsATurn) return value;
-  if (execution.items % itemsATurn === 0) {
+  if (value === null || execution.items++ < itemsPerTurn) return value;
+  if (execution.items % itemsPerTurn === 0) {
     execution.turn = execution.turn.then(() => new Promise((resolve) => setImmediate(resolve)));
   }
   return execution.turn.then(() => value);
 }
 
-/** Keeps a failure that comes before one of those kept, and drops the last of them then. */
+/** Inserts a failure in the order of the response and drops the last one above `maxReported`. Returns the value of the field. */
 function add(execution: Execution, error: unknown, info: GraphQLResolveInfo, path: Path): null {
   const { failures, maxReported } = execution;
   execution.orderOf ??= createOrder(info);

@@ -13,7 +13,7 @@ import {
   type SelectionSetNode,
 } from 'graphql';
 
-/** The parts of an operation that decide which fields run. `GraphQLResolveInfo` has them all. */
+/** The parts of an operation that determine which fields run. `GraphQLResolveInfo` satisfies it. */
 export interface SelectionContext {
   readonly schema: GraphQLSchema;
   readonly fragments: Readonly<Record<string, FragmentDefinitionNode | undefined>>;
@@ -21,8 +21,8 @@ export interface SelectionContext {
 }
 
 /**
- * All field selections that the executor runs on an object of `type`, in the order of the answer. Each fragment is entered
- * once, as the specification asks: linear in the document.
+ * Returns the fields that the executor runs on an object of `type`, in the order of the response. It visits each fragment
+ * once, as the specification requires, so the cost is linear in the document.
  */
 export function fieldsOf(
   context: SelectionContext,
@@ -58,7 +58,7 @@ export function fragmentsOf({ definitions }: DocumentNode): Record<string, Fragm
   return fragments;
 }
 
-/** The name under which a field stands in the answer. */
+/** The response name of a field. */
 export function responseNameOf({ alias, name }: FieldNode): string {
   return (alias ?? name).value;
 }

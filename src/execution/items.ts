@@ -1,13 +1,13 @@
 import { type ExecutionArgs, type FieldNode, Kind, type OperationDefinitionNode, type ValueNode } from 'graphql';
 import { fieldsOf, fragmentsOf, responseNameOf } from './fields.ts';
 
-/** Arguments of root fields that name customers in a list. */
+/** Arguments of root fields that are lists of customers. */
 const listArguments = ['ids', 'representations'];
 
 /**
- * The number of customers that an operation names in lists, over all root fields that run: literals and variables,
- * aliases and fragments, without what `@skip` and `@include` leave out. Only lengths are read, before any coercion, so the
- * cost does not depend on the length of a list.
+ * Counts the list items that identify customers, in all root fields that run. Handles literals, variables, aliases,
+ * fragments, `@skip` and `@include`. It reads only the lengths of lists, before coercion, so the cost does not depend on
+ * the length of a list.
  */
 export function countItems(
   { schema, document, variableValues }: ExecutionArgs,
@@ -20,7 +20,7 @@ export function countItems(
   const counted = new Set<string>();
   let items = 0;
   for (const node of fieldsOf(context, type, [operation.selectionSet])) {
-    // Selections of one response name are one field: validation refuses different arguments.
+    // Selections with the same response name are one field: validation rejects different arguments.
     if (counted.has(responseNameOf(node))) continue;
     counted.add(responseNameOf(node));
     items += itemsOf(node, variables.lengthOf);
@@ -36,7 +36,7 @@ function itemsOf({ arguments: given = [] }: FieldNode, lengthOf: (variable: stri
     }, 0);
 }
 
-/** A value that is no list stands for a list of one. */
+/** A single value counts as a list of one item, as in input coercion. */
 function lengthOfLiteral(value: ValueNode): number {
   if (value.kind === Kind.LIST) return value.values.length;
   return value.kind === Kind.NULL ? 0 : 1;
@@ -46,7 +46,7 @@ function createVariables(operation: OperationDefinitionNode, given: Readonly<Rec
   const defaults = new Map(
     (operation.variableDefinitions ?? []).map(({ variable, defaultValue }) => [variable.name.value, defaultValue]),
   );
-  // Values of the wrong type are refused later; until then they count as false.
+  // Values of the wrong type count as false here. `readVariables` rejects them later.
   const switches = Object.fromEntries(
     [...defaults].map(([name, value]) => [
       name,

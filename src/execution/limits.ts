@@ -12,28 +12,30 @@ import {
 import { RequestError } from '../errors.ts';
 
 export interface DocumentLimits {
-  /** Levels of fields; a root field is 1. */
+  /** Levels of fields. A root field has depth 1. */
   readonly depth: number;
   readonly tokens: number;
-  /** Aliased fields, `__typename` included, with fragments counted wherever they are spread. */
+  /** Fields with an alias, `__typename` included. A fragment counts at each spread. */
   readonly aliases: number;
-  /** Fields of one mutation at its root. */
+  /** Root fields of one mutation. */
   readonly rootMutations: number;
-  /** Customers that one operation names in `ids` and `representations` together. */
+  /** Items of `ids` and `representations` in one operation. */
   readonly items: number;
-  /** Of one answer. */
+  /** Size of one response. */
   readonly responseBytes: number;
 }
 
-/** Characters of one name. Every alias stands in the answer once for each item of a list. */
+/** Characters of one name. The response repeats an alias for each item of a list. */
 const maxNameLength = 128;
 
-/** Directives in one document: more than anybody writes, and too few to be a burden. */
+/** Directives in one operation. */
 const maxDirectives = 100;
 
 /**
- * @throws RequestError `OPERATION_TOO_COMPLEX` when a text has more tokens than allowed, or a name of any kind that is too long.
- *   Invalid syntax is left to the parser.
+ * Checks the number of tokens and the length of names.
+ *
+ * @throws RequestError `OPERATION_TOO_COMPLEX` if a limit is exceeded.
+ * @throws GraphQLError for text that the lexer cannot read.
  */
 export function assertTokens(text: string, { tokens }: DocumentLimits): void {
   const lexer = new Lexer(new Source(text));
@@ -47,12 +49,16 @@ export function assertTokens(text: string, { tokens }: DocumentLimits): void {
 }
 
 /**
- * How often `__schema` may be asked for, aliases below it included: each multiplies the whole description of the schema.
- * Tools ask for it once, without an alias.
+ * Limit of `__schema` selections plus aliases below `__schema` and `__type`. Each of them multiplies the size of the
+ * introspection result. Tools select `__schema` once and use no aliases.
  */
 const maxIntrospections = 4;
 
-/** @throws RequestError `OPERATION_TOO_COMPLEX` naming the limit. Linear in the size of the document. */
+/**
+ * Checks the limits of each operation in linear time.
+ *
+ * @throws RequestError `OPERATION_TOO_COMPLEX` with the name of the limit in its message.
+ */
 export function assertLimits(document: DocumentNode, limits: DocumentLimits): void {
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const node of document.definitions)
@@ -75,17 +81,17 @@ export function assertLimits(document: DocumentNode, limits: DocumentLimits): vo
 }
 
 interface Size {
-  /** Of the deepest field. */
+  /** Depth of the deepest field. */
   depth: number;
   aliases: number;
   directives: number;
-  /** Selections of `__schema`, and aliases below it and below `__type`. */
+  /** Selections of `__schema`, plus aliases below `__schema` and `__type`. */
   introspections: number;
-  /** At this level. */
+  /** Fields at this level. */
   fields: number;
 }
 
-/** Measures selection sets; each fragment once, however often it is spread. Cycles count as empty: validation refuses them. */
+/** Measures selection sets. It measures each fragment once. A fragment cycle counts as empty; validation rejects it. */
 function createMeasure(
   fragments: ReadonlyMap<string, FragmentDefinitionNode>,
 ): (set: SelectionSetNode | undefined) => Size {
@@ -100,10 +106,10 @@ function createMeasure(
       size.introspections += inner.introspections;
       size.directives += inner.directives + directivesOf(node);
       if (node.kind === Kind.FIELD) {
-        // Introspection, where it is on, is as deep as tools need it to be.
+        // Introspection queries of tools are deep, so `__schema` and `__type` count as one level.
         size.depth = Math.max(size.depth, isIntrospection(node) ? 1 : inner.depth + 1);
         if (isIntrospection(node)) size.introspections += inner.aliases + (node.name.value === '__schema' ? 1 : 0);
-        // `__typename` writes nothing.
+        // `__typename` is not a write.
         if (!node.name.value.startsWith('__')) size.fields += 1;
         if (node.alias !== undefined) size.aliases += 1;
       } else {

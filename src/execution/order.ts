@@ -3,7 +3,7 @@ import { fieldsOf, responseNameOf, selectionSetsOf } from './fields.ts';
 
 type Path = GraphQLResolveInfo['path'];
 
-/** A selection of fields: the order of its response names, and what is selected below each, for one object type. */
+/** The fields of one object type by response name, each with its rank in the response and its selections. */
 type Level = ReadonlyMap<string, { readonly rank: number; readonly below: Place }>;
 
 interface Place {
@@ -12,8 +12,8 @@ interface Place {
 }
 
 /**
- * The order of fields in the answer of one operation, which is the order of the document with fragments put in. Numbers to
- * be compared one by one: ranks of response names and indices of lists. Each selection is read once.
+ * Creates a function that maps the path of a field to its position in the response. A position is a list of ranks and list
+ * indices, to be compared with {@link compareOrder}. The function reads each selection set once.
  */
 export function createOrder(info: GraphQLResolveInfo): (path: Path) => readonly number[] {
   const root: Place = { sets: [info.operation.selectionSet], levels: new Map() };
@@ -47,7 +47,7 @@ export function createOrder(info: GraphQLResolveInfo): (path: Path) => readonly 
   }
 }
 
-/** Negative where `one` comes first. */
+/** Returns a negative number if `one` comes first in the response. */
 export function compareOrder(one: readonly number[], other: readonly number[]): number {
   for (const [index, rank] of one.entries()) {
     const difference = rank - (other[index] ?? -1);

@@ -2,7 +2,7 @@ import { GraphQLError } from 'graphql';
 import { type ErrorCode, GatewayError, RequestError } from '../errors.ts';
 import { type Correlation, correlationOf, type Log } from '../telemetry/log.ts';
 
-/** How an error leaves the gateway: these and nothing else stand in `extensions`. */
+/** The `extensions` of an error that clients receive. No other keys are sent. */
 export interface ClientExtensions {
   code: ErrorCode;
   retryable: boolean;
@@ -10,14 +10,14 @@ export interface ClientExtensions {
   retryAfterSeconds?: number;
 }
 
-/** More than this many errors of one document or one set of variables tell nobody anything. */
+/** Maximum number of errors in one response. */
 export const maxReportedErrors = 5;
 
 /**
- * The error as its reader sees it: message and extensions of a {@link GatewayError}, the place in the document and in
- * the answer; or "Unexpected error." for whatever was not meant to be seen, which goes to the log with its cause.
+ * Converts an error to its public form: message and extensions of a {@link GatewayError}, locations and path. Any other
+ * error is logged with its cause and becomes "Unexpected error.".
  *
- * @param executed whether there is data beside it: an operation that was executed answers 200.
+ * @param executed whether the operation was executed. If so, the HTTP status is 200.
  */
 export function toClientError(
   error: unknown,
@@ -46,7 +46,7 @@ export function toClientError(
   }
 }
 
-/** What is answered to a request that never reached GraphQL. */
+/** Converts an error of a request that did not reach GraphQL. */
 export function toRequestError(
   error: unknown,
   { correlation, log }: { correlation: Correlation; log: Log },
@@ -56,7 +56,7 @@ export function toRequestError(
   return new RequestError('INTERNAL_SERVER_ERROR', { status: 500 });
 }
 
-/** The body of an answer that was refused before it reached GraphQL. */
+/** The response body for a request that was rejected before it reached GraphQL. */
 export function errorBody(error: GatewayError, requestId: string): string {
   return JSON.stringify({ errors: [{ message: error.message, extensions: { ...error.extensions, requestId } }] });
 }
@@ -64,7 +64,7 @@ export function errorBody(error: GatewayError, requestId: string): string {
 function recognise(error: unknown): GatewayError | undefined {
   for (let cause = error; cause instanceof Error; cause = (cause as { originalError?: unknown }).originalError) {
     if (cause instanceof GatewayError) return cause;
-    // What graphql-js finds wrong with an argument at run time quotes it; such errors point into the document.
+    // An error of graphql-js with nodes is about an argument at run time. Its message quotes the value, so it is replaced.
     const isRoot = !(cause as { originalError?: unknown }).originalError;
     if (isRoot && cause instanceof GraphQLError && cause.nodes?.length)
       return statusError(cause) ?? new RequestError('BAD_USER_INPUT', { inDocument: true });
@@ -73,7 +73,7 @@ function recognise(error: unknown): GatewayError | undefined {
   return undefined;
 }
 
-/** Errors of the server library about the request itself: it gives them a status, and no code of ours. */
+/** Converts an error of Yoga about the request. Such an error has an HTTP status and no code. */
 function statusError(error: GraphQLError): RequestError | undefined {
   const { status, headers } = (error.extensions['http'] ?? {}) as { status?: number; headers?: Record<string, string> };
   if (status === undefined || status >= 500) return undefined;
@@ -81,19 +81,19 @@ function statusError(error: GraphQLError): RequestError | undefined {
     return new RequestError('BAD_USER_INPUT', {
       status,
       ...(headers && { headers }),
-      message: 'Mutations are sent with POST.',
+      message: 'Mutations must be sent with POST.',
     });
   }
   return noSuchOperation();
 }
 
-/** `operationName` is missing where it is needed, or names nothing. */
+/** `operationName` is unknown, or it is missing in a document with several operations. */
 export function noSuchOperation(): RequestError {
-  const message = 'The document holds no operation of this name, or several and none is named.';
+  const message = 'The operation name is unknown, or it is missing in a document with several operations.';
   return new RequestError('BAD_USER_INPUT', { message, inDocument: true });
 }
 
-/** `spec`: who accepts `application/json` only gets 200 then, as the GraphQL-over-HTTP specification asks. */
+/** With `spec`, Yoga sends status 200 to clients that accept only `application/json`, as the GraphQL-over-HTTP specification says. */
 function httpOf(error: GatewayError): object {
   if (!(error instanceof RequestError)) return { status: 500 };
   const { status, headers } = error;

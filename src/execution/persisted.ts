@@ -3,21 +3,21 @@ import { readFileSync } from 'node:fs';
 import { type ReadFile, readDocuments } from '../config/operator-files.ts';
 import { RequestError } from '../errors.ts';
 
-/** Documents by their ids: `sha256:<hex>` as the manifest has it, or the hash alone as Apollo's clients send it. */
+/** Persisted documents by id: `sha256:<hex>` as in the manifest, or the hash alone as Apollo clients send it. */
 export interface Manifest {
   find(id: string): string | undefined;
   /**
-   * Applies other content of the same files.
+   * Replaces the documents after the files changed.
    *
-   * @throws Error naming the setting when a file is unusable: the documents known before stay in use.
+   * @throws Error with the name of the setting if a file is invalid. The current documents are kept.
    */
   reload(readFile: ReadFile): void;
 }
 
 /**
- * Reads manifests: objects of id → document.
+ * Reads manifest files: JSON objects of id → document.
  *
- * @throws Error naming the setting when a file is unusable.
+ * @throws Error with the name of the setting if a file is invalid.
  */
 export function openManifest(paths: readonly string[], readFile: ReadFile = (path) => readFileSync(path)): Manifest {
   let documents = readAll(paths, readFile);
@@ -37,27 +37,27 @@ function readAll(paths: readonly string[], readFile: ReadFile): Map<string, stri
   return documents;
 }
 
-/** What a request says of its document. */
+/** The document parameters of a request. */
 export interface DocumentRequest {
   readonly query: string | undefined;
   readonly documentId: string | undefined;
 }
 
 /**
- * The text to run.
+ * Returns the text of the document to execute.
  *
- * @param onlyPersisted whether this caller may send ids only.
+ * @param onlyPersisted whether the caller may use persisted documents only.
  * @throws RequestError `PERSISTED_QUERY_NOT_FOUND`, `PERSISTED_QUERY_ONLY`, `BAD_USER_INPUT`.
  */
 export function documentOf({ query, documentId }: DocumentRequest, manifest: Manifest, onlyPersisted: boolean): string {
   if (query !== undefined && onlyPersisted) throw new RequestError('PERSISTED_QUERY_ONLY', { inDocument: true });
   if (query !== undefined && documentId !== undefined && !isIdOf(documentId, query, manifest)) {
-    throw new RequestError('BAD_USER_INPUT', { message: 'The id is that of another document.', inDocument: true });
+    throw new RequestError('BAD_USER_INPUT', { message: 'The id does not match the document.', inDocument: true });
   }
   if (query !== undefined) return query;
   if (documentId === undefined) {
     throw new RequestError('BAD_USER_INPUT', {
-      message: '`query` must be a text: the GraphQL document. Or send `documentId`.',
+      message: '`query` must be a string with the GraphQL document, or `documentId` must be sent.',
     });
   }
   const text = manifest.find(documentId);
@@ -65,7 +65,7 @@ export function documentOf({ query, documentId }: DocumentRequest, manifest: Man
   return text;
 }
 
-/** Clients that were told that nobody knows an id send the document along with it. */
+/** Apollo clients send the id and the document together after `PersistedQueryNotFound`. */
 function isIdOf(documentId: string, query: string, manifest: Manifest): boolean {
   const hash = createHash('sha256').update(query).digest('hex');
   return documentId.replace(/^sha256:/, '') === hash || manifest.find(documentId) === query;

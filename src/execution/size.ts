@@ -1,7 +1,7 @@
 /**
- * The number of bytes that a value has as JSON, without building them. Stops as soon as it is more than `maxBytes`.
+ * Returns whether a value has more than `maxBytes` bytes as JSON. It does not build the JSON, and stops at the limit.
  *
- * @param value plain data, as an executed operation has it: no `toJSON`, no cycles.
+ * @param value plain data of a GraphQL result: no `toJSON`, no cycles.
  */
 export function exceedsJsonBytes(value: unknown, maxBytes: number): boolean {
   let left = maxBytes;
@@ -9,7 +9,7 @@ export function exceedsJsonBytes(value: unknown, maxBytes: number): boolean {
   return !fits(value);
 
   function fits(part: unknown): boolean {
-    // A text has at least as many bytes as characters, so one that cannot fit is not measured.
+    // A text has at least as many bytes as characters, so a text that is too long is not measured.
     if (typeof part === 'string') left -= part.length > left ? part.length : bytesOfText(part);
     else if (Array.isArray(part)) {
       left -= 2 + Math.max(0, part.length - 1);
@@ -19,7 +19,7 @@ export function exceedsJsonBytes(value: unknown, maxBytes: number): boolean {
       for (const name in part) {
         const inner = (part as Record<string, unknown>)[name];
         if (inner === undefined) continue;
-        // Quotes and colon; a comma before every one but the first.
+        // The key includes its quotes. Add the colon, and a comma before all keys but the first.
         left -= bytesOfKey(name) + (count === 0 ? 1 : 2);
         count += 1;
         if (left < 0 || !fits(inner)) return false;
@@ -38,7 +38,7 @@ export function exceedsJsonBytes(value: unknown, maxBytes: number): boolean {
   }
 }
 
-/** Printable ASCII without quotes and backslashes stands as it is. */
+/** Printable ASCII without quotes and backslashes. JSON does not escape it. */
 const plain = /^[ !#-[\]-~]*$/;
 
 export function bytesOfText(text: string): number {

@@ -9,26 +9,26 @@ interface Waiting {
 }
 
 export interface TurnLimits {
-  /** Work that one turn of the event loop begins; the last piece may take it beyond this. */
+  /** Time budget for work in one turn of the event loop. The last piece of work can exceed it. */
   readonly turnMs: number;
   readonly maxWaiting: number;
   readonly maxWaitingByCaller: number;
-  /** How long a piece of work waits at most. */
+  /** Maximum time that a piece of work waits. */
   readonly maxWaitMs: number;
 }
 
 const defaults: TurnLimits = { turnMs: 5, maxWaiting: 1_000, maxWaitingByCaller: 100, maxWaitMs: 10_000 };
 
-/** How long a client should wait before it repeats a refused operation. */
+/** Delay that a rejected client is asked to wait. */
 const retryAfterSeconds = 1;
 
 /**
- * Shares the event loop between callers: synchronous work runs at once while the current turn has time left, and waits for
- * a later turn otherwise. Callers take turns, so one caller's queue does not hold up another's work. Health checks and
- * everything else on the loop run in between.
+ * Schedules synchronous work fairly between callers. Work runs at once if the current turn of the event loop has time left;
+ * otherwise it waits for a later turn. Waiting callers are served round-robin, so one caller cannot delay the others. Health
+ * checks and other events run between the turns.
  */
 export function createTurns(limits: TurnLimits = defaults) {
-  /** By caller; the first caller is the next one. */
+  /** Waiting work by caller. The first caller of the map is served next. */
   const queues = new Map<string, Waiting[]>();
   let waiting = 0;
   let usedMs = 0;
@@ -36,9 +36,10 @@ export function createTurns(limits: TurnLimits = defaults) {
 
   return {
     /**
-     * @param caller tells callers apart. Anonymous ones are told apart by address.
-     * @param work runs synchronously and reports its own failures.
-     * @throws RequestError `OVERLOADED` where too much work waits, or for too long, or the client is gone. The work is not done then.
+     * @param caller key of the caller; the address if the caller is anonymous.
+     * @param work runs synchronously and must not throw.
+     * @throws RequestError `OVERLOADED` if too much work waits, the work waits too long or the client disconnects. The work
+     *   does not run then.
      */
     run(caller: string, signal: AbortSignal, work: () => void): Promise<void> {
       if (waiting === 0 && usedMs < limits.turnMs) {

@@ -16,7 +16,7 @@ import {
   visit,
 } from 'graphql';
 
-/** A variable that cannot be used, and where in its value: no value of the caller's. */
+/** An invalid variable, with the path of the invalid value but without the value. */
 export interface VariableProblem {
   readonly node: VariableDefinitionNode;
   readonly path: readonly (string | number)[];
@@ -24,16 +24,16 @@ export interface VariableProblem {
 
 export type Variables = Readonly<Record<string, unknown>>;
 
-/** The argument and input field that takes a reference. It is a String, and a JSON number is read like one of an ID. */
+/** Argument and input field of type String that accepts JSON numbers like an ID. */
 const referenceName = 'objectReferenceId';
 
 /**
- * Looks for variables that do not fit their types, and stops at the first `maxProblems`: a refusal costs no more for
- * thousands of wrong items than for a few.
+ * Reads the variables of an operation. It stops after `maxProblems` problems, so that thousands of invalid items cost no more
+ * than a few.
  *
- * A JSON number used as an id or a reference becomes its digits where it is exact (a safe integer). Any other was rounded
- * when the body was parsed, so nothing may be looked up by it: a problem in a query. In a mutation it becomes an empty
- * text, which the rules of input report as an issue of that field together with all others.
+ * A JSON number for an id or a reference becomes its digits if it is a safe integer. Other numbers may have been rounded by
+ * JSON parsing and must not be used for a lookup. In a query they are a problem. In a mutation they become an empty string,
+ * which input validation reports together with the other issues.
  */
 export function readVariables(
   schema: GraphQLSchema,
@@ -59,10 +59,13 @@ export function readVariables(
   return { variables, problems };
 }
 
-/** Stops the search of the library, which has no limit of its own. */
-const enough = Symbol('enough');
+/** Thrown to stop `coerceInputValue`, which has no limit of errors. */
+const limitReached = Symbol('limit reached');
 
-/** @param report returns whether the search goes on. */
+/**
+ * @param report called for each problem; returns whether to continue.
+ * @returns whether the search was not stopped.
+ */
 function fits(
   value: unknown,
   type: GraphQLInputType,
@@ -70,16 +73,16 @@ function fits(
 ): boolean {
   try {
     coerceInputValue(value, type, (path) => {
-      if (!report(path)) throw enough;
+      if (!report(path)) throw limitReached;
     });
     return true;
   } catch (error) {
-    if (error === enough) return false;
+    if (error === limitReached) return false;
     throw error;
   }
 }
 
-/** The value with numbers used as ids and references made texts. `inexact` replaces those that were rounded. */
+/** Converts numbers for ids and references to strings. `inexact` replaces numbers that are not safe integers. */
 function withExactNumbers(
   value: unknown,
   type: GraphQLInputType,
@@ -102,13 +105,13 @@ function withExactNumbers(
   }
   if (typeof value !== 'number' || !(type.name === 'ID' || (type.name === 'String' && isReference))) return value;
   if (Number.isSafeInteger(value)) return String(value);
-  // Not a number: no scalar takes it, whereas the library takes every integer as an ID.
+  // NaN is invalid for every scalar. The number itself could be accepted: graphql-js accepts every integer as an ID.
   return inexact ?? Number.NaN;
 }
 
 const referencesByDocument = new WeakMap<DocumentNode, ReadonlySet<string>>();
 
-/** Names of the variables that a document uses as references. */
+/** Names of the variables that a document passes as a reference. */
 function referencesOf(document: DocumentNode): ReadonlySet<string> {
   const known = referencesByDocument.get(document);
   if (known !== undefined) return known;

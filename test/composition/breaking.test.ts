@@ -18,7 +18,7 @@ const [latest = ''] = readdirSync('schema/released').toSorted((one, other) =>
   other.localeCompare(one, undefined, { numeric: true }),
 );
 
-test('what the last release promised MUST hold, or be acknowledged in the changelog', () => {
+test('each breaking change since the last release MUST be acknowledged in the changelog', () => {
   assert.match(latest, /^\d+\.\d+\.\d+$/);
   const changelog = readFileSync('CHANGELOG.md', 'utf8');
   const known = acknowledged(changelog, latest);
@@ -27,16 +27,16 @@ test('what the last release promised MUST hold, or be acknowledged in the change
   assert.deepEqual(
     changes.filter((change) => !known.includes(change)).map(line),
     [],
-    'Undo the change, or put these lines into CHANGELOG.md, above the last release, with a reason.',
+    'Revert the change, or add these lines with a reason to CHANGELOG.md above the last release.',
   );
   assert.deepEqual(
     known.filter((change) => !changes.includes(change)),
     [],
-    'CHANGELOG.md acknowledges what is not so.',
+    'CHANGELOG.md acknowledges a change that does not exist.',
   );
 });
 
-/** One print with a change in it: what the comparison says. */
+/** Returns the breaking changes after a replacement in one print. */
 function after(file: string, from: string | RegExp, to: string): string[] {
   const text = now[file] ?? '';
   const changed = text.replace(from, to);
@@ -44,7 +44,7 @@ function after(file: string, from: string | RegExp, to: string): string[] {
   return breakingChanges(now, { ...now, [file]: changed });
 }
 
-test('whatever breaks a client MUST be found', () => {
+test('changes that break a client MUST be found', () => {
   const plain = 'schema.graphql';
   assert.deepEqual(after(plain, /(type Customer \{[^}]*)firstName:/, '$1forename:'), [
     'Customer.firstName was removed.',
@@ -57,7 +57,7 @@ test('whatever breaks a client MUST be found', () => {
   ]);
 });
 
-test('whatever breaks a router or a stitching gateway MUST be found: a key, a lookup, a merge, a link, a scope', () => {
+test('changes of keys, lookups, merges, links and scopes that break a router or a stitching gateway MUST be found', () => {
   const lost = (file: string, directive: string, place: string) =>
     assert.deepEqual(after(file, ` ${directive}`, ''), [`${directive} was removed from ${place} in ${file}.`]);
   lost('subgraph.graphql', '@key(fields: "objectReferenceId")', 'Customer');
@@ -80,7 +80,7 @@ test('whatever breaks a router or a stitching gateway MUST be found: a key, a lo
   assert.deepEqual(breakingChanges(now, others), ['stitching.graphql was removed.']);
 });
 
-test('a change MUST be acknowledged above the last release, word by word', () => {
+test('a change MUST be acknowledged verbatim above the last release', () => {
   const changelog = [
     '# Changelog',
     '- Breaking: `an example.`',
@@ -94,7 +94,7 @@ test('a change MUST be acknowledged above the last release, word by word', () =>
   assert.throws(() => acknowledged(changelog, '0.2.0'), /no heading/);
 });
 
-test('the release command MUST keep the prints of a version, and not change what was released', () => {
+test('the release command MUST store the prints of a version and MUST NOT overwrite a release', () => {
   const folder = mkdtempSync(join(tmpdir(), 'release-'));
   const script = resolve('tools/release-schema.js');
   const release = (...words: string[]) =>
@@ -118,10 +118,10 @@ test('the release command MUST keep the prints of a version, and not change what
   rmSync(folder, { recursive: true });
 });
 
-/** Where the schema does otherwise than graphql-eslint recommends, and why. */
+/** Exceptions from the rules that graphql-eslint recommends, with their reason. */
 const exceptions: Readonly<Record<string, { readonly types: readonly string[]; readonly why: string }>> = {
   '@graphql-eslint/strict-id-in-types': {
-    why: 'these are answers and values, which no cache may keep by an id; a customer has one',
+    why: 'results and values have no identity, so caches must not normalize them; a customer has an id',
     types: [
       'ClientAuthToken',
       'CreateCustomerSuccess',
@@ -136,7 +136,7 @@ const exceptions: Readonly<Record<string, { readonly types: readonly string[]; r
   },
 };
 
-test('the schema MUST follow the recommended rules of graphql-eslint, but for named exceptions', async () => {
+test('the schema MUST follow the recommended rules of graphql-eslint, except for the listed exceptions', async () => {
   const file = 'schema/schema.graphql';
   const eslint = new ESLint({
     overrideConfigFile: true,
@@ -161,7 +161,7 @@ test('the schema MUST follow the recommended rules of graphql-eslint, but for na
   );
 });
 
-test('the version of the package MUST be one that the changelog knows', () => {
+test('the changelog MUST have a heading for the version of the package', () => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
   assert.match(readFileSync('CHANGELOG.md', 'utf8'), new RegExp(`^## ${version.replaceAll('.', '\\.')}$`, 'm'));
 });

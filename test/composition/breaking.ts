@@ -8,17 +8,17 @@ import {
   print,
 } from 'graphql';
 
-/** Prints by their file names. */
+/** Prints by file name. */
 export type Prints = Readonly<Record<string, string>>;
 
-/** Directives that others compose by: taking one away, or changing it, breaks them. */
-const promised = ['key', 'lookup', 'merge', 'link'];
-/** Directives that ask for more than before: adding one, or changing it, breaks callers. */
-const demanding = ['requiresScopes', 'authenticated', 'inaccessible'];
+/** Directives for composition. Removing or changing one breaks routers and stitching gateways. */
+const composition = ['key', 'lookup', 'merge', 'link'];
+/** Directives that restrict access. Adding or changing one breaks callers. */
+const restrictive = ['requiresScopes', 'authenticated', 'inaccessible'];
 
 /**
- * What of `before` a consumer can no longer rely on, one sentence each: types, fields, arguments and values as graphql-js
- * compares them, and the directives that routers and stitching gateways compose by, which it does not look at.
+ * Returns the breaking changes between two sets of prints, one sentence each. graphql-js compares types, fields, arguments
+ * and values. It ignores directives, so this function compares them.
  */
 export function breakingChanges(before: Prints, now: Prints): string[] {
   const sentences = Object.entries(before).flatMap(([file, released]) => {
@@ -28,14 +28,14 @@ export function breakingChanges(before: Prints, now: Prints): string[] {
     const changes = old && fresh ? findBreakingChanges(old, fresh).map(({ description }) => description) : [];
     return [...changes, ...brokenDirectives(released, current).map((text) => `${text} in ${file}.`)];
   });
-  // What all prints have in common is told once.
+  // A change that all prints share is reported once.
   return [...new Set(sentences)];
 }
 
 function brokenDirectives(released: string, current: string): string[] {
   const [before, now] = [applied(released), applied(current)];
-  const lost = [...before].filter(([at, { name }]) => promised.includes(name) && !now.has(at));
-  const gained = [...now].filter(([at, { name }]) => demanding.includes(name) && !before.has(at));
+  const lost = [...before].filter(([at, { name }]) => composition.includes(name) && !now.has(at));
+  const gained = [...now].filter(([at, { name }]) => restrictive.includes(name) && !before.has(at));
   return [
     ...lost.map(([, { text, place }]) => `${text} was removed from ${place}`),
     ...gained.map(([, { text, place }]) => `${text} was added to ${place}`),
@@ -45,11 +45,11 @@ function brokenDirectives(released: string, current: string): string[] {
 interface Applied {
   readonly name: string;
   readonly text: string;
-  /** Its coordinate: `Customer`, `Query.customer`, `schema`. */
+  /** Schema coordinate: `Customer`, `Query.customer`, `schema`. */
   readonly place: string;
 }
 
-/** Every directive that stands on something, by what it says and where. */
+/** All applied directives, by coordinate and text. */
 function applied(sdl: string): Map<string, Applied> {
   const found = new Map<string, Applied>();
   const note = (place: string, directives: readonly ConstDirectiveNode[] = []) => {
@@ -78,7 +78,7 @@ function visit(
   }
 }
 
-/** What definitions of types have in common, as far as directives go. */
+/** A definition that can have directives. */
 interface Member {
   readonly name: NamedTypeNode['name'];
   readonly directives?: readonly ConstDirectiveNode[];
@@ -90,7 +90,7 @@ interface Members {
   readonly values: readonly Member[];
 }
 
-/** What the changelog acknowledges since a version: each text between backticks on a line that begins with `- Breaking:`. */
+/** The changes that the changelog acknowledges above a version: the text in backticks of each line that begins with `- Breaking:`. */
 export function acknowledged(changelog: string, since: string): string[] {
   const start = changelog.indexOf('\n## ');
   const end = changelog.indexOf(`\n## ${since}`);

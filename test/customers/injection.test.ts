@@ -10,9 +10,9 @@ import { owned } from '../../src/customers/ownership.ts';
 import { GatewayError } from '../../src/errors.ts';
 
 const unhandled: unknown[] = [];
-const note = (reason: unknown) => unhandled.push(reason);
-process.on('unhandledRejection', note);
-after(() => process.off('unhandledRejection', note));
+const onUnhandledRejection = (reason: unknown) => unhandled.push(reason);
+process.on('unhandledRejection', onUnhandledRejection);
+after(() => process.off('unhandledRejection', onUnhandledRejection));
 
 const stored: Customer = {
   id: 'cth_1',
@@ -27,13 +27,13 @@ const stored: Customer = {
 };
 const input = { objectReferenceId: 'reference-1', mobileNumber: '1', emailAddress: 'a@b' };
 
-/** An API that does `happen` at each of its awaits, numbered over all operations. */
-function createApi(happen: (step: number) => void): (operation: Operation) => CustomerApi {
+/** An API that calls `onStep` at each await. Steps are numbered across all operations. */
+function createApi(onStep: (step: number) => void): (operation: Operation) => CustomerApi {
   let steps = 0;
   return ({ signal }) => {
     const step = async () => {
       steps += 1;
-      happen(steps);
+      onStep(steps);
       await Promise.resolve();
       if (signal.aborted) throw new GatewayError('UPSTREAM_TIMEOUT');
     };
@@ -55,8 +55,8 @@ function createApi(happen: (step: number) => void): (operation: Operation) => Cu
 }
 
 const withToken = { withClientAuthToken: true };
-/** What an operation asks for: the same customer in several ways at once, then a write, then again. */
-async function operate(customers: CustomerApi): Promise<void> {
+/** Reads the same customer by several keys at once, writes it, and reads it again. */
+async function runOperation(customers: CustomerApi): Promise<void> {
   const reads = () => [
     customers.get({ any: 'cth_1' }, withToken),
     customers.get({ any: 'cth_1' }, withToken),
@@ -76,26 +76,26 @@ const callers: Readonly<Record<string, Caller>> = {
   unbound: anonymous,
   'bound by id': { ...anonymous, customers: ['cth_1'] },
   'bound by reference': { ...anonymous, customers: ['reference-1'] },
-  'bound to somebody else': { ...anonymous, customers: ['reference-9'] },
-  'bound to nobody': { ...anonymous, customers: 'none' },
+  'bound to another customer': { ...anonymous, customers: ['reference-9'] },
+  'bound to no customer': { ...anonymous, customers: 'none' },
 };
 
 for (const [role, caller] of Object.entries(callers)) {
-  for (const kind of ['fails', 'has its client leave'] as const) {
-    test(`each await of two operations of a caller that is ${role} MUST leave no rejection unhandled when it ${kind}`, async () => {
+  for (const kind of ['the upstream fails', 'the client disconnects'] as const) {
+    test(`two operations of a caller that is ${role} MUST leave no unhandled rejection if ${kind} at any await`, async () => {
       for (const maxReads of [1, 2, 100]) {
-        for (let broken = 1; broken <= 60; broken += 1) {
-          const gone = [new AbortController(), new AbortController()];
+        for (let firstFailure = 1; firstFailure <= 60; firstFailure += 1) {
+          const clients = [new AbortController(), new AbortController()];
           const open = coalescing(
             createApi((step) => {
-              if (step < broken) return;
-              // From here on: one that fails for ever is an outage.
-              if (kind === 'fails') throw new GatewayError('UPSTREAM_UNAVAILABLE');
-              for (const controller of gone) controller.abort();
+              // All later steps fail too, as in an outage.
+              if (step < firstFailure) return;
+              if (kind === 'the upstream fails') throw new GatewayError('UPSTREAM_UNAVAILABLE');
+              for (const controller of clients) controller.abort();
             }),
           );
-          const work = gone.map(({ signal }, n) =>
-            operate(
+          const work = clients.map(({ signal }, n) =>
+            runOperation(
               owned(
                 batched(
                   open({

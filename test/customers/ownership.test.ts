@@ -11,7 +11,7 @@ import {
   inScriptedWorld,
   inWorld,
   jwtSettings,
-  type Said,
+  type ScriptedResponse,
   type World,
 } from '../support.ts';
 
@@ -28,12 +28,12 @@ const own: Customer = {
 };
 const token = { token: 'tkn_1', expiresAt: new Date() };
 
-test('a read with the token MUST be held against the owner as well as the plain read before it', async () => {
+test('the owner MUST be checked in the read with the token as well as in the read before it', async () => {
   const reads: boolean[] = [];
   const api: CustomerApi = {
     async get(_key, { withClientAuthToken = false } = {}) {
       reads.push(withClientAuthToken);
-      // The path is somebody else's by the time of the second read.
+      // The second read returns another customer.
       return withClientAuthToken ? { ...own, id: 'cth_2', clientAuthToken: token } : own;
     },
     create: () => assert.fail('no create'),
@@ -44,7 +44,7 @@ test('a read with the token MUST be held against the owner as well as the plain 
   assert.deepEqual(reads, [false, true]);
 });
 
-test('a token that cannot be read MUST fail alone: the owner sees the customer', () =>
+test('if the token cannot be read, only its field MUST fail and the customer MUST be returned', () =>
   inWorld(
     async (world) => {
       const token = bearer({ customer: 'u7', scope: 'customer:read customer:token' });
@@ -60,7 +60,7 @@ test('a token that cannot be read MUST fail alone: the owner sees the customer',
     { ...jwtSettings, LIMIT_UPSTREAM_READS: '1' },
   ));
 
-/** A caller bound to the customer `u7`, where an operation may cost three reads. */
+/** Sends a query as a caller that is bound to `u7`, with a limit of three reads. */
 const askBound = (query: string, check: (answer: Answer, upstream: string[]) => void) =>
   inWorld(
     async (world) => {
@@ -75,7 +75,7 @@ const askBound = (query: string, check: (answer: Answer, upstream: string[]) => 
     { ...jwtSettings, LIMIT_UPSTREAM_READS: '3' },
   );
 
-test('the read of a token MUST be counted where the plain read before it is, so that document order decides', () =>
+test('the read of a token MUST count at the place of the read before it in document order', () =>
   askBound(
     'own: customer(id: "cst_0123456789abcdef") { ...token } b: customer(id: "nobody-1") { id } c: customer(id: "nobody-2") { id }',
     (answer, upstream) => {
@@ -93,7 +93,7 @@ test('the read of a token MUST be counted where the plain read before it is, so 
     },
   ));
 
-test('a token that is not read after all MUST NOT cost those behind it a read', () =>
+test('a token that turns out not to be needed MUST NOT count as a read', () =>
   askBound(
     'customers(ids: ["asha.rao@example.com", "nobody-1", "nobody-2", "nobody-3"]) { id ...token }',
     (answer, upstream) => {
@@ -107,16 +107,16 @@ test('a token that is not read after all MUST NOT cost those behind it a read', 
     },
   ));
 
-/** Somebody else's customer, as a provider that ignores case answers for the path `CUST-00001`. */
-const stranger = {
+/** Another owner's customer. A provider that ignores case returns it for the path `CUST-00001`. */
+const otherCustomer = {
   id: 'cth_0123456789abcdef',
   object_reference_id: 'cust-00001',
   mobile_number: '9000000077',
   email_address: 'new@example.com',
   juspay: { client_auth_token: `tkn_${'0'.repeat(32)}`, client_auth_token_expiry: '2099-01-01T00:00:00Z' },
 };
-const found: Said = { status: 200, body: stranger };
-const taken: Said = { status: 400, body: { error_code: 'unique', error_info: { code: 'ALREADY_EXISTS' } } };
+const found: ScriptedResponse = { status: 200, body: otherCustomer };
+const taken: ScriptedResponse = { status: 400, body: { error_code: 'unique', error_info: { code: 'ALREADY_EXISTS' } } };
 
 const ask = (world: World, query: string) =>
   world.fetch({
@@ -128,7 +128,7 @@ const ask = (world: World, query: string) =>
     body: JSON.stringify({ query }),
   });
 
-const doors = {
+const queries = {
   customer: '{ customer(id: "CUST-00001") { id clientAuthToken { token } } }',
   customerByReference: '{ customerByReference(objectReferenceId: "CUST-00001") { id clientAuthToken { token } } }',
   customers: '{ customers(ids: ["CUST-00001"]) { id } }',
@@ -136,8 +136,8 @@ const doors = {
     '{ _entities(representations: [{ __typename: "Customer", objectReferenceId: "CUST-00001" }]) { ... on Customer { id } } }',
 };
 
-for (const [field, query] of Object.entries(doors)) {
-  test(`the caller's own path MUST NOT show somebody else's customer where the provider ignores case: ${field}`, () =>
+for (const [field, query] of Object.entries(queries)) {
+  test(`a read at the caller's own path MUST NOT return another owner's customer if the provider ignores case: ${field}`, () =>
     inScriptedWorld(
       () => found,
       async (world) => {
@@ -149,7 +149,7 @@ for (const [field, query] of Object.entries(doors)) {
     ));
 }
 
-test("a bound caller's update MUST NOT reach somebody else's customer where the provider ignores case", () =>
+test("an update of a bound caller MUST NOT change another owner's customer if the provider ignores case", () =>
   inScriptedWorld(
     () => found,
     async (world, calls) => {
@@ -167,9 +167,9 @@ test("a bound caller's update MUST NOT reach somebody else's customer where the 
     jwtSettings,
   ));
 
-test("a plain read MUST establish the owner before each of a bound caller's updates, at its own path too", () =>
+test('each update of a bound caller MUST be preceded by a read that checks the owner, at its own path too', () =>
   inScriptedWorld(
-    () => ({ status: 200, body: { ...stranger, object_reference_id: 'CUST-00001' } }),
+    () => ({ status: 200, body: { ...otherCustomer, object_reference_id: 'CUST-00001' } }),
     async (world, calls) => {
       const update = 'updateCustomer(id: "CUST-00001", input: { firstName: "X" }) { __typename }';
       const { data } = await ask(world, `mutation { a: ${update} b: ${update} }`);
@@ -181,12 +181,12 @@ test("a plain read MUST establish the owner before each of a bound caller's upda
     { ...jwtSettings, LIMIT_UPSTREAM_READS: '1' },
   ));
 
-test('the read that establishes the owner MUST count as one of LIMIT_UPSTREAM_READS', () =>
+test('the read that checks the owner MUST count against LIMIT_UPSTREAM_READS', () =>
   inScriptedWorld(
-    () => ({ status: 200, body: { ...stranger, object_reference_id: 'CUST-00001' } }),
+    () => ({ status: 200, body: { ...otherCustomer, object_reference_id: 'CUST-00001' } }),
     async (world, calls) => {
       const update = (id: string) => `updateCustomer(id: "${id}", input: { firstName: "X" }) { __typename }`;
-      const answer = await ask(world, `mutation { a: ${update('CUST-00001')} b: ${update(stranger.id)} }`);
+      const answer = await ask(world, `mutation { a: ${update('CUST-00001')} b: ${update(otherCustomer.id)} }`);
       assert.deepEqual(codesOf(answer), { b: 'OPERATION_TOO_COMPLEX' });
       assert.deepEqual(calls, ['GET /customers/CUST-00001', 'POST /customers/CUST-00001']);
     },
@@ -203,11 +203,11 @@ const create = `mutation { createCustomer(input: {
 const hidden = { __typename: 'CustomerAlreadyExistsError', existing: null, differingFields: null };
 
 for (const [what, first, result] of [
-  ['a refusal', taken, hidden],
-  ['an unknown outcome', { status: 503, body: '' }, hidden],
-  ['a success', found, { __typename: 'CustomerOutcomeUnknownError' }],
+  ['rejected', taken, hidden],
+  ['with an unknown outcome', { status: 503, body: '' }, hidden],
+  ['successful', found, { __typename: 'CustomerOutcomeUnknownError' }],
 ] as const) {
-  test(`${what} of a bound caller's create MUST NOT show somebody else's customer where the provider ignores case`, () =>
+  test(`a create of a bound caller that is ${what} MUST NOT return another owner's customer if the provider ignores case`, () =>
     inScriptedWorld(
       ({ method }) => (method === 'POST' ? first : found),
       async (world) => {

@@ -8,7 +8,7 @@ import { type Answer, bearer, codesOf, inWorld, jwtSettings } from '../support.t
 const { signal } = new AbortController();
 const limits = { turnMs: 5, maxWaiting: 10, maxWaitingByCaller: 6, maxWaitMs: 60_000 };
 
-/** Synchronous work that uses up a turn. */
+/** Synchronous work that exceeds the budget of a turn. */
 function spin(): void {
   for (const untilMs = performance.now() + 6; performance.now() < untilMs; );
 }
@@ -16,7 +16,7 @@ function spin(): void {
 const isOverloaded = (error: unknown) =>
   error instanceof RequestError && error.code === 'OVERLOADED' && error.status === 503 && error.retryAfterSeconds === 1;
 
-test('work that uses up a turn MUST let the event loop go on before the next one', async () => {
+test('after work that exceeds the budget of a turn, the event loop MUST run before the next work starts', async () => {
   const turns = createTurns(limits);
   let turn = 0;
   let isOver = false;
@@ -35,11 +35,11 @@ test('work that uses up a turn MUST let the event loop go on before the next one
     ),
   );
   isOver = true;
-  assert.equal(ranIn[0], 0, 'the first one runs at once');
+  assert.equal(ranIn[0], 0, 'the first work runs at once');
   assert.equal(new Set(ranIn).size, 5, ranIn.join());
 });
 
-test('callers MUST take turns, however much one of them sends', async () => {
+test('callers MUST be served round-robin', async () => {
   const turns = createTurns(limits);
   const order: string[] = [];
   const run = (caller: string) =>
@@ -51,7 +51,7 @@ test('callers MUST take turns, however much one of them sends', async () => {
   assert.equal(order.join(''), 'aabcabaaa');
 });
 
-test('work that cannot wait MUST be refused, and not be done', async () => {
+test('work above the queue limits, of a disconnected client or past the maximum wait MUST be rejected and not run', async () => {
   const turns = createTurns(limits);
   let done = 0;
   const run = (caller: string, by = signal) =>
@@ -66,23 +66,23 @@ test('work that cannot wait MUST be refused, and not be done', async () => {
   await Promise.all([...first, ...others]);
   assert.equal(done, 11);
 
-  const gone = new AbortController();
+  const disconnected = new AbortController();
   spin();
-  const waiting = [run('a'), run('a', gone.signal)];
-  gone.abort();
+  const waiting = [run('a'), run('a', disconnected.signal)];
+  disconnected.abort();
   const [, left] = await Promise.allSettled(waiting);
   assert.ok(left?.status === 'rejected' && isOverloaded(left.reason));
 
-  const impatient = createTurns({ ...limits, maxWaitMs: 0 });
-  await impatient.run('a', signal, spin);
-  await assert.rejects(Promise.all([impatient.run('a', signal, spin), impatient.run('a', signal, spin)]), isOverloaded);
+  const noWait = createTurns({ ...limits, maxWaitMs: 0 });
+  await noWait.run('a', signal, spin);
+  await assert.rejects(Promise.all([noWait.run('a', signal, spin), noWait.run('a', signal, spin)]), isOverloaded);
 });
 
-test('a flood of new documents MUST NOT hold up another caller, and be refused where too many wait', () =>
+test('many new documents of one caller MUST NOT delay another caller, and MUST be rejected above the queue limit', () =>
   inWorld(async (world) => {
     const answers: string[] = [];
     const ask = async (sub: string, n: number, size = 28): Promise<Answer> => {
-      // With 28, as much to compare as the limits allow.
+      // 28 fragments give the largest number of field comparisons that the limits allow.
       const fragments = Array.from({ length: size }, (_, i) => {
         const spreads = Array.from({ length: size - i }, (_none, j) => `...F${i + j + 1}`).join(' ');
         return `fragment F${i} on Query { ${spreads} customer(id: "x") { id } }`;
@@ -102,7 +102,7 @@ test('a flood of new documents MUST NOT hold up another caller, and be refused w
     const flood = Array.from({ length: 30 }, (_, n) => ask('a', n));
     const other = ask('b', 0);
     assert.equal((await other).errors, undefined);
-    assert.ok(answers.length < 25, `${answers.length} came before`);
+    assert.ok(answers.length < 25, `${answers.length} responses came first`);
     for (const answer of await Promise.all(flood)) assert.equal(answer.errors, undefined, answer.text);
 
     const crowd = await Promise.all(Array.from({ length: 150 }, (_, n) => ask('c', n, 14)));

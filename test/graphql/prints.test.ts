@@ -20,23 +20,23 @@ import { prints } from '../../src/graphql/prints.ts';
 const read = (name: keyof typeof prints) =>
   readFileSync(new URL(`../../schema/${prints[name].file}`, import.meta.url), 'utf8');
 
-/** The directives of a print by what they stand on: `Type`, `Type.field`. */
+/** The directives of a print by schema coordinate: `Type`, `Type.field`. */
 function directivesOf(text: string): Record<string, string[]> {
   const found: Record<string, string[]> = {};
-  const note = (coordinate: string, directives: readonly ConstDirectiveNode[] = []) => {
+  const add = (coordinate: string, directives: readonly ConstDirectiveNode[] = []) => {
     if (directives.length > 0) found[coordinate] = directives.map((node) => print(node));
   };
   visit(parse(text), {
     ObjectTypeDefinition(type) {
-      note(type.name.value, type.directives);
-      for (const field of type.fields ?? []) note(`${type.name.value}.${field.name.value}`, field.directives);
+      add(type.name.value, type.directives);
+      for (const field of type.fields ?? []) add(`${type.name.value}.${field.name.value}`, field.directives);
     },
   });
   return found;
 }
 
-/** A print without all that a composer reads: directives, their definitions, links and scalars for both. */
-function bare(text: string): string {
+/** Removes everything for composition: directives, their definitions, links and scalars. */
+function withoutDirectives(text: string): string {
   const dropped: readonly string[] = [Kind.DIRECTIVE, Kind.DIRECTIVE_DEFINITION, Kind.SCHEMA_EXTENSION];
   const isDropped = (node: ASTNode) =>
     dropped.includes(node.kind) ||
@@ -47,17 +47,17 @@ function bare(text: string): string {
 const keys = ['@key(fields: "id")', '@key(fields: "objectReferenceId")'];
 
 for (const name of Object.keys(prints) as (keyof typeof prints)[]) {
-  test(`the print for ${name} MUST be the contract, but for what its composer reads`, () => {
-    assert.equal(bare(read(name)), bare(read('plain')));
+  test(`the print for ${name} MUST equal the plain print except for directives`, () => {
+    assert.equal(withoutDirectives(read(name)), withoutDirectives(read('plain')));
   });
 }
 
-test('the plain print MUST hold no directive, and that for federation the two keys alone', () => {
+test('the plain print MUST have no directives, and the federation print only the two keys', () => {
   assert.deepEqual(directivesOf(read('plain')), {});
   assert.deepEqual(directivesOf(read('federation')), { Customer: keys });
 });
 
-test('the print with scopes MUST name the scope of each field that has one', () => {
+test('the print with scopes MUST have the scope of each field that requires one', () => {
   const scope = (name: string) => [`@requiresScopes(scopes: [["customer:${name}"]])`];
   assert.deepEqual(directivesOf(read('federation-scopes')), {
     Customer: keys,
@@ -70,7 +70,7 @@ test('the print with scopes MUST name the scope of each field that has one', () 
   });
 });
 
-/** What the Composite Schemas draft of 2026-06-19 defines for source schemas. */
+/** The definitions for source schemas in the Composite Schemas draft of 2026-06-19. */
 const draft = parse(`
   directive @external on FIELD_DEFINITION
   directive @inaccessible on FIELD_DEFINITION | OBJECT | INTERFACE | UNION | ARGUMENT_DEFINITION | SCALAR | ENUM | ENUM_VALUE | INPUT_OBJECT | INPUT_FIELD_DEFINITION
@@ -86,13 +86,13 @@ const draft = parse(`
   scalar FieldSelectionSet
 `);
 
-test("the composite print MUST be valid by the draft's own definitions, and define nothing otherwise", () => {
+test('the composite print MUST be valid with the definitions of the draft, and its definitions MUST equal them', () => {
   const own = parse(read('composite'));
   const isDefinition = (kind: string, name: string | undefined) =>
     kind === Kind.DIRECTIVE_DEFINITION || name === 'FieldSelectionSet';
   const nameOf = (node: object) => (node as { name?: { value: string } }).name?.value;
   const without = own.definitions.filter((node) => !isDefinition(node.kind, nameOf(node)));
-  // With the draft's definitions in place of the print's: unknown directives, places and arguments are errors here.
+  // The definitions of the draft replace those of the print, so unknown directives, locations and arguments are errors.
   const schema = buildASTSchema({ kind: Kind.DOCUMENT, definitions: [...without, ...draft.definitions] });
   assert.deepEqual(validateSchema(schema), []);
   const define = (document: DocumentNode) =>
@@ -103,7 +103,7 @@ test("the composite print MUST be valid by the draft's own definitions, and defi
   );
 });
 
-test('lookups MUST be as the draft asks: nullable, each argument a field of its type, each key with one lookup', () => {
+test('each lookup MUST satisfy the draft: nullable, each argument is a field of the type, one lookup for each key', () => {
   const schema = buildFromText(read('composite'));
   const directives = directivesOf(read('composite'));
   const lookups = Object.keys(directives).filter((coordinate) => directives[coordinate]?.includes('@lookup'));
@@ -118,7 +118,7 @@ test('lookups MUST be as the draft asks: nullable, each argument a field of its 
   assert.deepEqual(resolved, directives['Customer']);
 });
 
-test('the stitching print MUST be valid by the package that reads it, and define what that defines', () => {
+test('the stitching print MUST be valid for @graphql-tools/stitching-directives and have its definitions', () => {
   const { keyDirectiveTypeDefs, mergeDirectiveTypeDefs, stitchingDirectivesValidator } = stitchingDirectives();
   const text = read('stitching');
   for (const definition of [keyDirectiveTypeDefs, mergeDirectiveTypeDefs]) assert.ok(text.includes(definition));

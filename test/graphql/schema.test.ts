@@ -20,7 +20,7 @@ import { buildSchema } from '../../src/graphql/schema.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
-/** Names, types, nullability and arguments, without descriptions, in an order of their own. */
+/** The sorted schema without descriptions. */
 function skeleton(schema: Parameters<typeof printSchema>[0]): string {
   const document: DocumentNode = parse(printSchema(lexicographicSortSchema(schema)));
   return print(
@@ -32,30 +32,30 @@ test('the schema MUST match the contract in names, types, nullability and argume
   assert.equal(skeleton(buildSchema()), skeleton(buildFromText(read('test/contract.graphql'))));
 });
 
-test('schema/schema.graphql MUST be what the code prints', () => {
+test('schema/schema.graphql MUST equal the print of the code', () => {
   assert.equal(read('schema/schema.graphql'), `${printSchema(lexicographicSortSchema(buildSchema()))}\n`);
 });
 
 test('every type, field, argument, input field and enum value MUST have a description', () => {
-  const bare: string[] = [];
-  const look = (name: string, { description }: { description?: string | null | undefined }) => {
-    if (!description) bare.push(name);
+  const undescribed: string[] = [];
+  const check = (name: string, { description }: { description?: string | null | undefined }) => {
+    if (!description) undescribed.push(name);
   };
   for (const type of Object.values(buildSchema().getTypeMap())) {
     if (isIntrospectionType(type) || isSpecifiedScalarType(type)) continue;
-    look(type.name, type);
-    if (isEnumType(type)) for (const value of type.getValues()) look(`${type.name}.${value.name}`, value);
+    check(type.name, type);
+    if (isEnumType(type)) for (const value of type.getValues()) check(`${type.name}.${value.name}`, value);
     if (!isObjectType(type) && !isInterfaceType(type) && !isInputObjectType(type)) continue;
     for (const field of Object.values(type.getFields())) {
-      look(`${type.name}.${field.name}`, field);
+      check(`${type.name}.${field.name}`, field);
       if ('args' in field)
-        for (const argument of field.args) look(`${type.name}.${field.name}(${argument.name})`, argument);
+        for (const argument of field.args) check(`${type.name}.${field.name}(${argument.name})`, argument);
     }
   }
-  assert.deepEqual(bare, []);
+  assert.deepEqual(undescribed, []);
 });
 
-test('two schemas MUST share nothing', () => {
+test('two schemas MUST NOT share types', () => {
   const [one, other] = [buildSchema(), buildSchema()];
   assert.notEqual(one.getType('Customer'), other.getType('Customer'));
 });

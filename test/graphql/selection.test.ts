@@ -21,11 +21,11 @@ const customer: Customer = {
   lastUpdated: null,
 };
 
-/** What look-ahead asked for, and whether the executor then really ran the token's resolver. */
+/** Returns the `withClientAuthToken` of each call, and whether the executor ran the resolver of the token. */
 async function run(source: string, variableValues: Record<string, unknown>) {
   const asked: boolean[] = [];
   let resolved = false;
-  // Answers never hold a token, so each run of the resolver shows as a read by id.
+  // The getter detects that the resolver ran.
   const withToken: Customer = {
     ...customer,
     get clientAuthToken() {
@@ -70,7 +70,7 @@ const directive = fc.constantFrom(
   '@skip(if: $no) @include(if: $yes)',
 );
 
-/** Selections on Customer: decoys, the token, fragments within fragments. */
+/** Selections on Customer: other fields, aliases with the name of the token, the token, nested fragments. */
 const selections = fc.letrec<{ set: string; item: string }>((tie) => ({
   item: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },
@@ -89,20 +89,20 @@ const selections = fc.letrec<{ set: string; item: string }>((tie) => ({
 const header = '($yes: Boolean! = true, $no: Boolean! = false, $unset: Boolean! = true)';
 const isValid = (errors: readonly unknown[] | undefined) => errors === undefined;
 
-test('a query MUST ask for the token exactly where the executor will resolve it', () =>
+test('a query MUST request the token if and only if the executor resolves it', () =>
   fc.assert(
     fc.asyncProperty(selections, selections, fc.boolean(), fc.boolean(), async (set, fragment, yes, no) => {
       const fragments = `fragment A on Customer ${fragment.replaceAll('...A', '...B').replaceAll('...B', '... on Customer { ...C }')} fragment B on Customer { ...C } fragment C on Customer { z: clientAuthToken @include(if: $no) { token } }`;
       const source = `query ${header} { customer(id: "reference-1") ${set} used: __typename @include(if: $unset) @skip(if: $yes) k: __typename @skip(if: $no) customerByReference(objectReferenceId: "n") @skip(if: true) { ...A ...B ...C } }${fragments}`;
       const { asked, resolved, errors } = await run(source, { yes, no });
-      // Aliases that collide make a document invalid: nothing is run then.
+      // Skip documents that are invalid because of conflicting aliases.
       fc.pre(isValid(errors));
       assert.deepEqual(asked, [resolved], source);
     }),
     { numRuns: 1000 },
   ));
 
-test('a create MUST ask for the token exactly where a success will resolve it', () =>
+test('a create MUST request the token if and only if the executor resolves it after a success', () =>
   fc.assert(
     fc.asyncProperty(
       selections,
@@ -126,8 +126,8 @@ test('a create MUST ask for the token exactly where a success will resolve it', 
     { numRuns: 500 },
   ));
 
-test('doubling fragments MUST be looked through in linear time', async () => {
-  // 2^60 paths lead to the token: a search that walks them all would not end.
+test('nested fragments that are spread twice MUST be searched in linear time', async () => {
+  // The document has 2^60 paths to the token.
   const doubling = Array.from(
     { length: 60 },
     (_, n) => `fragment f${n} on Customer { ...f${n + 1} ...f${n + 1} }`,

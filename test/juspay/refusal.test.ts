@@ -8,7 +8,7 @@ import {
   inScriptedWorld,
   newCustomer,
   resultOf,
-  type Said,
+  type ScriptedResponse,
   updateOperation,
 } from '../support.ts';
 
@@ -29,7 +29,7 @@ const oversized = { filler: 'x'.repeat(1024 * 1024) };
 const info = (code: string, more: object = {}) => ({ error_info: { code, category: 'USER_ERROR', ...more } });
 
 /** What the sandbox never says: the order of codes, codes in unusual places, and what must not pass for a code. */
-const answers: readonly (readonly [name: string, said: Said, codes: Codes])[] = [
+const answers: readonly (readonly [name: string, said: ScriptedResponse, codes: Codes])[] = [
   ['a 404 by error_code alone', { status: 404, body: { error_code: 'object_not_found' } }, absent],
   ['a 404 by an error_code in capitals', { status: 404, body: { error_code: 'OBJECT_NOT_FOUND' } }, absent],
   ['a 404 by the other code in error_code', { status: 404, body: { error_code: 'RESOURCE_NOT_FOUND' } }, absent],

@@ -27,7 +27,7 @@ function listOf({ data, text }: Answer): unknown[] {
   return Array.isArray(list) ? list : assert.fail(text);
 }
 
-/** Refused as a validation error is: nothing was executed. */
+/** Asserts that the operation was rejected and not executed. */
 function assertTooComplex(world: World, answer: Answer, what: string): void {
   assert.deepEqual(codesOf(answer), { '': 'OPERATION_TOO_COMPLEX' }, `${what}: ${answer.text.slice(0, 200)}`);
   assert.equal(answer.errors?.length, 1);
@@ -35,7 +35,7 @@ function assertTooComplex(world: World, answer: Answer, what: string): void {
   assert.deepEqual(world.upstream(), [], what);
 }
 
-test('an operation MUST name at most LIMIT_ITEMS customers in lists, wherever they stand', () =>
+test('an operation MUST have at most LIMIT_ITEMS list items, in literals, variables, aliases and fragments', () =>
   inWorld(
     async (world) => {
       const six = { ids: repeat(6, (n) => `id-${n}`), one: 'id-1' };
@@ -104,7 +104,7 @@ test('an operation MUST name at most LIMIT_ITEMS customers in lists, wherever th
     { LIMIT_ITEMS: '10' },
   ));
 
-test('2,000 customers in lists MUST be taken by default, and one more refused', () =>
+test('2,000 list items MUST be accepted by default, and 2,001 MUST be rejected', () =>
   inWorld(async (world) => {
     const document = 'query ($r: [_Any!]!) { _entities(representations: $r) { __typename } }';
     assertTooComplex(world, await world.ask(document, { r: repeat(2001, () => 'x') }), '2001');
@@ -139,7 +139,7 @@ test('names and aliases MUST have at most 128 characters', () =>
     assert.deepEqual((await world.ask(`{ ${name(128)}: __typename }`)).data, { [name(128)]: 'Query' });
   }));
 
-test('an answer above LIMIT_RESPONSE_BYTES MUST be replaced by one error, and one of exactly that size be sent', async () => {
+test('a response above LIMIT_RESPONSE_BYTES MUST be replaced by one error, and a response of exactly that size MUST be sent', async () => {
   const document =
     '{ customers(ids: ["u7","asha.rao@example.com"]) { id objectReferenceId emailAddress dateCreated } }';
   let bytes = 0;
@@ -169,7 +169,7 @@ test('an answer above LIMIT_RESPONSE_BYTES MUST be replaced by one error, and on
 
 const large = 'é'.repeat(3000);
 
-test('a large answer MUST NOT hide the outcome of a write: texts that do not fit are null', () =>
+test('the outcome of a write MUST be reported in a large response: texts above the limit are null', () =>
   inScriptedWorld(
     () => ({
       status: 200,
@@ -205,7 +205,7 @@ test('a large answer MUST NOT hide the outcome of a write: texts that do not fit
     { LIMIT_RESPONSE_BYTES: '8000' },
   ));
 
-test('at most 5 errors MUST be reported, the first ones of the document, and every other failure be null', () =>
+test('at most 5 errors MUST be reported, in document order, and every other failed field MUST be null', () =>
   inWorld(async (world) => {
     const document = `query ($r: [_Any!]!) {
       ...Late
@@ -230,7 +230,7 @@ test('at most 5 errors MUST be reported, the first ones of the document, and eve
         ['many.2', 'BAD_USER_INPUT'],
       ],
     );
-    // The last in the document fail first: those need no call.
+    // The last fields of the document fail first, because they need no call.
     const six = await world.ask(
       '{ a: customer(id: "fault_rejected") { id } b: customer(id: "..") { id } c: customer(id: ".") { id } d: customer(id: "") { id } e: customer(id: " ") { id } f: customer(id: "..") { id } g: customer(id: "u7") { id } }',
     );
@@ -246,7 +246,7 @@ test('at most 5 errors MUST be reported, the first ones of the document, and eve
     });
   }));
 
-test('entities for a caller without any scope MUST be null, with 5 errors, at next to no cost', (context) =>
+test('entities of a caller without scope MUST be null with 5 errors, and MUST cost almost no CPU time', (context) =>
   inWorld(async (world) => {
     const fields = repeat(57, (n) => `a${n}: clientAuthToken { token }`).join(' ');
     const document = `query ($r: [_Any!]!) { _entities(representations: $r) { ... on Customer { ${fields} } } }`;
@@ -268,12 +268,12 @@ test('entities for a caller without any scope MUST be null, with 5 errors, at ne
     context.diagnostic(`${costs.map((ms) => Math.round(ms)).join(', ')} ms`);
     assert.ok(Math.min(...costs) < 250);
     assert.deepEqual(world.upstream(), []);
-    // None at all: nothing fails.
+    // An empty list causes no error.
     const none = await asBearer(world, { scope: '', customer: 'u7' }, document, { r: [] });
     assert.deepEqual([none.data, none.errors], [{ _entities: [] }, undefined]);
   }, jwtSettings));
 
-test('failures below a list MUST be bounded too: a scope that 60,000 fields lack', () =>
+test('a missing scope for 60,000 fields below a list MUST give 5 errors', () =>
   inWorld(async (world) => {
     const fields = repeat(55, (n) => `a${n}: clientAuthToken { token }`).join(' ');
     const document = `query ($r: [_Any!]!) { _entities(representations: $r) { ... on Customer { id ${fields} } } }`;
@@ -289,7 +289,7 @@ test('failures below a list MUST be bounded too: a scope that 60,000 fields lack
     assert.deepEqual(world.upstream(), ['GET /customers/u7']);
   }, jwtSettings));
 
-test('introspection MUST be exempt from LIMIT_DEPTH, and not be multiplied', () =>
+test('introspection MUST be exempt from LIMIT_DEPTH and limited in the number of aliases', () =>
   inWorld(
     async (world) => {
       const deep = '{ __schema { types { fields { type { ofType { ofType { ofType { name } } } } } } } }';

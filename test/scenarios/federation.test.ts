@@ -10,13 +10,13 @@ const byId = (id: string) => ({ __typename: 'Customer', id });
 const byReference = (objectReferenceId: string) => ({ __typename: 'Customer', objectReferenceId });
 const subgraph = readFileSync(new URL('../../schema/subgraph.graphql', import.meta.url), 'utf8');
 
-test('entities MUST be found by either key, each null or failing on its own', () =>
+test('entities MUST be found by either key, and each MUST be null or fail alone', () =>
   inWorld(async (world) => {
     const representations = [
       byId('cst_0123456789abcdef'),
       byReference('asha.rao@example.com'),
       byId('nobody'),
-      // The other identifier matching means that there is none.
+      // A match by the other identifier gives null.
       byId('asha.rao@example.com'),
       byReference('fault_rejected'),
       byId('..'),
@@ -44,7 +44,7 @@ test('entities MUST be found by either key, each null or failing on its own', ()
     });
   }));
 
-test('100 representations over 30 customers MUST be 30 reads, with the token where it is selected', () =>
+test('100 representations of 30 customers MUST cost 30 reads, with the token if it is selected', () =>
   inWorld(async (world) => {
     const representations = Array.from({ length: 100 }, (_, n) =>
       n % 30 < 15 ? byId(`id-${n % 30}`) : byReference(`ref-${n % 30}`),
@@ -60,7 +60,7 @@ test('100 representations over 30 customers MUST be 30 reads, with the token whe
     ]);
   }));
 
-test('representations beyond LIMIT_UPSTREAM_READS MUST fail alone', () =>
+test('only the representations above LIMIT_UPSTREAM_READS MUST fail', () =>
   inWorld(
     async (world) => {
       const answer = await world.ask(entities, {
@@ -73,7 +73,7 @@ test('representations beyond LIMIT_UPSTREAM_READS MUST fail alone', () =>
     { LIMIT_UPSTREAM_READS: '10' },
   ));
 
-test('_service MUST tell the committed print, and only where introspection is on', async () => {
+test('_service MUST return the committed print, and MUST exist only if introspection is on', async () => {
   await inWorld(async (world) => {
     assert.deepEqual((await world.ask('{ _service { sdl } }')).data, { _service: { sdl: subgraph } });
   });
@@ -84,14 +84,14 @@ test('_service MUST tell the committed print, and only where introspection is on
   );
 });
 
-test('an entity that names both keys MUST have both, for one read', () =>
+test('a representation with both keys MUST match both and cost one read', () =>
   inWorld(async (world) => {
     const both = (id: string, objectReferenceId: string | null) => ({ ...byId(id), objectReferenceId });
     const answer = await world.ask(entities, {
       representations: [
         both('cth_A1b2C3d4E5f6G7h8', 'asha.rao@example.com'),
         both('cth_A1b2C3d4E5f6G7h8', 'customer-10002'),
-        // Null is a key that the router does not have.
+        // A router sends null for a key that it does not have.
         both('cst_0123456789abcdef', null),
         { ...byReference('u7'), id: null },
       ],
@@ -108,7 +108,7 @@ test('an entity that names both keys MUST have both, for one read', () =>
     ]);
   }));
 
-test('a representation that is no customer MUST fail alone, without a read', () =>
+test('an invalid representation MUST fail alone, without a read', () =>
   inWorld(async (world) => {
     const hostile = [
       {},
@@ -140,7 +140,7 @@ test('a representation that is no customer MUST fail alone, without a read', () 
     assert.deepEqual(new Set(world.upstream()), new Set(['GET /customers/asha.rao%40example.com']));
   }));
 
-test('a list of representations that holds null, or is none, MUST be refused before anything is read', () =>
+test('representations that contain null or are not a list MUST be rejected before any read', () =>
   inWorld(async (world) => {
     for (const representations of [null, [null], [byReference('u7'), null]]) {
       const answer = await world.ask(entities, { representations });
@@ -149,7 +149,7 @@ test('a list of representations that holds null, or is none, MUST be refused bef
     assert.deepEqual(world.upstream(), []);
   }));
 
-test('as many representations as a body holds MUST cost no read more than one operation may', () =>
+test('a full body of representations MUST NOT cost more reads than the limit', () =>
   inWorld(async (world) => {
     const variables = { representations: Array.from({ length: 1500 }, (_, n) => byId(`i${n}`)) };
     const answer = await world.ask(
@@ -162,7 +162,7 @@ test('as many representations as a body holds MUST cost no read more than one op
     assert.equal((await world.ask(entities, variablesTooLong)).status, 413);
   }));
 
-test('a token MUST be minted for entities only where it is really selected', () =>
+test('a token MUST be requested for entities only if it is selected', () =>
   inWorld(async (world) => {
     const u7 = '_entities(representations: [{ __typename: "Customer", id: "cst_0123456789abcdef" }])';
     for (const [document, isMinted] of [

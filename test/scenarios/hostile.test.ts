@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ambiguous, compareBooks, createRandom, denials, emptyBooks, oddities, refusals } from '../hostility.ts';
+import { ambiguous, countDifferences, createRandom, denials, noDifferences, oddities, refusals } from '../hostility.ts';
 import { createOperation, newCustomer, resultOf, startWorld, updateOperation, type World } from '../support.ts';
 
 /**
@@ -153,7 +153,7 @@ for (const seed of [1, 2, 3]) {
 
     const stalledMs = stalls.stop();
 
-    const books = compareBooks(world.sandbox, { created, updates });
+    const books = countDifferences(world.sandbox, { created, updates });
     await world.close();
     context.diagnostic(
       JSON.stringify({
@@ -165,7 +165,7 @@ for (const seed of [1, 2, 3]) {
       }),
     );
 
-    assert.deepEqual(books, emptyBooks);
+    assert.deepEqual(books, noDifferences);
     assert.ok(breakers.openings() >= 1);
     // A promise of the product, not a measure of the machine: the deadline, and 250 ms to say so.
     assert.ok(slowestMs <= deadlineMs + 250, `an answer took ${Math.round(slowestMs)} ms`);

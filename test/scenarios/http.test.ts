@@ -278,9 +278,9 @@ test('variables MUST be refused by path, never by value', () =>
     assert.deepEqual(
       answer.errors?.map(({ message }) => message),
       [
-        'The value of the variable $input is not acceptable.',
-        'The value of the variable $input is not acceptable at objectReferenceId.',
-        'The value of the variable $input is not acceptable.',
+        'The value of the variable $input is invalid.',
+        'The value of the variable $input is invalid at objectReferenceId.',
+        'The value of the variable $input is invalid.',
       ],
     );
     assert.deepEqual(codesOf(answer), { '': 'BAD_USER_INPUT' });

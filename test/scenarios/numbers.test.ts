@@ -14,7 +14,7 @@ import {
 
 const post = (world: World, body: string) =>
   world.fetch({ method: 'POST', headers: { 'content-type': 'application/json' }, body });
-/** The variables as they are sent: `JSON.stringify` cannot write these numbers. */
+/** Variables as JSON text, because `JSON.stringify` cannot write these numbers. */
 const send = (world: World, query: string, variables: string) =>
   post(world, `{"query":${JSON.stringify(query)},"variables":${variables}}`);
 
@@ -23,7 +23,7 @@ const inexact = ['1234567890123456789', '9007199254740992', '-9007199254740993',
   .concat('9007199254740991.4', '1.0000000000000000001', '1e-400', '-1e-400');
 const notNumbers = ['true', '{}', '{"id":"u7"}', '[[1]]'];
 
-test('a JSON number as id or reference of a read MUST be refused unless it is exact, without a call', () =>
+test('a JSON number as id or reference of a read MUST be rejected without a call unless it is a safe integer', () =>
   inWorld(async (world) => {
     const reads: [string, (value: string) => string][] = [
       ['query ($id: ID!) { customer(id: $id) { id } }', (value) => `{"id":${value}}`],
@@ -93,7 +93,7 @@ test('an integer literal as id MUST be exact at any length', () =>
     }
   }));
 
-test('a number as key of an entity MUST be taken only where it is exact; a bad one fails alone', () =>
+test('a number as key of an entity MUST be accepted only if it is a safe integer; otherwise only that entity MUST fail', () =>
   inWorld(async (world) => {
     const document = 'query ($r: [_Any!]!) { _entities(representations: $r) { ... on Customer { id } } }';
     for (const key of ['id', 'objectReferenceId']) {
@@ -118,7 +118,7 @@ test('a number as key of an entity MUST be taken only where it is exact; a bad o
     assert.deepEqual(codesOf(await send(world, inner, '{"id":1234567890123456789}')), { '': 'BAD_USER_INPUT' });
   }));
 
-test('a number that is not exact MUST be an issue of a mutation, together with all others, without a call', () =>
+test('an inexact number MUST be reported by a mutation together with all other issues, without a call', () =>
   inWorld(async (world) => {
     const issue = (...path: string[]) => ({ path, code: 'INVALID_FORMAT' });
     const bare = updateOperation
@@ -145,7 +145,7 @@ test('a number that is not exact MUST be an issue of a mutation, together with a
       const updated = await send(world, bare, `{"id":${value},"name":"A"}`);
       assert.deepEqual(resultOf(updated, 'updateCustomer')['issues'], [issue('id')]);
     }
-    // Every other fault of type stays one of the request.
+    // All other type errors are errors of the request.
     for (const [document, variables] of [
       ...notNumbers.map((value) => [updateOperation, `{"id":${value},"input":{"firstName":"A"}}`] as const),
       [updateOperation, '{"id":"u7","input":{"firstName":7}}'],
@@ -170,7 +170,7 @@ test('a number that is not exact MUST be an issue of a mutation, together with a
     assert.deepEqual(world.upstream(), ['POST /customers/9007199254740991']);
   }));
 
-test('a token that expires in the year 9999 MUST have as many seconds left as an Int holds', () =>
+test('expiresInSeconds of a token that expires in the year 9999 MUST be the maximum of Int', () =>
   inScriptedWorld(
     () => ({
       status: 200,
@@ -193,7 +193,7 @@ test('a token that expires in the year 9999 MUST have as many seconds left as an
     },
   ));
 
-test('thousands of wrong items in variables MUST cost no more than the first 5, and report those', (context) =>
+test('thousands of invalid items in variables MUST give 5 errors and cost no more than 5 items', (context) =>
   inWorld(
     async (world) => {
       const document = 'query ($ids: [ID!]!) { customers(ids: $ids) { id } }';
@@ -203,7 +203,7 @@ test('thousands of wrong items in variables MUST cost no more than the first 5, 
         const answer = await post(world, body);
         const { user, system } = process.cpuUsage(before);
         assert.equal(answer.errors?.length, 5);
-        assert.match(answer.errors?.[4]?.message ?? '', /\$ids is not acceptable at 4\.$/);
+        assert.match(answer.errors?.[4]?.message ?? '', /\$ids is invalid at 4\.$/);
         return (user + system) / 1000;
       };
       const costs = [await cost(), await cost(), await cost()];
@@ -214,7 +214,7 @@ test('thousands of wrong items in variables MUST cost no more than the first 5, 
     { LIMIT_ITEMS: '100000' },
   ));
 
-test('retryAfterSeconds MUST be a day at most, wherever it comes from', () => {
+test('retryAfterSeconds MUST be at most one day', () => {
   for (const seconds of [86_401, 2 ** 31, 9_999_999_999, Number.POSITIVE_INFINITY]) {
     assert.equal(new GatewayError('RATE_LIMITED', { retryAfterSeconds: seconds }).extensions.retryAfterSeconds, 86_400);
   }

@@ -16,7 +16,7 @@ interface Scenario {
   readonly codes?: object;
 }
 
-/** What goes upstream, and what comes back, of operations that go well. */
+/** Operations with the expected upstream calls and the expected response. */
 const scenarios: readonly Scenario[] = [
   {
     name: 'a customer MUST be read by its id with one call',
@@ -66,14 +66,14 @@ const scenarios: readonly Scenario[] = [
     ),
   },
   {
-    name: 'a skipped token MUST NOT be asked for',
+    name: 'a skipped token MUST NOT be requested',
     operation:
       'query ($no: Boolean! = false) { customer(id: "u7") { id clientAuthToken @include(if: $no) { token } ...f } } fragment f on Customer { x: clientAuthToken @skip(if: true) { token } }',
     upstream: ['GET /customers/u7'],
     data: { customer: { id: 'cst_0123456789abcdef' } },
   },
   {
-    name: 'customers MUST keep the order asked for, null where there is none, and read each once',
+    name: 'customers MUST return the order of the ids, null for an unknown one, and read each customer once',
     operation: '{ customers(ids: ["u7", "nobody", "u7", "customer-10002"]) { id } }',
     upstream: ['GET /customers/u7', 'GET /customers/nobody', 'GET /customers/customer-10002'],
     data: {
@@ -81,14 +81,14 @@ const scenarios: readonly Scenario[] = [
     },
   },
   {
-    name: 'a failing customer MUST NOT fail its neighbours',
+    name: 'a failing customer MUST NOT fail the other customers',
     operation: '{ customers(ids: ["u7", "fault_rejected"]) { id } }',
     upstream: ['GET /customers/u7', 'GET /customers/fault_rejected'],
     data: { customers: [{ id: 'cst_0123456789abcdef' }, null] },
     codes: { 'customers.1': 'UPSTREAM_REJECTED' },
   },
   {
-    name: 'an id that cannot be one MUST be refused without a call',
+    name: 'an invalid id MUST be rejected without a call',
     operation:
       '{ a: customer(id: "..") { id } b: customer(id: " ") { id } c: customer(id: "a\\nb") { id } d: customer(id: "u7") { id } }',
     upstream: ['GET /customers/u7'],
@@ -96,7 +96,7 @@ const scenarios: readonly Scenario[] = [
     codes: { a: 'BAD_USER_INPUT', b: 'BAD_USER_INPUT', c: 'BAD_USER_INPUT' },
   },
   {
-    name: 'more than 100 ids MUST be refused without a call',
+    name: 'more than 100 ids MUST be rejected without a call',
     operation: 'query ($ids: [ID!]!) { customers(ids: $ids) { id } }',
     variables: { ids: Array.from({ length: 101 }, (_, n) => `id-${n}`) },
     upstream: [],
@@ -104,14 +104,14 @@ const scenarios: readonly Scenario[] = [
     codes: { customers: 'BAD_USER_INPUT' },
   },
   {
-    name: 'a token that the provider does not give MUST be null with a code, beside the customer',
+    name: 'if the provider returns no token, the field MUST be null with a code and the customer MUST be returned',
     operation: '{ customer(id: "fault_no_token") { objectReferenceId clientAuthToken { token } } }',
     upstream: [`GET /customers/fault_no_token${option}`],
     data: { customer: { objectReferenceId: 'fault_no_token', clientAuthToken: null } },
     codes: { 'customer.clientAuthToken': 'CLIENT_AUTH_TOKEN_UNAVAILABLE' },
   },
   {
-    name: 'what is odd in an answer MUST become null, not an error',
+    name: 'an invalid optional value in an upstream response MUST become null, not an error',
     operation:
       '{ a: customer(id: "fault_bad_dates") { dateCreated lastUpdated } b: customer(id: "fault_wrong_types") { firstName lastName emailAddress mobileNumber } c: customer(id: "fault_extra_fields") { objectReferenceId } }',
     upstream: [
@@ -154,7 +154,7 @@ for (const dialect of ['real', 'seed', 'both'] as const) {
   }
 }
 
-test('calls MUST carry the key, the merchant and the routing id, and nothing of the caller', () =>
+test('upstream calls MUST have the key, the merchant and the routing id, and no headers of the caller', () =>
   inWorld(
     async (world) => {
       await world.fetch({
@@ -198,7 +198,7 @@ test('concurrent operations MUST share a token-less read, and never one with a t
     assert.equal(world.upstream().length, 3);
   }));
 
-test('a read that is shared MUST last as long as the most patient of its readers waits', async () => {
+test('a shared read MUST continue until the latest deadline of its waiters', async () => {
   const called = Promise.withResolvers<Socket>();
   let calls = 0;
   const provider = await startRaw((socket) => {
@@ -228,7 +228,7 @@ test('a read that is shared MUST last as long as the most patient of its readers
   await scenario.finally(provider.close);
 });
 
-test('a read that is shared MUST wait for a connection as long, and what is not sent MUST NOT count as an attempt', () =>
+test('a shared read MUST wait for a connection until its latest deadline, and a read that was not sent MUST NOT count as an attempt', () =>
   inWorld(
     async (world) => {
       const within = async (ms: number, ids: string[]) => {
@@ -240,7 +240,7 @@ test('a read that is shared MUST wait for a connection as long, and what is not 
         return new Set(Object.values(codesOf(answer)));
       };
       world.sandbox.arm({ fault: 'timeout', on: 'get' });
-      // The one connection goes to the first of these; so the second waits for it when the first is called.
+      // `busy` gets the only connection, so `u7` waits for it.
       const hasty = within(400, ['busy', 'u7']);
       await world.sandbox.whenCalled(({ route }) => route === 'get');
       const gone = new AbortController();
@@ -261,7 +261,7 @@ test('a read that is shared MUST wait for a connection as long, and what is not 
     { JUSPAY_CONNECTIONS: '1' },
   ));
 
-test('a shared read that is held back MUST be RATE_LIMITED at once for each reader that cannot wait that long', () =>
+test('a shared read in backoff MUST fail at once with RATE_LIMITED for each waiter with an earlier deadline', () =>
   inWorld(async (world) => {
     const within = (ms: number) =>
       world.fetch({
@@ -274,16 +274,16 @@ test('a shared read that is held back MUST be RATE_LIMITED at once for each read
     const startedAtMs = performance.now();
     const { code, retryAfterSeconds } = (await early).errors?.[0]?.extensions ?? {};
     assert.deepEqual([code, retryAfterSeconds], ['RATE_LIMITED', 2]);
-    // Held already when it comes.
+    // This read joins during the backoff.
     assert.deepEqual(codesOf(await within(500)), { customer: 'RATE_LIMITED' });
     assert.ok(performance.now() - startedAtMs < 1_000);
     assert.deepEqual((await patient).data, { customer: { id: 'cst_0123456789abcdef' } });
     assert.deepEqual(world.upstream(), ['GET /customers/u7', 'GET /customers/u7']);
   }));
 
-test('a read that starts after a write was answered MUST NOT see an answer from before it', () =>
+test('a read that starts after the response of a write MUST NOT get an earlier response', () =>
   inWorld(async (world) => {
-    // By the other identifier than the write, and still under way when the write is answered.
+    // The read uses the other identifier than the write, and is in flight when the write ends.
     world.sandbox.arm({ fault: 'slow', on: 'get', delayMs: 400 });
     const early = world.ask('{ customer(id: "cst_0123456789abcdef") { firstName } }');
     await world.sandbox.whenCalled(({ route }) => route === 'get');
@@ -294,7 +294,7 @@ test('a read that starts after a write was answered MUST NOT see an answer from 
     assert.equal(world.upstream().filter((call) => call.startsWith('GET')).length, 2);
   }));
 
-test('the upstream call MUST be aborted when its last reader leaves, and not before', () =>
+test('the upstream call MUST be aborted when its last waiter disconnects, and not earlier', () =>
   inWorld(async (world) => {
     world.sandbox.arm({ fault: 'timeout', on: 'get' });
     const [first, second] = [new AbortController(), new AbortController()];
@@ -312,7 +312,7 @@ test('the upstream call MUST be aborted when its last reader leaves, and not bef
     assert.deepEqual(world.upstream(), ['GET /customers/u7']);
   }));
 
-test('reads beyond LIMIT_UPSTREAM_READS MUST fail alone, in document order', () =>
+test('only the reads above LIMIT_UPSTREAM_READS MUST fail, in document order', () =>
   inWorld(
     async (world) => {
       const answer = await world.ask(
@@ -324,7 +324,7 @@ test('reads beyond LIMIT_UPSTREAM_READS MUST fail alone, in document order', () 
     { LIMIT_UPSTREAM_READS: '2' },
   ));
 
-test('an id that cannot be one MUST NOT cost any of LIMIT_UPSTREAM_READS', () =>
+test('an invalid id MUST NOT count against LIMIT_UPSTREAM_READS', () =>
   inWorld(
     async (world) => {
       const answer = await world.ask('{ a: customer(id: "..") { id } b: customer(id: "u7") { id } }');
@@ -334,13 +334,13 @@ test('an id that cannot be one MUST NOT cost any of LIMIT_UPSTREAM_READS', () =>
     { LIMIT_UPSTREAM_READS: '1' },
   ));
 
-test('JUSPAY_CONNECTIONS MUST bound the calls at a time', () =>
+test('JUSPAY_CONNECTIONS MUST limit the number of concurrent calls', () =>
   inWorld(
     async (world) => {
       world.sandbox.arm({ fault: 'slow', times: 4, delayMs: 50 });
       const answer = world.ask('{ customers(ids: ["a-1", "a-2", "a-3", "a-4"]) { id } }');
       await world.sandbox.whenCalled(({ number }) => number === 3);
-      // The third one came when one of the first two had its answer.
+      // The third call starts only after one of the first two has its response.
       assert.ok(world.sandbox.calls.slice(0, 2).some(({ status }) => status !== 0));
       const { data } = await answer;
       assert.deepEqual(data, { customers: [null, null, null, null] });

@@ -53,7 +53,7 @@ async function ask(claims: object | undefined, query: string, init: { get?: bool
 const all = 'customer:read customer:write customer:token';
 const own = 'asha.rao@example.com';
 
-/** Who calls. */
+/** Claims of the callers. */
 const roles = {
   'bound by reference': { scope: all, customer: own },
   'bound by id': { scope: all, customer: 'cth_A1b2C3d4E5f6G7h8' },
@@ -66,7 +66,7 @@ const roles = {
 } as const;
 type Role = keyof typeof roles;
 
-/** Whose customer: one's own, somebody else's, one of another merchant, nobody's. */
+/** Ids and references: of the caller's own customer, of another owner's, of another merchant's, and of none. */
 const targets = {
   own: 'cth_A1b2C3d4E5f6G7h8',
   ownReference: own,
@@ -91,7 +91,7 @@ const operations = {
 } as const;
 type OperationName = keyof typeof operations;
 
-/** What a cell shows: `FORBIDDEN`, `null`, `ok`, the type of a result; `+token`, `-token` where it was asked for. */
+/** The content of a cell: an error code, `null`, `ok` or the type of a result, with the result of the token if selected. */
 function cell(answer: Answer, name: OperationName): string {
   const codes = Object.values(codesOf(answer));
   const value = Object.values(answer.data ?? {})[0] as Record<string, unknown> | unknown[] | null;
@@ -115,7 +115,7 @@ const forbidden = Object.fromEntries(Object.keys(operations).map((name) => [name
   OperationName,
   Record<Target, string>
 >;
-/** A reference of the provider's own form is refused before anything else. */
+/** A reference with the format of a provider id is rejected by validation. */
 const created = {
   own: 'CustomerValidationError',
   ownReference: 'exists, shown',
@@ -212,7 +212,7 @@ const matrix = [
 
 for (const { role, table } of matrix) {
   for (const name of Object.keys(operations) as OperationName[]) {
-    test(`a caller that is ${role}: each cell of ${name} MUST hold`, async () => {
+    test(`${name} of a caller that is ${role} MUST give the results of the matrix`, async () => {
       home.reset();
       abroad.reset();
       await ask({ ...roles.unbound, merchant_id: 'abroad' }, operations.create(targets.foreign));
@@ -223,10 +223,10 @@ for (const { role, table } of matrix) {
         seen[target] = cell(answer, name);
       }
       assert.deepEqual(seen, table[name]);
-      // Nothing of this merchant's callers ever reached the other one.
+      // Callers of this merchant cause no call to the other merchant.
       assert.equal(abroad.calls.length, 1);
       if (role !== 'bound by reference' && role !== 'bound by id') return;
-      // No token was minted for anybody else.
+      // Tokens are requested only for the caller's own customer.
       const minted = home.calls.filter(
         ({ query, form }) => query['options.get_client_auth_token'] ?? form?.['options.get_client_auth_token'],
       );
@@ -235,11 +235,11 @@ for (const { role, table } of matrix) {
   }
 }
 
-test('every cell of the matrix MUST be filled: 8 roles, 8 operations, 5 targets', () => {
+test('the matrix MUST be complete: 8 roles, 8 operations, 5 targets', () => {
   assert.equal(matrix.flatMap(({ table }) => Object.values(table).flatMap((row) => Object.values(row))).length, 320);
 });
 
-test('who may reach nobody MUST be FORBIDDEN at each field, where a missing scope is, and without a call', async () => {
+test('a caller without access MUST get FORBIDDEN at each field, like a caller without scope, and cause no call', async () => {
   home.reset();
   const query = `{
     __typename
@@ -260,7 +260,7 @@ test('who may reach nobody MUST be FORBIDDEN at each field, where a missing scop
   assert.deepEqual(home.calls, []);
 });
 
-test('no credentials MUST be 401 before anything is executed', async () => {
+test('a request without credentials MUST get 401 and MUST NOT be executed', async () => {
   home.reset();
   const answer = await ask(undefined, operations.read(own));
   assert.equal(answer.status, 401);
@@ -269,7 +269,7 @@ test('no credentials MUST be 401 before anything is executed', async () => {
   assert.deepEqual(home.calls, []);
 });
 
-test("somebody else's customer MUST be exactly like one that does not exist: the same answer, for the same calls", async () => {
+test("another owner's customer MUST be indistinguishable from one that does not exist: same response, same calls", async () => {
   for (const name of ['read', 'byReference', 'list', 'entity', 'entityByReference', 'token', 'update'] as const) {
     const seen = [];
     for (const id of [targets.other, targets.nobody]) {
@@ -286,7 +286,7 @@ test("somebody else's customer MUST be exactly like one that does not exist: the
   }
 });
 
-test('one root mutation for somebody else MUST stop all of them', async () => {
+test('if one create of an operation is not allowed, none of its mutations MUST run', async () => {
   home.reset();
   const one = (id: string, directive = '') =>
     `createCustomer(input: { objectReferenceId: "${id}", mobileNumber: "1", emailAddress: "a@b" }) ${directive} { __typename }`;
@@ -304,7 +304,7 @@ test('one root mutation for somebody else MUST stop all of them', async () => {
   assert.deepEqual(skipped.data, { a: { __typename: 'CreateCustomerSuccess' } });
 });
 
-test('a token MUST never be minted over GET', async () => {
+test('a token MUST NOT be requested over GET', async () => {
   home.reset();
   const answer = await ask(roles.unbound, operations.token(own), { get: true });
   assert.deepEqual(codesOf(answer), { 'customer.clientAuthToken': 'FORBIDDEN' });
@@ -314,7 +314,7 @@ test('a token MUST never be minted over GET', async () => {
   );
 });
 
-test('a key that rotates MUST cost no failed operation, before and after the provider takes the new one', async () => {
+test('no operation MUST fail during a key rotation, before and after the provider accepts the new key', async () => {
   const both = async (valid: string) => {
     const sandbox = await startSandbox({ apiKey: valid });
     const provider = {
@@ -339,15 +339,15 @@ test('a key that rotates MUST cost no failed operation, before and after the pro
     return statuses;
   };
   assert.deepEqual(await both('new-key'), [200, 200, 200, 200, 200]);
-  // Refused once; then the key that works comes first.
+  // After one 401 the gateway tries the working key first.
   assert.deepEqual(await both('old-key'), [401, 200, 200, 200, 200, 200]);
 });
 
-for (const isHeld of [false, true]) {
-  const what = isHeld
-    ? 'MUST be held back with all the others'
-    : 'MUST be the one that is left, whoever found out first';
-  test(`the other key of a call that was refused ${what}, and each try MUST count as a call`, async () => {
+for (const isBackoff of [false, true]) {
+  const name = isBackoff
+    ? 'a call in backoff MUST NOT try the other key'
+    : 'a call with a rejected key MUST try the other key, even if another call found it first';
+  test(`${name}, and each attempt MUST be logged`, async () => {
     const seen: string[] = [];
     const called = Promise.withResolvers<void>();
     const isFound = Promise.withResolvers<void>();
@@ -356,7 +356,7 @@ for (const isHeld of [false, true]) {
       seen.push(`${url} ${key}`);
       if (url === '/customers/early') called.resolve();
       if (url === '/customers/early' && key === 'new-key:') await isFound.promise;
-      if (url === '/customers/late' && isHeld) response.writeHead(429, { 'retry-after': '30' }).end();
+      if (url === '/customers/late' && isBackoff) response.writeHead(429, { 'retry-after': '30' }).end();
       else if (key === 'new-key:') response.writeHead(401).end();
       else response.writeHead(200).end(JSON.stringify({ id: url.split('/').at(-1) }));
     });
@@ -369,10 +369,10 @@ for (const isHeld of [false, true]) {
         const late = await world.ask('{ customer(id: "late") { id } }');
         isFound.resolve();
         const codes = [codesOf(await early)['customer'], codesOf(late)['customer']];
-        assert.deepEqual(codes, isHeld ? ['RATE_LIMITED', 'RATE_LIMITED'] : [undefined, undefined]);
+        assert.deepEqual(codes, isBackoff ? ['RATE_LIMITED', 'RATE_LIMITED'] : [undefined, undefined]);
         assert.deepEqual(
           seen,
-          isHeld
+          isBackoff
             ? ['/customers/early new-key:', '/customers/late new-key:']
             : [
                 '/customers/early new-key:',

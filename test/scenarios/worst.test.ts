@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bearer, inWorld, jwtSettings, type World } from '../support.ts';
 
-/** Requests that are tried. More of them look for worse ones: `WORST_REQUESTS=2000`. */
+/** Number of requests to try. `WORST_REQUESTS=2000` searches longer. */
 const tries = Number(process.env['WORST_REQUESTS'] ?? 40);
 const maxBodyBytes = 65_536;
 const maxStallMs = 250;
-const maxHeldBytes = 64 * 1024 * 1024;
+const maxHeapBytes = 64 * 1024 * 1024;
 
-/** One request: what is repeated, and how often. Each number is cut to what the limits and the body allow. */
+/** Parameters of a request: the repeated parts and their number. `bodyOf` stops at the maximum size of a body. */
 interface Genes {
   readonly root: number;
   readonly rootAliases: number;
@@ -50,7 +50,7 @@ const fields = [
   'clientAuthToken { expiresAt }',
 ];
 
-/** The worst known member of each limit, alone and combined with others: the search begins with them. */
+/** The worst known requests for each limit and for combinations. The search starts with them. */
 const seeds: readonly Partial<Genes>[] = [
   { root: 0, items: 2000, caller: 0, field: 4, fieldAliases: 55 },
   { root: 0, items: 1200, caller: 1, field: 4, fieldAliases: 55 },
@@ -64,7 +64,7 @@ const seeds: readonly Partial<Genes>[] = [
   { root: 2, rootAliases: 1, fragments: 28, caller: 1 },
 ];
 
-/** A generator of its own seed: a run that fails can be run again. */
+/** A random number generator with a seed, so that a failing run can be repeated. */
 function createRandom(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -93,7 +93,7 @@ function bodyOf(given: Genes, salt: number): string {
     ],
     ['$v: [ID!]!', `customers(ids: $v) ${selection}`, id],
     ['', `customer(id: "u7") ${selection}`, id],
-    // Items of the wrong type, where nothing counts them.
+    // Items of the wrong type in a field that is not included, so that LIMIT_ITEMS does not count them.
     ['$v: [ID!]!, $off: Boolean = false', `customers(ids: $v) @include(if: $off) ${selection}`, () => ({})],
     ['', '__schema { types { name fields { name args { name type { name } } type { name ofType { name } } } } }', id],
   ];
@@ -110,7 +110,7 @@ function bodyOf(given: Genes, salt: number): string {
   return JSON.stringify({ query, variables: { v: variables } }).slice(0, maxBodyBytes);
 }
 
-/** What one request cost: the longest turn of the event loop in CPU time, which other processes do not lengthen. */
+/** Returns the CPU time of the longest turn of the event loop. CPU time does not depend on other processes. */
 async function measure(
   world: World,
   given: Genes,
@@ -120,27 +120,27 @@ async function measure(
   let longestMs = 0;
   let isOver = false;
   let before = process.cpuUsage();
-  const look = () => {
+  const sample = () => {
     const { user, system } = process.cpuUsage(before);
     longestMs = Math.max(longestMs, (user + system) / 1000);
     onTurn();
     before = process.cpuUsage();
-    if (!isOver) setImmediate(look);
+    if (!isOver) setImmediate(sample);
   };
   globalThis.gc?.();
   before = process.cpuUsage();
-  setImmediate(look);
+  setImmediate(sample);
   await world.fetch({
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${bearer(callers[given.caller] ?? {})}` },
     body: bodyOf(given, salt),
   });
   isOver = true;
-  look();
+  sample();
   return longestMs;
 }
 
-test('the worst request of 64 KiB that a search finds MUST neither stop the event loop nor hold memory', (context) =>
+test('the worst 64 KiB request found by a search MUST NOT block the event loop or exhaust memory', (context) =>
   inWorld(
     async (world) => {
       const collect = globalThis.gc ?? assert.fail('run with --expose-gc');
@@ -166,7 +166,7 @@ test('the worst request of 64 KiB that a search finds MUST neither stop the even
         found.sort((one, other) => other.ms - one.ms);
         world.sandbox.clearCalls();
       };
-      // Compiles what is measured.
+      // Warm up the JIT compiler.
       await measure(world, { ...none, items: 500, field: 4, fieldAliases: 10, caller: 2 }, 0);
       for (const seed of seeds) await attempt({ ...none, ...seed });
       while (salt < tries) {
@@ -180,18 +180,18 @@ test('the worst request of 64 KiB that a search finds MUST neither stop the even
         for (let n = 0; n < 3; n += 1) costs.push(await measure(world, given, 1_000_000 + n));
         collect();
         const idleBytes = process.memoryUsage().heapUsed;
-        let heldBytes = 0;
+        let heapBytes = 0;
         let turns = 0;
         await measure(world, given, 2_000_000, () => {
           turns += 1;
           if (turns % 20 !== 0) return;
           collect();
-          heldBytes = Math.max(heldBytes, process.memoryUsage().heapUsed - idleBytes);
+          heapBytes = Math.max(heapBytes, process.memoryUsage().heapUsed - idleBytes);
         });
         const stalls = costs.map((ms) => Math.round(ms)).join(', ');
-        context.diagnostic(`${stalls} ms, ${Math.round(heldBytes / 1e6)} MB: ${JSON.stringify(given)}`);
+        context.diagnostic(`${stalls} ms, ${Math.round(heapBytes / 1e6)} MB: ${JSON.stringify(given)}`);
         assert.ok(Math.min(...costs) < maxStallMs, `${stalls} ms: ${JSON.stringify(given)}`);
-        assert.ok(heldBytes < maxHeldBytes, `${heldBytes} bytes: ${JSON.stringify(given)}`);
+        assert.ok(heapBytes < maxHeapBytes, `${heapBytes} bytes: ${JSON.stringify(given)}`);
       }
     },
     { ...jwtSettings, LOG_LEVEL: 'error' },
