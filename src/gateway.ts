@@ -23,6 +23,7 @@ import type { OperationContext } from './graphql/context.ts';
 import { buildSubgraph } from './graphql/schema.ts';
 import { createBodies, tooLong } from './http/bodies.ts';
 import { createCors } from './http/cors.ts';
+import { createDelivery } from './http/delivery.ts';
 import { type Examples, graphiqlOptions, renderGraphiql, usePagePolicy } from './http/graphiql.ts';
 import type { NodeGateway } from './http/handler.ts';
 import { useHealth } from './http/health.ts';
@@ -31,7 +32,7 @@ import { countInFlight } from './http/in-flight.ts';
 import { answer, type Message, parsedBody } from './http/listener.ts';
 import { useMetrics } from './http/metrics.ts';
 import { createOverload } from './http/overload.ts';
-import { hasValidHost, limitDelivery, refuseRequest } from './http/raw.ts';
+import { hasValidHost, refuseRequest } from './http/raw.ts';
 import { readTarget } from './http/target.ts';
 import { type MerchantAccess, openMerchants } from './juspay/merchants.ts';
 import { fetchThrough } from './juspay/tunnels.ts';
@@ -70,6 +71,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const manifest = openManifestOf(config);
   const overload = createOverload(config.juspay);
   const bodies = createBodies();
+  const delivery = createDelivery();
   const merchantOf = (caller: Caller) => merchants.of(caller)?.merchantId;
   const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log, metrics, merchantOf);
   const schema = withBoundedFailures(buildSubgraph({ exposesSdl: config.introspection }));
@@ -141,7 +143,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
       return inFlight.track(Promise.resolve(yoga.fetch(request, { state })).finally(resolve));
     },
     listener: (request: Message, response) => {
-      limitDelivery(response);
+      delivery.limit(response);
       if (!hasValidHost(request)) return refuseRequest(response, 400);
       // Resolves when the response is finished or the connection is closed.
       const over = inFlight.track(new Promise<void>((resolve) => response.once('close', resolve)));

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { RequestError } from '../errors.ts';
+import { overloaded, RequestError } from '../errors.ts';
 import { errorBody } from '../execution/outcome.ts';
 
 /**
@@ -31,23 +31,16 @@ export function discardRest(request: IncomingMessage): void {
   request.resume();
 }
 
-/**
- * Disconnects a client that does not take its answer in time: the rest of the answer stays in memory until then. The time
- * runs from the moment at which the whole answer was handed to the socket.
- */
-export function limitDelivery(response: ServerResponse, timeoutMs = deliveryTimeoutMs): void {
-  response.once('prefinish', () => {
-    const timer = setTimeout(() => response.destroy(), timeoutMs).unref();
-    response.once('close', () => clearTimeout(timer));
-  });
-}
-
-const deliveryTimeoutMs = 30_000;
-
 /** How long a refused client has to close the connection after it got its answer. */
 const lingerMs = 1_000;
 
-/** Refuses what is no HTTP, or too slow, or too long for its head, where there is only a socket yet. */
+const retryAfterSeconds = 1;
+
+/**
+ * Refuses what is no HTTP, or too slow, or too long for its head, where there is only a socket yet.
+ *
+ * @param error with the code of Node's error, or `OVERLOADED` for what has not become a request when the server stops.
+ */
 export function refuseSocket(socket: Duplex, { code }: { code?: string | undefined }): void {
   const [status, reason] = reasons[code ?? ''] ?? [400, 'Bad Request'];
   const { body, headers } = refusal(status);
@@ -64,22 +57,27 @@ const reasons: Partial<Record<string, readonly [number, string]>> = {
   HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large'],
   HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'Payload Too Large'],
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout'],
+  OVERLOADED: [503, 'Service Unavailable'],
 };
 
 function refusal(status: number) {
   const requestId = randomUUID();
-  const error =
-    status === 500
-      ? new RequestError('INTERNAL_SERVER_ERROR', { status })
-      : new RequestError('BAD_USER_INPUT', { status, message: 'This is no request that can be read.' });
+  const error = refusalOf(status);
   const body = errorBody(error, requestId);
   return {
     body,
     headers: {
+      ...error.headers,
       'content-type': 'application/json; charset=utf-8',
       'content-length': String(Buffer.byteLength(body)),
       'cache-control': 'no-store',
       'x-request-id': requestId,
     },
   };
+}
+
+function refusalOf(status: number): RequestError {
+  if (status === 500) return new RequestError('INTERNAL_SERVER_ERROR', { status });
+  if (status === 503) return overloaded(retryAfterSeconds);
+  return new RequestError('BAD_USER_INPUT', { status, message: 'This is no request that can be read.' });
 }

@@ -1,10 +1,11 @@
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, Server as NetServer } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
+import { setTimeout as wait } from 'node:timers/promises';
 import { type Connections, trackConnections } from './connections.ts';
+import { createDelivery } from './delivery.ts';
 import type { NodeGateway } from './handler.ts';
-import { hasValidHost, limitDelivery, refuseRequest } from './raw.ts';
+import { hasValidHost, refuseRequest } from './raw.ts';
 import { readTarget } from './target.ts';
 
 export interface Server {
@@ -14,7 +15,7 @@ export interface Server {
   /**
    * Drains and closes. `/ready` answers 503 at once; after `delayMs` new operations answer 503 too, and those in flight
    * have `graceMs` to finish. No request is reset meanwhile: the listener closes when nothing is in flight, and every
-   * connection that is still open then gets an answer to what it sends.
+   * connection that is still open then gets an answer to what it sends. Takes 500 ms more than `graceMs` at most.
    */
   stop(graceMs: number, delayMs?: number): Promise<void>;
 }
@@ -33,39 +34,49 @@ export const socketLimits = {
 } as const;
 
 /**
- * Before the listener closes: new connections are accepted and held until none has arrived for `quietMs`. Clients that
- * connect again after each 503 wait for their answer then, so none of them is in the accept queue, which the system
- * resets. `atMostMs` bounds it where connections never stop arriving.
+ * Before the listener closes: requests are accepted and held until none has arrived for `quietMs`. Clients that connect
+ * again after each 503 wait for their answer then, so none of them is in the accept queue, which the system resets.
  */
-const lastAccepts = { quietMs: 50, atMostMs: 500, everyMs: 5 };
-/** After that: how long an open connection may stay silent before it is closed, and how long all of this may take. */
-const lastRequests = { quietMs: 500, atMostMs: 2_000, everyMs: 20 };
+const lastAccepts = { quietMs: 50, atMostMs: 250 };
+/** The rest of the accept queue, one connection in a turn of the event loop. */
+const acceptQueueMs = 100;
+/** After that: how long all connections may be silent before they are closed, and how long all of this may take. */
+const lastRequests = { quietMs: 500, atMostMs: 2_000 };
+/** How long clients have to close their side after that. */
+const lingerMs = 100;
+/** What these steps may take together after the grace time; they take more only of what is left of it. */
+const afterGraceMs = 400;
+const lookMs = 5;
 
 /**
  * Listens, within {@link socketLimits}.
  *
  * @param options.port 0 stands for a free one.
  * @param options.keepAliveTimeoutMs how long an idle connection stays open. Default 65000.
+ * @param options.deliveryTimeoutMs how long a client may take for an answer before it is disconnected. Default 30000.
  * @throws the system's error, such as `EADDRINUSE`.
  */
 export async function startServer(
   gateway: Pick<NodeGateway, 'listener' | 'drain'>,
-  options: { host: string; port: number; keepAliveTimeoutMs?: number | undefined },
+  options: {
+    host: string;
+    port: number;
+    keepAliveTimeoutMs?: number | undefined;
+    deliveryTimeoutMs?: number | undefined;
+  },
 ): Promise<Server> {
-  const { keepAliveTimeoutMs: keepAliveTimeout = socketLimits.keepAliveTimeout } = options;
+  const { keepAliveTimeoutMs: keepAliveTimeout = socketLimits.keepAliveTimeout, deliveryTimeoutMs } = options;
   // `hasValidHost` refuses instead, with a body that says so.
   const server = createServer({ ...socketLimits, keepAliveTimeout, requireHostHeader: false });
-  const connections = trackConnections(server);
+  const delivery = createDelivery(deliveryTimeoutMs === undefined ? {} : { timeoutMs: deliveryTimeoutMs });
+  const connections = trackConnections(server, delivery);
   let held: (() => void)[] | undefined;
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    connections.begin(request, response);
-    if (held) held.push(() => gateway.listener(request, response));
-    else gateway.listener(request, response);
+    const serve = () => gateway.listener(request, response);
+    connections.begin(request, response, () => (held ? held.push(serve) : serve()));
   });
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-    connections.begin(request, response);
-    limitDelivery(response);
-    refuseRequest(response, 417);
+    connections.begin(request, response, () => refuseRequest(response, 417));
   });
 
   return {
@@ -75,23 +86,25 @@ export async function startServer(
       const drained = gateway.drain(delayMs);
       if (delayMs > 0) await wait(delayMs);
       connections.hurry();
+      const endsAtMs = performance.now() + graceMs + afterGraceMs;
       await Promise.race([drained, wait(graceMs, undefined, { ref: false })]);
-      if (graceMs > 0) {
-        held = [];
-        await quiet(connections, lastAccepts);
-        // One turn of the event loop accepts all that is queued; after one that accepts nothing the queue is empty.
-        for (let turns = 0, before = -1; before !== connections.arrived() && turns < 100; turns += 1) {
-          before = connections.arrived();
-          await turn();
-        }
+      if (graceMs === 0) {
+        const closed = closeListener(server);
+        server.closeAllConnections();
+        return closed;
       }
-      // `close` of `node:http` would also close idle connections, on which a request may be on its way.
-      const closed = new Promise((resolve) => NetServer.prototype.close.call(server, resolve));
-      for (const serve of held ?? []) serve();
+      held = [];
+      await quiet(connections, { ...lastAccepts, endsAtMs: endsAtMs - afterGraceMs / 2 });
+      const closed = await emptyAndClose(server, connections);
+      const waiting = held;
       held = undefined;
-      if (graceMs > 0) await quiet(connections, lastRequests, () => connections.open() === 0);
+      for (const serve of waiting) serve();
+      const isDone = () => connections.open() === 0;
+      await quiet(connections, { ...lastRequests, endsAtMs }, isDone);
+      connections.endIdle();
+      await quiet(connections, { quietMs: lingerMs, atMostMs: lingerMs, endsAtMs: endsAtMs + lingerMs }, isDone);
       server.closeAllConnections();
-      await closed;
+      await closed.done;
     },
   };
 }
@@ -99,17 +112,46 @@ export async function startServer(
 /** Resolves when no connection or request has arrived for a while, when `isDone`, or when it takes too long. */
 async function quiet(
   connections: Connections,
-  { quietMs, atMostMs, everyMs }: { quietMs: number; atMostMs: number; everyMs: number },
+  { quietMs, atMostMs, endsAtMs }: { quietMs: number; atMostMs: number; endsAtMs: number },
   isDone = () => false,
 ): Promise<void> {
-  const startedAtMs = performance.now();
-  let arrivedAtMs = startedAtMs;
-  for (let arrived = connections.arrived(); !isDone(); await wait(everyMs)) {
-    const nowMs = performance.now();
-    if (connections.arrived() !== arrived) arrivedAtMs = nowMs;
+  let nowMs = performance.now();
+  let arrivedAtMs = nowMs;
+  const untilMs = Math.min(nowMs + atMostMs, endsAtMs);
+  for (
+    let arrived = connections.arrived();
+    nowMs - arrivedAtMs < quietMs && nowMs < untilMs && !isDone();
+    nowMs = performance.now()
+  ) {
+    await wait(lookMs);
+    if (connections.arrived() !== arrived) arrivedAtMs = performance.now();
     arrived = connections.arrived();
-    if (nowMs - arrivedAtMs >= quietMs || nowMs - startedAtMs >= atMostMs) return;
   }
+}
+
+/**
+ * Closes the listener directly after a turn of the event loop in which nobody connected: what is in the accept queue then
+ * would be reset. A turn accepts one connection.
+ *
+ * @returns `done` resolves when all connections are closed too.
+ */
+function emptyAndClose(server: HttpServer, connections: Connections): Promise<{ done: Promise<void> }> {
+  const untilMs = performance.now() + acceptQueueMs;
+  return new Promise((resolve) => {
+    let before = -1;
+    const look = () => {
+      const accepted = connections.accepted();
+      if (accepted === before || performance.now() >= untilMs) return resolve({ done: closeListener(server) });
+      before = accepted;
+      setImmediate(look);
+    };
+    look();
+  });
+}
+
+/** `close` of `node:http` would also close idle connections, on which a request may be on its way. */
+function closeListener(server: HttpServer): Promise<void> {
+  return new Promise((resolve) => NetServer.prototype.close.call(server, () => resolve()));
 }
 
 /** What can be read at `/metrics`. */
@@ -129,16 +171,19 @@ export async function startMetricsServer(
   options: { host: string; port: number },
 ): Promise<Omit<Server, 'stop'> & { close(): Promise<void> }> {
   const server = createServer({ ...socketLimits, requireHostHeader: false });
-  const connections = trackConnections(server);
+  const connections = trackConnections(server, createDelivery());
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    connections.begin(request, response);
-    limitDelivery(response);
-    answerMetrics(request, response).catch(() => response.writeHead(500).end());
+    connections.begin(request, response, () => {
+      answerMetrics(request, response).catch(() => response.writeHead(500).end());
+    });
   });
   return {
     ...(await listen(server, options)),
     async close() {
+      connections.closeAfterAnswers();
       const closed = new Promise((resolve) => server.close(resolve));
+      // Answers under way are finished; `close` has closed the idle connections.
+      await Promise.race([closed, wait(lingerMs, undefined, { ref: false })]);
       server.closeAllConnections();
       await closed;
     },

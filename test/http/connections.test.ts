@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { test } from 'node:test';
+import { createBodies } from '../../src/http/bodies.ts';
+import { createDelivery, deliveryLimits } from '../../src/http/delivery.ts';
+import { type Server, startServer } from '../../src/http/server.ts';
+import { openConnection, postRequest } from '../connections.ts';
+import { createOperation, inWorld, newCustomer, type World } from '../support.ts';
+
+const readBody = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });
+
+function createRequest(reference: string, headers = ''): string {
+  return postRequest(JSON.stringify({ query: createOperation, variables: { input: newCustomer(reference) } }), headers);
+}
+
+async function inServer(
+  run: (world: World, server: Server) => Promise<void>,
+  options: { deliveryTimeoutMs?: number } = {},
+): Promise<void> {
+  await inWorld(async (world) => {
+    const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0, ...options });
+    try {
+      await run(world, server);
+    } finally {
+      await server.stop(0);
+    }
+  });
+}
+
+const chunked =
+  'POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n';
+
+for (const [name, tail, status] of [
+  ['bytes that are no HTTP', 'no HTTP at all\r\n\r\n', 400],
+  ['bytes of TLS', '\x16\x03\x01\x02\x00\x01', 400],
+  ['line breaks and a broken request line', '\r\n\r\n\0GET / HTTP/1.1\r\n\r\n', 400],
+  ['a header without a name', 'GET /health HTTP/1.1\r\nhost: a\r\n: x\r\n\r\n', 400],
+  ['two lengths', 'POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx', 400],
+  ['a head that is too long', `GET /health HTTP/1.1\r\nhost: a\r\nx-long: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+  ['a head that never ends', 'GET /health HTTP/1.1\r\nhost: a\r\n', 408],
+  ['a body with a broken first chunk', `${chunked}no size\r\n`, 400],
+  ['a body with a broken later chunk', `${chunked}1\r\n{\r\nno size\r\n`, 400],
+  ['a body with a chunk that is longer than its size', `${chunked}1\r\n{}\r\n0\r\n\r\n`, 400],
+  ['a chunk with long extensions', `${chunked}1;${'x'.repeat(20_000)}\r\n{\r\n`, 413],
+] as const) {
+  test(`${name} after a create MUST be answered only after the create`, () =>
+    inServer(async (world, { port }) => {
+      world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: status === 408 ? 4_500 : 300 });
+      const connection = openConnection(port);
+      connection.socket.write(createRequest('reference-1') + tail);
+      await connection.closed;
+      const [created, refused, ...more] = connection.answers();
+      assert.deepEqual([created?.status, refused?.status, more.length], [200, status, 0], connection.text());
+      assert.match(created?.body ?? '', /"origin":"CREATED"/);
+      assert.ok(Array.isArray((JSON.parse(refused?.body ?? '') as { errors?: unknown }).errors));
+      assert.equal(refused?.headers.get('connection'), 'close');
+      assert.deepEqual(connection.errors, []);
+      assert.deepEqual(world.upstream(), ['POST /customers']);
+    }));
+}
+
+test('bytes that are no HTTP and come while two creates are due MUST be answered after both', () =>
+  inServer(async (world, { port }) => {
+    world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 300 });
+    const connection = openConnection(port);
+    connection.socket.write(createRequest('reference-1') + createRequest('reference-2'));
+    await world.sandbox.whenCalled(({ method }) => method === 'POST');
+    connection.socket.write('no HTTP');
+    connection.socket.write(' at all\r\n\r\n');
+    await connection.closed;
+    assert.deepEqual(
+      connection.answers().map(({ status }) => status),
+      [200, 200, 400],
+    );
+    assert.deepEqual(world.upstream(), ['POST /customers', 'POST /customers']);
+  }));
+
+test('bytes after the last request of a connection MUST NOT take the place of its answer', () =>
+  inServer(async (world, { port }) => {
+    world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 300 });
+    const connection = openConnection(port);
+    connection.socket.write(`${createRequest('reference-1', 'connection: close\r\n')}no HTTP at all\r\n\r\n`);
+    await connection.closed;
+    assert.equal(connection.answers()[0]?.status, 200, connection.text());
+    assert.match(connection.answers()[0]?.body ?? '', /"origin":"CREATED"/);
+  }));
+
+test('answers to pipelined requests MUST all come, also when one is refused and when the server drains', () =>
+  inServer(async (world, server) => {
+    world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 500 });
+    const connection = openConnection(server.port);
+    connection.socket.write(
+      `GET /health HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n${createRequest('reference-1')}GET /ready HTTP/1.1\r\nhost: a\r\n\r\n`,
+    );
+    await world.sandbox.whenCalled(({ method }) => method === 'POST');
+    const stopped = server.stop(10_000);
+    await connection.closed;
+    await stopped;
+    const answers = connection.answers();
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [400, 200, 503],
+    );
+    assert.match(answers[1]?.body ?? '', /"origin":"CREATED"/);
+    // Only the last answer says that the connection ends.
+    assert.deepEqual(
+      answers.map(({ headers }) => headers.get('connection') === 'close'),
+      [false, false, true],
+    );
+  }));
+
+test('pipelined requests MUST be served one after the other, and not at all when the client is gone', () =>
+  inServer(async (world, server) => {
+    world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 300 });
+    const connection = openConnection(server.port);
+    connection.socket.write(createRequest('reference-1') + createRequest('reference-2').repeat(20));
+    await world.sandbox.whenCalled(({ method }) => method === 'POST');
+    connection.socket.destroy();
+    await connection.closed;
+    // Resolves when nothing is in flight: requests of a connection that is gone must not count.
+    await world.gateway.drain();
+    assert.deepEqual(world.upstream(), ['POST /customers']);
+  }));
+
+test('the time for taking an answer MUST be 30 s', () => {
+  assert.equal(deliveryLimits.timeoutMs, 30_000);
+});
+
+/** Asks for GraphiQL, a page of megabytes, and takes nothing of it. Resolves when the answer is on its way. */
+async function askForPage(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.write('GET /graphql HTTP/1.1\r\nhost: a\r\naccept: text/html\r\n\r\n');
+  await once(socket, 'readable');
+  return socket;
+}
+
+test('a client that does not take its answer MUST be disconnected', () =>
+  inServer(
+    async (world, { port }) => {
+      const socket = await askForPage(port);
+      // Resolves when nothing is in flight: the answer is over, taken or not.
+      await world.gateway.drain();
+      socket.resume();
+      const [hadError] = await once(socket, 'close');
+      assert.ok(hadError || socket.bytesRead < 9_000_000, `${socket.bytesRead} bytes came`);
+    },
+    { deliveryTimeoutMs: 500 },
+  ));
+
+test('answers that clients do not take MUST be bounded in bytes, and one that is taken late MUST arrive', async () => {
+  const delivery = createDelivery({ timeoutMs: 600_000, maxBytes: 20 * 1024 * 1024, lookMs: 100 });
+  const large = Buffer.alloc(16 * 1024 * 1024);
+  const responses: ServerResponse[] = [];
+  const server = createServer((_request, response) => {
+    responses.push(response);
+    delivery.limit(response);
+    response.end(large);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const sockets = Array.from({ length: 4 }, () => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+    return socket;
+  });
+  while (responses.length < 4) await once(server, 'request');
+  const left = () => responses.filter(({ closed }) => !closed);
+  while (left().length > 1) await Promise.race(left().map((response) => once(response, 'close')));
+  const [last] = left();
+  assert.ok(last);
+  for (const socket of sockets) socket.resume();
+  await once(last, 'close');
+  assert.ok(last.writableFinished);
+  for (const socket of sockets) socket.destroy();
+  server.closeAllConnections();
+  server.close();
+});
+
+test('a stop MUST NOT wait for clients that do not take their answers', () =>
+  inServer(
+    async (_world, server) => {
+      const sockets = await Promise.all(Array.from({ length: 6 }, () => askForPage(server.port)));
+      // Ends long before either time, or not at all.
+      await server.stop(600_000);
+      for (const socket of sockets) socket.destroy();
+    },
+    { deliveryTimeoutMs: 600_000 },
+  ));
+
+test('requests whose body has not arrived MUST NOT keep others from being served', () =>
+  inServer(async (world, { port, url }) => {
+    const idle = Array.from({ length: 2_200 }, () => {
+      const socket = connect(port, '127.0.0.1');
+      socket.on('error', () => undefined);
+      socket.write(
+        'POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{',
+      );
+      return socket;
+    });
+    await Promise.all(idle.map((socket) => Promise.race([once(socket, 'connect'), once(socket, 'close')])));
+    for (let n = 0; n < 20; n += 1) {
+      const response = await fetch(`${url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: readBody,
+      });
+      assert.equal(response.status, 200);
+    }
+    for (const socket of idle) socket.destroy();
+    assert.equal(world.upstream().length, 20);
+  }));
+
+test('incomplete bodies MUST be bounded in bytes and time', async () => {
+  const openBody = () => {
+    let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+    const stream = new ReadableStream<Uint8Array>({
+      start(given) {
+        controller = given;
+      },
+    });
+    return {
+      stream,
+      send: (bytes: number) => controller?.enqueue(new Uint8Array(bytes)),
+      end: () => controller?.close(),
+    };
+  };
+  const byBytes = createBodies({ maxCount: 10, maxBytes: 100_000, timeoutMs: 60_000 });
+  const [first, second] = [openBody(), openBody()];
+  const oldest = byBytes.read(first.stream, 100_000);
+  first.send(60_000);
+  const next = byBytes.read(second.stream, 100_000);
+  second.send(60_000);
+  await assert.rejects(oldest, { code: 'OVERLOADED', status: 503 });
+  second.end();
+  assert.equal((await next).byteLength, 60_000);
+
+  const byTime = createBodies({ maxCount: 10, maxBytes: 100, timeoutMs: 50 });
+  await assert.rejects(byTime.read(openBody().stream, 10), { code: 'BAD_USER_INPUT', status: 408 });
+});

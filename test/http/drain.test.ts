@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { performance } from 'node:perf_hooks';
+import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { startServer } from '../../src/http/server.ts';
+import { openConnection, postRequest, type RawAnswer } from '../connections.ts';
+import { start } from '../program.ts';
+import { createOperation, inWorld, newCustomer } from '../support.ts';
+
+const body = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });
+const stops = 6;
+const graceMs = 5_000;
+
+/** How an answer counts: by its status, where it says all that it must. */
+function outcomeOf({ status, headers, body: text }: RawAnswer): string {
+  const { data, errors } = JSON.parse(text) as { data?: unknown; errors?: { extensions: { code: string } }[] };
+  if (status === 200 && data) return 'served';
+  const isSaid = headers.get('retry-after') === '1' && errors?.[0]?.extensions.code === 'OVERLOADED';
+  return status === 503 && isSaid ? 'refused' : `${status} ${text}`;
+}
+
+/** Sends requests until nobody listens any more. A connection that ends before the request was sent is no failure. */
+async function load(
+  port: number,
+  client: { keepsAlive: boolean; thinkMs: number },
+  count: (outcome: string) => void,
+): Promise<void> {
+  const headers = client.keepsAlive ? '' : 'connection: close\r\n';
+  for (;;) {
+    const connection = openConnection(port);
+    const { socket } = connection;
+    let hasEnded = false;
+    socket.once('end', () => {
+      hasEnded = true;
+    });
+    await Promise.race([once(socket, 'connect').catch(() => undefined), connection.closed]);
+    if (connection.errors.includes('ECONNREFUSED')) return;
+    for (let sent = 1; !hasEnded && !socket.destroyed; sent += 1) {
+      socket.write(postRequest(body, headers));
+      await connection.answered(sent);
+      const answer = connection.answers()[sent - 1];
+      count(answer ? outcomeOf(answer) : `reset after ${sent - 1} answers: ${connection.errors.join()}`);
+      if (answer?.headers.get('connection') === 'close' || !client.keepsAlive) break;
+      if (client.thinkMs > 0) await pause(client.thinkMs);
+    }
+    socket.destroy();
+    if (client.thinkMs > 0) await pause(client.thinkMs);
+  }
+}
+
+const clients = [
+  { keepsAlive: true, thinkMs: 0 },
+  { keepsAlive: true, thinkMs: 20 },
+  { keepsAlive: true, thinkMs: 150 },
+  { keepsAlive: false, thinkMs: 0 },
+  { keepsAlive: false, thinkMs: 20 },
+].flatMap((client) => [client, client, client, client]);
+
+test(`no request MUST be reset by a stop of the program: each is served or refused, ${stops} times`, async () => {
+  const outcomes = new Map<string, number>();
+  for (let stop = 0; stop < stops; stop += 1) {
+    const run = start(['serve'], { PORT: '0', SHUTDOWN_GRACE_MS: String(graceMs) });
+    const [, port] = await run.says(/http:\/\/127\.0\.0\.1:(\d+)\/graphql/);
+    let served = 0;
+    const enough = Promise.withResolvers<void>();
+    const loads = clients.map((client) =>
+      load(Number(port), client, (outcome) => {
+        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+        if (outcome === 'served') served += 1;
+        if (served >= 100) enough.resolve();
+      }),
+    );
+    await enough.promise;
+    const stoppedAtMs = performance.now();
+    run.child.kill('SIGTERM');
+    assert.equal(await run.exit, 0, run.output());
+    // The contract's time, and some for a busy machine.
+    assert.ok(performance.now() - stoppedAtMs < graceMs + 500 + 5_000);
+    await Promise.all(loads);
+  }
+  const said = JSON.stringify([...outcomes]);
+  assert.deepEqual([...outcomes.keys()].sort(), ['refused', 'served'], said);
+});
+
+test('an idle connection MUST still get an answer to what it sends while the server closes', () =>
+  inWorld(async (world) => {
+    const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0 });
+    const connection = openConnection(server.port);
+    connection.socket.write('GET /health HTTP/1.1\r\nhost: a\r\n\r\n');
+    await connection.answered(1);
+    const stopped = server.stop(10_000);
+    // The listener is closed when nobody can connect any more.
+    for (let isRefused = false; !isRefused; ) {
+      const probe = openConnection(server.port);
+      await Promise.race([once(probe.socket, 'connect').catch(() => undefined), probe.closed]);
+      isRefused = probe.errors.includes('ECONNREFUSED');
+      probe.socket.destroy();
+    }
+    const input = { query: createOperation, variables: { input: newCustomer('reference-1') } };
+    connection.socket.write(postRequest(JSON.stringify(input)));
+    await connection.closed;
+    await stopped;
+    const [, refused] = connection.answers();
+    assert.ok(refused, connection.text());
+    assert.equal(outcomeOf(refused), 'refused');
+    assert.equal(refused.headers.get('connection'), 'close');
+    assert.deepEqual(connection.errors, []);
+    assert.deepEqual(world.upstream(), []);
+  }));
+
+test('a part of a request MUST be answered with 503 at the end of a stop, and a connection without one just ends', () =>
+  inWorld(async (world) => {
+    const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0 });
+    const [begun, idle] = [openConnection(server.port), openConnection(server.port)];
+    for (const { socket, answered } of [begun, idle]) {
+      socket.write('GET /health HTTP/1.1\r\nhost: a\r\n\r\n');
+      await answered(1);
+    }
+    begun.socket.write('POST /graphql HTTP/1.1\r\nhost: a\r\n');
+    await server.stop(10_000);
+    await Promise.all([begun.closed, idle.closed]);
+    assert.equal(begun.answers().length, 2, begun.text());
+    assert.equal(outcomeOf(begun.answers()[1] as RawAnswer), 'refused');
+    assert.equal(idle.answers().length, 1);
+    assert.deepEqual([...begun.errors, ...idle.errors], []);
+  }));
