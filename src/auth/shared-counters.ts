@@ -18,6 +18,8 @@ export interface SharedCounters {
 export interface SharedCountersOptions {
   readonly url: { reveal(): string };
   readonly windowMs: number;
+  /** For tests. */
+  readonly monotonicMs?: () => number;
 }
 
 /** How long an answer may take, and how long operations wait at most in an outage: the first ones only. */
@@ -36,7 +38,7 @@ type State =
  * once; new connections are tried in the background, so that name servers, proxies and clusters can lead to a successor.
  */
 export function createSharedCounters(
-  { url, windowMs }: SharedCountersOptions,
+  { url, windowMs, monotonicMs = () => performance.now() }: SharedCountersOptions,
   log: Log,
   metrics: Pick<Metrics, 'rateLimitFallback'> | undefined,
 ): SharedCounters {
@@ -116,13 +118,13 @@ export function createSharedCounters(
       log.warn('shared counters are used again');
       metrics?.rateLimitFallback(false);
     }
-    enter({ name: 'shared', session, sinceMs: performance.now() });
+    enter({ name: 'shared', session, sinceMs: monotonicMs() });
   }
 
   function onLost({ reason }: CountersUnavailable, wasBusy: boolean): void {
     if (state.name !== 'shared') return;
     // Otherwise a node that takes a connection and then fails would be tried, and reported, without a pause.
-    const wasStable = performance.now() - state.sinceMs >= maxBackoffMs;
+    const wasStable = monotonicMs() - state.sinceMs >= maxBackoffMs;
     if (wasStable) failures = 0;
     if (wasStable && !wasBusy) {
       // Servers and load balancers close idle connections. No counter was missed yet.

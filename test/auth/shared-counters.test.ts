@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { anonymous, type Caller } from '../../src/auth/caller.ts';
 import { createLocalCounters } from '../../src/auth/local-counters.ts';
 import { createRateLimit, type RateLimit } from '../../src/auth/rate-limit.ts';
+import { createSharedCounters } from '../../src/auth/shared-counters.ts';
 import { RequestError } from '../../src/errors.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
@@ -266,6 +267,29 @@ test('no server at all MUST be told at the start, and the first operations be an
     log.lines.map(({ message, reason }) => [message, reason]),
     [[started, 'connection']],
   );
+});
+
+test('an idle connection that the server closes MUST be replaced without a line, and its counters go on', async (context) => {
+  const redis = await startRedis();
+  context.after(redis.close);
+  let nowMs = 0;
+  const log = recordLines();
+  const options = { url: { reveal: () => redis.url }, windowMs: 60_000, monotonicMs: () => nowMs };
+  const counters = createSharedCounters(options, createLog('info', log.write), undefined);
+  context.after(counters.dispose);
+  while ((await counters.count(['key'])) === undefined) await log.until(ended, log.count(started));
+  const before = (await counters.count(['key']))?.[0]?.count ?? 0;
+  const linesBefore = log.lines.length;
+  const connections = async () => {
+    const list = String(await redis.run('CLIENT', 'LIST', 'TYPE', 'normal'));
+    return [...list.matchAll(/^id=(\d+) .* user=default /gm)].map(([, id]) => id);
+  };
+  const [first] = await connections();
+  nowMs = 10_000;
+  await redis.run('CLIENT', 'KILL', 'USER', 'default');
+  while ([undefined, first].includes((await connections())[0]));
+  assert.equal((await counters.count(['key']))?.[0]?.count, before + 1);
+  assert.equal(log.lines.length, linesBefore);
 });
 
 test('a wrong password MUST be told as what it is, without the password', async (context) => {
