@@ -24,7 +24,7 @@ interface Data {
   readonly customers: readonly (Shown | null)[];
 }
 
-/** Ways in which an app may have set up the fields that show customers. */
+/** Field policies that an app can have for the fields that return customers. */
 const policies: Readonly<
   Record<string, Readonly<Record<'customer' | 'customerByReference' | 'customers', FieldPolicy>>>
 > = {
@@ -77,7 +77,7 @@ for (const [name, fields] of Object.entries(policies)) {
       variables: { input },
     });
 
-  test(`${name}: after a create no field MUST keep that there is no such customer`, () =>
+  test(`${name}: after a create no cached field MUST omit the new customer`, () =>
     withClient(async (apollo) => {
       assert.deepEqual(await namesFor(apollo, 'cached-1'), [null, null, '', null]);
       const { data } = await mutate(apollo, newCustomer('cached-1', { firstName: 'Noor' }));
@@ -86,11 +86,11 @@ for (const [name, fields] of Object.entries(policies)) {
       assert.deepEqual(await namesFor(apollo, 'cached-1'), ['Noor', 'Noor', '', 'Noor']);
     }));
 
-  test(`${name}: after a write in doubt each field that shows the customer MUST be asked for again`, () =>
+  test(`${name}: after an ambiguous write each field that contains the customer MUST be refetched`, () =>
     withClient(async (apollo, gateway) => {
       const reference = 'asha.rao@example.com';
       assert.deepEqual(await namesFor(apollo, reference), ['Asha', 'Asha', '', 'Asha']);
-      // Somebody else's change: nothing of it is in this cache.
+      // A change by another client, which this cache does not contain.
       const update = { id: reference, input: { firstName: 'Asha Devi' } };
       const text =
         'mutation Change($id: ID!, $input: UpdateCustomerInput!) { updateCustomer(id: $id, input: $input) { __typename } }';
@@ -100,7 +100,7 @@ for (const [name, fields] of Object.entries(policies)) {
     }));
 }
 
-test('what shows the customer outside of the query root MUST be asked for again too, and stay in its list', () => {
+test('a customer in a type of another subgraph MUST be refetched too, and stay in its list', () => {
   const cache = customerCache({ possibleTypes });
   const orders = gql`query Orders { orders { id payers { id firstName } } }`;
   const asha = { __typename: 'Customer', id: 'cth_1', objectReferenceId: 'asha', firstName: 'Asha' };

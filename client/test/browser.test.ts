@@ -25,7 +25,7 @@ let browser: Browser;
 let pages: PreviewServer;
 let origin: string;
 const gateways: string[] = [];
-const complaints: string[] = [];
+const pageErrors: string[] = [];
 
 before(async () => {
   const root = fileURLToPath(new URL('pages', import.meta.url));
@@ -42,23 +42,24 @@ after(async () => {
   rmSync(built, { recursive: true, force: true });
 });
 
-interface Board {
-  /** The bodies that the gateway was sent. */
+interface TestPage {
+  /** The request bodies of the page. */
   readonly sent: readonly Record<string, unknown>[];
+  /** Clicks the button of an action. */
   press(action: string): Promise<void>;
-  /** Runs a mutation; its outcome. */
+  /** Runs a mutation and returns its outcome. */
   outcome(action: string): Promise<Record<string, unknown>>;
-  /** Waits until the lines say so. */
-  see(lines: Readonly<Record<string, string | RegExp>>): Promise<void>;
-  /** What a line says now. */
+  /** Waits until the lines have these texts. */
+  waitFor(lines: Readonly<Record<string, string | RegExp>>): Promise<void>;
+  /** The current text of a line. */
   read(line: string): Promise<string>;
-  /** What the provider was asked since the last time. */
-  asked(): string[];
+  /** Upstream calls since the last call of this method. */
+  upstreamCalls(): string[];
   close(): Promise<void>;
 }
 
-/** A page with one flavour's hooks, in front of the gateway as it is shipped, on another origin, and with a token that is not good. */
-async function openBoard(setup: { flavour: Flavour; persisted: 'on' | 'off' }): Promise<Board> {
+/** Opens a page with the hooks of one flavour and an invalid token. The gateway is on another origin. */
+async function openTestPage(setup: { flavour: Flavour; persisted: 'on' | 'off' }): Promise<TestPage> {
   const sandbox = await startSandbox();
   const { url: baseUrl, merchantId, apiKey } = sandbox;
   const jwt = { secret: randomBytes(32).toString('base64url'), issuer: 'tests', audience: 'customers' };
@@ -85,9 +86,9 @@ async function openBoard(setup: { flavour: Flavour; persisted: 'on' | 'off' }): 
 
   const page = await (await browser.newContext()).newPage();
   const sent: Record<string, unknown>[] = [];
-  page.on('pageerror', ({ message }) => complaints.push(message));
+  page.on('pageerror', ({ message }) => pageErrors.push(message));
   page.on('console', (line) => {
-    if (line.type() === 'error' && !line.text().startsWith('Failed to load resource')) complaints.push(line.text());
+    if (line.type() === 'error' && !line.text().startsWith('Failed to load resource')) pageErrors.push(line.text());
   });
   page.on('request', (request: Request) => {
     if (request.method() === 'POST') sent.push(request.postDataJSON() as Record<string, unknown>);
@@ -100,7 +101,7 @@ async function openBoard(setup: { flavour: Flavour; persisted: 'on' | 'off' }): 
     sent,
     press,
     read,
-    async see(lines) {
+    async waitFor(lines) {
       for (const [line, text] of Object.entries(lines)) {
         await page.getByTestId(line).getByText(text, { exact: true }).waitFor();
       }
@@ -110,7 +111,7 @@ async function openBoard(setup: { flavour: Flavour; persisted: 'on' | 'off' }): 
       await page.getByTestId('outcome').getByText('"status"').waitFor();
       return JSON.parse(await read('outcome')) as Record<string, unknown>;
     },
-    asked() {
+    upstreamCalls() {
       const calls = sandbox.calls.map(({ method, target, form }) => {
         const isToken = target.includes('get_client_auth_token') || form?.['options.get_client_auth_token'] === 'true';
         return `${method} ${target}${isToken ? ' with token' : ''}`;
@@ -129,84 +130,85 @@ async function openBoard(setup: { flavour: Flavour; persisted: 'on' | 'off' }): 
 
 for (const flavour of flavours) {
   for (const persisted of ['off', 'on'] as const) {
-    // One page for all of them, in this order, as somebody would use it.
+    // The tests share one page and run in this order.
     describe(`the hooks of ${flavour}, PERSISTED_ONLY=${persisted}`, () => {
-      let board: Board;
+      let testPage: TestPage;
       before(async () => {
-        board = await openBoard({ flavour, persisted });
+        testPage = await openTestPage({ flavour, persisted });
       });
-      after(() => board.close());
-      /** urql's cache holds answers, not customers: it asks again after each write. */
-      const asked = () => board.asked().filter((call) => flavour !== 'urql' || call.startsWith('POST'));
+      after(() => testPage.close());
+      /** Upstream calls, without the reads that urql repeats after each write because its cache is not normalised. */
+      const upstreamCalls = () =>
+        testPage.upstreamCalls().filter((call) => flavour !== 'urql' || call.startsWith('POST'));
 
-      test('reads MUST be answered after one renewal of the session for all of them', async () => {
-        await board.see({ 'by id': 'nobody', 'by reference': 'nobody', list: 'Asha, nobody, nobody', renewals: '1' });
+      test('all reads MUST succeed after one renewal of the session', async () => {
+        await testPage.waitFor({ 'by id': 'none', 'by reference': 'none', list: 'Asha, none, none', renewals: '1' });
         const references = ['cth_Sb00000000000001', 'new-person-1', 'asha.rao%40example.com'];
-        assert.deepEqual(new Set(board.asked()), new Set(references.map((id) => `GET /customers/${id}`)));
-        await board.press('read what fails');
-        await board.see({ third: 'UPSTREAM_MISCONFIGURED' });
-        assert.deepEqual(board.asked(), ['GET /customers/fault_unauthorized'], 'a repeat could not help');
+        assert.deepEqual(new Set(testPage.upstreamCalls()), new Set(references.map((id) => `GET /customers/${id}`)));
+        await testPage.press('read a failing customer');
+        await testPage.waitFor({ third: 'UPSTREAM_MISCONFIGURED' });
+        assert.deepEqual(testPage.upstreamCalls(), ['GET /customers/fault_unauthorized'], 'the error is not retryable');
       });
 
-      test('a create and an update MUST be seen wherever the customer was asked for', async () => {
-        const created = await board.outcome('create');
+      test('a create and an update MUST be visible in all queries of the customer', async () => {
+        const created = await testPage.outcome('create');
         assert.deepEqual([created['status'], created['origin']], ['success', 'CREATED']);
-        await board.see({ 'by id': 'Noor', 'by reference': 'Noor', list: 'Asha, Noor, Noor' });
-        assert.deepEqual(asked(), ['POST /customers']);
-        assert.equal((await board.outcome('update'))['status'], 'success');
+        await testPage.waitFor({ 'by id': 'Noor', 'by reference': 'Noor', list: 'Asha, Noor, Noor' });
+        assert.deepEqual(upstreamCalls(), ['POST /customers']);
+        assert.equal((await testPage.outcome('update'))['status'], 'success');
         const name = 'Noor Inayat';
-        await board.see({ 'by id': name, 'by reference': name, list: `Asha, ${name}, ${name}` });
-        assert.deepEqual(asked(), ['POST /customers/new-person-1']);
+        await testPage.waitFor({ 'by id': name, 'by reference': name, list: `Asha, ${name}, ${name}` });
+        assert.deepEqual(upstreamCalls(), ['POST /customers/new-person-1']);
       });
 
-      test('what is no success MUST be told by its status', async () => {
-        const exists = await board.outcome('create otherwise');
+      test('other outcomes MUST be distinguished by their status', async () => {
+        const exists = await testPage.outcome('create with other values');
         assert.deepEqual([exists['status'], exists['differingFields']], ['exists', ['mobileNumber', 'firstName']]);
-        asked();
-        const invalid = await board.outcome('create wrongly');
+        upstreamCalls();
+        const invalid = await testPage.outcome('create with invalid values');
         const [issue] = invalid['issues'] as { path: string[]; code: string }[];
         assert.deepEqual(
           [invalid['status'], issue?.path, issue?.code],
           ['invalid', ['input', 'mobileNumber'], 'INVALID_FORMAT'],
         );
         assert.deepEqual(
-          asked().filter((call) => call.startsWith('POST')),
+          upstreamCalls().filter((call) => call.startsWith('POST')),
           [],
-          'it is not even sent on',
+          'the gateway sends nothing to the provider',
         );
-        assert.equal((await board.outcome('update nobody'))['status'], 'notFound');
+        assert.equal((await testPage.outcome('update a missing customer'))['status'], 'notFound');
       });
 
-      test('a token that came with a create MUST be ready without another call, and in no cache', async () => {
-        board.asked();
-        assert.equal((await board.outcome('create with token'))['status'], 'success');
-        await board.see({ token: 'ready' });
+      test('the token of a create MUST be ready without another call, and in no cache', async () => {
+        testPage.upstreamCalls();
+        assert.equal((await testPage.outcome('create with token'))['status'], 'success');
+        await testPage.waitFor({ token: 'ready' });
         assert.deepEqual(
-          board.asked().filter((call) => call.endsWith('with token')),
+          testPage.upstreamCalls().filter((call) => call.endsWith('with token')),
           ['POST /customers with token'],
         );
-        await board.press('look into the cache');
-        await board.see({ cached: /new-person-2/ });
-        for (const line of ['cached', 'outcome']) assert.doesNotMatch(await board.read(line), /tkn_/);
+        await testPage.press('show the cache');
+        await testPage.waitFor({ cached: /new-person-2/ });
+        for (const line of ['cached', 'outcome']) assert.doesNotMatch(await testPage.read(line), /tkn_/);
       });
 
-      test('documents MUST be sent as the gateway wants them', () => {
-        assert.ok(board.sent.length >= 10);
-        for (const body of board.sent) assert.equal('query' in body, persisted === 'off', JSON.stringify(body));
+      test('the page MUST send ids with PERSISTED_ONLY=on, and texts otherwise', () => {
+        assert.ok(testPage.sent.length >= 10);
+        for (const body of testPage.sent) assert.equal('query' in body, persisted === 'off', JSON.stringify(body));
       });
     });
   }
 }
 
-test('the examples of the client README MUST render the first customer, as it stands there, against a gateway that was just started', async () => {
+test('the examples of the client README MUST render the first customer of a new sandbox', async () => {
   const readme = readFileSync('client/README.md', 'utf8');
-  const door = readme.slice(readme.indexOf('## Start'), readme.indexOf('## Outcomes'));
-  const blocks = [...door.matchAll(/```tsx\n\/\/ (.*)\n([\s\S]*?)```/g)];
+  const examples = readme.slice(readme.indexOf('## Start'), readme.indexOf('## Outcomes'));
+  const blocks = [...examples.matchAll(/```tsx\n\/\/ (.*)\n([\s\S]*?)```/g)];
   assert.deepEqual(
     blocks.map(([, name]) => name),
     ['fetch', 'React Query', 'urql', 'Apollo Client 4'],
   );
-  // In the repository, so that the package is found under its name.
+  // Inside the repository, so that imports of the package by name resolve.
   const root = fileURLToPath(new URL('../../.cache/readme/', import.meta.url));
   mkdirSync(root, { recursive: true });
   const sandbox = await startSandbox();
@@ -241,8 +243,8 @@ if (App) createRoot(document.body.appendChild(document.createElement('div'))).re
   try {
     for (const index of blocks.keys()) {
       const page = await context.newPage();
-      page.on('pageerror', ({ message }) => complaints.push(message));
-      page.on('console', (line) => line.type() === 'error' && complaints.push(line.text()));
+      page.on('pageerror', ({ message }) => pageErrors.push(message));
+      page.on('console', (line) => line.type() === 'error' && pageErrors.push(line.text()));
       await page.goto(`${address}/${index}.html`);
       await page.getByText('Asha', { exact: true }).waitFor();
       await page.close();
@@ -257,8 +259,8 @@ if (App) createRoot(document.body.appendChild(document.createElement('div'))).re
   }
 });
 
-test('no page MUST have complained, and no request left the machine', () => {
-  assert.deepEqual(complaints, []);
+test('no page MUST report an error or send a request to another host', () => {
+  assert.deepEqual(pageErrors, []);
   assert.ok(browser.requested.length > 60);
   assert.deepEqual(strangers(browser.requested, origin, ...gateways), []);
 });

@@ -21,7 +21,7 @@ interface Sent {
   readonly body: { query?: string; documentId?: string; variables: Record<string, unknown> };
 }
 
-/** A client whose requests are answered by `answer`, and are kept. */
+/** A client whose responses come from `answer`, and a record of its requests. */
 function clientOf(
   answer: (sent: Sent, count: number) => Response | Promise<Response>,
   options: Partial<CustomerClientOptions> = {},
@@ -44,11 +44,11 @@ const unauthenticated = () =>
     { errors: [{ message: '', extensions: { code: 'UNAUTHENTICATED', retryable: false } }] },
     { status: 401 },
   );
-const nobody = () => Response.json({ data: { customer: null } });
+const noCustomer = () => Response.json({ data: { customer: null } });
 
-test('headers MUST be asked for before each request, and nothing but POST be sent', async () => {
+test('the client MUST call `headers` before each request, and send the query and its variables only', async () => {
   let count = 0;
-  const { client, sent } = clientOf(nobody, {
+  const { client, sent } = clientOf(noCustomer, {
     headers: async () => {
       count += 1;
       return { authorization: `Bearer ${count}` };
@@ -63,17 +63,17 @@ test('headers MUST be asked for before each request, and nothing but POST be sen
   assert.deepEqual(Object.keys(sent[0]?.body ?? {}), ['query', 'variables']);
 });
 
-test('with `persisted` an id MUST be sent, and no document', async () => {
-  const { client, sent } = clientOf(nobody, { persisted: true });
+test('with `persisted` the client MUST send the id without the document', async () => {
+  const { client, sent } = clientOf(noCustomer, { persisted: true });
   await client.execute(CustomerDocument, { id: 'a' });
   assert.deepEqual(sent[0]?.body, { documentId: CustomerDocument.id, variables: { id: 'a' } });
 });
 
-test('UNAUTHENTICATED MUST renew the session once for all who wait, and send each operation once more', async () => {
+test('UNAUTHENTICATED MUST renew the session once for all concurrent operations, and send each of them once more', async () => {
   let session = 'old';
   let refreshes = 0;
   const { client, sent } = clientOf(
-    ({ headers }) => (headers.get('authorization') === 'new' ? nobody() : unauthenticated()),
+    ({ headers }) => (headers.get('authorization') === 'new' ? noCustomer() : unauthenticated()),
     {
       headers: () => ({ authorization: session }),
       async refresh() {
@@ -88,7 +88,7 @@ test('UNAUTHENTICATED MUST renew the session once for all who wait, and send eac
   assert.equal(sent.length, 6);
 });
 
-test('a session that stays refused MUST be renewed once only, and then be an error', async () => {
+test('a session that the gateway still rejects after one renewal MUST be an error', async () => {
   let refreshes = 0;
   const { client, sent } = clientOf(unauthenticated, {
     async refresh() {
@@ -99,20 +99,23 @@ test('a session that stays refused MUST be renewed once only, and then be an err
   assert.deepEqual([refreshes, sent.length], [1, 2]);
 });
 
-test('a 401 of a proxy MUST renew the session as the gateway’s own does, and be UNAUTHENTICATED where it stays', async () => {
+test('a 401 of a proxy MUST renew the session, and be UNAUTHENTICATED if it is repeated', async () => {
   const page = () => new Response('<h1>sign in</h1>', { status: 401 });
   let renewals = 0;
   const refresh = async () => {
     renewals += 1;
   };
-  const { client, sent } = clientOf((_sent, count) => (count === 1 ? page() : nobody()), { refresh });
+  const { client, sent } = clientOf((_sent, count) => (count === 1 ? page() : noCustomer()), { refresh });
   assert.deepEqual(await client.execute(CustomerDocument, { id: 'a' }), { customer: null });
   assert.deepEqual([renewals, sent.length], [1, 2]);
-  const stays = clientOf(page);
-  await assert.rejects(stays.client.execute(CustomerDocument, { id: 'a' }), { code: 'UNAUTHENTICATED', status: 401 });
+  const repeated = clientOf(page);
+  await assert.rejects(repeated.client.execute(CustomerDocument, { id: 'a' }), {
+    code: 'UNAUTHENTICATED',
+    status: 401,
+  });
 });
 
-test('what was done in part MUST NOT be sent again for a session that is over elsewhere', async () => {
+test('an operation that was executed in part MUST NOT be sent again after UNAUTHENTICATED', async () => {
   const errors = [{ message: '', path: ['other'], extensions: { code: 'UNAUTHENTICATED' } }];
   const { client, sent } = clientOf(() => Response.json({ data: { customer: null, other: null }, errors }), {
     refresh: () => assert.fail('renewed'),
@@ -121,13 +124,13 @@ test('what was done in part MUST NOT be sent again for a session that is over el
   assert.equal(sent.length, 1);
 });
 
-test('an answer to a request from before a renewal MUST NOT renew again', async () => {
+test('a rejected request that was sent before a renewal MUST NOT start another renewal', async () => {
   let refreshes = 0;
   const late = Promise.withResolvers<void>();
   const { client } = clientOf(
     async ({ body }, count) => {
       if (body.variables['id'] === 'late' && count === 1) await late.promise;
-      return count <= 2 ? unauthenticated() : nobody();
+      return count <= 2 ? unauthenticated() : noCustomer();
     },
     {
       async refresh() {
@@ -142,7 +145,7 @@ test('an answer to a request from before a renewal MUST NOT renew again', async 
   assert.equal(refreshes, 1);
 });
 
-test('an abort MUST reject with its reason, and reach the request', () =>
+test('an abort MUST reject with its reason and cancel the request', () =>
   inWorld(async (world) => {
     const client = clientIn(world);
     const abort = new AbortController();
@@ -156,22 +159,22 @@ test('an abort MUST reject with its reason, and reach the request', () =>
     });
   }));
 
-test('a failure MUST be one class with code, retryable, request id and pause, and without a value', () =>
+test('a failure MUST be a CustomerClientError with code, retryable, request id, path and status, and without sent values', () =>
   inWorld(async (world) => {
     const client = clientIn(world);
-    const failure = async (id: string): Promise<CustomerClientError> => {
+    const failureOf = async (id: string): Promise<CustomerClientError> => {
       const error = await client.execute(CustomerDocument, { id }).catch((reason: unknown) => reason);
       assert.ok(error instanceof CustomerClientError);
       return error;
     };
-    const rejected = await failure('fault_rejected');
+    const rejected = await failureOf('fault_rejected');
     assert.equal(rejected.code, 'UPSTREAM_REJECTED');
     assert.equal(rejected.retryable, false);
     assert.match(rejected.requestId ?? '', /^[0-9a-f-]{36}$/);
     assert.deepEqual(rejected.path, ['customer']);
     assert.equal(rejected.status, 200);
 
-    const impossible = await failure(`${canary}\n`);
+    const impossible = await failureOf(`${canary}\n`);
     assert.equal(impossible.code, 'BAD_USER_INPUT');
     assert.doesNotMatch(
       `${impossible.stack} ${JSON.stringify(impossible)} ${String(impossible.cause)}`,
@@ -179,7 +182,7 @@ test('a failure MUST be one class with code, retryable, request id and pause, an
     );
   }));
 
-test('an answer that is no GraphQL MUST be told, without a word of it', async () => {
+test('a response that is not GraphQL MUST be INVALID_RESPONSE, without its text', async () => {
   for (const [status, retryable] of [
     [502, true],
     [404, false],
@@ -208,7 +211,7 @@ test('an answer that is no GraphQL MUST be told, without a word of it', async ()
   assert.deepEqual(await client.execute(CustomerDocument, { id: 'a' }), { customer: null });
 });
 
-test('what a router left out of an error MUST be read from the headers, and nothing be believed that is no number', async () => {
+test('the client MUST read error details from the headers if the extensions lack them, and ignore invalid values', async () => {
   const headers = { 'retry-after': '12', 'x-request-id': 'r-1' };
   const detailsOf = async (extensions: object | undefined, status = 200) => {
     const { client } = clientOf(() =>
@@ -224,25 +227,25 @@ test('what a router left out of an error MUST be read from the headers, and noth
   assert.deepEqual(await detailsOf(own), ['RATE_LIMITED', true, 'r-2', 0]);
   const odd = { code: `${canary} !`, retryable: 'yes', retryAfterSeconds: -1 };
   assert.deepEqual(await detailsOf(odd), ['INTERNAL_SERVER_ERROR', false, 'r-1', undefined]);
-  // Without a word about it the status tells.
+  // Without `retryable` the HTTP status decides.
   assert.deepEqual(await detailsOf({ code: 'BUSY' }, 503), ['BUSY', true, 'r-1', 12]);
   assert.deepEqual(await detailsOf({ code: 'BUSY', retryable: false }, 503), ['BUSY', false, 'r-1', 12]);
 });
 
-test('no answer MUST be told as such, in time or not', async () => {
+test('a network failure MUST be NETWORK_ERROR, and a missing response MUST be TIMEOUT', async () => {
   const { client } = clientOf(() => Promise.reject(new TypeError(`fetch failed at ${canary}`)));
   await assert.rejects(client.execute(CustomerDocument, { id: 'a' }), { code: 'NETWORK_ERROR', retryable: true });
   const slow: typeof fetch = (_input, init) =>
     new Promise((_resolve, reject) => init?.signal?.addEventListener('abort', () => reject(init.signal?.reason)));
-  const hasty = createCustomerClient({ url, fetch: slow, timeoutMs: 5 });
-  // The process would end before the timer of a signal does.
+  const impatient = createCustomerClient({ url, fetch: slow, timeoutMs: 5 });
+  // Keep the process alive while the timer of the client runs.
   const alive = setInterval(() => undefined, 1000);
-  await assert.rejects(hasty.execute(CustomerDocument, { id: 'a' }), { code: 'TIMEOUT', retryable: true });
+  await assert.rejects(impatient.execute(CustomerDocument, { id: 'a' }), { code: 'TIMEOUT', retryable: true });
   clearInterval(alive);
 });
 
-test('a mistake of the program MUST be thrown as what it is: only what the network did is NETWORK_ERROR', async () => {
-  const mistakes: readonly (() => never | Promise<Response>)[] = [
+test('a programming error MUST be thrown unchanged, and only network failures MUST be NETWORK_ERROR', async () => {
+  const programmingErrors: readonly (() => never | Promise<Response>)[] = [
     () => Promise.reject(new ReferenceError('session is not defined')),
     () => Promise.reject(new RangeError('Invalid array length')),
     () => Promise.reject(new SyntaxError('Unexpected token')),
@@ -255,8 +258,8 @@ test('a mistake of the program MUST be thrown as what it is: only what the netwo
       (message) => () => Promise.reject(new TypeError(message)),
     ),
   ];
-  for (const mistake of mistakes) {
-    const { client } = clientOf(mistake);
+  for (const programmingError of programmingErrors) {
+    const { client } = clientOf(programmingError);
     const error = await client.execute(CustomerDocument, { id: 'a' }).catch((reason: unknown) => reason);
     assert.ok(error instanceof Error && !(error instanceof CustomerClientError), String(error));
   }
@@ -271,7 +274,7 @@ test('a mistake of the program MUST be thrown as what it is: only what the netwo
   }
 });
 
-test('without what only browsers and Node have, as in React Native, all MUST work as it does with it', async () => {
+test('the client MUST work without the APIs that React Native lacks', async () => {
   const missing = [
     [AbortSignal, 'timeout'],
     [AbortSignal, 'any'],
@@ -286,11 +289,11 @@ test('without what only browsers and Node have, as in React Native, all MUST wor
     [Array.prototype, 'toSorted'],
     [Object, 'groupBy'],
   ] as const;
-  const nobody = new Response('{"data":{"customer":null}}');
+  const noCustomer = new Response('{"data":{"customer":null}}');
   const kept = missing.map(([owner, name]) => [owner, name, Object.getOwnPropertyDescriptor(owner, name)] as const);
   for (const [owner, name] of missing) Reflect.deleteProperty(owner, name);
   try {
-    const { client } = clientOf(() => nobody.clone());
+    const { client } = clientOf(() => noCustomer.clone());
     assert.deepEqual(await client.execute(CustomerDocument, { id: 'a' }), { customer: null });
     const { signal } = new AbortController();
     assert.deepEqual(await client.execute(CustomerDocument, { id: 'a' }, { signal }), { customer: null });
@@ -310,7 +313,7 @@ test('without what only browsers and Node have, as in React Native, all MUST wor
   }
 });
 
-test('a `fetch` that heeds no signal, and headers that never come, MUST NOT keep an operation beyond its time', async () => {
+test('an operation MUST time out even if `fetch` ignores the signal or `headers` never resolves', async () => {
   const never = () => new Promise<never>(() => undefined);
   for (const options of [{ fetch: never }, { headers: never }]) {
     const client = createCustomerClient({ url, timeoutMs: 5, ...options });
@@ -318,8 +321,8 @@ test('a `fetch` that heeds no signal, and headers that never come, MUST NOT keep
   }
 });
 
-test('a pause MUST be read from seconds with any number of digits and from each form of an HTTP date, a day at most', async () => {
-  const pauseOf = async (retryAfter: string) => {
+test('Retry-After MUST be read as seconds or as any form of an HTTP date, and limited to one day', async () => {
+  const retryAfterOf = async (retryAfter: string) => {
     const { client } = clientOf(() => new Response('busy', { status: 503, headers: { 'retry-after': retryAfter } }));
     const error = await client.execute(CustomerDocument, { id: 'a' }).catch((reason: unknown) => reason);
     assert.ok(error instanceof CustomerClientError);
@@ -340,7 +343,7 @@ test('a pause MUST be read from seconds with any number of digits and from each 
     ['soon', undefined],
     ['Never', undefined],
   ] as const) {
-    assert.equal(await pauseOf(text), seconds, text);
+    assert.equal(await retryAfterOf(text), seconds, text);
   }
   const at = new Date(Date.now() + 3_600_000);
   const [day, date, month, year, time] = at.toUTCString().replace(',', '').split(' ');
@@ -351,26 +354,26 @@ test('a pause MUST be read from seconds with any number of digits and from each 
     `${name}, ${date}-${month}-${year?.slice(2)} ${time} GMT`,
     `${day} ${month} ${date} ${time} ${year}`,
   ]) {
-    const seconds = (await pauseOf(text)) ?? 0;
+    const seconds = (await retryAfterOf(text)) ?? 0;
     assert.ok(seconds > 3500 && seconds <= 3600, `${text}: ${seconds}`);
   }
 });
 
-test('variables that are no JSON MUST be told as the mistake that they are, not as a bad line', async () => {
-  const { client, sent } = clientOf(nobody);
+test('variables that cannot be serialised MUST throw a TypeError, and nothing MUST be sent', async () => {
+  const { client, sent } = clientOf(noCustomer);
   await assert.rejects(client.execute(CustomerDocument, { id: 1n as unknown as string }), TypeError);
   assert.equal(sent.length, 0);
 });
 
-test('what headers or refresh throw MUST come out as it is', async () => {
+test('errors of `headers` and `refresh` MUST be thrown unchanged', async () => {
   const own = new Error('signed out');
-  const { client } = clientOf(nobody, { headers: () => Promise.reject(own) });
+  const { client } = clientOf(noCustomer, { headers: () => Promise.reject(own) });
   await assert.rejects(client.execute(CustomerDocument, { id: 'a' }), own);
-  const refused = clientOf(unauthenticated, { refresh: () => Promise.reject(own) });
-  await assert.rejects(refused.client.execute(CustomerDocument, { id: 'a' }), own);
+  const rejected = clientOf(unauthenticated, { refresh: () => Promise.reject(own) });
+  await assert.rejects(rejected.client.execute(CustomerDocument, { id: 'a' }), own);
 });
 
-test('of several customers one that fails MUST fail the whole, and leave the others to `request`', () =>
+test('if one customer of a list fails, `execute` MUST throw and `request` MUST return the others', () =>
   inWorld(async (world) => {
     const client = clientIn(world);
     const variables = { ids: ['u7', 'fault_rejected', 'nobody'] };
@@ -386,7 +389,7 @@ test('of several customers one that fails MUST fail the whole, and leave the oth
     );
   }));
 
-test('a token that could not be had MUST NOT take the acknowledged write with it', () =>
+test('an error of the token MUST NOT discard an acknowledged write', () =>
   inWorld(async (world) => {
     world.sandbox.arm({ fault: 'no_token', on: 'create' });
     const client = clientIn(world);
@@ -397,7 +400,7 @@ test('a token that could not be had MUST NOT take the acknowledged write with it
     assert.equal(client.tokens.held(made.customer.id), undefined);
   }));
 
-test('a token in the answer to a mutation MUST be moved to `tokens`, under both names', () =>
+test('the token in the result of a mutation MUST be moved to `tokens`, under the id and the reference', () =>
   inWorld(async (world) => {
     const client = clientIn(world);
     const made = await client.mutate(CreateCustomerWithTokenDocument, { input: newCustomer('client-with-token') });
@@ -409,7 +412,7 @@ test('a token in the answer to a mutation MUST be moved to `tokens`, under both 
     assert.deepEqual(world.upstream(), ['POST /customers']);
   }));
 
-test('"exists already", with nothing that differs, after an unknown outcome MUST be the success that was lost', () =>
+test('after an ambiguous outcome, "already exists" without differing fields MUST become the lost success', () =>
   inWorld(
     async (world) => {
       const client = clientIn(world);
@@ -427,30 +430,30 @@ test('"exists already", with nothing that differs, after an unknown outcome MUST
       assert.ok(settled.status === 'success');
       assert.equal(settled.origin, 'RECONCILED');
       assert.equal(settled.customer.objectReferenceId, 'client-lost-create');
-      // It is settled: from here on a repeat is a repeat.
+      // The ambiguous outcome is settled, so another retry is an ordinary duplicate.
       assert.equal((await create()).status, 'exists');
     },
     { OPERATION_TIMEOUT_MS: '1500' },
   ));
 
-test('an answer that is lost on the way to the app MUST count as an unknown outcome too', () =>
+test('a response that is lost between gateway and app MUST count as an ambiguous outcome', () =>
   inWorld(async (world) => {
-    let cut = true;
+    let isDisconnected = true;
     const client = clientIn(world, {
       async fetch(input, init) {
         const response = await world.gateway.fetch(new Request(input, init));
-        if (cut) throw new TypeError('connection lost');
+        if (isDisconnected) throw new TypeError('connection lost');
         return response;
       },
     });
-    const variables = { input: newCustomer('client-cut-create') };
+    const variables = { input: newCustomer('client-disconnected') };
     await assert.rejects(client.mutate(CreateCustomerDocument, variables), { code: 'NETWORK_ERROR' });
-    cut = false;
+    isDisconnected = false;
     const made = await client.mutate(CreateCustomerDocument, variables);
     assert.ok(made.status === 'success' && made.origin === 'RECONCILED');
   }));
 
-test('a create that the app gave up MUST count as an unknown outcome too', () =>
+test('a create that the app cancelled MUST count as an ambiguous outcome', () =>
   inWorld(async (world) => {
     const abort = new AbortController();
     const client = clientIn(world, {
@@ -468,7 +471,7 @@ test('a create that the app gave up MUST count as an unknown outcome too', () =>
     assert.ok(made.status === 'success' && made.origin === 'RECONCILED');
   }));
 
-test('an error of a router in between MUST count as an unknown outcome too, and a refusal not', () =>
+test('an error of a router MUST count as an ambiguous outcome, and a rejection by the gateway MUST NOT', () =>
   inWorld(async (world) => {
     const router = (code: string, data: unknown, isDone: boolean) =>
       clientIn(world, {
@@ -483,27 +486,27 @@ test('an error of a router in between MUST count as an unknown outcome too, and 
         },
       });
     const answers: true[] = [];
-    const twice = async (client: ReturnType<typeof clientIn>, reference: string) => {
+    const createTwice = async (client: ReturnType<typeof clientIn>, reference: string) => {
       answers.push(true);
       const variables = { input: newCustomer(reference) };
       await assert.rejects(client.mutate(CreateCustomerDocument, variables), { name: 'CustomerClientError' });
       return (await client.mutate(CreateCustomerDocument, variables)).status;
     };
     assert.equal(
-      await twice(router('SUBREQUEST_HTTP_ERROR', { createCustomer: null }, true), 'client-router-1'),
+      await createTwice(router('SUBREQUEST_HTTP_ERROR', { createCustomer: null }, true), 'client-router-1'),
       'success',
     );
-    assert.equal(await twice(router('GATEWAY_TIMEOUT', null, true), 'client-router-2'), 'success');
+    assert.equal(await createTwice(router('GATEWAY_TIMEOUT', null, true), 'client-router-2'), 'success');
     await clientIn(world).mutate(CreateCustomerDocument, { input: newCustomer('client-router-3') });
-    assert.equal(await twice(router('UNAUTHENTICATED', null, false), 'client-router-3'), 'exists');
+    assert.equal(await createTwice(router('UNAUTHENTICATED', null, false), 'client-router-3'), 'exists');
   }));
 
-test('a create that exists already, without a lost answer, MUST stay what it is', () =>
+test('"already exists" without an ambiguous outcome MUST stay `exists`', () =>
   inWorld(async (world) => {
     const variables = { input: newCustomer('client-duplicate') };
     assert.equal((await clientIn(world).mutate(CreateCustomerDocument, variables)).status, 'success');
     assert.equal((await clientIn(world).mutate(CreateCustomerDocument, variables)).status, 'exists');
-    // One that was never sent was not lost either.
+    // A create that was never sent has no ambiguous outcome.
     let isSignedOut = true;
     const client = clientIn(world, { headers: () => (isSignedOut ? Promise.reject(new Error('signed out')) : {}) });
     await assert.rejects(client.mutate(CreateCustomerDocument, variables), /signed out/);
@@ -511,7 +514,7 @@ test('a create that exists already, without a lost answer, MUST stay what it is'
     assert.equal((await client.mutate(CreateCustomerDocument, variables)).status, 'exists');
   }));
 
-test('a member that came later MUST be `other`, with what every error has', () => {
+test('a union member of a later version MUST be `other`, with the common fields of errors', () => {
   const later = { __typename: 'CustomerFrozenError', code: 'FROZEN', message: 'm', retryable: false, requestId: 'r' };
   assert.deepEqual(outcomeOf(later), { ...later, status: 'other' });
 });

@@ -6,8 +6,8 @@ import { dirname, join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 
-// The package as its users get it: packed, and unpacked in projects that have one client of GraphQL each, and nothing
-// else. What they have is linked rather than installed a second time: no network is needed.
+// The packed package in consumer projects, each with one GraphQL client and nothing else. Dependencies are linked instead of installed,
+// so the tests need no network.
 
 const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), 'client-consumers-'));
@@ -15,7 +15,7 @@ let tarball = '';
 let files: readonly string[] = [];
 let serverTarball = '';
 
-/** Without scripts: `prepack` would build anew, under the feet of other tests. */
+/** Packs without scripts, because `prepack` would rebuild `dist` while other tests use it. */
 async function pack(source: string): Promise<{ tarball: string; files: readonly string[] }> {
   const words = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder];
   const { stdout } = await run('npm', words, { cwd: source });
@@ -34,7 +34,7 @@ const typesOf = { react: ['@types/react', 'csstype'], 'react-dom': ['@types/reac
   Record<string, string[]>
 >;
 
-/** A project with these packages and the tarball, by its folder. */
+/** Creates a project with these packages and the tarball. Returns its folder. */
 async function createConsumer(name: string, packages: readonly string[]): Promise<string> {
   const home = join(folder, name);
   for (const one of packages.flatMap((wanted) => [wanted, ...(typesOf[wanted] ?? [])])) {
@@ -61,7 +61,7 @@ async function unpack(archive: string, target: string): Promise<void> {
   await run('tar', ['-xzf', archive, '-C', target, '--strip-components=1']);
 }
 
-/** Adds the server's package, with the dependencies that it declares. */
+/** Adds the server's package with its declared dependencies. */
 async function addServer(home: string): Promise<void> {
   const server = join(home, 'node_modules/juspay-customer-gateway');
   await unpack(serverTarball, server);
@@ -72,7 +72,7 @@ async function addServer(home: string): Promise<void> {
   for (const name of Object.keys({ ...dependencies, ...peerDependencies })) link(home, name);
 }
 
-/** Checks `main.ts` as the two usual resolutions read it. Declarations of the package are checked too. */
+/** Type-checks `main.ts` and the declarations of the package with the two usual module resolutions. */
 async function typeCheck(home: string, more: object = {}): Promise<void> {
   for (const [module, moduleResolution] of [
     ['nodenext', 'nodenext'],
@@ -81,7 +81,7 @@ async function typeCheck(home: string, more: object = {}): Promise<void> {
     const compilerOptions = {
       ...{ module, moduleResolution, target: 'es2024', lib: ['es2024', 'dom', 'dom.iterable'], types: [] },
       ...{ strict: true, exactOptionalPropertyTypes: true, jsx: 'react-jsx', noEmit: true },
-      // Of declarations there is one set: once is enough.
+      // Check the declarations once, because both resolutions use the same ones.
       ...{ skipLibCheck: module !== 'nodenext', skipDefaultLibCheck: true },
       ...more,
     };
@@ -90,13 +90,13 @@ async function typeCheck(home: string, more: object = {}): Promise<void> {
     const { stdout } = await run('node_modules/.bin/tsc', ['-p', config, '--pretty', 'false']).catch(
       (error: { stdout: string }) => error,
     );
-    // Other packages' declarations are not ours to check: each flavour's client has errors of its own in them.
+    // Ignore the declarations of other packages, which have errors of their own.
     const isOurs = (line: string) => /^\S/.test(line) && !/node_modules\/(?!juspay-customer-client\/)/.test(line);
     assert.deepEqual(stdout.split('\n').filter(isOurs), [], `${home}, ${module}`);
   }
 }
 
-/** What `main.ts` prints, after it was checked. */
+/** Type-checks `main.ts` and returns its output. */
 async function outputOf(home: string, code: string, compilerOptions?: object): Promise<string> {
   writeFileSync(join(home, 'main.ts'), code);
   await typeCheck(home, compilerOptions);
@@ -129,7 +129,7 @@ import { CreateCustomerDocument, CustomerDocument, type CreateCustomerMutation }
 const { customer } = await client.execute(CustomerDocument, { id: 'asha' });
 console.log(customer?.firstName);
 type Result = NonNullable<CreateCustomerMutation['createCustomer']>;
-const told = (result: Result): string => {
+const describe = (result: Result): string => {
   const outcome = outcomeOf(result);
   switch (outcome.status) {
     case 'success': return outcome.customer.id;
@@ -141,7 +141,7 @@ const told = (result: Result): string => {
     default: return unreachable(outcome);
   }
 };
-console.log(told({ __typename: 'CreateCustomerSuccess', origin: 'CREATED', customer: asha }), CreateCustomerDocument.kind);`;
+console.log(describe({ __typename: 'CreateCustomerSuccess', origin: 'CREATED', customer: asha }), CreateCustomerDocument.kind);`;
   assert.equal(await outputOf(home, code), 'Asha\ncth_1 mutation');
 });
 
@@ -247,7 +247,7 @@ await gateway.close();`;
   assert.equal(await outputOf(home, code), 'consumer-1 true POST,GET\nQuery');
 });
 
-test('the preset MUST make operations of one’s own with the real generator, which a gateway that takes ids only answers', async () => {
+test('the preset MUST work with the real generator, and a gateway with PERSISTED_ONLY=on MUST execute the operations', async () => {
   const generator = ['cli', 'plugin-helpers', 'typescript-operations'].map((name) => `@graphql-codegen/${name}`);
   const clients = ['@tanstack/react-query', 'urql', '@urql/core', '@apollo/client', 'rxjs', 'msw', 'graphql'];
   const home = await createConsumer('codegen', [
@@ -257,7 +257,7 @@ test('the preset MUST make operations of one’s own with the real generator, wh
     '@graphql-typed-document-node/core',
   ]);
   await addServer(home);
-  // As the package's README has it.
+  // The configuration of the package's README.
   const readme = readFileSync(join(home, 'node_modules/juspay-customer-client/README.md'), 'utf8');
   const [, config = ''] = /```ts\n([\s\S]*?)```/.exec(readme) ?? [];
   mkdirSync(join(home, 'src'));
@@ -292,10 +292,10 @@ const page = createElement(QueryClientProvider, { client: queryClient }, createE
 console.log(renderToString(createElement(CustomerProvider, { client }, page)));
 queryClient.clear();
 await close();`;
-  // As the preset names its files unless told otherwise, and as Node runs them.
+  // The default import extension, which Node can run.
   assert.equal(await outputOf(home, code, { allowImportingTsExtensions: true }), '<p>Asha</p>');
 
-  // Every flavour, for a project that is compiled; and what was in the manifest stays in it.
+  // All flavours, for a compiled project. The manifest must keep its earlier entries.
   const manifest = () => JSON.parse(readFileSync(join(home, 'src/gql/persisted-documents.json'), 'utf8')) as object;
   const [first = ''] = Object.keys(manifest());
   writeFileSync(join(home, 'src/greeting.graphql'), 'query Welcome($id: ID!) { customer(id: $id) { ...Name } }');
@@ -315,10 +315,10 @@ await close();`;
   );
 });
 
-test('the examples of the client README MUST compile, each flavour in a project of its own', async () => {
+test('the examples of the client README MUST compile', async () => {
   const readme = readFileSync('client/README.md', 'utf8');
-  const door = readme.slice(readme.indexOf('## Start'), readme.indexOf('## Operations of your own'));
-  const blocks = [...door.matchAll(/```tsx\n([\s\S]*?)```/g)].map(([, code = '']) => code);
+  const examples = readme.slice(readme.indexOf('## Start'), readme.indexOf('## Operations of your own'));
+  const blocks = [...examples.matchAll(/```tsx\n([\s\S]*?)```/g)].map(([, code = '']) => code);
   assert.equal(blocks.length, 5);
   const packages = ['urql', '@urql/core', '@tanstack/react-query', '@apollo/client', 'graphql', 'rxjs', 'zod'];
   const home = await createConsumer('readme', [...react, ...packages, '@graphql-typed-document-node/core']);
@@ -328,7 +328,7 @@ test('the examples of the client README MUST compile, each flavour in a project 
   await typeCheck(home);
 });
 
-test('the tarball MUST hold the package and nothing else', () => {
+test('the tarball MUST contain the files of the package and nothing else', () => {
   const isOurs = (path: string) =>
     /^(package\.json|README\.md|LICENSE|schema\/schema\.graphql|(dist\/)?schema\/generated\/persisted-documents\.json)$/.test(
       path,
@@ -349,7 +349,7 @@ test('publint MUST find nothing', async () => {
 });
 
 test('are-the-types-wrong MUST find nothing', async () => {
-  // ES modules only, as `type` says; the schema is a file to read, and no module.
+  // The package has ES modules only, and the schema is not a module.
   const options = ['--profile', 'esm-only', '--exclude-entrypoints', 'schema.graphql', '--no-color'];
   const found = await run('test/composition/node_modules/.bin/attw', [tarball, ...options]).then(
     () => '',
@@ -358,69 +358,69 @@ test('are-the-types-wrong MUST find nothing', async () => {
   assert.equal(found, '');
 });
 
-// Each line that is marked must not compile; without it, all the rest must.
-const refused = {
+// Only the marked line of each snippet must fail to compile.
+const typeErrors = {
   'a field that the operation does not have': `
 import { CustomerDocument } from 'juspay-customer-client/client';
 const { customer } = await client.execute(CustomerDocument, { id: 'a' });
-console.log(customer?.nickname); // refused`,
+console.log(customer?.nickname); // error`,
   'a token of an operation that does not ask for one': `
 import { CustomerDocument } from 'juspay-customer-client/client';
 const { customer } = await client.execute(CustomerDocument, { id: 'a' });
-console.log(customer?.clientAuthToken); // refused`,
-  'a variable of another name': `
+console.log(customer?.clientAuthToken); // error`,
+  'a variable with a wrong name': `
 import { CustomerDocument } from 'juspay-customer-client/client';
-await client.execute(CustomerDocument, { reference: 'a' }); // refused`,
-  'a variable of another type': `
+await client.execute(CustomerDocument, { reference: 'a' }); // error`,
+  'a variable with a wrong type': `
 import { useCustomer } from 'juspay-customer-client/react-query';
-export const useOne = () => useCustomer({ id: 1 }); // refused`,
-  'an input without what is required': `
+export const useOne = () => useCustomer({ id: 1 }); // error`,
+  'an input without a required field': `
 import { CreateCustomerDocument } from 'juspay-customer-client/client';
-await client.mutate(CreateCustomerDocument, { input: { objectReferenceId: 'reference', mobileNumber: '1' } }); // refused`,
+await client.mutate(CreateCustomerDocument, { input: { objectReferenceId: 'reference', mobileNumber: '1' } }); // error`,
   'a switch without a member of the union': `
 import { CreateCustomerDocument } from 'juspay-customer-client/client';
 const outcome = await client.mutate(CreateCustomerDocument, { input: { objectReferenceId: 'r', mobileNumber: '1', emailAddress: 'e' } });
 switch (outcome.status) {
   case 'success': case 'invalid': case 'exists': case 'upstream': case 'other': break;
-  default: unreachable(outcome); // refused
+  default: unreachable(outcome); // error
 }`,
-  'a switch without the member that may come later': `
+  'a switch without the member for later versions': `
 import { UpdateCustomerDocument } from 'juspay-customer-client/client';
 const outcome = await client.mutate(UpdateCustomerDocument, { id: 'a', input: { firstName: 'A' } });
 switch (outcome.status) {
   case 'success': case 'invalid': case 'notFound': case 'outcomeUnknown': case 'upstream': break;
-  default: unreachable(outcome); // refused
+  default: unreachable(outcome); // error
 }`,
   'a member of another operation’s union': `
 import { UpdateCustomerDocument } from 'juspay-customer-client/client';
 const outcome = await client.mutate(UpdateCustomerDocument, { id: 'a', input: { firstName: 'A' } });
-if (outcome.status === 'exists') console.log(outcome); // refused`,
-  'an outcome’s field before its status is known': `
+if (outcome.status === 'exists') console.log(outcome); // error`,
+  'a field of an outcome before its status is checked': `
 import { useUpdateCustomer } from 'juspay-customer-client/react-query';
-export const useIssues = () => useUpdateCustomer().data?.issues; // refused`,
+export const useIssues = () => useUpdateCustomer().data?.issues; // error`,
   'a hook for an operation that selects the token': `
-import { useCustomerWithToken } from 'juspay-customer-client/react-query'; // refused
+import { useCustomerWithToken } from 'juspay-customer-client/react-query'; // error
 console.log(useCustomerWithToken);`,
-  'a token in an outcome, where it never is': `
+  'a token in an outcome': `
 import { CreateCustomerWithTokenDocument } from 'juspay-customer-client/client';
 const input = { objectReferenceId: 'reference', mobileNumber: '1', emailAddress: 'e' };
 const outcome = await client.mutate(CreateCustomerWithTokenDocument, { input });
 if (outcome.status === 'success') console.log(outcome.customer.firstName, outcome.customer.clientAuthToken === null);
-if (outcome.status === 'success') console.log(outcome.customer.clientAuthToken?.token); // refused`,
-  'a token before it is there': `
+if (outcome.status === 'success') console.log(outcome.customer.clientAuthToken?.token); // error`,
+  'a token before its status is checked': `
 import { useClientAuthToken } from 'juspay-customer-client/react';
-export const useToken = () => useClientAuthToken('a').token; // refused`,
+export const useToken = () => useClientAuthToken('a').token; // error`,
 };
 
-test('a mistake of the app’s MUST NOT compile, in the very line that makes it', async () => {
+test('a type error of the app MUST be reported at its line', async () => {
   const home = await createConsumer('mistakes', [...react, '@tanstack/react-query']);
-  const names = Object.entries(refused).map(([name, code], index) => {
+  const names = Object.entries(typeErrors).map(([name, code], index) => {
     const body = `${client.replace('type CustomerFieldsFragment, outcomeOf, ', 'type CustomerFieldsFragment, ')}\nvoid [client, unreachable];${code}\nexport {};\n`;
     writeFileSync(join(home, `mistake-${index}.ts`), body);
     return {
       name,
       file: `mistake-${index}.ts`,
-      line: body.split('\n').findIndex((line) => line.includes('// refused')) + 1,
+      line: body.split('\n').findIndex((line) => line.includes('// error')) + 1,
     };
   });
   const compilerOptions = {

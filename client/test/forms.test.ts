@@ -14,20 +14,20 @@ import {
   validateNewCustomer,
 } from '../src/validation.ts';
 
-const wrong = { objectReferenceId: 'short', mobileNumber: '+91 9', emailAddress: '' };
+const invalid = { objectReferenceId: 'short', mobileNumber: '+91 9', emailAddress: '' };
 
-test('the rules MUST be the server’s own', () => {
+test('the rules MUST be those of the server', () => {
   assert.equal(NewCustomerSchema, server.NewCustomerSchema);
   assert.equal(CustomerChangesSchema, server.CustomerChangesSchema);
 });
 
-test('what is found here MUST be what the gateway finds, to the word', () =>
+test('the rules MUST find the same issues with the same messages as the gateway', () =>
   inWorld(async (world) => {
     const fetch: typeof globalThis.fetch = (input, init) => world.gateway.fetch(new Request(input, init));
     const client = createCustomerClient({ url: 'http://gateway.test/graphql', fetch });
-    const outcome = await client.mutate(CreateCustomerDocument, { input: wrong });
+    const outcome = await client.mutate(CreateCustomerDocument, { input: invalid });
     assert.ok(outcome.status === 'invalid');
-    const own = validateNewCustomer(wrong);
+    const own = validateNewCustomer(invalid);
     assert.deepEqual(
       own.map(({ path, code, message }) => ({ path, code, message })),
       outcome.issues.map(({ path, code, message }) => ({ path, code, message })),
@@ -36,7 +36,7 @@ test('what is found here MUST be what the gateway finds, to the word', () =>
     assert.deepEqual(Object.keys(fieldMessages(own)), ['objectReferenceId', 'mobileNumber', 'emailAddress']);
   }));
 
-test('an issue of the form as a whole MUST be told apart from those of fields', () => {
+test('an issue of the whole form MUST have the empty key', () => {
   assert.deepEqual(Object.keys(fieldMessages(validateCustomerChanges({}))), ['']);
   assert.deepEqual(
     fieldMessages(validateCustomerChanges({ firstName: null }), ({ code }) => code),
@@ -47,10 +47,10 @@ test('an issue of the form as a whole MUST be told apart from those of fields', 
   assert.deepEqual(validateCustomerChanges({ firstName: 'Noor' }), []);
 });
 
-test('the resolvers MUST speak react-hook-form’s language, and leave out what is empty', async () => {
+test('the resolvers MUST return the format of react-hook-form, and remove empty fields', async () => {
   const form = { ...newCustomer('forms-reference'), firstName: '' };
   assert.deepEqual(newCustomerResolver()(form), { values: newCustomer('forms-reference'), errors: {} });
-  const { errors } = newCustomerResolver({ text: ({ code }) => code.toLowerCase() })(wrong);
+  const { errors } = newCustomerResolver({ text: ({ code }) => code.toLowerCase() })(invalid);
   assert.deepEqual(errors, {
     objectReferenceId: { type: 'TOO_SHORT', message: 'too_short' },
     mobileNumber: { type: 'INVALID_FORMAT', message: 'invalid_format' },
@@ -59,7 +59,7 @@ test('the resolvers MUST speak react-hook-form’s language, and leave out what 
   assert.deepEqual(Object.keys(customerChangesResolver()({ firstName: '' }).errors), ['root']);
 });
 
-test('issues of the gateway MUST come to the fields of a form', () => {
+test('applyIssues MUST set the first issue of each field, and issues of the whole form at `root`', () => {
   const shown: unknown[] = [];
   const issues = [
     { path: ['input', 'mobileNumber'], code: 'REJECTED_BY_PROVIDER', message: 'm1' },

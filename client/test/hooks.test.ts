@@ -23,12 +23,12 @@ const reactQuery = await import('../src/react-query.ts');
 const urql = await import('../src/urql.ts');
 const apollo = await import('../src/apollo.ts');
 
-/** What the tests below want to know of a hook, whoever made it. */
+/** The state of a query hook, in one form for all flavours. */
 interface Query {
   readonly isLoading: boolean;
   readonly names: readonly (string | null | undefined)[];
   readonly error: unknown;
-  /** Whatever is shown. */
+  /** The whole data. */
   readonly all: unknown;
 }
 
@@ -49,16 +49,16 @@ interface Flavour {
     Outcome | undefined,
     (variables: { id: string; input: object }) => Promise<Outcome | undefined>,
   ];
-  /** The function of the update as its hook gives it, and one of an operation of one's own: it answers with a part of a customer. */
+  /** The unwrapped functions of the update hook and of the app's own mutation `Rename`, which selects a part of the customer. */
   readonly useFunctions: () => {
     readonly update: (variables: UpdateCustomerMutationVariables) => Promise<unknown>;
     readonly rename: (variables: UpdateCustomerMutationVariables) => Promise<unknown>;
   };
-  /** Runs the query that selects a token past the kit's hooks, of which none does. */
+  /** Runs the query that selects a token without a hook, because the kit has no hook for it. */
   readonly readWithToken: (id: string) => Promise<unknown>;
-  /** All that the client of GraphQL keeps. */
-  readonly kept: () => string;
-  /** Ends its timers. */
+  /** The cached data of the GraphQL client as JSON. */
+  readonly cached: () => string;
+  /** Stops its timers. */
   readonly close: () => void;
 }
 
@@ -86,7 +86,7 @@ const seen = (data: unknown, key: string) => (data as Record<string, unknown> | 
 
 const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
   'React Query': ({ client }) => {
-    // Else its timers keep the process for five minutes.
+    // The default timers keep the process alive for five minutes.
     const gcTime = Number.POSITIVE_INFINITY;
     const queryClient = new QueryClient({ defaultOptions: { queries: { gcTime }, mutations: { gcTime } } });
     const query = ({ isPending, data, error }: { isPending: boolean; data: unknown; error: unknown }): Query => ({
@@ -118,7 +118,7 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
       }),
       readWithToken: (id) =>
         queryClient.fetchQuery(reactQuery.queryFactory(CustomerWithTokenDocument, 'customer')(client, { id })),
-      kept: () =>
+      cached: () =>
         JSON.stringify([
           queryClient
             .getQueryCache()
@@ -177,7 +177,7 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
         rename: urql.useMutationOf(renameAst, 'updateCustomer')[1],
       }),
       readWithToken: (id) => urqlClient.query(urql.CustomerWithTokenAst as DocumentNode, { id }).toPromise(),
-      kept: () => JSON.stringify(results),
+      cached: () => JSON.stringify(results),
       close: () => undefined,
     };
   },
@@ -213,7 +213,7 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
           rename: useCallback((variables) => renameOne({ variables }), [renameOne]),
         };
       },
-      // Past the type policies too: this is in the link.
+      // Without the cache the type policies do not apply, so the link must remove the token.
       readWithToken: (id) =>
         apolloClient
           .query({ query: apollo.CustomerWithTokenAst as DocumentNode, variables: { id }, fetchPolicy: 'no-cache' })
@@ -221,19 +221,19 @@ const flavours: Record<string, (gateway: TestGateway) => Flavour> = {
             uncached,
             await apolloClient.query({ query: apollo.CustomerWithTokenAst as DocumentNode, variables: { id } }),
           ]),
-      kept: () => JSON.stringify(apolloClient.cache.extract()),
+      cached: () => JSON.stringify(apolloClient.cache.extract()),
       close: () => apolloClient.stop(),
     };
   },
 };
 
 for (const [name, open] of Object.entries(flavours)) {
-  test(`${name}: an operation of one’s own that answers with a part of a customer MUST leave the other parts as they are`, async () => {
+  test(`${name}: the app’s own operation that selects a part of a customer MUST keep the other cached fields`, async () => {
     const gateway = await startTestGateway();
     const flavour = open(gateway);
-    const complaints: unknown[] = [];
+    const consoleErrors: unknown[] = [];
     const { error } = console;
-    console.error = (...words) => void complaints.push(words);
+    console.error = (...words) => void consoleErrors.push(words);
     const hooks = await renderHook(
       () => ({ functions: flavour.useFunctions(), customer: flavour.useCustomer('cth_A1b2C3d4E5f6G7h8') }),
       flavour.wrap,
@@ -246,9 +246,9 @@ for (const [name, open] of Object.entries(flavours)) {
       });
       const { customer } = await hooks.until((now) => now.customer.names[0] === 'Asha Devi' && !now.customer.isLoading);
       assert.match(JSON.stringify(customer.all), /"emailAddress":"asha.rao@example.com"/);
-      // What it changed and did not answer with is asked for.
+      // The mutation changed `lastName` without selecting it, so the query is refetched.
       await hooks.until((now) => JSON.stringify(now.customer.all).includes('"lastName":"Iyer"'));
-      assert.deepEqual(complaints, []);
+      assert.deepEqual(consoleErrors, []);
     } finally {
       console.error = error;
       hooks.unmount();
@@ -289,7 +289,7 @@ for (const [name, open] of Object.entries(flavours)) {
         await gateway.close();
       });
 
-      test(`after a create the customer MUST be shown where there was none, by reference and by id`, async () => {
+      test(`after a create the queries by reference and by id MUST return the customer`, async () => {
         const hooks = await render(hooksOf('hooks-reference-1', ['u7', 'hooks-reference-1']));
         const before = await hooks.until(({ customer, customers }) => !customer.isLoading && !customers.isLoading);
         assert.deepEqual(before.customer.names, [null]);
@@ -305,7 +305,7 @@ for (const [name, open] of Object.entries(flavours)) {
         await byId.until(({ names }) => names[0] === 'Noor');
       });
 
-      test(`an update MUST be shown wherever the customer is`, async () => {
+      test(`after an update all queries of the customer MUST return the new values`, async () => {
         const hooks = await render(hooksOf('asha.rao@example.com', ['cth_A1b2C3d4E5f6G7h8']));
         const before = await hooks.until(({ customer, customers }) => !customer.isLoading && !customers.isLoading);
         assert.deepEqual([before.customer.names, before.customers.names], [['Asha'], ['Asha']]);
@@ -316,7 +316,7 @@ for (const [name, open] of Object.entries(flavours)) {
         );
       });
 
-      test(`the function of a mutation MUST be the same at each render`, async () => {
+      test(`the function of a mutation hook MUST be stable across renders`, async () => {
         const hooks = await render(() => ({ functions: flavour.useFunctions(), customer: flavour.useCustomer('u7') }));
         const before = hooks.current();
         await before.functions.update({ id: 'u7', input: { firstName: 'Ravi' } });
@@ -325,7 +325,7 @@ for (const [name, open] of Object.entries(flavours)) {
         assert.equal(after.functions.update, before.functions.update);
       });
 
-      test(`what a write leaves in doubt MUST be asked for again`, async () => {
+      test(`after a write that can leave stale data the customer MUST be refetched`, async () => {
         const hooks = await render(hooksOf('asha.rao@example.com', ['u7']));
         await hooks.until(({ customer, customers }) => !customer.isLoading && !customers.isLoading);
         gateway.sandbox.clearCalls();
@@ -336,7 +336,7 @@ for (const [name, open] of Object.entries(flavours)) {
         await hooks.until(({ customer }) => !customer.isLoading && customer.names[0] === 'Asha');
       });
 
-      test(`an answer that came later MUST be told as \`other\`, and what it may have changed be asked for again`, async () => {
+      test(`a result of a later version MUST be \`other\`, and the customer MUST be refetched`, async () => {
         const later = { code: 'FROZEN', message: 'm', retryable: false, requestId: 'r' };
         const client = createCustomerClient({
           url: gateway.url,
@@ -363,15 +363,15 @@ for (const [name, open] of Object.entries(flavours)) {
         newer.close();
       });
 
-      test(`a token MUST NOT reach what the client keeps, and be there without another call`, async () => {
+      test(`the token of a create MUST NOT reach the cache, and MUST be ready without another call`, async () => {
         const hooks = await render(() => flavour.useCreate());
         const outcome = await hooks.current()[1]({ input: newCustomer('hooks-token-1') });
         assert.equal(outcome?.status, 'success');
         const token = await render(() => useClientAuthToken(outcome.customer?.id));
         const state = await token.until(({ status }) => status === 'ready');
         assert.ok(state.status === 'ready' && /^tkn_[0-9a-f]{32}$/.test(state.token));
-        assert.match(flavour.kept(), /hooks-token-1/);
-        assert.doesNotMatch(flavour.kept(), /tkn_/);
+        assert.match(flavour.cached(), /hooks-token-1/);
+        assert.doesNotMatch(flavour.cached(), /tkn_/);
         assert.equal(gateway.sandbox.calls.filter(({ route }) => route !== 'get').length, 1);
         assert.equal(
           gateway.sandbox.calls.some(({ target }) => target.includes('get_client_auth_token')),
@@ -379,25 +379,25 @@ for (const [name, open] of Object.entries(flavours)) {
         );
       });
 
-      test(`a token that a query asked for by hand MUST be moved to the tokens, out of what the client keeps and gives`, async () => {
+      test(`the token of a query MUST be moved to the tokens, out of the cache and the result`, async () => {
         const result = JSON.stringify(await flavour.readWithToken('u7'));
         assert.match(result, /cst_0123456789abcdef/);
         assert.match(result, /"clientAuthToken":null/);
-        assert.match(flavour.kept(), /cst_0123456789abcdef/);
-        for (const text of [result, flavour.kept()]) assert.doesNotMatch(text, /tkn_/);
+        assert.match(flavour.cached(), /cst_0123456789abcdef/);
+        for (const text of [result, flavour.cached()]) assert.doesNotMatch(text, /tkn_/);
         for (const name of ['u7', 'cst_0123456789abcdef']) {
           assert.match(gateway.client.tokens.held(name)?.token ?? '', /^tkn_/, name);
         }
       });
 
-      test(`a token that could not be had MUST NOT take the outcome with it`, async () => {
+      test(`an error of the token MUST NOT discard the outcome`, async () => {
         gateway.sandbox.arm({ fault: 'no_token', on: 'create' });
         const hooks = await render(() => flavour.useCreate());
         const outcome = await hooks.current()[1]({ input: newCustomer('hooks-token-2') });
         assert.equal(outcome?.status, 'success');
       });
 
-      test(`a component that leaves MUST give up the request that nobody else waits for`, async () => {
+      test(`unmounting the only component of a query MUST cancel its request`, async () => {
         const signal = Promise.withResolvers<AbortSignal>();
         const client = createCustomerClient({
           url: gateway.url,
@@ -407,21 +407,21 @@ for (const [name, open] of Object.entries(flavours)) {
             return gateway.fetch(input, init);
           },
         });
-        const leaving = open({ ...gateway, client });
+        const unmounting = open({ ...gateway, client });
         gateway.sandbox.arm({ fault: 'timeout', on: 'get', times: 1 });
-        const hook = await renderHook(() => leaving.useCustomer('u7'), leaving.wrap);
+        const hook = await renderHook(() => unmounting.useCustomer('u7'), unmounting.wrap);
         await gateway.sandbox.whenCalled(({ pathId }) => pathId === 'u7');
         const sent = await signal.promise;
         assert.equal(sent.aborted, false);
         const aborted = new Promise((resolve) => sent.addEventListener('abort', resolve));
         hook.unmount();
         await aborted;
-        // Not by the client's own limit of time.
+        // The reason is not the time limit of the client.
         assert.equal(sent.reason.name, 'AbortError');
-        leaving.close();
+        unmounting.close();
       });
 
-      test(`a hook without variables MUST wait, and a failure carry its code`, async () => {
+      test(`a hook without variables MUST NOT send a request, and a failure MUST have its code`, async () => {
         const waiting = await render(() => flavour.useCustomer(undefined));
         assert.deepEqual(waiting.current().names, [undefined]);
         assert.equal(gateway.sandbox.calls.length, 0);

@@ -18,15 +18,15 @@ after(() => server.close());
 
 for (const persisted of [false, true]) {
   const client = createCustomerClient({ url, persisted });
-  const title = persisted ? 'by its id' : 'by its text';
+  const title = persisted ? 'by id' : 'by text';
 
-  test(`an operation that is sent ${title} MUST be answered with its example`, async () => {
+  test(`the handlers MUST answer an operation sent ${title} with its fixture`, async () => {
     assert.deepEqual(await client.execute(CustomerDocument, { id: 'a' }), customerFixtures.byDefault);
     const outcome = await client.mutate(CreateCustomerDocument, { input: newCustomer('mocks-1') });
     assert.equal(outcome.status, 'success');
   });
 
-  test(`a handler of one’s own MUST come first, for an operation that is sent ${title}`, async () => {
+  test(`the app’s own handler MUST take precedence for an operation sent ${title}`, async () => {
     server.use(
       mockCustomer(({ id }) =>
         id === 'gone'

@@ -17,7 +17,7 @@ const examplesByName: Readonly<Record<string, object>> = { ...fixtures };
 const all = Object.values(documents) as readonly TypedDocument<unknown, unknown>[];
 const schema = buildSchema(read('schema/schema.graphql'));
 
-/** Runs a test with a client that sends texts, and with one that sends ids to a gateway that takes nothing else. */
+/** Runs a test with a client that sends texts, and with one that sends ids to a gateway with PERSISTED_ONLY=on. */
 async function withEach(run: (client: ReturnType<typeof clientOf>, world: World) => Promise<void>): Promise<void> {
   for (const persisted of [false, true]) {
     const world = await startWorld(persisted ? { PERSISTED_ONLY: 'on' } : {});
@@ -39,26 +39,26 @@ function clientOf(world: World, persisted: boolean) {
   return createCustomerClient({ url: 'http://gateway.test/graphql', persisted, fetch });
 }
 
-/** What the tests below sent. */
+/** Names of the operations that the tests below have sent. */
 const executed = new Set<string>();
 
 const asha = 'cth_A1b2C3d4E5f6G7h8';
 
-test('Customer MUST read one customer, with one call and without a token', () =>
+test('Customer MUST read one customer with one upstream call and without a token', () =>
   withEach(async (client, world) => {
     const { customer } = await client.execute(documents.CustomerDocument, { id: asha });
     assert.equal(customer?.firstName, 'Asha');
     assert.deepEqual(world.upstream(), [`GET /customers/${asha}`]);
   }));
 
-test('CustomerWithToken MUST ask for a token', () =>
+test('CustomerWithToken MUST request a token', () =>
   withEach(async (client, world) => {
     const { customer } = await client.execute(documents.CustomerWithTokenDocument, { id: asha });
     assert.match(customer?.clientAuthToken?.token ?? '', /^tkn_/);
     assert.deepEqual(world.upstream(), [`GET /customers/${asha}?options.get_client_auth_token=true`]);
   }));
 
-test('Customers MUST read several, null where there is none', () =>
+test('Customers MUST read several customers, with null for those that do not exist', () =>
   withEach(async (client) => {
     const { customers } = await client.execute(documents.CustomersDocument, { ids: [asha, 'nobody', 'u7'] });
     assert.deepEqual(
@@ -67,7 +67,7 @@ test('Customers MUST read several, null where there is none', () =>
     );
   }));
 
-test('CreateCustomer MUST make one customer, and tell each other answer apart', () =>
+test('CreateCustomer MUST create a customer, and distinguish all other outcomes', () =>
   withEach(async (client, world) => {
     const create = (input: ReturnType<typeof newCustomer>) =>
       client.mutate(documents.CreateCustomerDocument, { input });
@@ -91,11 +91,11 @@ test('CreateCustomer MUST make one customer, and tell each other answer apart', 
         ['input.mobileNumber', 'INVALID_FORMAT'],
       ],
     );
-    const refused = await create(newCustomer('fault_rejected_x1'));
-    assert.ok(refused.status === 'upstream' && refused.code === 'UPSTREAM_REJECTED' && !refused.retryable);
+    const rejected = await create(newCustomer('fault_rejected_x1'));
+    assert.ok(rejected.status === 'upstream' && rejected.code === 'UPSTREAM_REJECTED' && !rejected.retryable);
   }));
 
-test('CreateCustomerWithToken MUST ask for a token with the create itself', () =>
+test('CreateCustomerWithToken MUST request the token with the create call', () =>
   withEach(async (client, world) => {
     const made = await client.mutate(documents.CreateCustomerWithTokenDocument, { input: newCustomer('operations-2') });
     assert.equal(made.status, 'success');
@@ -103,7 +103,7 @@ test('CreateCustomerWithToken MUST ask for a token with the create itself', () =
     assert.equal(world.sandbox.calls[0]?.form?.['options.get_client_auth_token'], 'true');
   }));
 
-test('UpdateCustomer MUST change what is there, and tell each other answer apart', () =>
+test('UpdateCustomer MUST update a customer, and distinguish all other outcomes', () =>
   withEach(async (client, world) => {
     const update = (id: string, input: object) => client.mutate(documents.UpdateCustomerDocument, { id, input });
     const changed = await update('u7', { firstName: 'Ravi' });
@@ -113,7 +113,7 @@ test('UpdateCustomer MUST change what is there, and tell each other answer apart
     assert.equal((await update('u7', {})).status, 'invalid');
   }));
 
-test('an outcome that stays unknown MUST be one of its own', async () => {
+test('an ambiguous outcome MUST have the status `outcomeUnknown`', async () => {
   const world = await startWorld({ OPERATION_TIMEOUT_MS: '1500' });
   try {
     const client = clientOf(world, false);
@@ -128,7 +128,7 @@ test('an outcome that stays unknown MUST be one of its own', async () => {
   }
 });
 
-test('there MUST be one operation a file, named after it by its verb, and each run above', () => {
+test('each file MUST contain one operation of the same name, and the tests above MUST run each of them', () => {
   const names = readdirSync(new URL('../../schema/operations/', import.meta.url)).flatMap((file) => {
     const { definitions } = parse(read(`schema/operations/${file}`));
     assert.equal(definitions.length, 1, file);
@@ -145,7 +145,7 @@ test('there MUST be one operation a file, named after it by its verb, and each r
   assert.deepEqual([...executed].toSorted(), names.flatMap((name) => [name, `${name} by id`]).toSorted());
 });
 
-test('each union MUST be selected to its last member, and its fallback', () => {
+test('each operation MUST select every member of its union, and the interface of errors', () => {
   for (const { text, name } of all) {
     visit(parse(text), {
       Field(field) {
@@ -165,7 +165,7 @@ test('each union MUST be selected to its last member, and its fallback', () => {
   }
 });
 
-test('an id MUST be the hash of what is sent, the same in both forms, and stand in the manifest', () => {
+test('an id MUST be the hash of the text and of the parsed document, and be in the manifest', () => {
   const manifest = JSON.parse(read('schema/generated/persisted-documents.json')) as Record<string, string>;
   for (const { id, name, text } of all) {
     assert.equal(id, `sha256:${createHash('sha256').update(text).digest('hex')}`);
@@ -182,12 +182,12 @@ function nameOf(text: string): string {
   return operation?.name?.value ?? '';
 }
 
-/** What an operation of a release is asked with, and the parts of the answer that show that it was done. */
+/** Variables of a released operation, and the expected part of its result. */
 interface Trial {
-  /** `number` makes the references of two runs differ. */
+  /** `number` makes the references of each run unique. */
   readonly variables: (number: number) => object;
   readonly answers: object;
-  /** The provider's calls. */
+  /** The expected upstream calls. */
   readonly upstream: readonly string[];
 }
 
@@ -199,7 +199,7 @@ const created = (token: object = {}) => ({
   },
 });
 
-/** By the name of the operation; a release that brings another one brings its trial. */
+/** By operation name. Add a trial for each new operation of a release. */
 const trials: Readonly<Record<string, Trial>> = {
   Customer: {
     variables: () => ({ id: asha }),
@@ -235,13 +235,13 @@ const trials: Readonly<Record<string, Trial>> = {
 
 const releases = globSync('schema/released/*/persisted-documents.json').toSorted();
 
-test('there MUST be a record of a release, with every operation that there was', () => {
+test('at least one release MUST be recorded, each with all its operations', () => {
   assert.ok(releases.length > 0);
   for (const path of releases) assert.ok(Object.keys(JSON.parse(read(path)) as object).length >= 6, path);
 });
 
 for (const path of releases) {
-  test(`every document of ${path} MUST still be done, by its text, and by its id where nothing else is taken`, async () => {
+  test(`every document of ${path} MUST still be executed, by text, and by id with PERSISTED_ONLY=on`, async () => {
     const released = Object.entries(JSON.parse(read(path)) as Record<string, string>);
     const [open, closed] = await Promise.all([startWorld(), startWorld({ PERSISTED_ONLY: 'on' })]);
     try {
@@ -253,7 +253,7 @@ for (const path of releases) {
         for (const [world, document] of [
           [open, { query: text }],
           [closed, { documentId: id }],
-          // As Apollo's own link sends it.
+          // The format of Apollo's persisted-query link.
           [closed, { extensions: { persistedQuery: { version: 1, sha256Hash: id.replace('sha256:', '') } } }],
         ] as const) {
           number += 1;
@@ -274,7 +274,7 @@ for (const path of releases) {
   });
 }
 
-test('no id of a release MUST have left the manifest, and no id be another document’s', () => {
+test('every id of a release MUST stay in the manifest, with the same document', () => {
   const manifest = JSON.parse(read('schema/generated/persisted-documents.json')) as Record<string, string>;
   for (const path of releases) {
     for (const [id, text] of Object.entries(JSON.parse(read(path)) as Record<string, string>)) {
@@ -284,7 +284,7 @@ test('no id of a release MUST have left the manifest, and no id be another docum
   }
 });
 
-test('each example MUST be an answer that the operation can have', () => {
+test('each fixture MUST be a possible result of its operation', () => {
   for (const { name, text } of all) {
     const own: object = examplesByName[`${name.charAt(0).toLowerCase()}${name.slice(1)}Fixtures`] ?? {};
     assert.ok(Object.keys(own).length > 0);

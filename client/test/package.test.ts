@@ -22,9 +22,9 @@ const maxFetcherBytes = 1024;
 
 interface Bundle {
   readonly bytes: number;
-  /** Files of this repository, from its root. */
+  /** Bundled files, relative to the root of the repository. */
   readonly files: readonly string[];
-  /** What it leaves to the app. */
+  /** Imports that the bundle leaves to the app. */
   readonly imports: readonly string[];
 }
 
@@ -34,7 +34,7 @@ function fileOf(entry: string): string {
   return new URL(target.default, new URL('client/', root)).pathname;
 }
 
-/** A module as an app's bundler makes it, without its peers. */
+/** Bundles a module as an app would, without peer dependencies. */
 async function bundle(code: string): Promise<Bundle> {
   const name = 'virtual:app';
   const isPeer = (id: string) =>
@@ -53,7 +53,7 @@ async function bundle(code: string): Promise<Bundle> {
     build: {
       write: false,
       minify: true,
-      // Not as a library: those keep their blanks for the app's own bundler.
+      // Do not use the library mode, which keeps whitespace for the bundler of the app.
       rollupOptions: {
         input: name,
         external: isPeer,
@@ -83,13 +83,13 @@ after((context) => {
 
 const serverEntries = ['./testing', './codegen'];
 
-test('no entry but those for tests and generation MUST hold, or name, a part of the server or of Node', () => {
+test('only the entries for tests and code generation MAY contain or import parts of the server or of Node', () => {
   assert.equal(entries.length, 9);
   const shared =
     /^client\/dist\/(client\/src\/.*|src\/(customers\/(input|identity)|errors)|schema\/generated\/[\w-]+)\.js$/;
   for (const [entry, { files, imports }] of bundles) {
     assert.deepEqual(
-      // What is no file begins with a zero byte: this app, and what the bundler adds.
+      // Virtual modules begin with a zero byte.
       files.filter((file) => !shared.test(file) && !file.startsWith('\0')),
       [],
       entry,
@@ -101,8 +101,8 @@ test('no entry but those for tests and generation MUST hold, or name, a part of 
   }
 });
 
-test('the core MUST be at most 3 kB, gzipped; with every document of the gateway at most 700 bytes more', async (context) => {
-  // The documents that an app does not use are left out by its bundler.
+test('the core MUST be at most 3 kB gzipped, and all documents MUST add at most 700 bytes', async (context) => {
+  // A bundler removes the documents that an app does not use.
   const names = 'createCustomerClient, CustomerClientError, outcomeOf, unreachable';
   const core = await bundle(`export { ${names} } from '${fileOf('./client')}';`);
   assert.deepEqual(core.imports, []);
@@ -112,36 +112,36 @@ test('the core MUST be at most 3 kB, gzipped; with every document of the gateway
   assert.ok(all <= core.bytes + 700, `${all} bytes`);
 });
 
-test('the fetcher in it MUST be at most 1 kB, gzipped, errors included', async (context) => {
+test('the fetcher MUST be at most 1 kB gzipped, including its errors', async (context) => {
   const transport = new URL('client/dist/client/src/transport.js', root).pathname;
   const { bytes } = await bundle(`export { createTransport } from '${transport}';`);
   context.diagnostic(`fetcher: ${bytes} bytes`);
   assert.ok(bytes <= maxFetcherBytes, `${bytes} bytes`);
 });
 
-test('each flavour MUST name its own client only', () => {
-  const namedBy = (entry: string) => bundles.get(entry)?.imports.toSorted();
-  assert.deepEqual(namedBy('./react'), ['react']);
-  assert.deepEqual(namedBy('./react-query'), ['@tanstack/react-query', 'react']);
-  assert.deepEqual(namedBy('./urql'), ['react', 'urql']);
-  assert.deepEqual(namedBy('./apollo'), ['@apollo/client', '@apollo/client/react', 'graphql', 'react']);
-  assert.deepEqual(namedBy('./validation'), ['zod']);
-  assert.deepEqual(namedBy('./msw'), ['msw']);
+test('each flavour MUST import its own GraphQL client only', () => {
+  const importsOf = (entry: string) => bundles.get(entry)?.imports.toSorted();
+  assert.deepEqual(importsOf('./react'), ['react']);
+  assert.deepEqual(importsOf('./react-query'), ['@tanstack/react-query', 'react']);
+  assert.deepEqual(importsOf('./urql'), ['react', 'urql']);
+  assert.deepEqual(importsOf('./apollo'), ['@apollo/client', '@apollo/client/react', 'graphql', 'react']);
+  assert.deepEqual(importsOf('./validation'), ['zod']);
+  assert.deepEqual(importsOf('./msw'), ['msw']);
 });
 
-test('the two packages MUST have one version, and the client take a gateway of its own version or later', () => {
+test('both packages MUST have the same version, and the client MUST accept a gateway of its version or later', () => {
   const { version } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as Manifest;
   assert.equal(manifest.version, version);
   assert.equal(manifest.peerDependencies['juspay-customer-gateway'], `>=${version}`);
 });
 
-test('the package MUST have no dependencies, and only optional peers, each of them named by an entry', () => {
+test('the package MUST have no dependencies, and each peer dependency MUST be optional and imported by an entry', () => {
   assert.equal(manifest.dependencies, undefined);
   const named = [...bundles.values()].flatMap(({ imports }) => imports);
   for (const peer of peers) {
     assert.equal(manifest.peerDependenciesMeta[peer]?.optional, true, peer);
     const isNamed = named.some((name) => name === peer || name.startsWith(`${peer}/`));
-    // Types only, or what a named one needs beside it.
+    // Imported for types only, or a peer dependency of another peer.
     assert.ok(isNamed || ['@graphql-codegen/plugin-helpers', '@urql/core', 'rxjs'].includes(peer), peer);
   }
 });

@@ -1,7 +1,7 @@
 import { createElement, type ReactNode } from 'react';
 import type { Root } from 'react-dom/client';
 
-/** Just enough of a page for React to run hooks in: components that render nothing, effects, and a page that can be hidden. */
+/** A minimal page in which React can run hooks. Its visibility can be changed. */
 export interface Page {
   visibilityState: 'visible' | 'hidden';
   /** Hides or shows the page. */
@@ -38,7 +38,7 @@ export const page: Page = {
   },
 };
 
-/** Puts the page where browsers have it. Call it before React is loaded. */
+/** Defines the globals of a browser. Call it before React is imported. */
 export function openPage(): void {
   const document: Record<string, unknown> = {
     ...node({}, 9),
@@ -64,9 +64,9 @@ export function openPage(): void {
 }
 
 export interface Rendered<Value> {
-  /** What the hook gave last. */
+  /** The latest value of the hook. */
   current(): Value;
-  /** Resolves with the first value, the present one included, that is as wanted. */
+  /** Resolves with the first value, including the current one, for which `isWanted` is true. */
   until(isWanted: (value: Value) => boolean): Promise<Value>;
   unmount(): void;
 }
@@ -76,7 +76,7 @@ function Probe({ useValue, report }: { useValue: () => unknown; report: (value: 
   return null;
 }
 
-/** Runs a hook in a component that shows nothing. */
+/** Runs a hook in a component that renders nothing. */
 export async function renderHook<Value>(
   hook: () => Value,
   wrap: (children: ReactNode) => ReactNode,
@@ -86,9 +86,9 @@ export async function renderHook<Value>(
   const waiting = new Set<() => void>();
   const report = (value: unknown) => {
     values.push(value as Value);
-    // After this render is over: a component must not set others in motion.
+    // Notify after this render, because a component must not update others while it renders.
     queueMicrotask(() => {
-      for (const look of waiting) look();
+      for (const check of waiting) check();
     });
   };
   const container = (globalThis as unknown as { document: { createElement(): Element } }).document.createElement();
@@ -99,15 +99,15 @@ export async function renderHook<Value>(
     until: (isWanted) =>
       new Promise((resolve, reject) => {
         const timer = setTimeout(() => reject(new Error(`Still ${JSON.stringify(values.at(-1))}`)), 10_000);
-        const look = () => {
+        const check = () => {
           const value = values.at(-1);
           if (values.length === 0 || !isWanted(value as Value)) return;
           clearTimeout(timer);
-          waiting.delete(look);
+          waiting.delete(check);
           resolve(value as Value);
         };
-        waiting.add(look);
-        look();
+        waiting.add(check);
+        check();
       }),
     unmount: () => root.unmount(),
   };

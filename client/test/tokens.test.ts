@@ -6,7 +6,7 @@ import { type ClientAuthTokens, createTokens, type MintedToken } from '../src/to
 import type { Visibility } from '../src/visibility.ts';
 import { createWatching, type Watching } from '../src/watching.ts';
 
-/** Two clocks that the test moves, with their timers. */
+/** Two clocks, advanced by the test, with their timers. */
 function createTime() {
   let wall = 1_000_000;
   let monotonic = 0;
@@ -23,7 +23,7 @@ function createTime() {
   return {
     clock,
     timers,
-    /** Both clocks go on, and what is due is called, in order. */
+    /** Advances both clocks and calls due timers in order. */
     async pass(seconds: number) {
       const untilMs = monotonic + seconds * 1000;
       for (;;) {
@@ -39,7 +39,7 @@ function createTime() {
         await settled();
       }
     },
-    /** The machine sleeps: the monotonic clock and its timers stand still. */
+    /** Advances the wall clock only, as while the machine sleeps. */
     sleep(seconds: number) {
       wall += seconds * 1000;
     },
@@ -49,7 +49,7 @@ function createTime() {
   };
 }
 
-/** Promises that are due have run. */
+/** Resolves after all pending promise callbacks. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 function createPage() {
@@ -105,7 +105,7 @@ const tokenOf = (id: string) => {
   return state.status === 'ready' ? state.token : state.status;
 };
 
-test('any number of watchers MUST share one request, and have one token', async () => {
+test('all watchers of a customer MUST share one request and one token', async () => {
   const stops = [1, 2, 3].map(() => watching.watch('a', () => undefined));
   const [one, other] = await Promise.all([tokens.get('a'), tokens.get('a')]);
   assert.deepEqual([one.token, other.token, tokenOf('a'), minted.length], ['a-1', 'a-1', 'a-1', 1]);
@@ -115,13 +115,13 @@ test('any number of watchers MUST share one request, and have one token', async 
   assert.equal(minted.length, 1);
 });
 
-test('a watcher that throws MUST be reported, and fail neither the renewal nor other watchers', async (context) => {
+test('an error of a watcher MUST be logged, and MUST NOT affect the renewal or other watchers', async (context) => {
   const reported: unknown[] = [];
   context.mock.method(console, 'error', (error: unknown) => reported.push(error));
   const rejections: unknown[] = [];
   const count = (reason: unknown) => rejections.push(reason);
   process.on('unhandledRejection', count);
-  const fault = new TypeError('of a component');
+  const fault = new TypeError('error of a component');
   let calls = 0;
   watching.watch('a', () => {
     throw fault;
@@ -140,7 +140,7 @@ test('a watcher that throws MUST be reported, and fail neither the renewal nor o
   );
 });
 
-test('a token MUST be renewed a minute before its end, by the count of seconds that the gateway gave', async () => {
+test('a token MUST be renewed one minute before it expires, by the seconds in the response of the gateway', async () => {
   watching.watch('a', () => undefined);
   await settled();
   await time.pass(839);
@@ -153,7 +153,7 @@ test('a token MUST be renewed a minute before its end, by the count of seconds t
   assert.ok(Math.abs(state.secondsLeft() - 889) <= 1, String(state.secondsLeft()));
 });
 
-test('the time that the request took MUST count as life', async () => {
+test('the duration of the request MUST be subtracted from the lifetime', async () => {
   const answer = Promise.withResolvers<MintedToken>();
   open(() => answer.promise);
   watching.watch('a', () => undefined);
@@ -164,7 +164,7 @@ test('the time that the request took MUST count as life', async () => {
   assert.ok(state.status === 'ready' && state.secondsLeft() === 880);
 });
 
-test('a machine that slept MUST find the token over when it wakes, though its timers stood still', async () => {
+test('an expired token MUST be renewed after the machine slept, although timers stopped', async () => {
   watching.watch('a', () => undefined);
   await settled();
   time.sleep(3600);
@@ -172,7 +172,7 @@ test('a machine that slept MUST find the token over when it wakes, though its ti
   assert.deepEqual([tokenOf('a'), minted.length], ['a-2', 2]);
 });
 
-test('a wall clock that is set back MUST NOT make a token live longer', async () => {
+test('setting the wall clock back MUST NOT extend the lifetime of a token', async () => {
   watching.watch('a', () => undefined);
   await settled();
   time.setWallBack(7200);
@@ -180,7 +180,7 @@ test('a wall clock that is set back MUST NOT make a token live longer', async ()
   assert.equal(tokenOf('a'), 'a-2');
 });
 
-test('nothing MUST be minted for a hidden page, and a token that ended meanwhile never be shown', async () => {
+test('no token MUST be requested while the page is hidden, and an expired token MUST NOT be returned afterwards', async () => {
   const seen: string[] = [];
   watching.watch('a', () => seen.push(tokenOf('a')));
   await settled();
@@ -194,7 +194,7 @@ test('nothing MUST be minted for a hidden page, and a token that ended meanwhile
   assert.deepEqual(seen, ['loading', 'a-2']);
 });
 
-test('a page that comes back in time MUST keep its token', async () => {
+test('a page that becomes visible before the expiry MUST keep its token', async () => {
   watching.watch('a', () => undefined);
   await settled();
   page.hidden = true;
@@ -204,7 +204,7 @@ test('a page that comes back in time MUST keep its token', async () => {
   assert.deepEqual([tokenOf('a'), minted.length], ['a-1', 1]);
 });
 
-test('without a watcher nothing MUST run, and what nobody uses be over in time', async () => {
+test('without watchers no timer MUST run, and the token MUST expire', async () => {
   const stop = watching.watch('a', () => undefined);
   await settled();
   stop();
@@ -214,7 +214,7 @@ test('without a watcher nothing MUST run, and what nobody uses be over in time',
   assert.equal((await tokens.get('a')).token, 'a-2');
 });
 
-test('a renewal that fails MUST leave the token as long as it is good, and be repeated with pauses', async () => {
+test('a failed renewal MUST keep the token until it expires, and be retried with pauses', async () => {
   watching.watch('a', () => undefined);
   await settled();
   fail = new CustomerClientError('UPSTREAM_UNAVAILABLE', { retryable: true });
@@ -229,7 +229,7 @@ test('a renewal that fails MUST leave the token as long as it is good, and be re
   assert.match(tokenOf('a'), /^a-/);
 });
 
-test('the pause that the gateway names MUST be kept', async () => {
+test('a renewal MUST wait for retryAfterSeconds of the gateway', async () => {
   fail = new CustomerClientError('RATE_LIMITED', { retryable: true, retryAfterSeconds: 40 });
   watching.watch('a', () => undefined);
   await settled();
@@ -239,7 +239,7 @@ test('the pause that the gateway names MUST be kept', async () => {
   assert.equal(minted.length, 2);
 });
 
-test('what no repeat can help MUST NOT be repeated but by hand', async () => {
+test('an error that is not retryable MUST be retried only by `retry`', async () => {
   fail = new CustomerClientError('FORBIDDEN', { retryable: false });
   watching.watch('a', () => undefined);
   await settled();
@@ -253,7 +253,7 @@ test('what no repeat can help MUST NOT be repeated but by hand', async () => {
   assert.equal(tokenOf('a'), 'a-2');
 });
 
-test('tokens that are over when they come MUST NOT be asked for in a loop', async () => {
+test('tokens that are expired on arrival MUST NOT be requested in a loop', async () => {
   lifeSeconds = 0;
   watching.watch('a', () => undefined);
   await settled();
@@ -262,7 +262,7 @@ test('tokens that are over when they come MUST NOT be asked for in a loop', asyn
   await assert.rejects(tokens.get('a'), { code: 'CLIENT_AUTH_TOKEN_UNAVAILABLE' });
 });
 
-test('a token that came with another answer MUST be used before one is asked for', async () => {
+test('a token from another response MUST be used instead of a request', async () => {
   tokens.keep(['a', 'reference', undefined], {
     token: 'kept',
     expiresAt: '2030-01-01T00:00:00Z',
@@ -274,7 +274,7 @@ test('a token that came with another answer MUST be used before one is asked for
   assert.deepEqual([tokenOf('a'), tokenOf('reference'), tokenOf('b'), minted.length], ['kept', 'kept', 'idle', 0]);
 });
 
-test('signing out MUST drop every token, and the one that is on its way', async () => {
+test('`clear` MUST remove all tokens and discard in-flight requests', async () => {
   tokens.keep(['a'], { token: 'kept', expiresAt: '2030-01-01T00:00:00Z', expiresInSeconds: 900 });
   const waiting = tokens.get('b');
   tokens.clear();
@@ -282,7 +282,7 @@ test('signing out MUST drop every token, and the one that is on its way', async 
   assert.deepEqual([tokenOf('a'), tokenOf('b')], ['idle', 'idle']);
 });
 
-test('a state MUST be the same object until something changes', async () => {
+test('the state MUST be the same object until something changes', async () => {
   watching.watch('a', () => undefined);
   await settled();
   const state = watching.state('a');
@@ -290,7 +290,7 @@ test('a state MUST be the same object until something changes', async () => {
   assert.equal(watching.state('a'), state);
 });
 
-test('a token that comes after a failure MUST be shown without it, and be renewed', async () => {
+test('a token that arrives after a failure MUST replace the error, and be renewed', async () => {
   fail = new CustomerClientError('NOT_FOUND', { retryable: false });
   watching.watch('a', () => undefined);
   await settled();
@@ -303,12 +303,12 @@ test('a token that comes after a failure MUST be shown without it, and be renewe
   assert.deepEqual([tokenOf('a'), minted.length], ['a-2', 2]);
 });
 
-test('a failure of the app’s own, such as of its renewal of the session, MUST be repeated too', async () => {
-  const own = new Error('the backend is away');
-  let isAway = true;
+test('an error of the app, for example of its session renewal, MUST be retried', async () => {
+  const own = new Error('the backend is unavailable');
+  let isUnavailable = true;
   open(async (id) => {
     minted.push(id);
-    if (isAway) throw own;
+    if (isUnavailable) throw own;
     return { token: 'later', expiresAt: '2030-01-01T00:00:00Z', expiresInSeconds: 900 };
   });
   watching.watch('a', () => undefined);
@@ -316,12 +316,12 @@ test('a failure of the app’s own, such as of its renewal of the session, MUST 
   const state = watching.state('a');
   assert.ok(state.status === 'failed');
   assert.deepEqual([state.error.code, state.error.retryable, state.error.cause], ['UNAUTHENTICATED', true, own]);
-  isAway = false;
+  isUnavailable = false;
   await time.pass(6);
   assert.deepEqual([tokenOf('a'), minted.length], ['later', 2]);
 });
 
-test('a mistake of the program MUST be shown as such, and not be repeated', async () => {
+test('a programming error MUST be UNEXPECTED and MUST NOT be retried', async () => {
   const own = new TypeError('session is not a function');
   open(async (id) => {
     minted.push(id);
@@ -336,7 +336,7 @@ test('a mistake of the program MUST be shown as such, and not be repeated', asyn
   assert.deepEqual(minted, ['a']);
 });
 
-test('who leaves as the tokens are cleared MUST NOT ask for another one, and who stays MUST have one', async () => {
+test('after `clear`, a watcher that leaves MUST NOT request a token, and one that stays MUST', async () => {
   const stop = watching.watch('leaves', () => undefined);
   watching.watch('stays', () => undefined);
   await settled();
@@ -350,7 +350,7 @@ test('who leaves as the tokens are cleared MUST NOT ask for another one, and who
   assert.equal(tokenOf('stays'), 'stays-3');
 });
 
-test('of several wishes when to renew the earliest MUST count, as long as it is there', async () => {
+test('the largest `renewBeforeSeconds` of all watchers MUST apply while its watcher exists', async () => {
   watching.watch('a', () => undefined);
   const stop = watching.watch('a', () => undefined, { renewBeforeSeconds: 300 });
   watching.watch('a', () => undefined, { renewBeforeSeconds: 10 });

@@ -11,22 +11,22 @@ import type {
 } from 'juspay-customer-client/client';
 import type { ReactNode } from 'react';
 
-/** What a read shows: the value, the code of what went wrong, or neither yet. */
-export interface Shown<Value> {
+/** The result of a read: the value, the code of an error, or neither while it is loading. */
+export interface ReadResult<Value> {
   readonly value?: Value | undefined;
   readonly code?: string | undefined;
 }
 
-/** The hooks of one flavour, in one form, so that one page shows all of them. */
+/** The hooks of one flavour, in one form, so that one page can test all flavours. */
 export interface Flavour {
-  /** Makes what the hooks need, once. */
+  /** Creates the client and the provider of the flavour. Called once. */
   start(client: CustomerClient): {
     readonly Provider: (props: { children: ReactNode }) => ReactNode;
-    /** All that is cached, as text. */
+    /** The cached data as JSON. */
     cached(): string;
   };
-  useCustomer(id: string | undefined): Shown<CustomerFieldsFragment | null>;
-  useCustomers(ids: readonly string[]): Shown<readonly (CustomerFieldsFragment | null)[]>;
+  useCustomer(id: string | undefined): ReadResult<CustomerFieldsFragment | null>;
+  useCustomers(ids: readonly string[]): ReadResult<readonly (CustomerFieldsFragment | null)[]>;
   useCreate(): (input: CreateCustomerInput) => Promise<Outcome<RootOf<CreateCustomerMutation>> | undefined>;
   useCreateWithToken(): (
     input: CreateCustomerInput,

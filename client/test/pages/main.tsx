@@ -2,20 +2,20 @@ import { type CreateCustomerInput, createCustomerClient } from 'juspay-customer-
 import { CustomerProvider, useClientAuthToken } from 'juspay-customer-client/react';
 import { StrictMode, useState } from 'react';
 import { createRoot } from 'react-dom/client';
-import type { Flavour, Shown } from './flavour.ts';
+import type { Flavour, ReadResult } from './flavour.ts';
 
-/** What the test says in the address: which hooks, where the gateway is, and a token that it takes. */
+/** The test passes the flavour, the address of the gateway and a valid token in the fragment of the URL. */
 const settings = new URLSearchParams(location.hash.slice(1));
 const setting = (name: string) => settings.get(name) ?? '';
 
-/** Loaded one by one, as an app has one of them. */
+/** Imported lazily, so that the page contains one flavour only. */
 const flavours: Readonly<Record<string, () => Promise<{ flavour: Flavour }>>> = {
   'react-query': () => import('./react-query.tsx'),
   urql: () => import('./urql.tsx'),
   apollo: () => import('./apollo.tsx'),
 };
 
-/** The sandbox's first new customer: asked for before there is one. */
+/** The first customer that the sandbox creates. The page reads it before it exists. */
 const first = { id: 'cth_Sb00000000000001', reference: 'new-person-1' };
 const person = (objectReferenceId: string, more: Partial<CreateCustomerInput> = {}): CreateCustomerInput => ({
   objectReferenceId,
@@ -26,7 +26,7 @@ const person = (objectReferenceId: string, more: Partial<CreateCustomerInput> = 
 });
 
 let renewals = 0;
-let token = 'a-token-that-is-none';
+let token = 'an-invalid-token';
 const client = createCustomerClient({
   url: setting('gateway'),
   persisted: setting('persisted') === 'on',
@@ -38,11 +38,11 @@ const client = createCustomerClient({
 });
 
 const loaded = await flavours[setting('flavour')]?.();
-if (loaded === undefined) throw new Error('There is no such flavour.');
+if (loaded === undefined) throw new Error('Unknown flavour.');
 const { flavour } = loaded;
 const { Provider, cached } = flavour.start(client);
 
-function Board() {
+function TestPage() {
   const byId = flavour.useCustomer(first.id);
   const byReference = flavour.useCustomer(first.reference);
   const list = flavour.useCustomers(['asha.rao@example.com', first.id, first.reference]);
@@ -54,7 +54,7 @@ function Board() {
   const [outcome, setOutcome] = useState<object>();
   const [tokenOf, setTokenOf] = useState<string>();
   const clientAuthToken = useClientAuthToken(tokenOf);
-  const [, look] = useState(0);
+  const [, rerender] = useState(0);
 
   const run = (send: () => Promise<object | undefined>) => () => {
     setOutcome(undefined);
@@ -65,17 +65,17 @@ function Board() {
   };
   const actions: Readonly<Record<string, () => void>> = {
     create: run(() => create(person(first.reference))),
-    'create otherwise': run(() => create(person(first.reference, { mobileNumber: '9000000043' }))),
-    'create wrongly': run(() => create(person(first.reference, { mobileNumber: '+91 9' }))),
+    'create with other values': run(() => create(person(first.reference, { mobileNumber: '9000000043' }))),
+    'create with invalid values': run(() => create(person(first.reference, { mobileNumber: '+91 9' }))),
     'create with token': run(async () => {
       const result = await createWithToken(person('new-person-2'));
       if (result?.status === 'success') setTokenOf(result.customer.id);
       return result;
     }),
     update: run(() => update(first.reference, { firstName: 'Noor Inayat' })),
-    'update nobody': run(() => update('nobody', { firstName: 'Noor' })),
-    'read what fails': () => setWanted('fault_unauthorized'),
-    'look into the cache': () => look((count) => count + 1),
+    'update a missing customer': run(() => update('no-such-customer', { firstName: 'Noor' })),
+    'read a failing customer': () => setWanted('fault_unauthorized'),
+    'show the cache': () => rerender((count) => count + 1),
   };
   return (
     <>
@@ -108,19 +108,19 @@ function Line({ name, text: shown }: { name: string; text: string }) {
 }
 
 function nameOf(customer: { readonly firstName: string | null } | null): string {
-  return customer === null ? 'nobody' : (customer.firstName ?? 'somebody');
+  return customer === null ? 'none' : (customer.firstName ?? 'unnamed');
 }
 
-function text<Value>({ value, code }: Shown<Value>, say: (value: Value) => string): string {
+function text<Value>({ value, code }: ReadResult<Value>, format: (value: Value) => string): string {
   if (code !== undefined) return code;
-  return value === undefined ? 'waiting' : say(value);
+  return value === undefined ? 'waiting' : format(value);
 }
 
 createRoot(document.getElementById('root') ?? document.body).render(
   <StrictMode>
     <CustomerProvider client={client}>
       <Provider>
-        <Board />
+        <TestPage />
       </Provider>
     </CustomerProvider>
   </StrictMode>,

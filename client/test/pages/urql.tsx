@@ -12,7 +12,7 @@ import type { Flavour } from './flavour.ts';
 
 export const flavour: Flavour = {
   start(client) {
-    // urql's document cache cannot be looked into: what comes by on its way there can.
+    // urql's document cache cannot be read, so record the results on their way to it.
     const seen: unknown[] = [];
     const watch = mapExchange({ onResult: ({ data, operation }) => void seen.push([operation.kind, data]) });
     const urql = createUrqlClient(client, { exchanges: [watch] });
