@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
 
 export interface Browser {
-  /** A visitor of their own: no cookie, cache or storage is shared. */
+  /** Opens a context that shares no cookies, cache or storage with others. */
   newContext(viewport?: { width: number; height: number }): Promise<BrowserContext>;
-  /** The address of every request that a page made. */
+  /** The URLs of all requests of all pages. */
   readonly requested: readonly string[];
   close(): Promise<void>;
 }
 
-/** The Chromium of this machine, with nothing to say to anybody by itself. */
+/** Starts the installed Chromium with background network requests disabled. */
 export async function openBrowser(): Promise<Browser> {
   const browser = await chromium.launch({
     executablePath: findChromium(),
@@ -45,12 +45,12 @@ function findChromium(): string {
   return execFileSync('sh', ['-c', command], { encoding: 'utf8' }).trim();
 }
 
-/** Requests to anywhere but the given servers, pictures and scripts that a page holds itself aside. */
+/** Returns the requests to other servers. Ignores `data:` and `blob:` URLs. */
 export function strangers(requested: readonly string[], ...servers: string[]): string[] {
   return requested.filter((url) => !/^(data|blob):/.test(url) && !servers.some((server) => url.startsWith(server)));
 }
 
-/** With `SCREENSHOTS=1` (`npm run screenshots`) a page is kept as a picture, in `screenshots/`; `size` is for this picture only. */
+/** Saves a screenshot in `screenshots/` if `SCREENSHOTS` is set (`npm run screenshots`). `size` applies to this screenshot only. */
 export async function keepPicture(page: Page, name: string, size?: { width: number; height: number }): Promise<void> {
   if (!process.env['SCREENSHOTS']) return;
   mkdirSync('screenshots', { recursive: true });

@@ -18,13 +18,13 @@ const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--excl
 const pages = tracked.filter((path) => /\.(md|txt)$/.test(path) && !path.startsWith('test/'));
 
 for (const [name, { page, rows }] of Object.entries(tables)) {
-  test(`the table of ${name} in ${page} MUST be that of the code`, () => {
+  test(`the table of ${name} in ${page} MUST match the code`, () => {
     assert.ok(rows.length > 0);
     assert.deepEqual(rowsOf(read(page), name), rows);
   });
 }
 
-test('the field table MUST name every field of a customer and its token', () => {
+test('the field table MUST list every field of Customer and ClientAuthToken', () => {
   const fields = [...read('docs/graphiql.md').matchAll(/^\| `(?:Customer|ClientAuthToken)\.(\w+)` \|/gm)].map(
     ([, field]) => field,
   );
@@ -37,7 +37,7 @@ test('the field table MUST name every field of a customer and its token', () => 
 });
 
 for (const page of ['README.md', 'docs/graphiql.md', 'docs/composing.md']) {
-  test(`every operation of ${page} MUST give the result that follows it`, () =>
+  test(`every operation of ${page} MUST return the result that follows it`, () =>
     inWorld(async (world) => {
       const pairs = [...read(page).matchAll(/```graphql\n((?:(?!```)[\s\S])*)```\n\n```json\n([\s\S]*?)```/g)];
       assert.ok(pairs.length >= 1);
@@ -53,7 +53,7 @@ test('README MUST have at most 250 lines, and AGENTS.md at most 40', () => {
   assert.ok(read('AGENTS.md').split('\n').length <= 41);
 });
 
-test('every relative link of a page MUST lead to a file, and to a heading where it names one', () => {
+test('every relative link MUST point to an existing file and heading', () => {
   const dead = pages.flatMap((page) =>
     linksOf(page).flatMap(({ target, path, anchor }) => {
       const isThere = path === '' || existsSync(new URL(path, root));
@@ -76,7 +76,7 @@ test('every page MUST be reachable from README by links', () => {
   );
 });
 
-test('every room of src, example and folder at the root MUST be named by a page', () => {
+test('the documentation MUST mention every room of src, every example and every folder at the root', () => {
   const text =
     ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'AGENTS.md'].map(read).join('\n') +
     pages
@@ -112,7 +112,7 @@ function linksOf(page: string): Link[] {
     });
 }
 
-/** The anchors of a page's headings, as Git hosts make them. */
+/** The anchors that GitHub generates for the headings of a page. */
 function headingsOf(path: string): string[] {
   return [...read(path).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
     heading
@@ -122,10 +122,10 @@ function headingsOf(path: string): string[] {
   );
 }
 
-/** The answer with `…` wherever the expectation has it. */
+/** Replaces values with `…` wherever the expected result has `…`. */
 function blurred(answer: unknown, expected: unknown): unknown {
   if (expected === '…' && typeof answer === 'string' && answer !== '') return '…';
-  // A token's life, which counts down.
+  // `expiresInSeconds` decreases with time.
   if (typeof answer === 'number' && typeof expected === 'number' && answer > 0 && answer <= 900) return expected;
   if (Array.isArray(answer))
     return answer.map((item, index) => blurred(item, (expected as unknown[] | undefined)?.[index]));

@@ -9,7 +9,7 @@ const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--excl
 const read = (path: string) => readFileSync(path, 'utf8');
 const source = tracked.filter((path) => /^(src|client\/src|codegen\.ts)/.test(path) && path.endsWith('.ts'));
 
-/** Files that hold a pattern, as `file: line`. */
+/** Returns the lines that match, as `file:number: line`. */
 function find(files: readonly string[], pattern: RegExp): string[] {
   return files.flatMap((path) =>
     read(path)
@@ -18,7 +18,7 @@ function find(files: readonly string[], pattern: RegExp): string[] {
   );
 }
 
-test('no file of src MUST be longer than 300 lines, or be called after nothing', () => {
+test('source files MUST have at most 300 lines, and MUST NOT have a generic name', () => {
   assert.deepEqual(
     source.filter((path) => read(path).split('\n').length > 301),
     [],
@@ -29,12 +29,12 @@ test('no file of src MUST be longer than 300 lines, or be called after nothing',
   );
 });
 
-test('no test MUST be skipped, focused or left for later', () => {
+test('tests MUST NOT be skipped, focused or marked as todo', () => {
   const tests = tracked.filter((path) => path.endsWith('.test.ts') && path !== 'test/house.test.ts');
   assert.deepEqual(find(tests, /\b(test|it|describe)\.(skip|only|todo)\b|\b(skip|todo): /), []);
 });
 
-test('nothing MUST be left for later in the source, and no type be given up', () => {
+test('the source MUST NOT hold TODO comments, `any` or suppressed errors', () => {
   assert.deepEqual(
     find(
       source,
@@ -44,7 +44,7 @@ test('nothing MUST be left for later in the source, and no type be given up', ()
   );
 });
 
-test('versions MUST be exact, and the lockfile hold no address', () => {
+test('versions MUST be exact, and lockfiles MUST NOT hold registry URLs', () => {
   for (const path of tracked.filter((name) => name.endsWith('package.json'))) {
     const manifest = JSON.parse(read(path)) as Record<string, Record<string, string> | undefined>;
     for (const group of ['dependencies', 'devDependencies', 'optionalDependencies']) {
@@ -61,7 +61,7 @@ test('versions MUST be exact, and the lockfile hold no address', () => {
   );
 });
 
-test('nothing that runs MUST be under a licence that limits its use', () => {
+test('runtime packages MUST have a permissive licence', () => {
   const { packages } = JSON.parse(read('package-lock.json')) as {
     packages: Record<
       string,
@@ -79,14 +79,14 @@ test('nothing that runs MUST be under a licence that limits its use', () => {
   );
 });
 
-test('no path of one machine MUST be committed', () => {
+test('committed files MUST NOT hold machine-specific paths', () => {
   const texts = tracked.filter(
     (path) => !/\.(png|ico)$|package-lock\.json$/.test(path) && path !== 'test/house.test.ts',
   );
   assert.deepEqual(find(texts, /(^|[^\w.-])\/(work|root|farm|home)\/[a-z.]/), []);
 });
 
-/** Promises that are dropped without a handler of their failure, because they never fail. */
+/** Floating promises that never reject. */
 const neverRejected = new Map([
   ['src/gateway.ts', ['void inFlight.drain();', 'void client?.hold(state.over);']],
   ['src/juspay/writes.ts', ['void promise.then(() => {', 'void previous.then(resolve);']],
@@ -94,18 +94,18 @@ const neverRejected = new Map([
   ['src/cli/process-end.ts', ['void stop().then(']],
 ]);
 
-test('each promise that is dropped MUST have a handler of its failure, or be known never to fail', () => {
+test('every floating promise MUST have a rejection handler, or be listed as never rejecting', () => {
   const dropped = source.flatMap((path) =>
     find([path], /^\s*void [\w(]|=> void [\w(]/).filter(
       (line) =>
         !/\.catch\(/.test(line) && !(neverRejected.get(path) ?? []).some((statement) => line.endsWith(statement)),
     ),
   );
-  // Lint takes `void` for a decision. It is one that is easily wrong: the failure ends the process.
+  // The linter accepts `void`, but an unhandled rejection ends the process.
   assert.deepEqual(dropped, []);
 });
 
-test('no listener and no timer MUST call an async function: nobody handles its promise', () => {
+test('listeners and timers MUST NOT call async functions, whose rejections would be unhandled', () => {
   const listener = /\b(?:on|once|addListener|addEventListener|createServer|setTimeout|setInterval|setImmediate)\(/;
   assert.deepEqual(find(source, new RegExp(`${listener.source}.*\\basync\\b`)), []);
 });

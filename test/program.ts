@@ -7,12 +7,12 @@ const bin = fileURLToPath(new URL('../bin/customer-gateway.js', import.meta.url)
 export interface Run {
   readonly child: ChildProcess;
   readonly output: () => string;
-  /** Resolves when the output holds this. */
+  /** Resolves when the output matches. Rejects if the program exits before. */
   readonly says: (pattern: RegExp) => Promise<RegExpExecArray>;
   readonly exit: Promise<number | null>;
 }
 
-/** The program as it is shipped, with an environment of its own. Whoever starts it stops it. */
+/** Starts the shipped program with this environment only. The caller must stop it. */
 export function start(args: readonly string[], environment: Record<string, string> = {}): Run {
   const child = spawn(process.execPath, [bin, ...args], { env: { PATH: process.env['PATH'] ?? '', ...environment } });
   let text = '';
@@ -41,7 +41,7 @@ export function start(args: readonly string[], environment: Record<string, strin
   };
 }
 
-/** @param url with its path. */
+/** Sends a query. @param url the full URL of the endpoint. */
 export async function ask(url: string, query: string) {
   const response = await fetch(url, {
     method: 'POST',

@@ -11,8 +11,8 @@ const bin = fileURLToPath(new URL('../../bin/customer-gateway.js', import.meta.u
 const canary = process.env['CANARY'] ?? 'canary-of-its-own';
 
 /**
- * Runs before the program: each SIGUSR2 makes `fault` happen inside it. Its text stands in the environment, since a stack names the
- * whole address of a `data:` module.
+ * A module that is loaded before the program: each SIGUSR2 causes `fault`. The code of the fault is passed in the environment because a
+ * stack trace contains the whole URL of a `data:` module.
  */
 const preload = (fault: string) =>
   `data:text/javascript,${encodeURIComponent(`process.on('SIGUSR2', () => { ${fault} });`)}`;
@@ -51,7 +51,7 @@ function startFaulty(context: TestContext, args: readonly string[], fault: strin
   };
 }
 
-/** A provider that holds each create back until it is released. */
+/** A provider that delays each create until it is released. */
 async function startSlowProvider(context: TestContext) {
   const server = createServer((request, response) => {
     request.resume().once('end', () => held.resolve(response));
@@ -75,7 +75,7 @@ const created = JSON.stringify({
   mobile_number: '9000000001',
 });
 
-/** Real credentials, and more time than a busy machine takes. */
+/** Real credentials, and timeouts for a busy machine. */
 const settingsFor = (baseUrl: string) => ({
   JUSPAY_API_KEY: 'key',
   JUSPAY_MERCHANT_ID: 'acme',
@@ -98,7 +98,7 @@ for (const [name, fault, count] of [
   ['a rejection that is no error', `Promise.reject(process.env.FAULT_MESSAGE)`, 1],
   ['a storm of both', `setInterval(() => { Promise.reject(${error}); throw ${error}; }, 1)`, undefined],
 ] as const) {
-  test(`${name} MUST be logged once; writes in flight are answered and audited, then exit 1`, async (context) => {
+  test(`${name} MUST be logged once; in-flight writes MUST finish and be audited before exit code 1`, async (context) => {
     const provider = await startSlowProvider(context);
     const program = startFaulty(context, ['serve'], fault, settingsFor(provider.url));
     const url = await program.says(/"url":"([^"]+)"/);
@@ -133,7 +133,7 @@ for (const [name, fault, count] of [
   });
 }
 
-test('an unhandled error MUST NOT cut a drain short, and the exit code of the drain be 1', async (context) => {
+test('an unhandled error MUST NOT interrupt a drain, and MUST change its exit code to 1', async (context) => {
   const provider = await startSlowProvider(context);
   const program = startFaulty(context, [], `Promise.reject(${error})`, settingsFor(provider.url));
   const url = await program.says(/"url":"([^"]+)"/);

@@ -24,7 +24,7 @@ for (const [name, args, environment, code, says] of [
   ['an unknown dialect', ['sandbox', '--dialect', 'x'], {}, 2, /real, seed, both/],
   ['an unknown option', ['sandbox', '--colour'], {}, 2, /--dialect/],
 ] as const) {
-  test(`${name} MUST be refused with exit code ${code} and a sentence`, async () => {
+  test(`${name} MUST fail with exit code ${code} and a message`, async () => {
     const run = start(args, environment);
     assert.equal(await run.exit, code);
     assert.match(run.output(), says);
@@ -56,7 +56,7 @@ for (const [name, file, environment, says] of [
     /PERSISTED_DOCUMENTS_FILE/,
   ],
 ] as const) {
-  test(`${name} MUST end the start`, async (context) => {
+  test(`${name} MUST fail the start`, async (context) => {
     const folder = mkdtempSync(join(tmpdir(), 'cli-'));
     context.after(() => rmSync(folder, { recursive: true, force: true }));
     const path = join(folder, 'keys.json');
@@ -68,7 +68,7 @@ for (const [name, file, environment, says] of [
   });
 }
 
-test('a port that is taken MUST be named', async () => {
+test('a port in use MUST be an error that names the settings', async () => {
   const other = createServer().listen(0, '127.0.0.1');
   await once(other, 'listening');
   const run = start(['serve'], { PORT: String((other.address() as AddressInfo).port) });
@@ -105,7 +105,7 @@ test('config MUST print the effective settings, with secrets hidden', async () =
   assert.doesNotMatch(run.output(), /key-canary/);
 });
 
-test('schema MUST print what is committed, for each way to compose', async () => {
+test('schema MUST print the committed schema, for each variant', async () => {
   for (const [args, file] of [
     [[], 'schema.graphql'],
     [['--for', 'plain'], 'schema.graphql'],
@@ -121,7 +121,7 @@ test('schema MUST print what is committed, for each way to compose', async () =>
   assert.equal(await start(['schema', '--for', 'nobody']).exit, 2);
 });
 
-test('token MUST make a token that a gateway with the same settings takes, and say what it needs', async (context) => {
+test('token MUST create a token that a gateway with the same settings accepts, and report missing settings', async (context) => {
   const settingsOfJwt = {
     AUTH_JWT_SECRET: 'a-secret-of-enough-bytes-for-everybody',
     AUTH_JWT_ISSUER: 'i',
@@ -153,7 +153,7 @@ test('token MUST make a token that a gateway with the same settings takes, and s
   assert.equal(await run.exit, 0);
 });
 
-test('GraphiQL on the embedded sandbox MUST offer a token for each role, and they MUST count', async () => {
+test('GraphiQL on the embedded sandbox MUST offer a token for each role, and the gateway MUST apply their scopes', async () => {
   const run = start([], { PORT: '0' });
   const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
   const page = await (await fetch(url, { headers: { accept: 'text/html' } })).text();
@@ -176,7 +176,7 @@ test('GraphiQL on the embedded sandbox MUST offer a token for each role, and the
     [true, true],
     [false, true],
   ]);
-  // Elsewhere than on a loopback address nobody gets any.
+  // Other addresses than loopback ones do not offer tokens.
   const wide = start([], { PORT: '0', HOST: '0.0.0.0' });
   const [, port = ''] = await wide.says(/GraphiQL {2}http:\/\/[^:]+:(\d+)/);
   const bare = await (await fetch(`http://127.0.0.1:${port}/graphql`, { headers: { accept: 'text/html' } })).text();
@@ -187,7 +187,7 @@ test('GraphiQL on the embedded sandbox MUST offer a token for each role, and the
   }
 });
 
-test('serve MUST start the sandbox and the gateway, say where they are, and stop cleanly on SIGINT', async () => {
+test('serve MUST start the sandbox and the gateway, print their URLs, and shut down cleanly on SIGINT', async () => {
   const run = start([], { PORT: '0' });
   const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
   await run.says(/Ctrl-C/);
@@ -201,7 +201,7 @@ test('serve MUST start the sandbox and the gateway, say where they are, and stop
   assert.equal(await run.exit, 0);
 });
 
-test('a loopback HOST in a container MUST leave a warning, and any other host none', async () => {
+test('only a loopback HOST in a container MUST log a warning', async () => {
   for (const [host, isWarned] of [
     ['127.0.0.1', true],
     ['localhost', true],
@@ -219,7 +219,7 @@ test('a loopback HOST in a container MUST leave a warning, and any other host no
   }
 });
 
-test('GRAPHQL_PATH MUST be the address of the endpoint and of GraphiQL, in the banner too', async () => {
+test('GRAPHQL_PATH MUST be the path of the endpoint and of GraphiQL, also in the banner', async () => {
   const run = start([], { PORT: '0', GRAPHQL_PATH: '/shop/api' });
   const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
   assert.equal(new URL(url).pathname, '/shop/api');
@@ -245,7 +245,7 @@ test('an idle connection MUST stay open for KEEP_ALIVE_TIMEOUT_MS, 65 s by defau
   }
 });
 
-test('after SIGTERM new operations MUST be served for SHUTDOWN_DELAY_MS while /ready already answers 503', async () => {
+test('after SIGTERM, operations MUST be served for SHUTDOWN_DELAY_MS while /ready returns 503', async () => {
   const run = start([], { PORT: '0', SHUTDOWN_DELAY_MS: '2000' });
   const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
   run.child.kill('SIGTERM');
@@ -262,7 +262,7 @@ test('after SIGTERM new operations MUST be served for SHUTDOWN_DELAY_MS while /r
   assert.equal(await second.exit, 1);
 });
 
-test('SIGTERM MUST let what is under way finish, refuse what is new, and exit 0', async () => {
+test('SIGTERM MUST finish in-flight operations, reject new ones, and exit with code 0', async () => {
   const sandbox = start(['sandbox', '--port', '0'], { JUSPAY_API_KEY: 'k-1', JUSPAY_MERCHANT_ID: 'm-1' });
   const [, upstream = ''] = await sandbox.says(/JUSPAY_BASE_URL +(\S+)/);
   await sandbox.says(/JUSPAY_API_KEY +k-1/);
@@ -302,7 +302,7 @@ test('SIGTERM MUST let what is under way finish, refuse what is new, and exit 0'
   assert.equal(await sandbox.exit, 0);
 });
 
-test('a write whose caller is gone MUST be finished, and its audit written, before a stop ends', async () => {
+test('a shutdown MUST wait for writes of disconnected clients and for their audit lines', async () => {
   const run = start([], { PORT: '0' });
   const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
   const [, admin = ''] = await run.says(/(http:\S+\/__admin)/);
@@ -326,7 +326,7 @@ test('a write whose caller is gone MUST be finished, and its audit written, befo
   assert.match(run.output(), /"field":"createCustomer".*"outcome":"CREATED"/);
 });
 
-test('an upstream that hangs MUST NOT hold up a stop beyond its grace', async () => {
+test('a hanging upstream MUST NOT delay a shutdown beyond SHUTDOWN_GRACE_MS', async () => {
   const run = start([], { PORT: '0', SHUTDOWN_GRACE_MS: '200' });
   const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
   const [, admin = ''] = await run.says(/(http:\S+\/__admin)/);

@@ -13,7 +13,7 @@ const path = [dirname(process.execPath), process.env['PATH']].join(delimiter);
 const slowCreate =
   'mutation { createCustomer(input: { objectReferenceId: "reference-1", mobileNumber: "1", emailAddress: "a@b" }) { __typename } }';
 
-/** Makes a process believe that it runs on an old Node, which has another path than the locked one. */
+/** Simulates an old Node with another path than the locked one. */
 const asNode20 = [
   '--import',
   `data:text/javascript,${encodeURIComponent(
@@ -21,7 +21,7 @@ const asNode20 = [
   )}`,
 ];
 
-/** Starts a command in a session of its own, so that what it leaves behind can be found. */
+/** Starts a command in its own session, so that processes it leaves behind can be found. */
 async function begin(command: string, words: readonly string[], cwd = root) {
   const child = spawn(command, words, { cwd, env: { PATH: path, HOME: tmpdir(), PORT: '0' }, detached: true });
   let text = '';
@@ -47,7 +47,7 @@ async function isListening(url: string): Promise<boolean> {
   );
 }
 
-/** A project that has the command installed. */
+/** A project with the installed command. */
 function installed(): string {
   const folder = mkdtempSync(join(tmpdir(), 'start-'));
   mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true });
@@ -62,7 +62,7 @@ for (const [name, command, words, code] of [
   ['the command', process.execPath, [bin], 0],
   ['the command under Node 20', process.execPath, [...asNode20, bin], 0],
 ] as const) {
-  test(`SIGTERM to ${name} MUST drain the gateway, and nothing of it stay behind`, async () => {
+  test(`SIGTERM to ${name} MUST drain the gateway and leave no process behind`, async () => {
     const { child, exit, url, admin } = await begin(command, words);
     await fetch(`${admin}/faults`, { method: 'POST', body: '{"fault":"slow","on":"create","delayMs":1000}' });
     const answered = fetch(url, {
@@ -81,7 +81,7 @@ for (const [name, command, words, code] of [
   });
 }
 
-test('SIGTERM to npx MUST reach the gateway, though the shell between them does not pass it on', async (context) => {
+test('SIGTERM to npx MUST stop the gateway, although the shell between them does not forward it', async (context) => {
   const folder = installed();
   context.after(() => rmSync(folder, { recursive: true }));
   const { child, exit, url } = await begin('npx', ['customer-gateway'], folder);
@@ -90,21 +90,21 @@ test('SIGTERM to npx MUST reach the gateway, though the shell between them does 
   while (await isListening(url)) await delay(50);
 });
 
-test('a launcher that is killed MUST NOT leave the gateway behind', async () => {
+test('a killed launcher MUST NOT leave the gateway running', async () => {
   const { child, exit, url } = await begin(process.execPath, [...asNode20, bin]);
   child.kill('SIGKILL');
   await exit;
   while (await isListening(url)) await delay(50);
 });
 
-test('the launcher MUST end with the exit code of the command', () => {
+test('the launcher MUST exit with the exit code of the command', () => {
   const run = (words: readonly string[]) =>
     spawnSync(process.execPath, [...asNode20, bin, ...words], { env: { PATH: path }, encoding: 'utf8' });
   assert.equal(run(['--version']).status, 0);
   assert.equal(run(['no-such-command']).status, 2);
 });
 
-test('a checkout without a Node that can run it MUST say in one sentence which one it needs', (context) => {
+test('a checkout without a supported Node MUST print the required version', (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'checkout-'));
   context.after(() => rmSync(folder, { recursive: true }));
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
@@ -114,7 +114,7 @@ test('a checkout without a Node that can run it MUST say in one sentence which o
   mkdirSync(join(folder, 'src/cli'), { recursive: true });
   writeFileSync(join(folder, 'src/cli/main.ts'), 'const text: string = "not JavaScript";\n');
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module', scripts }));
-  // A `node` that is too old, as it stands first in the PATH of a script.
+  // An old `node`, first in the PATH of the script.
   mkdirSync(join(folder, 'old'));
   const old = asNode20.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
   writeFileSync(join(folder, 'old/node'), `#!/bin/sh\nexec '${process.execPath}' ${old} "$@"\n`, { mode: 0o755 });

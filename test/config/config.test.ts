@@ -5,7 +5,7 @@ import { ConfigError, loadConfig } from '../../src/config/config.ts';
 
 const real = { JUSPAY_API_KEY: 'key-canary', JUSPAY_MERCHANT_ID: 'merchant', AUTH_MODE: 'none' };
 
-/** Environments that MUST be refused, and what the problems must name. None may repeat a value. */
+/** Invalid environments, and the names that the problems must contain. */
 const refused: readonly [string, Record<string, string>, RegExp[]][] = [
   [
     'production without credentials',
@@ -112,7 +112,7 @@ const readFile = (path: string) => {
 };
 
 for (const [name, environment, named] of refused) {
-  test(`${name} MUST be refused, by name and never by value`, () => {
+  test(`${name} MUST be rejected, with a problem that holds the name and no value`, () => {
     assert.throws(
       () => loadConfig(environment, readFile),
       (error: unknown) => {
@@ -126,7 +126,7 @@ for (const [name, environment, named] of refused) {
   });
 }
 
-test('without settings the sandbox MUST be used, with the defaults of the design', () => {
+test('without settings, the gateway MUST use the sandbox and the documented defaults', () => {
   assert.deepEqual(loadConfig({ PORT: '' }), {
     production: false,
     host: '127.0.0.1',
@@ -162,13 +162,13 @@ test('without settings the sandbox MUST be used, with the defaults of the design
   });
 });
 
-test('production MUST turn introspection, GraphiQL and loopback origins off', () => {
+test('production MUST disable introspection, GraphiQL and loopback origins', () => {
   const config = loadConfig({ NODE_ENV: 'production', ...real, JUSPAY_BASE_URL: 'https://api.juspay.in/' });
   assert.deepEqual([config.introspection, config.graphiql, config.corsOrigins], [false, false, []]);
   assert.equal(config.provider !== 'sandbox' && config.provider?.baseUrl, 'https://api.juspay.in');
 });
 
-test('a secret MUST be read from its file, and shown by no print', () => {
+test('a secret MUST be read from its file, and MUST print as [secret]', () => {
   const { provider } = loadConfig(
     { JUSPAY_API_KEY_FILE: '/run/key', JUSPAY_MERCHANT_ID: 'm', AUTH_MODE: 'none' },
     readFile,
@@ -184,14 +184,14 @@ test('a secret MUST be read from its file, and shown by no print', () => {
   assert.doesNotMatch(prints.join(), /key-from-file/);
 });
 
-test('a merchant that the file and the variables describe alike MUST keep the older key of the file', () => {
+test('a merchant with equal entries in the file and the variables MUST keep the older key of the file', () => {
   const { provider, merchants } = loadConfig({ ...real, MERCHANTS_FILE: '/run/rotating' }, readFile);
   assert.ok(provider !== 'sandbox' && provider !== undefined);
   assert.deepEqual([provider.merchantId, provider.olderApiKey?.reveal()], ['merchant', 'older-canary']);
   assert.deepEqual(merchants, []);
 });
 
-test('names that Kubernetes injects MUST be ignored', () => {
+test('variables that Kubernetes injects MUST be ignored', () => {
   const injected = {
     JUSPAY_SERVICE_HOST: '10.0.0.1',
     JUSPAY_SERVICE_PORT_HTTP: '80',
@@ -201,7 +201,7 @@ test('names that Kubernetes injects MUST be ignored', () => {
   assert.equal(loadConfig(injected).provider, 'sandbox');
 });
 
-test('CORS_ORIGINS MUST take exact origins of any scheme, and nothing else', () => {
+test('CORS_ORIGINS MUST accept exact origins of any scheme, and nothing else', () => {
   const origins = [
     'https://shop.example',
     'http://localhost:8100',
@@ -240,7 +240,7 @@ test('CORS_ORIGINS MUST take exact origins of any scheme, and nothing else', () 
   }
 });
 
-test('GRAPHQL_PATH MUST be a path that clients send as it is, and not one that is taken', () => {
+test('GRAPHQL_PATH MUST be a normalized path other than /health and /ready', () => {
   for (const path of ['/', '/graphql', '/shop/api/graphql', '/v1.0/~customers'])
     assert.equal(loadConfig({ GRAPHQL_PATH: path }).endpoint, path);
   for (const path of [

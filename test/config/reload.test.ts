@@ -18,14 +18,14 @@ import { bearer, createOperation, jwtSettings, newCustomer } from '../support.ts
 const canary = process.env['CANARY'] ?? 'canary';
 const read = '{ customer(id: "u7") { id } }';
 
-/** A folder that is gone after the test. */
+/** Creates a folder that is removed after the test. */
 function folderOf(context: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'reload-'));
   context.after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** Lines of a log, which can be waited for. */
+/** Collects log lines, and can wait for a line. */
 function createLines() {
   const lines: string[] = [];
   const waiting = new Set<() => void>();
@@ -49,13 +49,13 @@ function createLines() {
   };
 }
 
-/** A call that the test holds back must not time out on a busy machine. */
+/** High timeouts: tests delay calls on purpose, and the machine may be busy. */
 const patient = { JUSPAY_TIMEOUT_MS: '120000', OPERATION_TIMEOUT_MS: '300000' };
 
 const applied = (setting: string) => new RegExp(`"setting":"${setting}","message":"changed file applied"`);
 const unusable = /the last valid content stays in use/;
 
-/** A provider that notes the key, the merchant and the path of each call, and answers with the customer asked for. */
+/** A provider that records key, merchant and path of each call, and returns the requested customer. */
 async function startProvider(context: TestContext, isValid: (key: string) => boolean = () => true) {
   const calls: { key: string; merchant: string; path: string; atMs: number }[] = [];
   const held = new Map<string, PromiseWithResolvers<void>>();
@@ -81,7 +81,7 @@ async function startProvider(context: TestContext, isValid: (key: string) => boo
     server,
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     calls,
-    /** Answers to this path wait until `release`. */
+    /** Responses for this path wait until `release`. */
     hold(path: string) {
       held.set(path, Promise.withResolvers());
       return () => held.get(path)?.resolve();
@@ -118,7 +118,7 @@ const replace = (path: string, content: string) => {
   renameSync(`${path}.new`, path);
 };
 
-/** A folder as Kubernetes mounts a Secret: each file is a link into `..data`, which is a link to the current version. */
+/** A folder like a mounted Kubernetes Secret: each file is a link into `..data`, which links to the current version. */
 function mountSecret(folder: string, name: string, content: string) {
   let version = 0;
   const swap = (text: string) => {
@@ -134,7 +134,7 @@ function mountSecret(folder: string, name: string, content: string) {
   return { path: join(folder, name), swap };
 }
 
-test('20 swaps of the key during running operations MUST fail none, and a removed key MUST be unused at once', async (context) => {
+test('20 key rotations MUST NOT fail in-flight operations, and a removed key MUST NOT be used any more', async (context) => {
   const folder = folderOf(context);
   const path = join(folder, 'key');
   const provider = await startProvider(context);
@@ -165,7 +165,7 @@ test('20 swaps of the key during running operations MUST fail none, and a remove
     await until(applied('JUSPAY_API_KEY_FILE'), swap);
     const before = provider.calls.length;
     assert.equal((await ask(gateway, read)).status, 200);
-    // Calls that were sent while the file was applied may still arrive; the one that was made after it has the new key.
+    // Calls sent while the file was applied may still use the old key. The call made after it must use the new key.
     const own = provider.calls.slice(before).filter((call) => call.path === '/customers/u7');
     assert.deepEqual(
       own.map(({ key }) => key),
@@ -179,7 +179,7 @@ test('20 swaps of the key during running operations MUST fail none, and a remove
   assert.doesNotMatch(lines.join(''), /key-\d/);
 });
 
-test('a call that the provider refuses for the replaced key MUST be repeated with the new one', async (context) => {
+test('a call that the provider rejects for a replaced key MUST be retried with the new key', async (context) => {
   const folder = folderOf(context);
   const path = join(folder, 'key');
   const provider = await startProvider(context, (key) => key === 'new-key');
@@ -204,7 +204,7 @@ test('a call that the provider refuses for the replaced key MUST be repeated wit
   );
 });
 
-test('pseudonyms of the audit MUST follow the key', async (context) => {
+test('audit pseudonyms MUST use the current key', async (context) => {
   const { path, swap } = mountSecret(folderOf(context), 'key', 'old-key\n');
   const provider = await startProvider(context);
   const { log, lines, until } = createLines();
@@ -226,7 +226,7 @@ test('pseudonyms of the audit MUST follow the key', async (context) => {
   assert.equal(await create(), pseudonym('new-key'));
 });
 
-test('merchants MUST be added, changed and removed; what a removed one has in flight finishes, and its pool is closed', async (context) => {
+test('merchants MUST be added, changed and removed; in-flight operations of a removed merchant MUST finish before its pool closes', async (context) => {
   const { path, swap } = mountSecret(folderOf(context), 'merchants.json', '{}');
   const provider = await startProvider(context);
   const other = await startProvider(context);
@@ -244,13 +244,13 @@ test('merchants MUST be added, changed and removed; what a removed one has in fl
   assert.equal((await from('globex')).text, found);
   assert.match((await from('initech')).text, /FORBIDDEN/);
 
-  // Two writes in sequence: the second one is sent after the merchant was removed.
+  // Two sequential writes: the second is sent after the merchant was removed.
   const release = other.hold('/customers/first');
   const update = (id: string) => `${id}: updateCustomer(id: "${id}", input: { firstName: "A" }) { __typename }`;
   const inFlight = from('globex', `mutation { ${update('first')} ${update('second')} }`);
   await other.called('/customers/first');
   const closed = once(other.server, 'connection').then(([socket]) => once(socket, 'close'));
-  // Opens a connection of its own, which is the one that is looked at.
+  // This call opens the connection that the test observes.
   assert.equal((await from('globex', '{ customer(id: "u8") { id } }')).text, '{"data":{"customer":{"id":"u8"}}}');
 
   swap(JSON.stringify({ acme: { ...acme, apiKey: ['acme-2', 'acme-1'] }, initech: { ...acme, apiKey: 'initech-1' } }));
@@ -273,7 +273,7 @@ test('merchants MUST be added, changed and removed; what a removed one has in fl
   );
 });
 
-test('the shared secret, the API keys and the manifests MUST be applied, and what they no longer hold be refused', async (context) => {
+test('changes of the shared secret, the API keys and the manifests MUST be applied, and removed entries rejected', async (context) => {
   const folder = folderOf(context);
   const provider = await startProvider(context);
   const { log, lines, until } = createLines();
@@ -330,7 +330,7 @@ test('the shared secret, the API keys and the manifests MUST be applied, and wha
   assert.doesNotMatch(lines.join(''), /thirty-two|key-\d/);
 });
 
-/** Contents that no start would take either. */
+/** File contents that also fail validation at startup. */
 const broken: readonly [string, string, string][] = [
   ['JUSPAY_API_KEY_FILE', 'key', `two words ${canary}`],
   ['MERCHANTS_FILE', 'merchants', `{"acme":{"apiKey":"${canary}","extra":1}}`],
@@ -339,7 +339,7 @@ const broken: readonly [string, string, string][] = [
   ['PERSISTED_DOCUMENTS_FILE', 'manifest', `["${canary}"]`],
 ];
 for (const [setting, name, content] of broken) {
-  test(`unusable content of ${setting} MUST be reported once, counted, and mended by valid content`, async (context) => {
+  test(`unusable content of ${setting} MUST be logged once and counted, and valid content MUST replace it`, async (context) => {
     const folder = folderOf(context);
     const path = (file: string) => join(folder, file);
     const provider = await startProvider(context);
@@ -375,7 +375,7 @@ for (const [setting, name, content] of broken) {
     replace(path(name), content);
     await until(unusable);
     await isServed();
-    // Its own content again, and then another one.
+    // Restore the previous content first, then write new content.
     replace(path(name), valid[name] ?? '');
     await until(/usable again/);
     replace(path(name), `${valid[name]}\n`);
@@ -390,7 +390,7 @@ for (const [setting, name, content] of broken) {
   });
 }
 
-test('a file that disappears, loops, or is no file MUST end nothing, and MUST be read when it is back', async (context) => {
+test('a missing file, a link loop or a directory MUST NOT stop the gateway, and a restored file MUST be read', async (context) => {
   const folder = folderOf(context);
   const path = join(folder, 'keys.json');
   const list = (key: string) =>
@@ -432,7 +432,7 @@ test('a file that disappears, loops, or is no file MUST end nothing, and MUST be
   assert.equal(await run.exit, 0);
 });
 
-test('content MUST be tried again until it is accepted, since another file may have to change first', async (context) => {
+test('rejected content MUST be retried until it is accepted, since another file may have to change first', async (context) => {
   const path = join(folderOf(context), 'file');
   writeFileSync(path, 'one');
   const { log, lines, until } = createLines();
@@ -460,7 +460,7 @@ test('content MUST be tried again until it is accepted, since another file may h
   assert.match(await registry.read(), /file_reload_failures_total\{file="MERCHANTS_FILE"\} 2/);
 });
 
-test('a change between the start and the first look MUST NOT be missed', async (context) => {
+test('a change between startup and the first poll MUST NOT be missed', async (context) => {
   const path = join(folderOf(context), 'key');
   const provider = await startProvider(context);
   writeFileSync(path, 'key-1');
@@ -471,7 +471,7 @@ test('a change between the start and the first look MUST NOT be missed', async (
     environment: { JUSPAY_API_KEY_FILE: path },
     log,
   });
-  // As long as before, in place, and before anything else had its turn.
+  // Same length, written in place and synchronously.
   writeFileSync(path, 'key-2');
   await until(applied('JUSPAY_API_KEY_FILE'));
   await ask(gateway, read);
@@ -481,7 +481,7 @@ test('a change between the start and the first look MUST NOT be missed', async (
   );
 });
 
-test('an entry of the key file may outlive its merchant; a merchant that never was MUST keep the list from being applied', async (context) => {
+test('an API key entry of a removed merchant MUST be accepted, and one of an unknown merchant MUST be rejected', async (context) => {
   const folder = folderOf(context);
   const provider = await startProvider(context);
   const [keys, merchants] = [join(folder, 'keys'), join(folder, 'merchants')];
@@ -509,13 +509,13 @@ test('an entry of the key file may outlive its merchant; a merchant that never w
   replace(keys, JSON.stringify([entry('initech')]));
   await until(/AUTH_API_KEYS_FILE names a merchant/);
   assert.equal((await ask(gateway, read, { 'x-api-key': 'other' })).status, 200);
-  // The merchant that the list waits for.
+  // Add the merchant that the key file names.
   replace(merchants, of('acme', 'initech'));
   await until(applied('AUTH_API_KEYS_FILE'), 2);
   assert.equal((await ask(gateway, read, { 'x-api-key': 'initech' })).text, '{"data":{"customer":{"id":"u7"}}}');
 });
 
-test('a change that cannot be read, since no file descriptor is left, MUST be applied when there is one', async (context) => {
+test('a change that cannot be read for lack of file descriptors MUST be applied later', async (context) => {
   const path = join(folderOf(context), 'file');
   writeFileSync(path, 'one');
   const script = `

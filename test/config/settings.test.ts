@@ -24,7 +24,7 @@ function problemsOf(act: () => unknown): readonly string[] {
   return [];
 }
 
-/** Writes files and gives their paths. */
+/** Writes files and returns their paths. */
 function writeFiles<Name extends string>(context: TestContext, files: Record<Name, string | Buffer>) {
   const folder = mkdtempSync(join(tmpdir(), 'settings-'));
   context.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -38,7 +38,7 @@ function writeFiles<Name extends string>(context: TestContext, files: Record<Nam
 
 const keyEntry = (more: object = {}) => ({ name: 'bff', sha256: '0'.repeat(64), scopes: [], ...more });
 
-/** Every setting that a file stands behind, with valid content and what else it needs. */
+/** Every setting that names a file, with valid content and the other settings that it requires. */
 const fileSettings: readonly [string, string, Record<string, string>][] = [
   ['JUSPAY_API_KEY_FILE', 'key-canary', { JUSPAY_MERCHANT_ID: 'm', AUTH_MODE: 'none' }],
   ['AUTH_JWT_SECRET_FILE', 'a canary of a secret of more than thirty-two bytes', { ...real, ...jwt }],
@@ -49,7 +49,7 @@ const fileSettings: readonly [string, string, Record<string, string>][] = [
 ];
 
 for (const [setting, content, more] of fileSettings) {
-  test(`a byte order mark and one newline of ${setting} MUST be taken off; UTF-16 and quotes be named`, (context) => {
+  test(`a byte order mark and one newline in ${setting} MUST be removed; UTF-16 and quotes MUST be errors`, (context) => {
     const utf16 = Buffer.from(content, 'utf16le');
     const paths = writeFiles(context, {
       plain: content,
@@ -85,13 +85,13 @@ for (const [setting, content, more] of fileSettings) {
   });
 }
 
-test('a second newline, and a newline in the middle, MUST stay part of a secret', (context) => {
+test('inner newlines and a second trailing newline MUST remain part of a secret', (context) => {
   const { path } = writeFiles(context, { path: `${secret}\nmore\n\n` });
   const { auth } = loadConfig({ ...real, ...jwt, AUTH_JWT_SECRET_FILE: path });
   assert.equal(auth.jwt && 'secret' in auth.jwt.keys && auth.jwt.keys.secret.reveal(), `${secret}\nmore\n`);
 });
 
-test('a value in quotes MUST be an error that says so, for every setting, and never show the value', () => {
+test('a quoted value MUST be an error for every setting, with a message without the value', () => {
   const named = [...settings.map(({ name }) => name), 'NODE_ENV', 'JUSPAY_API_KEY_FILE'];
   for (const name of named) {
     for (const quote of ['"', "'"]) {
@@ -115,7 +115,7 @@ test('a value in quotes MUST be an error that says so, for every setting, and ne
   );
 });
 
-test('ports that Kubernetes injects MUST count as unset, and its other names be ignored', async () => {
+test('ports that Kubernetes injects MUST count as unset, and its other variables MUST be ignored', async () => {
   const injected = {
     METRICS_PORT: 'tcp://10.96.0.12:9090',
     PORT: 'tcp://[fd00::1]:4000',
@@ -144,7 +144,7 @@ test('ports that Kubernetes injects MUST count as unset, and its other names be 
   await sandbox.exit;
 });
 
-test('of a foreign environment only what is likely a misspelt AUTH_ name MUST be refused', async () => {
+test('in the environment of another program, an AUTH_ name MUST be rejected only if it resembles a setting', async () => {
   const ofAuthJs = {
     AUTH_SECRET: 'x',
     AUTH_URL: 'x',
@@ -160,11 +160,11 @@ test('of a foreign environment only what is likely a misspelt AUTH_ name MUST be
     'AUTH_JWT_SECRETS is not a setting. Did you mean AUTH_JWT_SECRET?',
   ]);
   assert.equal(mounted({ JUSPAY_SOMETHING_ELSE: 'x', LIMIT_SOMETHING_ELSE: 'x' }).length, 2);
-  // The command's environment is its own.
+  // The command rejects every unknown AUTH_ name.
   assert.equal(problemsOf(() => loadConfig({ AUTH_SECRET: 'x' })).length, 1);
 });
 
-test('production MUST refuse a short shared secret and unchecked certificates', (context) => {
+test('production MUST reject a short shared secret and disabled certificate checks', (context) => {
   const short = 'é'.repeat(15);
   const { file, enough } = writeFiles(context, { file: `${short}\n`, enough: 'é'.repeat(16) });
   const load = (more: Record<string, string>) => () => loadConfig({ ...production, ...jwt, ...more });
@@ -193,7 +193,7 @@ test('production MUST refuse a short shared secret and unchecked certificates', 
   );
 });
 
-test('in production every merchant MUST have an address that somebody named', (context) => {
+test('in production every merchant MUST have an explicit base URL', (context) => {
   const { bare, named } = writeFiles(context, {
     bare: '{"acme":{"apiKey":"k"},"globex":{"apiKey":"k","baseUrl":"https://api.juspay.in"}}',
     named: '{"acme":{"apiKey":"k","baseUrl":"https://sandbox.juspay.in"}}',
@@ -201,12 +201,12 @@ test('in production every merchant MUST have an address that somebody named', (c
   const environment = { NODE_ENV: 'production', AUTH_MODE: 'none' };
   const load = (more: Record<string, string>) => problemsOf(() => loadConfig({ ...environment, ...more }));
   assert.match(load({ MERCHANTS_FILE: bare, ...jwt, AUTH_JWT_SECRET: secret }).join(), /^JUSPAY_BASE_URL must be set/);
-  // The address of the provider's sandbox is one too, where it is named.
+  // The URL of the provider's sandbox is allowed if it is explicit.
   assert.deepEqual(load({ MERCHANTS_FILE: named }), []);
   assert.deepEqual(load({ MERCHANTS_FILE: named, JUSPAY_BASE_URL: 'https://api.juspay.in' }), []);
 });
 
-test('an address MUST be https, or http on a loopback host', () => {
+test('a URL MUST use https, or http with a loopback host', () => {
   const load = (name: string, url: string) =>
     problemsOf(() => loadConfig({ ...real, ...jwt, AUTH_JWKS_URL: 'https://a.example', [name]: url }));
   for (const name of ['JUSPAY_BASE_URL', 'AUTH_JWKS_URL']) {
@@ -229,7 +229,7 @@ test('an address MUST be https, or http on a loopback host', () => {
   }
 });
 
-test('identifiers given as JSON numbers MUST be refused, with a sentence that says why', (context) => {
+test('identifiers given as JSON numbers MUST be rejected with an explanation', (context) => {
   const { keys, merchants } = writeFiles(context, {
     keys: JSON.stringify([keyEntry({ customer: 1 })]).replace(':1}', ':1234567890123456789}'),
     merchants: '{"acme":{"apiKey":1234567890123456789}}',
@@ -255,7 +255,7 @@ const apollo = (id: string) => ({
   operations: [{ id, name: 'Find', type: 'query', body: text }],
 });
 
-test('manifests of Apollo, Relay and GraphQL Code Generator MUST be taken', async (context) => {
+test('manifests of Apollo, Relay and GraphQL Code Generator MUST be accepted', async (context) => {
   const relayId = '0123456789abcdef0123456789abcdef';
   const taken: readonly [object, string][] = [
     [apollo(hash), hash],
@@ -285,7 +285,7 @@ test('manifests of Apollo, Relay and GraphQL Code Generator MUST be taken', asyn
   }
 });
 
-test('manifests of another kind MUST be refused, with a sentence that names those that are taken', (context) => {
+test('manifests of another format MUST be rejected with a message that lists the accepted formats', (context) => {
   for (const manifest of [
     { ...apollo(hash), version: 2 },
     { ...apollo(hash), format: 'apollo-persisted-queries' },
@@ -315,7 +315,7 @@ test('manifests of another kind MUST be refused, with a sentence that names thos
   }
 });
 
-test('an unknown id MUST be answered as clients of automatic persisted queries expect, and the document that follows be run', () =>
+test('an unknown id MUST return PersistedQueryNotFound, and the following request with the document MUST be executed', () =>
   inWorld(async (world) => {
     const document = '{ customer(id: "u7") { id } }';
     const extensions = {
@@ -344,7 +344,7 @@ test('an unknown id MUST be answered as clients of automatic persisted queries e
     }
   }));
 
-test('a loopback address in a container MUST be warned of, since nobody outside can connect', async (context) => {
+test('a loopback address in a container MUST log a warning', async (context) => {
   const environment = {
     PORT: '0',
     JUSPAY_BASE_URL: 'http://127.0.0.1:1',

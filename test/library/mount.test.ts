@@ -31,7 +31,7 @@ async function ask(gateway: Gateway, query: string, peer?: { clientAddress?: str
   return { status: response.status, text, data, codes: (errors ?? []).map(({ extensions }) => extensions.code) };
 }
 
-/** Options for a sandbox that the test looks into; nothing is printed. */
+/** Options for the sandbox of the test, without log output. */
 function optionsFor({ url, apiKey, merchantId }: Sandbox): GatewayOptions {
   return { juspay: { baseUrl: url, apiKey, merchantId }, auth: { mode: 'none' }, logLevel: 'silent' };
 }
@@ -55,7 +55,7 @@ function problemsOf(options: object): readonly string[] {
   throw new Error('the options were taken');
 }
 
-test('without options it MUST answer from a sandbox of its own, say so in the log, and end it with dispose', async () => {
+test('without options, the gateway MUST use an embedded sandbox, log a warning, and close the sandbox in dispose', async () => {
   const lines: [string, LogFields | undefined][] = [];
   const note = (message: string, fields?: LogFields) => void lines.push([message, fields]);
   const gateway = createGateway({ log: { debug: () => undefined, info: note, warn: note, error: note } });
@@ -72,7 +72,7 @@ test('without options it MUST answer from a sandbox of its own, say so in the lo
   await assert.rejects(fetch(lines[0]?.[1]?.url ?? ''));
 });
 
-test('its answers MUST be the Response of the platform, and its schema the one that is served', async () => {
+test('fetch MUST return a Response of the platform, and `schema` MUST be the served schema', async () => {
   const gateway = createGateway({ logLevel: 'silent' });
   const request = new Request('http://app.test/graphql', { headers: { accept: 'text/html' } });
   const page = await gateway.fetch(request);
@@ -83,7 +83,7 @@ test('its answers MUST be the Response of the platform, and its schema the one t
   await gateway.dispose();
 });
 
-test('an answer without a body MUST stay one: what browsers ask before a request', async () => {
+test('a response without a body, such as that of a preflight, MUST keep a null body', async () => {
   const gateway = createGateway({ corsOrigins: ['https://shop.example'], logLevel: 'silent' });
   const headers = { origin: 'https://shop.example', 'access-control-request-method': 'POST' };
   const answer = await gateway.fetch(new Request('http://app.test/graphql', { method: 'OPTIONS', headers }));
@@ -93,7 +93,7 @@ test('an answer without a body MUST stay one: what browsers ask before a request
   await gateway.dispose();
 });
 
-test('every setting MUST be an option, but for those of the socket', () => {
+test('every setting MUST be an option, except those of the listener', () => {
   const ofTheSocket = [
     'HOST',
     'PORT',
@@ -114,7 +114,7 @@ test('every setting MUST be an option, but for those of the socket', () => {
   );
 });
 
-test('all that is wrong with the options MUST be told at once, by option and never by value', () => {
+test('all problems of the options MUST be reported at once, by option name and without values', () => {
   const problems = problemsOf({
     juspay: { apiKey: `${canary} key`, timeoutMs: 0 },
     limits: { depht: 3, tokens: canary },
@@ -136,7 +136,7 @@ test('all that is wrong with the options MUST be told at once, by option and nev
   ]);
 });
 
-test('production MUST refuse the sandbox, and real credentials need a word about callers', () => {
+test('production MUST reject the sandbox, and real credentials MUST require auth.mode', () => {
   assert.match(problemsOf({ production: true }).join(), /juspay\.apiKey and juspay\.merchantId must be set/);
   assert.match(problemsOf({ environment: { NODE_ENV: 'production' } }).join(), /the sandbox is for development only/);
   assert.match(problemsOf({ juspay: { apiKey: 'k', merchantId: 'm' } }).join(), /^auth\.mode must be set/);
@@ -144,7 +144,7 @@ test('production MUST refuse the sandbox, and real credentials need a word about
   assert.deepEqual(problemsOf(files), ['auth.apiKeysFile names a file that cannot be read, or that is no JSON.']);
 });
 
-test('settings of an environment that is handed in MUST count, keep their names, and give way to options', () =>
+test('settings of the option `environment` MUST apply, keep their names in problems, and be overridden by options', () =>
   onSandbox(async (options, sandbox) => {
     assert.deepEqual(problemsOf({ environment: { LIMIT_DEPTH: 'x', JUSPAY_FOO: '1' }, graphiql: 'x' }), [
       'JUSPAY_FOO is not a setting. Did you mean JUSPAY_VERSION?',
@@ -162,13 +162,13 @@ test('settings of an environment that is handed in MUST count, keep their names,
     await wider.dispose();
   }));
 
-test('several merchants MUST be options too, each with its own key', async () => {
+test('the option `merchants` MUST configure several merchants with their own keys', async () => {
   const sandbox = await startSandbox({ apiKey: 'of-acme' });
   const { url: baseUrl } = sandbox;
   const merchants = { acme: { apiKey: ['new', 'of-acme'], baseUrl } } as const;
   const gateway = createGateway({ merchants, auth: { mode: 'none' }, logLevel: 'silent' });
   assert.deepEqual((await ask(gateway, read)).data, { customer: { id: 'cst_0123456789abcdef' } });
-  // The newer key is tried first, and refused here.
+  // The new key is tried first. This sandbox rejects it.
   assert.deepEqual(
     sandbox.calls.map(({ headers }) => headers['x-merchantid']),
     ['acme', 'acme'],
@@ -177,7 +177,7 @@ test('several merchants MUST be options too, each with its own key', async () =>
   await sandbox.close();
 });
 
-test('the endpoint MUST be the whole path, and nothing else be answered', async () => {
+test('`endpoint` MUST be the full path, and other paths MUST NOT be served', async () => {
   const gateway = createGateway({ endpoint: '/shop/api/graphql', logLevel: 'silent' });
   const send = (path: string) =>
     gateway.fetch(
@@ -192,7 +192,7 @@ test('the endpoint MUST be the whole path, and nothing else be answered', async 
   await gateway.dispose();
 });
 
-test('two gateways in one process MUST NOT meet: neither in reads, nor in counters, nor in what holds them back', () =>
+test('two gateways in one process MUST NOT share in-flight reads, counters or backoff', () =>
   onSandbox(async (options, sandbox) => {
     const open = () => createGateway({ ...options, rateLimit: { perMinute: 2 } });
     const [one, other] = [open(), open()];
@@ -201,7 +201,7 @@ test('two gateways in one process MUST NOT meet: neither in reads, nor in counte
       answers.map(({ status }) => status),
       [200, 200, 200, 200],
     );
-    // Within each, concurrent reads of one customer share a call.
+    // Within one gateway, concurrent reads of a customer share a call.
     assert.equal(sandbox.calls.length, 2);
     assert.deepEqual((await ask(one, read)).codes, ['RATE_LIMITED']);
     await Promise.all([one.dispose(), other.dispose()]);
@@ -216,7 +216,7 @@ test('two gateways in one process MUST NOT meet: neither in reads, nor in counte
     await Promise.all([held.dispose(), free.dispose()]);
   }));
 
-test('a gateway that is disposed of MUST leave the files of another one watched', () =>
+test('disposing of one gateway MUST NOT stop another one from watching its files', () =>
   onSandbox(async ({ juspay = {} }) => {
     const folder = mkdtempSync(join(tmpdir(), 'gateway-'));
     const apiKeysFile = join(folder, 'keys.json');
@@ -239,13 +239,13 @@ test('a gateway that is disposed of MUST leave the files of another one watched'
     rmSync(folder, { recursive: true });
   }));
 
-test('callers MUST be counted by the address that is handed over, or by the proxy that is believed', () =>
+test('callers MUST be counted by the passed address, or by the address that a trusted proxy reports', () =>
   onSandbox(async (options) => {
     const limited = createGateway({ ...options, rateLimit: { perMinute: 1 } });
     const from = async (clientAddress?: string, headers?: object) =>
       (await ask(limited, read, clientAddress === undefined ? {} : { clientAddress }, headers)).status;
     assert.deepEqual([await from('192.0.2.1'), await from('192.0.2.2'), await from('192.0.2.1')], [200, 200, 429]);
-    // Nobody said who they are, and a header that no proxy stands for tells nothing: they are one.
+    // Without an address and without trusted proxies, all anonymous callers share one limit.
     assert.deepEqual([await from(), await from(undefined, { 'x-forwarded-for': '192.0.2.9' })], [200, 429]);
     await limited.dispose();
 
@@ -259,7 +259,7 @@ test('callers MUST be counted by the address that is handed over, or by the prox
     await behindProxy.dispose();
   }));
 
-test('after dispose new operations MUST be refused, and nothing be sent', () =>
+test('after dispose, operations MUST be rejected without upstream calls', () =>
   onSandbox(async (options, sandbox) => {
     const gateway = createGateway(options);
     await gateway.dispose();
@@ -268,7 +268,7 @@ test('after dispose new operations MUST be refused, and nothing be sent', () =>
     assert.equal(sandbox.calls.length, 0);
   }));
 
-test('the node door MUST listen, drain what is under way, and refuse what is new', () =>
+test('createNodeGateway MUST serve node:http, drain in-flight operations, and reject new ones', () =>
   onSandbox(async (options, sandbox) => {
     const gateway = createNodeGateway(options);
     const server = await startServer(gateway, { host: '127.0.0.1', port: 0 });
@@ -289,7 +289,7 @@ test('the node door MUST listen, drain what is under way, and refuse what is new
     await assert.rejects(fetch(`${server.url}/ready`));
   }));
 
-test('who merges schemas in process MUST get every edge with it: the schema, and fetch as its executor', () =>
+test('schema stitching with `schema` and `fetch` as executor MUST resolve every field', () =>
   onSandbox(async (options, sandbox) => {
     const gateway = createGateway(options);
     const executor = buildHTTPExecutor({
@@ -317,24 +317,24 @@ test('who merges schemas in process MUST get every edge with it: the schema, and
 
 const tell = "(await import('node:fs')).writeSync(1, JSON.stringify(process.getActiveResourcesInfo()));";
 
-/** What a script of a user leaves running. It must end by itself; nothing ends it. */
+/** Runs a script and returns the resources that are still active at its end. The process must exit by itself. */
 async function leftBy(script: string, environment: Record<string, string> = {}): Promise<string[]> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--input-type=module', '--eval', `${script}\n${tell}`],
     { env: { ...process.env, ...environment } },
   );
-  // Of this kind is its own standard output, which a package has looked at.
+  // stdout is such a resource: a package has accessed it.
   return (JSON.parse(stdout) as string[]).filter((kind) => kind !== 'PipeWrap');
 }
 
-test('importing the doors MUST do nothing', async () => {
+test('importing the entry points MUST have no side effects', async () => {
   const doors = ['index.ts', 'node.ts', 'schema.ts', 'sandbox/server.ts'];
   const imports = doors.map((door) => `await import(${JSON.stringify(import.meta.resolve(`../../src/${door}`))});`);
   assert.deepEqual(await leftBy(imports.join('\n')), []);
 });
 
-test('dispose MUST release everything: the process ends by itself, and so it does without', () =>
+test('the process MUST exit by itself, with and without dispose', () =>
   onSandbox(async ({ juspay }) => {
     const folder = mkdtempSync(join(tmpdir(), 'gateway-'));
     const apiKeysFile = join(folder, 'keys.json');
@@ -355,7 +355,7 @@ test('dispose MUST release everything: the process ends by itself, and so it doe
       auth: { mode: 'none' },
       rateLimit: { perMinute: 5, redisUrl: 'redis://127.0.0.1:1' },
     };
-    // A timer of 250 ms may still cut a socket that does not close.
+    // A timer of 250 ms may still be active; it destroys sockets that do not close.
     assert.deepEqual(
       (await leftBy(script(withRedis, turn))).filter((kind) => kind !== 'Timeout'),
       [],

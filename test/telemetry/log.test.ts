@@ -15,7 +15,7 @@ import { ask } from '../program.ts';
 
 const bin = fileURLToPath(new URL('../../bin/customer-gateway.js', import.meta.url));
 
-/** Two free ports: with a stdout that nobody reads, the program cannot tell which ones it took. */
+/** Returns two free ports. The tests do not read stdout, so the program cannot report its ports. */
 async function freePorts(): Promise<[number, number]> {
   const servers = [createServer(), createServer()];
   const ports: number[] = [];
@@ -36,7 +36,7 @@ interface Program {
   metric(name: string): Promise<number>;
 }
 
-/** The shipped program with this stdout, once it answers. */
+/** Starts the shipped program with this stdout, and waits until it responds. */
 async function startWith(
   context: TestContext,
   stdout: 'pipe' | number,
@@ -67,10 +67,10 @@ async function startWith(
 
 const dropped = 'customer_gateway_log_lines_dropped_total';
 
-/** A mutation of ten fields, which leaves ten lines of audit. */
+/** A mutation with ten fields, which writes ten audit lines. */
 const tenWrites = `mutation { ${Array.from({ length: 10 }, (_, n) => `u${n}: updateCustomer(id: "u7", input: { firstName: "A${n}" }) { __typename }`).join(' ')} }`;
 
-/** Sends writes until lines are dropped, and goes on for as many again. */
+/** Sends writes until lines are dropped, and then the same number again. */
 async function writeUntilDropped({ url, metric }: Program): Promise<void> {
   let operations = 0;
   const send = async () => {
@@ -88,7 +88,7 @@ async function stopsCleanly({ child, url, exit }: Program): Promise<void> {
   assert.equal(await exit, 0);
 }
 
-test('a stdout that nobody reads MUST NOT stop answers, probes or SIGTERM, nor fill the memory', async (context) => {
+test('a blocked stdout MUST NOT block responses, probes or SIGTERM, and memory MUST stay bounded', async (context) => {
   const program = await startWith(context, 'pipe', { LOG_LEVEL: 'debug' });
   program.child.stdout?.pause();
   await ask(`${program.url}/graphql`, tenWrites);
@@ -98,7 +98,7 @@ test('a stdout that nobody reads MUST NOT stop answers, probes or SIGTERM, nor f
   await stopsCleanly(program);
 });
 
-test('once stdout is read again, one line MUST tell how many lines were dropped, and every line be whole', async (context) => {
+test('when a blocked stdout drains, the log MUST report the number of dropped lines, and every line MUST be complete', async (context) => {
   const program = await startWith(context, 'pipe', { LOG_LEVEL: 'debug' });
   const { stdout } = program.child;
   assert.ok(stdout);
@@ -131,7 +131,7 @@ for (const [name, open] of [
   ['a full disk', () => openSync('/dev/full', 'w')],
   ['a closed pipe', () => 'pipe' as const],
 ] as const) {
-  test(`${name} as stdout MUST NOT stop answers, probes or SIGTERM, and lines be dropped`, async (context) => {
+  test(`${name} as stdout MUST NOT block responses, probes or SIGTERM; lines MUST be dropped`, async (context) => {
     const stdout = open();
     const program = await startWith(context, stdout, { LOG_LEVEL: 'debug' });
     if (typeof stdout === 'number') closeSync(stdout);
@@ -141,7 +141,7 @@ for (const [name, open] of [
   });
 }
 
-test('the lines of a normal stop MUST all be written, to a pipe and to a file, in order', async (context) => {
+test('a normal shutdown MUST write every line to a pipe and to a file', async (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'logging-'));
   context.after(() => rmSync(folder, { recursive: true, force: true }));
   const path = join(folder, 'log');
@@ -170,7 +170,7 @@ test('the lines of a normal stop MUST all be written, to a pipe and to a file, i
   assert.match(text, /embedded sandbox/);
 });
 
-test('audit lines MUST be the last that are dropped', async (context) => {
+test('audit lines MUST be dropped last', async (context) => {
   const program = await startWith(context, 'pipe', { LOG_LEVEL: 'debug' });
   const { stdout } = program.child;
   assert.ok(stdout);
@@ -197,7 +197,7 @@ for (const [level, isKept] of [
   ['error', true],
   ['silent', false],
 ] as const) {
-  test(`the audit MUST ${isKept ? '' : 'NOT '}be written with LOG_LEVEL=${level}`, async (context) => {
+  test(`audit lines MUST ${isKept ? '' : 'NOT '}be written with LOG_LEVEL=${level}`, async (context) => {
     const program = await startWith(context, 'pipe', { LOG_LEVEL: level });
     let text = '';
     program.child.stdout?.on('data', (data) => {
@@ -211,7 +211,7 @@ for (const [level, isKept] of [
   });
 }
 
-test('the audit MUST go to `audit` of a log of ones own, or to `info` without that method', () => {
+test('audit lines MUST go to the method `audit` of a custom log, or to `info` without that method', () => {
   const entry = { field: 'createCustomer', subject: 's', changed: { firstName: 1 }, outcome: 'CREATED' };
   const context = {
     correlation: { requestId: 'r' },
@@ -236,7 +236,7 @@ test('the audit MUST go to `audit` of a log of ones own, or to `info` without th
   }
 });
 
-test('a line MUST hold the fields of the allow-list, none of which is marked, and nothing else', () => {
+test('a log line MUST hold only fields of the allow-list, and none of them MUST be marked as personal or secret', () => {
   assert.deepEqual(
     Object.keys(fieldNames).filter((name) => name in marks),
     [],

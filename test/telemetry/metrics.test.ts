@@ -18,14 +18,14 @@ before(async () => {
 
 after(() => program.child.kill('SIGKILL'));
 
-/** Every series of ours with its value; those of the process move by themselves. */
+/** The values of the gateway's series, without those of the process, which change between reads. */
 async function series(of = metrics): Promise<Map<string, number>> {
   const text = await (await fetch(of)).text();
   const lines = [...text.matchAll(/^(customer_gateway_\S+?(?:\{[^}]*\})?) (\S+)$/gm)];
   return new Map(lines.map(([, name = '', value]) => [name, Number(value)]));
 }
 
-/** What became more, and by how much, while `act` ran. */
+/** Returns the series that increased while `act` ran, with their increments. */
 async function counted(act: () => Promise<unknown>): Promise<Record<string, number>> {
   const earlier = await series();
   await act();
@@ -50,7 +50,7 @@ async function create(input: object): Promise<void> {
   assert.equal(answer.status, 200, await answer.text());
 }
 
-test('an operation MUST be counted once, by its type and how it ended, and timed where it was executed', async () => {
+test('an operation MUST be counted once by type and outcome, and its duration recorded if it was executed', async () => {
   for (const [id, outcome, calls] of [
     ['asha.rao@example.com', 'OK', { [attempts('get', 'OK')]: 1, [waits('get')]: 1 }],
     ['nobody@example.com', 'OK', { [attempts('get', 'NOT_FOUND')]: 1, [waits('get')]: 1 }],
@@ -77,7 +77,7 @@ test('an operation MUST be counted once, by its type and how it ended, and timed
   assert.deepEqual(await counted(refused), { [operations('none', 'BAD_USER_INPUT')]: 1 });
 });
 
-test('a write MUST be counted by its merchant, its field and what became of it', async () => {
+test('a write MUST be counted by merchant, field and outcome', async () => {
   const input = newCustomer('metrics-create');
   const common = { [operations('mutation', 'OK')]: 1, [durations('mutation')]: 1 };
   assert.deepEqual(await counted(() => create(input)), {
@@ -109,7 +109,7 @@ test('pages, preflights and probes MUST NOT count as operations', async () => {
   assert.deepEqual(await counted(looks), {});
 });
 
-test('what is under way MUST be seen as long as it is', async () => {
+test('the in-flight gauge MUST count an operation until it finishes', async () => {
   const until = async (count: number) => {
     while ((await series()).get('customer_gateway_in_flight') !== count);
   };
@@ -124,7 +124,7 @@ test('what is under way MUST be seen as long as it is', async () => {
   await until(0);
 });
 
-test('what callers send MUST NOT make series, nor stand in one', async () => {
+test('input of callers MUST NOT create series or appear in labels', async () => {
   await ask(graphql, 'query Canary0 { customer(id: "asha.rao@example.com") { clientAuthToken { token } } }');
   await ask(graphql, '{ customer(id: "nobody") { id } }');
   const before = [...(await series()).keys()];
@@ -136,7 +136,7 @@ test('what callers send MUST NOT make series, nor stand in one', async () => {
   assert.doesNotMatch(text, /canary|asha|metrics-create|example\.com|tkn_|\bc(th|st)_/i);
 });
 
-test('that calls to the provider are stopped MUST be seen', async () => {
+test('the breaker gauge MUST be 1 while the circuit breaker is open', async () => {
   const failing = start([], { PORT: '0', METRICS_PORT: '0' });
   try {
     const [, url = ''] = await failing.says(/GraphiQL {2}(\S+)/);
@@ -151,7 +151,7 @@ test('that calls to the provider are stopped MUST be seen', async () => {
   }
 });
 
-test('the numbers MUST be on their own port only, and nothing else be there', async () => {
+test('metrics MUST be served on their own port only, and nothing else on that port', async () => {
   const answer = await fetch(metrics);
   assert.match(answer.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/);
   const { origin } = new URL(metrics);
@@ -160,7 +160,7 @@ test('the numbers MUST be on their own port only, and nothing else be there', as
   assert.equal((await fetch(`${new URL(graphql).origin}/metrics`)).status, 404);
 });
 
-test('a port that cannot be used MUST be refused by its name', async () => {
+test('an unusable metrics port MUST be an error that names its setting', async () => {
   const same = start([], { METRICS_PORT: '4000' });
   assert.equal(await same.exit, 1);
   assert.match(same.output(), /METRICS_PORT and PORT must differ/);
@@ -169,7 +169,7 @@ test('a port that cannot be used MUST be refused by its name', async () => {
   assert.match(taken.output(), /already in use: change HOST and METRICS_PORT/);
 });
 
-test('docs/operating.md MUST name every metric, and no other', async () => {
+test('docs/operating.md MUST list exactly the existing metrics', async () => {
   const page = readFileSync('docs/operating.md', 'utf8');
   const named = [...page.matchAll(/^\| `(customer_gateway_\w+)` \|/gm)].map(([, name]) => name);
   const text = await (await fetch(metrics)).text();
