@@ -99,7 +99,7 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
     }
   }
 
-  /** Reads without the token, then with it. The second read is reserved at once, so that both count at this place of the document. */
+  /** Reads without the token, then with it. Reserves the second read immediately, so that it counts before later fields do. */
   async function loadTwice(pathId: string, isAllowed: (customer: Customer) => boolean): Promise<Customer | null> {
     const needsToken = (customer: Customer | null) => customer !== null && isAllowed(customer);
     const customer = await load(() => {

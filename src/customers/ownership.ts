@@ -15,7 +15,7 @@ export function owned(api: BatchedApi, caller: Access): CustomerApi {
   /** Compares exactly, because the provider may ignore case in a lookup and return another person's customer. */
   const owns = ({ id, objectReferenceId }: Customer) =>
     customers.every((own) => own === id || own === objectReferenceId);
-  /** Compares the path only. The provider may ignore case, so the response still needs the check of `owns`. */
+  /** Whether the path is the caller's own identifier. The response still needs `owns`, because the provider may ignore case. */
   const isOwnPath = (pathId: string) => customers.every((own) => own === pathId);
 
   const get: CustomerApi['get'] = async (key, options = {}) => {

@@ -149,7 +149,7 @@ export function useDocuments(options: {
     }
     const read = readVariables(schema, document, operation, variableValues ?? {}, maxReportedErrors);
     Object.assign(args, { variableValues: read.variables });
-    return read.problems.map(aboutVariable);
+    return read.problems.map(variableError);
   }
 }
 
@@ -215,7 +215,7 @@ function withoutValues(rule: ValidationRule): ValidationRule {
     const redacting: ValidationContext = Object.create(context, {
       reportError: {
         value: (error: GraphQLError) =>
-          context.reportError(new GraphQLError(aboutValue(error), { nodes: error.nodes ?? null })),
+          context.reportError(new GraphQLError(valueMessage(error), { nodes: error.nodes ?? null })),
       },
     });
     return rule(redacting);
@@ -223,7 +223,7 @@ function withoutValues(rule: ValidationRule): ValidationRule {
 }
 
 /** Keeps a message that names a missing or unknown field. Replaces a message that quotes a value. */
-function aboutValue(error: GraphQLError): string {
+function valueMessage(error: GraphQLError): string {
   const [node] = error.nodes ?? [];
   const isObject = node?.kind === Kind.OBJECT || node?.kind === Kind.OBJECT_FIELD;
   if (isObject && !error.message.includes(print(node))) return error.message;
@@ -231,7 +231,7 @@ function aboutValue(error: GraphQLError): string {
 }
 
 /** An error with the path of the invalid value, but without the value. */
-function aboutVariable({ node, path }: VariableProblem): GraphQLError {
+function variableError({ node, path }: VariableProblem): GraphQLError {
   const at = path.length === 0 ? '' : ` at ${path.join('.')}`;
   const message = `The value of the variable $${node.variable.name.value} is invalid${at}.`;
   return located(new RequestError('BAD_USER_INPUT', { message, inDocument: true }), node);

@@ -63,7 +63,7 @@ export function withBoundedFailures(schema: GraphQLSchema): GraphQLSchema {
       const listType = isNonNullType(field.type) ? field.type.ofType : field.type;
       const hasNullableItems = isListType(listType) && !isNonNullType(listType.ofType);
       if (!isNullable && !hasNullableItems) continue;
-      field.resolve = field.resolve ? bounded(field.resolve, isNullable, hasNullableItems) : exposed;
+      field.resolve = field.resolve ? bounded(field.resolve, isNullable, hasNullableItems) : propertyResolver;
     }
   }
   return schema;
@@ -93,7 +93,7 @@ export function collectFailures(
 }
 
 /** Resolver of a plain property. It is separate from `bounded`, because it is fast and a response can have 100,000 of them. */
-const exposed: Resolver = (source, args, context, info) => {
+const propertyResolver: Resolver = (source, args, context, info) => {
   const value: unknown = defaultFieldResolver(source, args, context, info);
   if (typeof value !== 'string') return value;
   const execution = executions.get(context as object);

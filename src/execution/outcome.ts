@@ -23,19 +23,19 @@ export function toClientError(
   error: unknown,
   { correlation, executed, log }: { correlation: Correlation; executed: boolean; log: Log },
 ): GraphQLError {
-  const gatewayError = recognise(error) ?? unexpected(error);
+  const gatewayError = findGatewayError(error) ?? unexpected(error);
   const extensions: ClientExtensions & { http?: object } = {
     ...gatewayError.extensions,
     requestId: correlation.requestId,
   };
   if (!executed) extensions.http = httpOf(gatewayError);
   const located = error instanceof GraphQLError ? error : undefined;
-  const edge = gatewayError instanceof RequestError ? gatewayError : undefined;
-  const place = edge?.at instanceof GraphQLError ? edge.at : located;
+  const requestError = gatewayError instanceof RequestError ? gatewayError : undefined;
+  const origin = requestError?.at instanceof GraphQLError ? requestError.at : located;
   return new GraphQLError(gatewayError.message, {
-    nodes: place?.nodes ?? null,
-    source: place?.source ?? null,
-    positions: place?.positions ?? null,
+    nodes: origin?.nodes ?? null,
+    source: origin?.source ?? null,
+    positions: origin?.positions ?? null,
     path: located?.path ?? null,
     extensions: { ...extensions },
   });
@@ -61,7 +61,7 @@ export function errorBody(error: GatewayError, requestId: string): string {
   return JSON.stringify({ errors: [{ message: error.message, extensions: { ...error.extensions, requestId } }] });
 }
 
-function recognise(error: unknown): GatewayError | undefined {
+function findGatewayError(error: unknown): GatewayError | undefined {
   for (let cause = error; cause instanceof Error; cause = (cause as { originalError?: unknown }).originalError) {
     if (cause instanceof GatewayError) return cause;
     // An error of graphql-js with nodes is about an argument at run time. Its message quotes the value, so it is replaced.

@@ -118,7 +118,7 @@ function decorated(plain: GraphQLSchema, directives: Directives): string {
     const directive = directives[coordinate];
     if (directive === undefined) return;
     missing.delete(coordinate);
-    // A directive follows the whole definition of a field, but the name of a type. These types implement no interface.
+    // A directive follows the definition of a field or the name of a type. Types that implement an interface are not supported.
     const at = node.kind === Kind.FIELD_DEFINITION ? node.loc?.end : node.name.loc?.end;
     if (at !== undefined) insertions.push({ at, directive });
   };

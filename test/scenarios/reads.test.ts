@@ -207,19 +207,19 @@ test('a shared read MUST continue until the latest deadline of its waiters', asy
   });
   const scenario = inWorld(
     async (world) => {
-      const hasty = world.fetch({
+      const shortRead = world.fetch({
         method: 'POST',
         headers: { 'content-type': 'application/json', 'x-request-timeout-ms': '1000' },
         body: JSON.stringify({ query: '{ customer(id: "u7") { id } }' }),
       });
       const socket = await called.promise;
-      const patient = world.ask('{ customer(id: "u7") { id } }');
-      assert.deepEqual(codesOf(await hasty), { customer: 'UPSTREAM_TIMEOUT' });
+      const longRead = world.ask('{ customer(id: "u7") { id } }');
+      assert.deepEqual(codesOf(await shortRead), { customer: 'UPSTREAM_TIMEOUT' });
       const body = '{"id":"cst_1","object_reference_id":"u7"}';
       socket.write(
         `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
       );
-      assert.deepEqual((await patient).data, { customer: { id: 'cst_1' } });
+      assert.deepEqual((await longRead).data, { customer: { id: 'cst_1' } });
       assert.equal(calls, 1);
     },
     {},
@@ -241,16 +241,16 @@ test('a shared read MUST wait for a connection until its latest deadline, and a 
       };
       world.sandbox.arm({ fault: 'timeout', on: 'get' });
       // `busy` gets the only connection, so `u7` waits for it.
-      const hasty = within(400, ['busy', 'u7']);
+      const shortRead = within(400, ['busy', 'u7']);
       await world.sandbox.whenCalled(({ route }) => route === 'get');
-      const gone = new AbortController();
-      const busy = world.ask('{ customer(id: "busy") { id } }', {}, gone.signal).catch(() => undefined);
-      const patient = world.ask('{ customer(id: "u7") { objectReferenceId } }');
+      const disconnected = new AbortController();
+      const busy = world.ask('{ customer(id: "busy") { id } }', {}, disconnected.signal).catch(() => undefined);
+      const longRead = world.ask('{ customer(id: "u7") { objectReferenceId } }');
       const later = within(700, ['u7']);
-      for (const codes of [await hasty, await later]) assert.deepEqual(codes, new Set(['UPSTREAM_TIMEOUT']));
-      gone.abort();
+      for (const codes of [await shortRead, await later]) assert.deepEqual(codes, new Set(['UPSTREAM_TIMEOUT']));
+      disconnected.abort();
       await busy;
-      assert.deepEqual((await patient).data, { customer: { objectReferenceId: 'u7' } });
+      assert.deepEqual((await longRead).data, { customer: { objectReferenceId: 'u7' } });
       assert.deepEqual(world.upstream(), ['GET /customers/busy', 'GET /customers/u7']);
       const attempts = world.log.filter((line) => line.includes('"message":"upstream call'));
       assert.deepEqual(
@@ -270,14 +270,14 @@ test('a shared read in backoff MUST fail at once with RATE_LIMITED for each wait
         body: JSON.stringify({ query: '{ customer(id: "u7") { id } }' }),
       });
     world.sandbox.arm({ fault: '429', on: 'get', retryAfter: '2' });
-    const [early, patient] = [within(1_900), world.ask('{ customer(id: "u7") { id } }')];
+    const [early, longRead] = [within(1_900), world.ask('{ customer(id: "u7") { id } }')];
     const startedAtMs = performance.now();
     const { code, retryAfterSeconds } = (await early).errors?.[0]?.extensions ?? {};
     assert.deepEqual([code, retryAfterSeconds], ['RATE_LIMITED', 2]);
     // This read joins during the backoff.
     assert.deepEqual(codesOf(await within(500)), { customer: 'RATE_LIMITED' });
     assert.ok(performance.now() - startedAtMs < 1_000);
-    assert.deepEqual((await patient).data, { customer: { id: 'cst_0123456789abcdef' } });
+    assert.deepEqual((await longRead).data, { customer: { id: 'cst_0123456789abcdef' } });
     assert.deepEqual(world.upstream(), ['GET /customers/u7', 'GET /customers/u7']);
   }));
 

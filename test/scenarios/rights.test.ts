@@ -11,11 +11,14 @@ import { createLog } from '../../src/telemetry/log.ts';
 import { type Answer, bearer, codesOf, inWorld, jwtSettings } from '../support.ts';
 
 let gateway: NodeGateway;
-let home: Sandbox;
-let abroad: Sandbox;
+let ownSandbox: Sandbox;
+let otherSandbox: Sandbox;
 
 before(async () => {
-  [home, abroad] = await Promise.all([startSandbox(), startSandbox({ merchantId: 'abroad', apiKey: 'abroad-key' })]);
+  [ownSandbox, otherSandbox] = await Promise.all([
+    startSandbox(),
+    startSandbox({ merchantId: 'other-merchant', apiKey: 'other-key' }),
+  ]);
   const access = ({ url: baseUrl, merchantId, apiKey }: Sandbox) => ({
     baseUrl,
     merchantId,
@@ -23,14 +26,14 @@ before(async () => {
   });
   const config = loadConfig(jwtSettings);
   gateway = openGateway(
-    { ...config, provider: access(home), merchants: [access(abroad)] },
+    { ...config, provider: access(ownSandbox), merchants: [access(otherSandbox)] },
     { log: createLog('silent', () => undefined) },
   );
 });
 
 after(async () => {
   await gateway.dispose();
-  await Promise.all([home.close(), abroad.close()]);
+  await Promise.all([ownSandbox.close(), otherSandbox.close()]);
 });
 
 async function ask(claims: object | undefined, query: string, init: { get?: boolean } = {}): Promise<Answer> {
@@ -71,8 +74,8 @@ const targets = {
   own: 'cth_A1b2C3d4E5f6G7h8',
   ownReference: own,
   other: 'customer-10002',
-  foreign: 'abroad-0001',
-  nobody: 'nobody-0001',
+  foreign: 'foreign-0001',
+  unknown: 'unknown-0001',
 } as const;
 type Target = keyof typeof targets;
 
@@ -109,7 +112,7 @@ const everywhere = (what: string): Record<Target, string> => ({
   ownReference: what,
   other: what,
   foreign: what,
-  nobody: what,
+  unknown: what,
 });
 const forbidden = Object.fromEntries(Object.keys(operations).map((name) => [name, everywhere('FORBIDDEN')])) as Record<
   OperationName,
@@ -121,70 +124,70 @@ const created = {
   ownReference: 'exists, shown',
   other: 'exists, shown',
   foreign: 'CreateCustomerSuccess',
-  nobody: 'CreateCustomerSuccess',
+  unknown: 'CreateCustomerSuccess',
 };
 
 const matrix = [
   rows('bound by reference', {
-    read: { own: 'ok', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
-    byReference: { own: 'null', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
-    list: { own: 'ok', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
+    read: { own: 'ok', ownReference: 'ok', other: 'null', foreign: 'null', unknown: 'null' },
+    byReference: { own: 'null', ownReference: 'ok', other: 'null', foreign: 'null', unknown: 'null' },
+    list: { own: 'ok', ownReference: 'ok', other: 'null', foreign: 'null', unknown: 'null' },
     entity: { ...everywhere('null'), own: 'ok' },
     entityByReference: { ...everywhere('null'), ownReference: 'ok' },
-    token: { own: 'ok, token', ownReference: 'ok, token', other: 'null', foreign: 'null', nobody: 'null' },
+    token: { own: 'ok, token', ownReference: 'ok, token', other: 'null', foreign: 'null', unknown: 'null' },
     update: {
       own: 'UpdateCustomerSuccess',
       ownReference: 'UpdateCustomerSuccess',
       other: 'CustomerNotFoundError',
       foreign: 'CustomerNotFoundError',
-      nobody: 'CustomerNotFoundError',
+      unknown: 'CustomerNotFoundError',
     },
     create: { ...everywhere('FORBIDDEN'), ownReference: 'exists, shown' },
   }),
   rows('bound by id', {
-    read: { own: 'ok', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
-    byReference: { own: 'null', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
-    list: { own: 'ok', ownReference: 'ok', other: 'null', foreign: 'null', nobody: 'null' },
+    read: { own: 'ok', ownReference: 'ok', other: 'null', foreign: 'null', unknown: 'null' },
+    byReference: { own: 'null', ownReference: 'ok', other: 'null', foreign: 'null', unknown: 'null' },
+    list: { own: 'ok', ownReference: 'ok', other: 'null', foreign: 'null', unknown: 'null' },
     entity: { ...everywhere('null'), own: 'ok' },
     entityByReference: { ...everywhere('null'), ownReference: 'ok' },
-    token: { own: 'ok, token', ownReference: 'ok, token', other: 'null', foreign: 'null', nobody: 'null' },
+    token: { own: 'ok, token', ownReference: 'ok, token', other: 'null', foreign: 'null', unknown: 'null' },
     update: {
       own: 'UpdateCustomerSuccess',
       ownReference: 'UpdateCustomerSuccess',
       other: 'CustomerNotFoundError',
       foreign: 'CustomerNotFoundError',
-      nobody: 'CustomerNotFoundError',
+      unknown: 'CustomerNotFoundError',
     },
     create: { ...everywhere('FORBIDDEN'), own: 'CustomerValidationError' },
   }),
   rows('unbound', {
-    read: { own: 'ok', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
-    byReference: { own: 'null', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
-    list: { own: 'ok', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
+    read: { own: 'ok', ownReference: 'ok', other: 'ok', foreign: 'null', unknown: 'null' },
+    byReference: { own: 'null', ownReference: 'ok', other: 'ok', foreign: 'null', unknown: 'null' },
+    list: { own: 'ok', ownReference: 'ok', other: 'ok', foreign: 'null', unknown: 'null' },
     entity: { ...everywhere('null'), own: 'ok' },
-    entityByReference: { own: 'null', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
-    token: { own: 'ok, token', ownReference: 'ok, token', other: 'ok, token', foreign: 'null', nobody: 'null' },
+    entityByReference: { own: 'null', ownReference: 'ok', other: 'ok', foreign: 'null', unknown: 'null' },
+    token: { own: 'ok, token', ownReference: 'ok, token', other: 'ok, token', foreign: 'null', unknown: 'null' },
     update: {
       own: 'UpdateCustomerSuccess',
       ownReference: 'UpdateCustomerSuccess',
       other: 'UpdateCustomerSuccess',
       foreign: 'CustomerNotFoundError',
-      nobody: 'CustomerNotFoundError',
+      unknown: 'CustomerNotFoundError',
     },
     create: created,
   }),
   rows('read only', {
-    read: { own: 'ok', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
-    byReference: { own: 'null', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
-    list: { own: 'ok', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
+    read: { own: 'ok', ownReference: 'ok', other: 'ok', foreign: 'null', unknown: 'null' },
+    byReference: { own: 'null', ownReference: 'ok', other: 'ok', foreign: 'null', unknown: 'null' },
+    list: { own: 'ok', ownReference: 'ok', other: 'ok', foreign: 'null', unknown: 'null' },
     entity: { ...everywhere('null'), own: 'ok' },
-    entityByReference: { own: 'null', ownReference: 'ok', other: 'ok', foreign: 'null', nobody: 'null' },
+    entityByReference: { own: 'null', ownReference: 'ok', other: 'ok', foreign: 'null', unknown: 'null' },
     token: {
       own: 'ok, token FORBIDDEN',
       ownReference: 'ok, token FORBIDDEN',
       other: 'ok, token FORBIDDEN',
       foreign: 'null',
-      nobody: 'null',
+      unknown: 'null',
     },
     update: everywhere('FORBIDDEN'),
     create: everywhere('FORBIDDEN'),
@@ -201,7 +204,7 @@ const matrix = [
       ownReference: 'UpdateCustomerSuccess',
       other: 'UpdateCustomerSuccess',
       foreign: 'CustomerNotFoundError',
-      nobody: 'CustomerNotFoundError',
+      unknown: 'CustomerNotFoundError',
     },
     create: { ...created, ownReference: 'exists, hidden', other: 'exists, hidden' },
   }),
@@ -213,9 +216,9 @@ const matrix = [
 for (const { role, table } of matrix) {
   for (const name of Object.keys(operations) as OperationName[]) {
     test(`${name} of a caller that is ${role} MUST give the results of the matrix`, async () => {
-      home.reset();
-      abroad.reset();
-      await ask({ ...roles.unbound, merchant_id: 'abroad' }, operations.create(targets.foreign));
+      ownSandbox.reset();
+      otherSandbox.reset();
+      await ask({ ...roles.unbound, merchant_id: 'other-merchant' }, operations.create(targets.foreign));
       const seen: Record<string, string> = {};
       for (const target of Object.keys(targets) as Target[]) {
         const answer = await ask(roles[role], operations[name](targets[target]));
@@ -224,10 +227,10 @@ for (const { role, table } of matrix) {
       }
       assert.deepEqual(seen, table[name]);
       // Callers of this merchant cause no call to the other merchant.
-      assert.equal(abroad.calls.length, 1);
+      assert.equal(otherSandbox.calls.length, 1);
       if (role !== 'bound by reference' && role !== 'bound by id') return;
       // Tokens are requested only for the caller's own customer.
-      const minted = home.calls.filter(
+      const minted = ownSandbox.calls.filter(
         ({ query, form }) => query['options.get_client_auth_token'] ?? form?.['options.get_client_auth_token'],
       );
       assert.ok(minted.every(({ pathId }) => pathId === targets.own || pathId === own));
@@ -240,7 +243,7 @@ test('the matrix MUST be complete: 8 roles, 8 operations, 5 targets', () => {
 });
 
 test('a caller without access MUST get FORBIDDEN at each field, like a caller without scope, and cause no call', async () => {
-  home.reset();
+  ownSandbox.reset();
   const query = `{
     __typename
     one: customer(id: "") { id }
@@ -257,29 +260,29 @@ test('a caller without access MUST get FORBIDDEN at each field, like a caller wi
     const write = await ask(roles[role], mutation);
     assert.deepEqual([write.status, write.data, codesOf(write)], [200, { a: null, b: 'Mutation' }, { a: 'FORBIDDEN' }]);
   }
-  assert.deepEqual(home.calls, []);
+  assert.deepEqual(ownSandbox.calls, []);
 });
 
 test('a request without credentials MUST get 401 and MUST NOT be executed', async () => {
-  home.reset();
+  ownSandbox.reset();
   const answer = await ask(undefined, operations.read(own));
   assert.equal(answer.status, 401);
   assert.deepEqual(codesOf(answer), { '': 'UNAUTHENTICATED' });
   assert.equal(answer.data, undefined);
-  assert.deepEqual(home.calls, []);
+  assert.deepEqual(ownSandbox.calls, []);
 });
 
 test("another owner's customer MUST be indistinguishable from one that does not exist: same response, same calls", async () => {
   for (const name of ['read', 'byReference', 'list', 'entity', 'entityByReference', 'token', 'update'] as const) {
     const seen = [];
-    for (const id of [targets.other, targets.nobody]) {
-      home.reset();
+    for (const id of [targets.other, targets.unknown]) {
+      ownSandbox.reset();
       const { status, text, headers } = await ask(roles['bound by reference'], operations[name](id));
       const requestId = headers.get('x-request-id') ?? '';
       seen.push({
         status,
         text: text.replaceAll(requestId, '').replaceAll(id, 'ID'),
-        calls: home.calls.map(({ method, target }) => `${method} ${target.replace(id, 'ID')}`),
+        calls: ownSandbox.calls.map(({ method, target }) => `${method} ${target.replace(id, 'ID')}`),
       });
     }
     assert.deepEqual(seen[0], seen[1], name);
@@ -287,7 +290,7 @@ test("another owner's customer MUST be indistinguishable from one that does not 
 });
 
 test('if one create of an operation is not allowed, none of its mutations MUST run', async () => {
-  home.reset();
+  ownSandbox.reset();
   const one = (id: string, directive = '') =>
     `createCustomer(input: { objectReferenceId: "${id}", mobileNumber: "1", emailAddress: "a@b" }) ${directive} { __typename }`;
   const claims = { scope: all, customer: 'reference-0001' };
@@ -296,7 +299,7 @@ test('if one create of an operation is not allowed, none of its mutations MUST r
     `mutation { a: ${one('reference-0001')} ...f } fragment f on Mutation { b: ${one('reference-0002')} }`,
   );
   assert.deepEqual(codesOf(answer), { a: 'FORBIDDEN', b: 'FORBIDDEN' });
-  assert.deepEqual(home.calls, []);
+  assert.deepEqual(ownSandbox.calls, []);
   const skipped = await ask(
     claims,
     `mutation { a: ${one('reference-0001')} b: ${one('reference-0002', '@skip(if: true)')} }`,
@@ -305,11 +308,11 @@ test('if one create of an operation is not allowed, none of its mutations MUST r
 });
 
 test('a token MUST NOT be requested over GET', async () => {
-  home.reset();
+  ownSandbox.reset();
   const answer = await ask(roles.unbound, operations.token(own), { get: true });
   assert.deepEqual(codesOf(answer), { 'customer.clientAuthToken': 'FORBIDDEN' });
   assert.deepEqual(
-    home.calls.map(({ target }) => target),
+    ownSandbox.calls.map(({ target }) => target),
     ['/customers/asha.rao%40example.com'],
   );
 });
