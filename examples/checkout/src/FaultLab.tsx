@@ -9,10 +9,9 @@ const scenes: readonly { name: string; does: string; faults: readonly object[] }
   },
   {
     name: 'Outage while saving',
-    does: 'A save is done, its answer is lost, and nothing can be read: nobody knows. Send it again when it is over.',
+    does: 'A registration is saved, its answer is lost, and nothing can be read: nobody knows. Send it again when it is over.',
     faults: [
       { fault: '503', on: 'create', afterCommit: true },
-      { fault: '503', on: 'update', afterCommit: true },
       { fault: '503', on: 'get' },
     ],
   },
