@@ -8,7 +8,7 @@ import { type Customer, environment, headersFor, type NewCustomer, toCustomer, t
 
 const { port, upstream } = environment();
 
-/** As its documentation has it: one for each operation, GETs of one URL made once in it. */
+/** The data source as in Apollo's documentation. One instance for each operation; it deduplicates GET requests of the same URL. */
 class Juspay extends RESTDataSource {
   override baseURL = `${upstream}/`;
 

@@ -56,7 +56,7 @@ export const typeDefs = /* GraphQL */ `
   }
 `;
 
-/** Whether the token is selected anywhere below the field: it then comes with the same upstream call. */
+/** Whether the token is selected below the field. It is then requested with the same upstream call. */
 export function wantsToken({ fieldNodes, fragments }: GraphQLResolveInfo): boolean {
   const inSet = (set: SelectionSetNode | undefined): boolean =>
     set?.selections.some((node) => {
@@ -67,7 +67,7 @@ export function wantsToken({ fieldNodes, fragments }: GraphQLResolveInfo): boole
   return fieldNodes.some((node) => inSet(node.selectionSet));
 }
 
-/** One of each for each operation: what is asked for twice in it costs one upstream call. */
+/** Creates the loaders of one operation. Repeated reads of a customer cost one upstream call. */
 export function createLoaders(juspay: ReturnType<typeof createJuspay>) {
   const loader = (withToken: boolean) =>
     new DataLoader<string, Customer | null>((ids) => Promise.all(ids.map((id) => juspay.get(id, withToken))));

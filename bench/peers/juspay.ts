@@ -1,7 +1,7 @@
 import { Pool } from 'undici';
 import type { WireCustomer } from '../customer.ts';
 
-/** What a developer of a peer writes once to call the provider; `limit` pays for the same and nothing more. */
+/** The provider client that all peers share. `limit` does this work only, without GraphQL. */
 export interface Customer {
   readonly id: string;
   readonly objectReferenceId: string | null;
@@ -94,7 +94,7 @@ export function createJuspay(upstream: string) {
         path: `/customers/${encodeURIComponent(id)}${withToken ? `?${tokenOption}=true` : ''}`,
         headers: headersFor(id),
       });
-      return answer(statusCode, body);
+      return readResponse(statusCode, body);
     },
     async create(input: NewCustomer, withToken: boolean): Promise<Customer | null> {
       const { statusCode, body } = await pool.request({
@@ -103,17 +103,17 @@ export function createJuspay(upstream: string) {
         headers: { ...headersFor(input.objectReferenceId), 'content-type': 'application/x-www-form-urlencoded' },
         body: toForm(input, withToken),
       });
-      return answer(statusCode, body);
+      return readResponse(statusCode, body);
     },
   };
 }
 
-async function answer(
+async function readResponse(
   status: number,
   body: { json(): Promise<unknown>; dump(): Promise<void> },
 ): Promise<Customer | null> {
   if (status === 200) return toCustomer((await body.json()) as WireCustomer);
   await body.dump();
   if (status === 404) return null;
-  throw new Error(`the provider answered ${status}`);
+  throw new Error(`the provider responded with status ${status}`);
 }

@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
 import { createJuspay, environment, type NewCustomer } from './juspay.ts';
 
-/** No GraphQL: the upstream calls that must be made, JSON in, JSON out. What nobody gets below with this HTTP stack. */
-interface Ask {
+/** A request without GraphQL, for the necessary upstream calls only. Its cost is the lower bound of this HTTP stack. */
+interface ReadRequest {
   readonly ids?: readonly string[];
   readonly create?: NewCustomer;
   readonly withToken: boolean;
@@ -15,7 +15,7 @@ const server = createServer((request, response) => {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
-    answer(JSON.parse(Buffer.concat(chunks).toString()) as Ask).then(
+    handle(JSON.parse(Buffer.concat(chunks).toString()) as ReadRequest).then(
       (data) => send(200, { data }),
       (error: unknown) => send(500, { errors: [{ message: String(error) }] }),
     );
@@ -27,7 +27,7 @@ const server = createServer((request, response) => {
   };
 });
 
-async function answer({ ids = [], create, withToken }: Ask): Promise<unknown[]> {
+async function handle({ ids = [], create, withToken }: ReadRequest): Promise<unknown[]> {
   if (create) return [await juspay.create(create, withToken)];
   const distinct = [...new Set(ids)];
   const found = await Promise.all(distinct.map((id) => juspay.get(id, withToken)));

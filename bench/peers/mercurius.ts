@@ -16,10 +16,10 @@ interface Read {
 const loaders = {
   Query: {
     customer: {
-      // Called once for each tick of an operation, with reads of the same arguments already merged.
+      // Called once for each tick of an operation. Reads with the same arguments are already merged.
       loader: (reads: readonly Read[]) =>
         Promise.all(reads.map(({ params, info }) => juspay.get(params.id, wantsToken(info)))),
-      // Only without its cache do loaders get `info`, and so know whether the token is selected.
+      // With the cache, loaders do not receive `info` and cannot know whether the token is selected.
       opts: { cache: false },
     },
   },
@@ -27,7 +27,7 @@ const loaders = {
 
 const resolvers = {
   Query: {
-    // A loader merges reads of one field: the ids of a list are merged by hand.
+    // A loader merges reads of one field only, so deduplicate the ids of a list here.
     customers: async (_: unknown, { ids }: { ids: string[] }, __: unknown, info: GraphQLResolveInfo) => {
       const withToken = wantsToken(info);
       const reads = new Map([...new Set(ids)].map((id) => [id, juspay.get(id, withToken)]));
@@ -45,7 +45,7 @@ const resolvers = {
 
 await app.register(mercurius, {
   schema: typeDefs,
-  // Its types want each function's context to be the merged global one.
+  // The types of mercurius require the global context type for each function.
   resolvers: resolvers as never,
   loaders: loaders as never,
   jit: 1,

@@ -226,7 +226,7 @@ function isSame(one: ClientAuthTokenState, other: ClientAuthTokenState): boolean
   return one.status === other.status;
 }
 
-/** A subscriber that throws must neither keep others from hearing of a change nor fail the renewal of a token. */
+/** Calls a subscriber and reports its error, so that it affects neither the renewal of the token nor other subscribers. */
 function callSafely(subscriber: () => void): void {
   try {
     subscriber();

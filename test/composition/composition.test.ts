@@ -8,7 +8,7 @@ import { federateSubgraphs, ROUTER_COMPATIBILITY_VERSION_ONE } from '@wundergrap
 import { buildSchema, parse } from 'graphql';
 import { parts } from './graph.ts';
 
-/** The same parts with the print that names scopes. */
+/** The same subgraphs, with the print that has `@requiresScopes`. */
 const scoped = parts.map((part) =>
   part.name === 'customers'
     ? { ...part, typeDefs: parse(readFileSync('schema/subgraph-scopes.graphql', 'utf8')) }
@@ -19,19 +19,19 @@ for (const [print, services, hasScopes] of [
   ['schema/subgraph.graphql', parts, false],
   ['schema/subgraph-scopes.graphql', scoped, true],
 ] as const) {
-  test(`${print} MUST compose by @apollo/composition, without an error or a hint`, () => {
+  test(`${print} MUST compose with @apollo/composition without errors or hints`, () => {
     const { errors, hints, supergraphSdl = '' } = composeApollo(services);
     assert.deepEqual([errors ?? [], hints ?? []], [[], []]);
     assert.equal(supergraphSdl.includes('@requiresScopes(scopes: [["customer:token"]])'), hasScopes);
   });
 
-  test(`${print} MUST compose by @theguild/federation-composition`, () => {
+  test(`${print} MUST compose with @theguild/federation-composition`, () => {
     const { errors, supergraphSdl = '' } = composeGuild([...services]);
     assert.deepEqual(errors ?? [], []);
     assert.equal(supergraphSdl.includes('@requiresScopes(scopes: [["customer:token"]])'), hasScopes);
   });
 
-  test(`${print} MUST compose by @wundergraph/composition, without an error or a warning`, () => {
+  test(`${print} MUST compose with @wundergraph/composition without errors or warnings`, () => {
     const result = federateSubgraphs({
       subgraphs: services.map(({ name, url, typeDefs }) => ({ name, url, definitions: typeDefs })),
       version: ROUTER_COMPATIBILITY_VERSION_ONE,
@@ -48,14 +48,14 @@ for (const [print, services, hasScopes] of [
   });
 }
 
-test('@apollo/gateway MUST be given the print without scopes: it refuses to start on the other', async () => {
+test('@apollo/gateway MUST use the print without scopes: it does not start with the other print', async () => {
   const { supergraphSdl = '' } = composeApollo(scoped);
   const silent = () => undefined;
   const logger = { debug: silent, info: silent, warn: silent, error: silent };
   await assert.rejects(new ApolloGateway({ supergraphSdl, logger }).load(), /requiresScopes/);
 });
 
-test("the example's supergraph MUST hold one customer, resolvable by either key from this gateway alone", () => {
+test('the supergraph of the example MUST have one customer type that only this gateway resolves, by either key', () => {
   const sdl = readFileSync('examples/bff/supergraph.graphql', 'utf8');
   assert.ok(buildSchema(sdl, { assumeValid: true }).getType('Customer'));
   const [line = ''] = /^type Customer .*$/m.exec(sdl) ?? [];

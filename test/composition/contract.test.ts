@@ -11,21 +11,21 @@ import { type GraphOptions, inGraph, type RoutedAnswer, routerNames } from './gr
 
 const readme = readFileSync(new URL('../../examples/bff/README.md', import.meta.url), 'utf8');
 
-/** How one code comes about in the middle of a federated operation. */
+/** A federated operation in which the customer gateway returns a certain code. */
 interface Case {
   readonly code: ErrorCode;
   readonly environment?: Readonly<Record<string, string>>;
-  /** The order's customer. */
+  /** Id of the customer of the order. */
   readonly customer?: string;
-  /** Instead of reading the order's customer. */
+  /** Operation to run. Default: read the customer of the order. */
   readonly operation?: string;
   readonly headers?: () => Promise<Record<string, string>>;
   readonly onCustomersRequest?: NonNullable<GraphOptions['onCustomersRequest']>;
   readonly before?: (world: World) => unknown;
 }
 
-/** The router's request with another body: what a stale or wrong router would send. */
-function sending(change: (body: Record<string, unknown>) => object): NonNullable<Case['onCustomersRequest']> {
+/** Changes the body of the router's request, to simulate an outdated or faulty router. */
+function changingBody(change: (body: Record<string, unknown>) => object): NonNullable<Case['onCustomersRequest']> {
   return async (request, next) => {
     const body = (await request.json()) as Record<string, unknown>;
     return next(
@@ -34,7 +34,7 @@ function sending(change: (body: Record<string, unknown>) => object): NonNullable
   };
 }
 
-/** No request makes this happen: the masked error as the edge words it, where the router expects its customers. */
+/** Responds with a masked error at the field of the customers. No request can cause it, so the response is built here. */
 const unexpected: NonNullable<Case['onCustomersRequest']> = async (request) => {
   const { query } = (await request.json()) as { query: string };
   const field = query.includes('_entities') ? '_entities' : 'customers';
@@ -84,15 +84,18 @@ const cases: readonly Case[] = [
   { code: 'OPERATION_TOO_COMPLEX', environment: { LIMIT_TOKENS: '5' } },
   {
     code: 'GRAPHQL_PARSE_FAILED',
-    onCustomersRequest: sending((body) => ({ ...body, query: `${body['query']} }` })),
+    onCustomersRequest: changingBody((body) => ({ ...body, query: `${body['query']} }` })),
   },
   {
     code: 'GRAPHQL_VALIDATION_FAILED',
-    onCustomersRequest: sending((body) => ({ ...body, query: String(body['query']).replace('firstName', 'nickName') })),
+    onCustomersRequest: changingBody((body) => ({
+      ...body,
+      query: String(body['query']).replace('firstName', 'nickName'),
+    })),
   },
   {
     code: 'PERSISTED_QUERY_NOT_FOUND',
-    onCustomersRequest: sending(({ variables }) => ({ variables, documentId: 'sha256:none' })),
+    onCustomersRequest: changingBody(({ variables }) => ({ variables, documentId: 'sha256:none' })),
   },
   { code: 'PERSISTED_QUERY_ONLY', environment: { PERSISTED_ONLY: 'on' } },
   { code: 'VALIDATION_FAILED', operation: create('short') },
@@ -101,27 +104,27 @@ const cases: readonly Case[] = [
   { code: 'OUTCOME_UNKNOWN', operation: create('fault_503_x1'), environment: { OPERATION_TIMEOUT_MS: '2500' } },
 ];
 
-interface ToldError {
+interface ReportedError {
   readonly message: string;
   readonly extensions: Readonly<Record<string, unknown>>;
 }
 
-/** What the customer gateway answered the router. */
+/** The response of the customer gateway to the router. */
 interface Sent {
   readonly status: number;
   readonly body: {
     readonly data?: Record<string, { code?: string } | null> | null;
-    readonly errors?: readonly ToldError[];
+    readonly errors?: readonly ReportedError[];
   };
 }
 
-/** How the customer gateway told it. */
+/** How the customer gateway reports the failure. */
 function kindOf({ body }: Sent): 'data' | 'error' | 'refusal' {
   if (body.errors === undefined) return 'data';
   return body.data === undefined ? 'refusal' : 'error';
 }
 
-/** What is left for the client of the router: all of it, with what was added; or what it sees instead. */
+/** The cell of the table: which part of the error the client of the router receives, and what the router adds. */
 function cellOf(answer: RoutedAnswer, sent: Sent): string {
   const [told] = sent.body.errors ?? [];
   if (told === undefined) return isDeepStrictEqual(answer.data, sent.body.data) ? 'untouched' : 'changed';
@@ -135,7 +138,7 @@ function cellOf(answer: RoutedAnswer, sent: Sent): string {
   return what + added.map((name) => `, and \`${name}\``).join('');
 }
 
-/** From their documentation, not run: by how it was told. */
+/** Cells of Apollo Router and Cosmo Router, from their documentation, by kind of failure. These routers are not run. */
 const documented = {
   data: ['untouched', 'untouched'],
   error: ['`Subgraph errors redacted`, no code', 'message, path and code below `extensions.errors`'],
@@ -144,14 +147,14 @@ const documented = {
 
 const rows: string[] = [];
 
-for (const [index, { code, ...how }] of cases.entries()) {
-  test(`${code} behind each router MUST be what the table says`, async () => {
+for (const [index, { code, ...setup }] of cases.entries()) {
+  test(`${code} behind each router MUST match its row in the table`, async () => {
     let sent: Sent | undefined;
-    const change = how.onCustomersRequest ?? ((request, next) => next(request));
+    const change = setup.onCustomersRequest ?? ((request, next) => next(request));
     const options: GraphOptions = {
-      environment: how.environment ?? {},
+      environment: setup.environment ?? {},
       orders: [
-        { id: '1', total: '10 INR', customer: { id: how.customer ?? 'cth_A1b2C3d4E5f6G7h8' } },
+        { id: '1', total: '10 INR', customer: { id: setup.customer ?? 'cth_A1b2C3d4E5f6G7h8' } },
         { id: '2', total: '10 INR', customer: { id: 'cst_0123456789abcdef' } },
       ],
       tickets: [{ id: '1', subject: 'Hello', customer: { objectReferenceId: 'fault_no_token' } }],
@@ -162,22 +165,22 @@ for (const [index, { code, ...how }] of cases.entries()) {
       },
     };
     await inGraph(options, async ({ world, ask }) => {
-      await how.before?.(world);
+      await setup.before?.(world);
       const statuses = new Set<number>();
       const kinds = new Set<keyof typeof documented>();
       const cells: string[] = [];
       for (const router of routerNames) {
-        const operation = how.operation ?? '{ order(id: "1") { total customer { firstName } } }';
-        const answer = await ask(router, operation, await how.headers?.());
-        assert.ok(sent, 'the router asked nobody');
+        const operation = setup.operation ?? '{ order(id: "1") { total customer { firstName } } }';
+        const answer = await ask(router, operation, await setup.headers?.());
+        assert.ok(sent, 'the router sent no request to the customer gateway');
         const [error] = sent.body.errors ?? [];
         assert.equal(error?.extensions['code'] ?? Object.values(sent.body.data ?? {})[0]?.code, code);
         kinds.add(kindOf(sent));
         statuses.add(sent.status);
         cells.push(cellOf(answer, sent));
-        // Whatever is left of the error: what others answered stands.
+        // The data of other subgraphs must be present.
         const order = answer.data?.['order'] as { total: string } | undefined;
-        if (how.operation === undefined) assert.equal(order?.total, '10 INR');
+        if (setup.operation === undefined) assert.equal(order?.total, '10 INR');
       }
       const [kind = 'error', ...others] = kinds;
       assert.deepEqual(others, []);
@@ -189,13 +192,13 @@ for (const [index, { code, ...how }] of cases.entries()) {
   });
 }
 
-test('the table of errors MUST have a row for each code, and none that was not measured', () => {
+test('the table of errors MUST have a row for each code, and no other rows', () => {
   assert.deepEqual(new Set(cases.map(({ code }) => code)), new Set(Object.keys(codes)));
   assert.equal(rowsOf(readme, 'errors').length, cases.length);
 });
 
-/** Where a customer is not there, or fails. */
-const places: readonly [situation: string, operation: string][] = [
+/** Operations with a missing or a failing customer. */
+const customerCases: readonly [situation: string, operation: string][] = [
   ['`order.customer { id firstName }`, there is none', '{ order(id: "1") { customer { id firstName } } }'],
   [
     '`order.customer { id objectReferenceId }`, there is none',
@@ -210,7 +213,7 @@ const places: readonly [situation: string, operation: string][] = [
   ['`customer(id:) { id firstName }`, it fails', '{ customer(id: "fault_rejected") { id firstName } }'],
 ];
 
-test('what a client sees of a customer that is not there, or fails, MUST be what the table says', () =>
+test('results with a missing or a failing customer MUST match the table', () =>
   inGraph(
     {
       orders: [
@@ -221,7 +224,7 @@ test('what a client sees of a customer that is not there, or fails, MUST be what
     },
     async ({ ask }) => {
       const seen: string[] = [];
-      for (const [situation, operation] of places) {
+      for (const [situation, operation] of customerCases) {
         const cells = [];
         for (const router of routerNames) {
           const { data, errors = [] } = await ask(router, operation);
@@ -239,7 +242,7 @@ test('what a client sees of a customer that is not there, or fails, MUST be what
     },
   ));
 
-// Shown when asked for, to renew the tables with.
+// Set `ROWS` to print the rows, for an update of the tables.
 after(() => {
   if (process.env['ROWS']) console.log(rows.join('\n'));
 });

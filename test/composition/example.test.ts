@@ -24,7 +24,7 @@ before(async () => {
       printed += chunk.toString();
       if (printed.includes('__admin/calls')) resolve();
     });
-    example.once('exit', (code) => reject(new Error(`It ended with ${code}: ${printed}`)));
+    example.once('exit', (code) => reject(new Error(`The example exited with ${code}: ${printed}`)));
   });
   url = address('GraphiQL');
   sandboxUrl = address('Sandbox');
@@ -38,18 +38,18 @@ async function ask(query: string): Promise<{ data: unknown; errors?: { extension
   return (await response.json()) as Awaited<ReturnType<typeof ask>>;
 }
 
-/** The provider's calls from the `n`th on. */
+/** Upstream calls, without the first `n`. */
 async function callsFrom(n: number): Promise<string[]> {
   const calls = (await (await fetch(`${sandboxUrl}/__admin/calls`)).json()) as { method: string; target: string }[];
   return calls.slice(n).map(({ method, target }) => `${method} ${target}`);
 }
 
 for (const readme of ['docs/composing.md', 'examples/bff/README.md']) {
-  test(`the federated query of ${readme} MUST be answered, token included, for the upstream calls that stand below it`, async () => {
+  test(`the federated query of ${readme} MUST return the customer and a token with the documented upstream calls`, async () => {
     const text = readFileSync(readme, 'utf8');
     const [, query = '', calls = ''] =
       /```graphql\n(\{\n {2}order[\s\S]*?)```[\s\S]*?```text\n([\s\S]*?)\n```/.exec(text) ??
-      assert.fail('there is none');
+      assert.fail('The page has no such query.');
     const earlier = (await callsFrom(0)).length;
     assert.match(
       JSON.stringify(await ask(query)),
@@ -59,7 +59,7 @@ for (const readme of ['docs/composing.md', 'examples/bff/README.md']) {
   });
 }
 
-test('five orders of four customers MUST be four upstream calls, and what is not there or fails stay where it is', async () => {
+test('five orders of four customers MUST cost four upstream calls, and missing or failing customers MUST NOT affect the others', async () => {
   const earlier = (await callsFrom(0)).length;
   const answer = await ask('{ orders { id customer { objectReferenceId } } }');
   assert.deepEqual(answer.data, {
@@ -78,7 +78,7 @@ test('five orders of four customers MUST be four upstream calls, and what is not
   assert.equal((await callsFrom(earlier)).length, 4);
 });
 
-test('its GraphiQL MUST run the first tab as it is, and load nothing from elsewhere', async () => {
+test('GraphiQL MUST run the first tab without changes, and load nothing from other origins', async () => {
   const command = 'command -v chromium || command -v chromium-browser || command -v google-chrome';
   const profile = mkdtempSync(join(tmpdir(), 'graphiql-bff-'));
   const browser = await chromium.launchPersistentContext(profile, {
@@ -94,7 +94,7 @@ test('its GraphiQL MUST run the first tab as it is, and load nothing from elsewh
     page.on('request', (request) => requested.push(request.url()));
     await page.goto(url);
     await page.locator('.graphiql-execute-button').waitFor();
-    // The page takes a moment to hand the tab's text to the button: until then a click does nothing.
+    // Until GraphiQL has loaded the text of the tab, a click has no effect. Retry the click.
     let isSent = false;
     for (let attempt = 0; attempt < 10 && !isSent; attempt += 1) {
       const isOwn = (request: Request) => Boolean(request.postData()?.includes('OrderWithToken'));
@@ -110,7 +110,7 @@ test('its GraphiQL MUST run the first tab as it is, and load nothing from elsewh
       await page.screenshot({ path: join(process.env['SCREENSHOTS'], 'graphiql-bff.png') });
     const own = new URL(url).origin;
     assert.deepEqual(
-      requested.filter((asked) => !asked.startsWith(own) && !/^(data|blob):/.test(asked)),
+      requested.filter((address) => !address.startsWith(own) && !/^(data|blob):/.test(address)),
       [],
     );
   } finally {
@@ -119,7 +119,7 @@ test('its GraphiQL MUST run the first tab as it is, and load nothing from elsewh
   }
 });
 
-test('a signal MUST stop all of it, with the exit code 0', async () => {
+test('a signal MUST stop all servers, with exit code 0', async () => {
   const stopped = once(example, 'exit');
   example.kill('SIGINT');
   assert.deepEqual(await stopped, [0, null]);

@@ -22,7 +22,7 @@ import { type AnswerError, startWorld, type World } from '../support.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
-/** The three parts as every composer takes them. */
+/** The three subgraphs, in the form that all composers accept. */
 export const parts = [
   { name: 'customers', url: addresses.customers, typeDefs: parse(read('schema/subgraph.graphql')) },
   { name: 'orders', url: addresses.orders, typeDefs: parse(ordersSdl) },
@@ -37,7 +37,7 @@ export interface RoutedAnswer {
 type Ask = (query: string, headers?: Readonly<Record<string, string>>) => Promise<RoutedAnswer>;
 type Send = (url: string, init: RequestInit) => Promise<Response>;
 
-/** Routers as they are by default: what a BFF has to set is that the caller's credentials are forwarded. */
+/** Routers with default settings, except that they forward the credentials of the caller. */
 const openers = {
   '@apollo/gateway': openApollo,
   'Hive Gateway': openHive,
@@ -49,7 +49,7 @@ export const routerNames = Object.keys(openers) as RouterName[];
 
 export interface Graph {
   readonly world: World;
-  /** Asks through a router. */
+  /** Runs an operation through a router. */
   readonly ask: (router: RouterName, ...asked: Parameters<Ask>) => Promise<RoutedAnswer>;
 }
 
@@ -57,11 +57,11 @@ export interface GraphOptions {
   readonly environment?: Readonly<Record<string, string>>;
   readonly orders?: readonly Order[];
   readonly tickets?: readonly Ticket[];
-  /** What happens to the router's requests to customers on their way. */
+  /** Intercepts the requests of the router to the customer gateway. */
   readonly onCustomersRequest?: (request: Request, next: (request: Request) => Promise<Response>) => Promise<Response>;
 }
 
-/** The customer gateway as it is shipped, the two subgraphs of the example, and all routers over them: no ports between. */
+/** Runs a test with the customer gateway, the two subgraphs of the example and all routers, in process. */
 export async function inGraph(options: GraphOptions, test: (graph: Graph) => Promise<void>): Promise<void> {
   const world = await startWorld(options.environment);
   const customers = (request: Request) => world.gateway.fetch(request);
@@ -75,7 +75,7 @@ export async function inGraph(options: GraphOptions, test: (graph: Graph) => Pro
   };
   const send: Send = async (url, { method, headers, body }) => {
     const name = (Object.keys(addresses) as SubgraphName[]).find((known) => addresses[known] === url);
-    if (name === undefined) throw new Error(`Nothing is at ${url}`);
+    if (name === undefined) throw new Error(`There is no subgraph at ${url}`);
     const text = typeof body === 'string' ? body : await new Response(body ?? null).text();
     return servers[name](new Request(url, { method: method ?? 'GET', headers: { ...Object(headers) }, body: text }));
   };
@@ -95,7 +95,7 @@ export async function inGraph(options: GraphOptions, test: (graph: Graph) => Pro
   }
 }
 
-/** Composed by `@apollo/composition`. What its executor answers is what Apollo Server sends, outside of development. */
+/** Opens `@apollo/gateway` over a supergraph composed by `@apollo/composition`. The result of its executor is the response of Apollo Server in production. */
 async function openApollo(send: Send) {
   const { supergraphSdl } = composeApollo(parts);
   if (supergraphSdl === undefined) throw new Error('@apollo/composition does not compose');
@@ -130,7 +130,7 @@ async function openApollo(send: Send) {
   return { ask, close: () => gateway.stop() };
 }
 
-/** Composed by `@theguild/federation-composition`: the committed supergraph. */
+/** Opens Hive Gateway over the committed supergraph, composed by `@theguild/federation-composition`. */
 async function openHive(send: Send) {
   const router = createGatewayRuntime({
     supergraph: read('examples/bff/supergraph.graphql'),
@@ -144,7 +144,7 @@ async function openHive(send: Send) {
   return { ask: askHttp((request) => router.fetch(request)), close: async () => router.dispose() };
 }
 
-/** The stitching print with the merge configuration that is shipped with it. */
+/** Opens a stitching gateway over the stitching print, with the merge configuration of the package. */
 async function openStitching(send: Send) {
   const executorOf = (endpoint: string) =>
     buildHTTPExecutor({

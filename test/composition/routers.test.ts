@@ -20,7 +20,7 @@ interface Person {
   readonly firstName: string;
 }
 
-/** Thirty customers, as the provider knows them. */
+/** Creates thirty customers at the provider. */
 async function createThirty(world: World): Promise<Person[]> {
   const created: Person[] = [];
   for (let n = 0; n < 30; n += 1) {
@@ -38,7 +38,7 @@ async function createThirty(world: World): Promise<Person[]> {
 }
 
 for (const router of routerNames) {
-  test(`${router}: an order's customer by id and a ticket's by reference MUST be one call each`, () =>
+  test(`${router}: the customer of an order, by id, and of a ticket, by reference, MUST cost one call each`, () =>
     inGraph({ orders: [orderOf(u7.id)], tickets: [ticketOf(asha.objectReferenceId)] }, async ({ world, ask }) => {
       assert.deepEqual(await ask(router, '{ order(id: "1") { total customer { id objectReferenceId firstName } } }'), {
         data: { order: { total: '10 INR', customer: { ...u7, firstName: null } } },
@@ -50,8 +50,8 @@ for (const router of routerNames) {
       assert.deepEqual(world.upstream(), [`GET /customers/${u7.id}`, 'GET /customers/asha.rao%40example.com']);
     }));
 
-  test(`${router}: 100 orders over 30 customers MUST be 30 reads, by id and by reference alike`, () => {
-    // What the subgraphs know is filled in when the provider has its customers.
+  test(`${router}: 100 orders of 30 customers MUST cost 30 reads, by id and by reference`, () => {
+    // Filled below, after the customers are created.
     const orders: ReturnType<typeof orderOf>[] = [];
     const tickets: ReturnType<typeof ticketOf>[] = [];
     const asked: number[] = [];
@@ -76,13 +76,13 @@ for (const router of routerNames) {
         world.upstream().toSorted(),
         people.map(({ objectReferenceId }) => `GET /customers/${objectReferenceId}`).toSorted(),
       );
-      // The others leave repeats out themselves: with this one it is the gateway that merges.
+      // Other routers remove duplicates. With @apollo/gateway the customer gateway merges them.
       const perQuery = router === '@apollo/gateway' ? 100 : 30;
       assert.deepEqual(asked, [perQuery, perQuery]);
     });
   });
 
-  test(`${router}: a token in the middle of a federated query MUST come with the one read, only where it is selected`, () =>
+  test(`${router}: a token in a federated query MUST be requested with the same read, and only if it is selected`, () =>
     inGraph({ orders: [orderOf(u7.id, '1'), orderOf(u7.id, '2')] }, async ({ world, ask }) => {
       const answer = await ask(router, '{ order(id: "1") { total customer { firstName clientAuthToken { token } } } }');
       assert.equal(answer.errors, undefined);
@@ -93,7 +93,7 @@ for (const router of routerNames) {
       assert.deepEqual(world.upstream(), [`GET /customers/${u7.id}`]);
     }));
 
-  test(`${router}: results of mutations MUST come through as they are, success and failure`, () =>
+  test(`${router}: the router MUST pass on the results of mutations unchanged`, () =>
     inGraph({}, async ({ world, ask }) => {
       const create = `mutation {
         good: createCustomer(input: { objectReferenceId: "reference-77", mobileNumber: "9000000077", emailAddress: "new@example.com" }) {
@@ -134,7 +134,7 @@ for (const router of routerNames) {
           gone: { __typename: 'CustomerNotFoundError', code: 'NOT_FOUND', retryable: false },
         },
       });
-      // Sent once each: no router may repeat a write.
+      // Each write is sent once: routers must not retry writes.
       assert.deepEqual(world.upstream(), [
         'POST /customers',
         'POST /customers',
@@ -143,7 +143,7 @@ for (const router of routerNames) {
       ]);
     }));
 
-  test(`${router}: the caller's credentials MUST decide what is seen; a stranger's customer is like one that is not there`, () => {
+  test(`${router}: the credentials of the caller MUST decide which customers are visible, and another owner's customer MUST look like a missing one`, () => {
     const environment = {
       AUTH_MODE: 'jwt',
       AUTH_JWT_SECRET: 'a shared secret of more than thirty-two bytes',
@@ -189,7 +189,7 @@ for (const router of routerNames) {
     });
   });
 
-  test(`${router}: a customer that fails MUST not take the order or its neighbours with it`, () =>
+  test(`${router}: a failing customer MUST NOT affect its order or other customers`, () =>
     inGraph({ orders: [orderOf('fault_rejected', '1'), orderOf(asha.id, '2')] }, async ({ ask }) => {
       const answer = await ask(router, '{ orders { total customer { firstName } } }');
       assert.deepEqual(answer.data, {

@@ -11,7 +11,7 @@ import { inGraph } from './graph.ts';
 
 const print = readFileSync(new URL('../../schema/stitching.graphql', import.meta.url), 'utf8');
 
-test('more customers than one field takes MUST be asked for in batches of 100, by reference too', () => {
+test('more customers than the limit of one field MUST be requested in batches of 100', () => {
   const tickets = Array.from({ length: 150 }, (_, n) => ({
     id: `t${n}`,
     subject: 'Hello',
@@ -36,7 +36,7 @@ test('more customers than one field takes MUST be asked for in batches of 100, b
   );
 });
 
-test('the directives of the print alone MUST merge customers by id', () =>
+test('the directives of the stitching print MUST suffice to merge customers by id', () =>
   inWorld(async (world) => {
     const { stitchingDirectivesTransformer } = stitchingDirectives();
     const subgraph = createOrders([{ id: '1', total: '10 INR', customer: { id: 'cth_A1b2C3d4E5f6G7h8' } }]);

@@ -1,4 +1,4 @@
-// Loaded before a subgraph of the suite: it listens on this machine only, on a free port, and tells which.
+// Imported before a subgraph of the suite. Makes the subgraph listen on a free loopback port, which it prints.
 import { Server } from 'node:net';
 
 const { listen } = Server.prototype;

@@ -4,8 +4,8 @@ import FederationPlugin from '@pothos/plugin-federation';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
 import { DirectiveLocation, GraphQLDirective, type GraphQLSchema } from 'graphql';
 
-// The subgraph that the compatibility suite asks for, with its data, built as the gateway's own schema is: Pothos with
-// scopes beside the fields. The federation plugin is for tests only: it brings an Elastic-licensed package along.
+// The subgraph that the compatibility suite requires, with its data. Like the gateway's schema, it uses Pothos and its scopes. The federation
+// plugin is for tests only, because it depends on a package with the Elastic license.
 
 interface Research {
   readonly study: { readonly caseNumber: string; readonly description?: string };
@@ -58,7 +58,7 @@ export function buildProducts(): GraphQLSchema {
   const builder = new SchemaBuilder<{ AuthScopes: { reader: boolean } }>({
     plugins: [ScopeAuthPlugin, DirectivesPlugin, FederationPlugin],
     scopeAuth: { authScopes: () => ({ reader: true }) },
-    // Else the print holds `@0(name: …)`.
+    // Without this option the printed schema contains `@0(name: …)`.
     directives: { useGraphQLToolsUnorderedDirectives: true },
   });
 

@@ -17,8 +17,8 @@ import { parse } from 'graphql';
 import { createYoga } from 'graphql-yoga';
 import { buildProducts } from './products.ts';
 
-// Apollo's compatibility suite for subgraphs, without its Docker and its Go router: its own jest tests and its own other
-// two subgraphs, on free loopback ports, behind a router that runs in Node.
+// Apollo's compatibility suite for subgraphs, without Docker and without its Go router. It runs the jest tests and the other two subgraphs of the
+// suite on free loopback ports, behind a router in Node.
 
 const require = createRequire(import.meta.url);
 const suite = realpathSync(dirname(require.resolve('@apollo/federation-subgraph-compatibility-tests/package.json')));
@@ -30,7 +30,7 @@ async function listen(listener: RequestListener): Promise<{ server: Server; url:
   return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` };
 }
 
-/** One of the suite's own subgraphs. */
+/** Starts a subgraph of the suite. */
 async function startSubgraph(name: string): Promise<{ child: ChildProcess; url: string }> {
   const child = spawn(process.execPath, ['--import', here('loopback.js'), `dist/subgraphs/${name}/index.js`], {
     cwd: suite,
@@ -43,7 +43,7 @@ async function startSubgraph(name: string): Promise<{ child: ChildProcess; url: 
   throw new Error(`the subgraph ${name} did not start`);
 }
 
-test("Apollo's federation compatibility suite MUST pass whole: 23 of 23", async () => {
+test("all 23 tests of Apollo's federation compatibility suite MUST pass", async () => {
   const cacheDirectory = mkdtempSync(join(tmpdir(), 'compatibility-'));
   const children: ChildProcess[] = [];
   const servers: Server[] = [];
@@ -74,7 +74,7 @@ test("Apollo's federation compatibility suite MUST pass whole: 23 of 23", async 
     const config = {
       rootDir: join(suite, 'dist/tests'),
       testEnvironment: 'node',
-      // The suite stands in node_modules, where jest does not look for tests.
+      // The suite is in node_modules, which jest ignores by default.
       haste: { retainAllFiles: true },
       testPathIgnorePatterns: [],
       transform: {},
