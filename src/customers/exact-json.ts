@@ -1,25 +1,25 @@
-/** A number with a fraction or an exponent, outside of a text. Some texts hold one too, which costs time and nothing else. */
+/** Finds a number with a fraction or an exponent. A match inside a string is possible; it only costs time. */
 const hasFraction = /[:,[\s]-?\d+[.eE]/;
 
-/** The texts of valid JSON, and its numbers. */
+/** Strings and numbers of valid JSON. */
 const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
-/** Parses to `Infinity`, which no id is. */
-const noInteger = '1e999';
+/** `JSON.parse` returns `Infinity` for it. */
+const infinity = '1e999';
 
 /**
- * Parses JSON in which numbers may be ids: one that would become a safe integer only because it is rounded, such as
- * `9007199254740991.4` or `1e-400`, becomes `Infinity`, which no id is. `1.0`, `1e3` and `-0` are exactly the integers 1,
- * 1000 and 0. An integer without a fraction needs no check: if it is rounded, it is no safe integer.
+ * Parses JSON whose numbers can be ids. A number that becomes a safe integer only by rounding, such as
+ * `9007199254740991.4` or `1e-400`, becomes `Infinity`, which is not a valid id. `1.0`, `1e3` and `-0` are exactly the
+ * integers 1, 1000 and 0. A number without fraction and exponent needs no check: after rounding it is not a safe integer.
  *
- * Not by a reviver, which takes ten times as long: callers pay for the work that they cause.
+ * A reviver of `JSON.parse` is not used, because it takes ten times as long.
  *
- * @throws SyntaxError for what is no JSON.
+ * @throws SyntaxError if the text is not valid JSON.
  */
 export function parseExactJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
   if (!hasFraction.test(text)) return value;
-  const exact = text.replace(tokens, (token) => (isRounded(token) ? noInteger : token));
+  const exact = text.replace(tokens, (token) => (isRounded(token) ? infinity : token));
   return exact === text ? value : JSON.parse(exact);
 }
 
@@ -29,7 +29,7 @@ function isRounded(token: string): boolean {
   return Number.isSafeInteger(value) && !isExactly(value, token);
 }
 
-/** Whether a number of JSON, as it is written, is this integer. */
+/** Whether the text of a JSON number has exactly the value of the integer. */
 function isExactly(integer: number, source: string): boolean {
   const [, whole = '', fraction = '', exponent = '0'] = /^-?(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(source) ?? [];
   const digits = trimZeros(whole + fraction);
@@ -40,7 +40,7 @@ function isExactly(integer: number, source: string): boolean {
   return digits.text + '0'.repeat(zeros) === String(Math.abs(integer));
 }
 
-/** Without leading and trailing zeros. A loop, since a pattern takes quadratic time on a long run of zeros. */
+/** Removes leading and trailing zeros. A regular expression would take quadratic time for a long sequence of zeros. */
 function trimZeros(digits: string): { text: string; trailing: number } {
   let end = digits.length;
   while (end > 0 && digits[end - 1] === '0') end -= 1;

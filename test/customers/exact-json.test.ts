@@ -25,7 +25,7 @@ for (const [source, integer] of [
   ['-0', -0],
   ['-0.0', -0],
 ] as const) {
-  test(`${source.slice(0, 30)} is exactly the integer ${integer}`, () => assert.equal(parse(source), integer));
+  test(`${source.slice(0, 30)} MUST be read as the integer ${integer}`, () => assert.equal(parse(source), integer));
 }
 
 for (const source of [
@@ -40,7 +40,7 @@ for (const source of [
   '100000000000000000001e-20',
   `0.${'0'.repeat(400)}1`,
 ]) {
-  test(`${source.slice(0, 30)} is no integer, though JSON.parse makes it one`, () => {
+  test(`${source.slice(0, 30)} MUST NOT be read as an integer, although JSON.parse rounds it to one`, () => {
     assert.ok(Number.isSafeInteger(JSON.parse(source)));
     for (const text of [`{"id":${source}}`, `{"id": ${source} }`, `{"id":[1,${source}]}`, `{"id":[\n${source}]}`]) {
       const { id } = parseExactJson(text) as { id: unknown };
@@ -49,7 +49,7 @@ for (const source of [
   });
 }
 
-test('numbers that stay fractions or become unsafe MUST be left as they are, as all else', () => {
+test('all other numbers and values MUST be parsed as by JSON.parse', () => {
   const text =
     '{"a":1.5,"b":1e30,"c":1e400,"d":"1.0e5, 2.5","e":[null,true,{"__proto__":1.5}],"f":12345678901234567890}';
   assert.deepEqual(parseExactJson(text), JSON.parse(text));

@@ -19,7 +19,7 @@ const send = (world: World, query: string, variables: string) =>
   post(world, `{"query":${JSON.stringify(query)},"variables":${variables}}`);
 
 const inexact = ['1234567890123456789', '9007199254740992', '-9007199254740993', '1.5', '0.1', '1e30', '1e400']
-  // A safe integer only because it was rounded.
+  // JSON.parse rounds this number to a safe integer.
   .concat('9007199254740991.4', '1.0000000000000000001', '1e-400', '-1e-400');
 const notNumbers = ['true', '{}', '{"id":"u7"}', '[[1]]'];
 
@@ -49,7 +49,7 @@ test('a JSON number as id or reference of a read MUST be rejected without a call
     }
   }));
 
-test('a JSON number that is exactly an integer MUST count as its digits, however it is written', () =>
+test('a JSON number with the exact value of an integer MUST be read as its digits in every notation', () =>
   inWorld(async (world) => {
     for (const [value, digits] of [
       ['1.0', '1'],

@@ -49,13 +49,13 @@ const scenarios: readonly Scenario[] = [
     data: { customer: null },
   },
   {
-    name: 'customerByReference MUST be null where only the id matches',
+    name: 'customerByReference MUST be null if only the id matches',
     operation: `{ customerByReference(objectReferenceId: "${asha}") { id } }`,
     upstream: [`GET /customers/${asha}`],
     data: { customerByReference: null },
   },
   {
-    name: '50 aliases of one customer, half of them with the token, MUST be one call',
+    name: '50 aliases of one customer, half of them with the token, MUST cost one call',
     operation: `{ ${Array.from({ length: 50 }, (_, n) => `a${n}: customer(id: "u7") { id ${n % 2 ? 'clientAuthToken { __typename }' : ''} }`).join(' ')} }`,
     upstream: [`GET /customers/u7${option}`],
     data: Object.fromEntries(
@@ -141,7 +141,7 @@ for (const { name, operation, variables, upstream, data, codes = {} } of scenari
 
 for (const dialect of ['real', 'seed', 'both'] as const) {
   for (const dates of ['utc', 'offset', 'micros'] as const) {
-    test(`a customer MUST read the same in the ${dialect} dialect with ${dates} dates`, () =>
+    test(`the ${dialect} dialect with ${dates} dates MUST be decoded to the same customer`, () =>
       inWorld(
         async (world) => {
           const { data } = await world.ask('{ customer(id: "u7") { id dateCreated lastUpdated } }');
@@ -186,7 +186,7 @@ test('upstream calls MUST have the key, the merchant and the routing id, and no 
     { JUSPAY_VERSION: '2023-06-30' },
   ));
 
-test('concurrent operations MUST share a token-less read, and never one with a token', () =>
+test('concurrent operations MUST share a read without the token, and MUST NOT share a read with the token', () =>
   inWorld(async (world) => {
     world.sandbox.arm({ fault: 'slow', delayMs: 300 });
     await Promise.all(Array.from({ length: 20 }, () => world.ask('{ customer(id: "u7") { id } }')));
