@@ -14,7 +14,7 @@ export function isNetworkFailure(error: unknown): boolean {
 }
 
 /** Whether an error is a programming error. A retry cannot help. */
-export function isProgrammingError(error: unknown): boolean {
+function isProgrammingError(error: unknown): boolean {
   return /^(Type|Reference|Range|Syntax|URI)Error$/.test((Object(error) as Error).name) && !isNetworkFailure(error);
 }
 

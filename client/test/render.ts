@@ -30,7 +30,7 @@ function node(ownerDocument: object, nodeType: number): object {
   };
 }
 
-export const page: Page = {
+const page: Page = {
   visibilityState: 'visible',
   show(isVisible) {
     page.visibilityState = isVisible ? 'visible' : 'hidden';
