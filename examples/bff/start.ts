@@ -73,7 +73,7 @@ process.stdout.write(`
 /** Starts the shipped program on its embedded sandbox. */
 async function startCustomers(): Promise<{ url: string; sandboxUrl: string }> {
   const command = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-  // The child gets default settings, whatever is set in this environment. It has its own process group, so that Ctrl-C
+  // The child gets default settings, independent of this environment. It has its own process group, so that Ctrl-C
   // reaches this process only, which then stops the others in order.
   const child = spawn(process.execPath, [command, 'serve'], {
     env: { PORT: '0' },

@@ -126,15 +126,15 @@ function kindOf({ body }: Sent): 'data' | 'error' | 'refusal' {
 
 /** The cell of the table: which part of the error the client of the router receives, and what the router adds. */
 function cellOf(answer: RoutedAnswer, sent: Sent): string {
-  const [told] = sent.body.errors ?? [];
-  if (told === undefined) return isDeepStrictEqual(answer.data, sent.body.data) ? 'untouched' : 'changed';
-  const [seen] = answer.errors ?? [];
-  if (seen === undefined) return 'nothing';
-  const names = Object.keys(told.extensions);
-  const kept = names.filter((name) => seen.extensions[name] === told.extensions[name]);
-  const added = Object.keys(seen.extensions).filter((name) => !names.includes(name));
-  const isWhole = seen.message === told.message && kept.length === names.length;
-  const what = isWhole ? 'whole' : `\`${seen.message.trim()}\`, ${kept.includes('code') ? 'the code' : 'no code'}`;
+  const [reported] = sent.body.errors ?? [];
+  if (reported === undefined) return isDeepStrictEqual(answer.data, sent.body.data) ? 'untouched' : 'changed';
+  const [received] = answer.errors ?? [];
+  if (received === undefined) return 'nothing';
+  const names = Object.keys(reported.extensions);
+  const kept = names.filter((name) => received.extensions[name] === reported.extensions[name]);
+  const added = Object.keys(received.extensions).filter((name) => !names.includes(name));
+  const isWhole = received.message === reported.message && kept.length === names.length;
+  const what = isWhole ? 'whole' : `\`${received.message.trim()}\`, ${kept.includes('code') ? 'the code' : 'no code'}`;
   return what + added.map((name) => `, and \`${name}\``).join('');
 }
 
@@ -184,8 +184,8 @@ for (const [index, { code, ...setup }] of cases.entries()) {
       }
       const [kind = 'error', ...others] = kinds;
       assert.deepEqual(others, []);
-      const told = kind === 'refusal' ? `refusal, ${[...statuses].toSorted().join(' or ')}` : kind;
-      const row = `| ${[`\`${code}\``, told, ...cells, ...documented[kind]].join(' | ')} |`;
+      const reported = kind === 'refusal' ? `refusal, ${[...statuses].toSorted().join(' or ')}` : kind;
+      const row = `| ${[`\`${code}\``, reported, ...cells, ...documented[kind]].join(' | ')} |`;
       rows.push(row);
       assert.equal(rowsOf(readme, 'errors')[index], row);
     });
@@ -223,22 +223,22 @@ test('results with a missing or a failing customer MUST match the table', () =>
       tickets: [{ id: '1', subject: 'Hello', customer: { objectReferenceId: 'none' } }],
     },
     async ({ ask }) => {
-      const seen: string[] = [];
+      const received: string[] = [];
       for (const [situation, operation] of customerCases) {
         const cells = [];
         for (const router of routerNames) {
           const { data, errors = [] } = await ask(router, operation);
           const root = Object.values(data ?? {})[0] as { customer?: unknown } | null;
           const customer = root !== null && 'customer' in root ? root.customer : root;
-          const told = errors.map(
+          const reported = errors.map(
             ({ path = [], extensions }) => `; \`${extensions['code']}\` at \`${path.join('.')}\``,
           );
-          cells.push(`\`${JSON.stringify(customer)}\`${told.join('')}`);
+          cells.push(`\`${JSON.stringify(customer)}\`${reported.join('')}`);
         }
-        seen.push(`| ${[situation, ...cells].join(' | ')} |`);
+        received.push(`| ${[situation, ...cells].join(' | ')} |`);
       }
-      rows.push(...seen);
-      assert.deepEqual(rowsOf(readme, 'customers'), seen);
+      rows.push(...received);
+      assert.deepEqual(rowsOf(readme, 'customers'), received);
     },
   ));
 

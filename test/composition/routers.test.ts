@@ -155,11 +155,11 @@ for (const router of routerNames) {
       const bearer = async (...argv: string[]) => ({ authorization: `Bearer ${await makeToken(argv, environment)}` });
       const query = '{ orders { customer { objectReferenceId clientAuthToken { __typename } } } }';
       const withToken = { clientAuthToken: { __typename: 'ClientAuthToken' } };
-      const nobody = { customer: { objectReferenceId: null, clientAuthToken: null } };
+      const missing = { customer: { objectReferenceId: null, clientAuthToken: null } };
 
       const bound = await ask(router, query, await bearer('--customer', asha.id));
       assert.deepEqual(bound, {
-        data: { orders: [{ customer: { objectReferenceId: asha.objectReferenceId, ...withToken } }, nobody, nobody] },
+        data: { orders: [{ customer: { objectReferenceId: asha.objectReferenceId, ...withToken } }, missing, missing] },
       });
       assert.deepEqual(
         world.upstream().filter((call) => call.includes('token')),
@@ -172,7 +172,7 @@ for (const router of routerNames) {
           orders: [
             { customer: { objectReferenceId: asha.objectReferenceId, ...withToken } },
             { customer: { objectReferenceId: 'u7', ...withToken } },
-            nobody,
+            missing,
           ],
         },
       });

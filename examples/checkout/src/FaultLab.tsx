@@ -4,34 +4,38 @@ import { useCallback, useEffect, useState } from 'react';
 const scenes: readonly { name: string; does: string; faults: readonly object[] }[] = [
   {
     name: 'Answers get lost',
-    does: 'Saves are done, their answers are not: the gateway looks, and tells.',
+    does: 'Each save succeeds, but its response is lost. The gateway reads the customer to find the outcome.',
     faults: ['create', 'update'].map((on) => ({ fault: '500', on, afterCommit: true })),
   },
   {
     name: 'Outage while saving',
-    does: 'A registration is saved, its answer is lost, and nothing can be read: nobody knows. Send it again when it is over.',
+    does: 'A registration is saved, but its response is lost and reads fail, so the outcome is ambiguous. Send it again after the outage.',
     faults: [
       { fault: '503', on: 'create', afterCommit: true },
       { fault: '503', on: 'get' },
     ],
   },
-  { name: 'Provider is down', does: 'Nothing is done, nothing can be read.', faults: [{ fault: '503' }] },
+  { name: 'Provider is down', does: 'All reads and saves fail.', faults: [{ fault: '503' }] },
   {
     name: 'Too many requests',
-    does: 'The provider wants to be left alone for eight seconds.',
+    does: 'The provider accepts no requests for eight seconds.',
     faults: [{ fault: '429', retryAfter: '8' }],
   },
   {
     name: 'Number refused',
-    does: 'The provider finds fault with the mobile number, which no rule here could know.',
+    does: 'The provider rejects the mobile number. The form rules cannot detect this.',
     faults: ['create', 'update'].map((on) => ({ fault: 'invalid', on })),
   },
   {
     name: 'No payment token',
-    does: 'The customer is answered without one.',
+    does: 'The provider returns the customer without a token.',
     faults: [{ fault: 'no_token', on: 'get' }],
   },
-  { name: 'Wrong key', does: 'The gateway’s own credentials are refused.', faults: [{ fault: 'unauthorized' }] },
+  {
+    name: 'Wrong key',
+    does: 'The provider rejects the credentials of the gateway.',
+    faults: [{ fault: 'unauthorized' }],
+  },
 ];
 
 /** Arms faults of the sandbox to show how the checkout handles them. For this example only. */
