@@ -40,7 +40,7 @@ import { createAudit } from './telemetry/audit.ts';
 import { limited } from './telemetry/limited.ts';
 import { createFailureCount, type Log, type Metrics } from './telemetry/log.ts';
 
-/** The settings, with a provider to talk to: the real one, or a sandbox that may only start when it is needed. */
+/** The configuration with access to a provider: the real one, or a sandbox that starts on first use. */
 export type GatewayConfig = Omit<Config, 'provider'> & { readonly provider: MerchantAccess | undefined };
 
 export interface GatewayParts {
@@ -49,13 +49,13 @@ export interface GatewayParts {
   readonly examples?: Examples;
 }
 
-/** The last entries of `X-Forwarded-For` count: this much holds 16 of them, the most that `TRUST_PROXY` believes. */
+/** Characters read from the end of `X-Forwarded-For`: enough for 16 entries, the maximum of `TRUST_PROXY`. */
 const maxForwardedForLength = 2_048;
 
-/** Of one message, so that no caller fills the log. */
+/** Limit for each log message, so that a caller cannot flood the log. */
 const maxLinesPerSecond = 10;
 
-/** Puts the rooms together. No work at import; two gateways in one process do not meet. */
+/** @throws ConfigError if the file of API keys or a file of persisted documents is unusable. */
 export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGateway {
   const { metrics } = parts;
   const log = limited(parts.log, maxLinesPerSecond);
@@ -83,14 +83,14 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     context: ({ request, state, params }) => createContext(request, state, params),
     cors: createCors(config.corsOrigins),
     graphiql: config.graphiql ? graphiqlOptions(endpoint, parts.examples) : false,
-    // `useHealth` answers instead: the library's own matches more than its path. No address ends with a blank.
+    // Disabled, because Yoga's health check matches more than its exact path. `useHealth` replaces it. No path contains a space.
     healthCheckEndpoint: ' ',
     renderGraphiQL: renderGraphiql,
     landingPage: false,
     logging: false,
     batching: false,
     multipart: false,
-    // The edge's own: bounded by bytes, no value of the caller's in a message, one shape of error.
+    // Replaced by `useHttp` and `useDocuments`.
     maxRequestBodySize: false,
     parserAndValidationCache: false,
     maskedErrors: false,
@@ -124,7 +124,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     AUTH_JWT_SECRET_FILE: jwtSecret.replace,
     AUTH_API_KEYS_FILE({ auth }, readFile) {
       const entries = readKeyEntries(auth.apiKeysFile ?? '', readFile);
-      // An entry may outlive its merchant: it is `FORBIDDEN` then, and must not keep other changes from being applied.
+      // Accept entries of a merchant that was removed: their requests get `FORBIDDEN`, and other changes still apply.
       if (!entries.every(({ merchant }) => merchant === undefined || merchants.wasKnown(merchant))) {
         throw new Error(unknownMerchant);
       }
@@ -156,7 +156,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
         readBody: (maxBytes) => readBody(request, maxBytes),
       });
       const isKnown = [endpoint, '/health', '/ready'].includes(target.path);
-      // A host of our own, and no path that a URL parser would change into another one.
+      // Use a fixed host, and only paths that a URL parser does not change.
       const url = `http://localhost${isKnown ? target.path : '/'}${target.query}`;
       answer(request, response, { url, state, fetchAPI: yoga.fetchAPI, handle: yoga.fetch }).catch((cause) => {
         log.error('unexpected error', { requestId: state.requestId, cause });
@@ -192,7 +192,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
 
   function createContext(request: Request, state: RequestState, params: GraphQLParams): OperationContext {
     const { requestId, startedAtMs, caller } = state;
-    // Whoever was not asked who they are gets nowhere, whatever way led here.
+    // Reject the request if authentication has not run. This guards against routes that bypass `useHttp`.
     if (caller === undefined) throw new RequestError('UNAUTHENTICATED', { status: 401 });
     const failures = createFailureCount(log, state);
     failures.during(state.over).catch(() => undefined);
@@ -226,7 +226,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     const customers = client
       ? owned(
           batched(
-            outlasting(client.open(operation), (write) => inFlight.track(client.hold(failures.during(write)))),
+            trackingWrites(client.open(operation), (write) => inFlight.track(client.hold(failures.during(write)))),
             { maxReads: limits.upstreamReads },
           ),
           rights,
@@ -236,7 +236,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   }
 }
 
-/** @throws ConfigError when the file of API keys is unusable, or names a merchant that there is not. */
+/** @throws ConfigError if the file of API keys is unusable or names an unknown merchant. */
 function openAuthenticator(
   { auth }: { readonly auth: AuthOptions },
   merchants: { has(merchantId: string): boolean },
@@ -253,7 +253,7 @@ function openAuthenticator(
   throw new ConfigError([unknownMerchant]);
 }
 
-/** The package's own manifest is there when the operations were generated; others are named by the operator. */
+/** Opens the configured manifests, by default the one of this package. @throws ConfigError if one is unusable. */
 function openManifestOf({ persisted }: GatewayConfig): Manifest {
   const own = fileURLToPath(new URL('../schema/generated/persisted-documents.json', import.meta.url));
   try {
@@ -263,20 +263,20 @@ function openManifestOf({ persisted }: GatewayConfig): Manifest {
   }
 }
 
-/** How much time the caller has left, in ms; infinitely much where it does not say. It can only shorten the deadline. */
+/** Time limit from the header `X-Request-Timeout-Ms`, in ms. `Infinity` if the header is missing or invalid. */
 function budgetOf({ headers }: Request): number {
   const text = headers.get('x-request-timeout-ms') ?? '';
   return /^[1-9]\d*$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY;
 }
 
-/** The operation's name, where it is one: it goes into the audit. */
+/** The operation's name for the audit. `undefined` if there is none, or if it is not a valid GraphQL name of at most 80 characters. */
 function nameOf({ operationName, query }: GraphQLParams): string | undefined {
   const name = operationName ?? /^\s*(?:query|mutation)\s+(\w+)/.exec(query ?? '')?.[1];
   return name !== undefined && /^\w{1,80}$/.test(name) ? name : undefined;
 }
 
-/** A write goes on when its caller is gone, so a stop waits for the write itself. */
-function outlasting(api: CustomerApi, track: <T>(write: Promise<T>) => Promise<T>): CustomerApi {
+/** Writes continue after the client disconnects, so a drain must wait for the write itself. */
+function trackingWrites(api: CustomerApi, track: <T>(write: Promise<T>) => Promise<T>): CustomerApi {
   return {
     get: api.get,
     create: (input, options) => track(api.create(input, options)),
@@ -284,12 +284,12 @@ function outlasting(api: CustomerApi, track: <T>(write: Promise<T>) => Promise<T
   };
 }
 
-/** What this operation leaves of a caller's scopes: `FORBIDDEN` at each field then is said where every missing scope is. */
+/** The caller with the scopes that apply to this operation. The schema's scope checks then report `FORBIDDEN` for each field. */
 function rightsOf(caller: Caller, { hasMerchant, isGet }: { hasMerchant: boolean; isGet: boolean }): Caller {
   if (!hasMerchant || caller.denied || caller.customers === 'none') {
     return { ...caller, denied: true, scopes: new Set() };
   }
-  // A GET may be repeated, kept and logged by anything on its way: it mints nothing.
+  // A GET never creates tokens, because browsers and proxies may repeat, cache and log it.
   const scopes = [...caller.scopes].filter((scope) => !isGet || scope !== 'customer:token');
   return { ...caller, scopes: new Set(scopes) };
 }

@@ -1,6 +1,6 @@
 import type { CORSOptions } from 'graphql-yoga';
 
-/** Which pages of other origins may read answers: the exact ones named, or any on this machine (the sandbox). */
+/** Origins whose pages may read responses: an exact list, or any loopback origin (for the sandbox). */
 export type AllowedOrigins = readonly string[] | 'loopback';
 
 /** Headers that a page may send. */
@@ -12,19 +12,19 @@ const allowedHeaders = [
   'apollo-require-preflight',
   'x-request-timeout-ms',
   'traceparent',
-  // Of OpenTelemetry and Sentry in the browser. They add these to each request, which fails its preflight otherwise.
+  // OpenTelemetry and Sentry add these to each request in the browser. Without them its preflight fails.
   'tracestate',
   'baggage',
   'sentry-trace',
 ];
 
-/** An origin that is not allowed gets no CORS header at all; cookies are never asked for. */
+/** Options of Yoga's CORS handling. Sends no CORS headers to other origins, and never allows cookies. */
 export function createCors(allowed: AllowedOrigins): (request: Request) => CORSOptions {
   return (request) => {
     const origin = request.headers.get('origin');
     if (origin === null || !isAllowed(origin, allowed)) return false;
     return {
-      // Twice, since the library adds `Vary: Origin` only where it sees a choice.
+      // Listed twice, because Yoga adds `Vary: Origin` only for more than one origin.
       origin: [origin, origin],
       methods: ['GET', 'POST'],
       allowedHeaders,

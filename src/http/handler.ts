@@ -1,28 +1,28 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { GraphQLSchema } from 'graphql';
 
-/** What the server around a mounted gateway knows, and a `Request` does not tell. */
+/** Connection data that a `Request` does not contain. The server that mounts the gateway provides it. */
 export interface Peer {
-  /** The address at the other end of the socket: anonymous callers are counted by it. */
+  /** Remote address of the socket. The rate limit counts anonymous callers by address. */
   readonly clientAddress?: string | undefined;
 }
 
-/** What a gateway is to those who mount it, in types that drag no server library along. */
+/** A gateway as a handler for the Fetch API. */
 export interface Gateway {
-  /** What is served, routers' fields included. Its resolvers run in a context of this gateway's own: execute with `fetch`. */
+  /** The served schema, federation fields included. Resolvers need the gateway's own context, so execute operations with `fetch`. */
   readonly schema: GraphQLSchema;
-  /** One HTTP request, one answer: to mount in any server that speaks fetch. */
+  /** Handles one HTTP request. For servers that use the Fetch API. */
   readonly fetch: (request: Request, peer?: Peer) => Promise<Response>;
-  /** Releases sockets, timers and watched files. What still runs fails, new operations answer 503. */
+  /** Releases sockets, timers and watched files. In-flight operations fail; new operations get 503. */
   readonly dispose: () => Promise<void>;
 }
 
 export interface NodeGateway extends Gateway {
-  /** The same as `fetch` for `node:http`, and for frameworks that hand out its request and response. */
+  /** Handles one request of `node:http`, or of a framework that passes on its request and response. */
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
   /**
-   * From now on `/ready` answers 503, after `delayMs` (default 0) new operations do so too. Resolves when the last request
-   * in flight was answered.
+   * Starts a drain. `/ready` returns 503 at once; new operations get 503 after `delayMs` (default 0). Resolves when no
+   * request or write is in flight.
    */
   readonly drain: (delayMs?: number) => Promise<void>;
 }

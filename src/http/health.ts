@@ -2,9 +2,8 @@ import type { Plugin } from 'graphql-yoga';
 import type { RequestState } from './http.ts';
 
 /**
-/**
- * `/health`: the process is alive. `/ready`: it can serve, so it is not draining, and the key set that tokens are verified
- * with was read once. Neither depends on the provider, and neither answers with more than a status.
+ * Serves `/health` and `/ready`. `/health` is 200 while the process runs. `/ready` is 200 if `isReady` returns `true`, else
+ * 503. Responses have no body. Neither endpoint depends on the provider.
  */
 export function useHealth({
   isReady,

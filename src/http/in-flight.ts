@@ -1,14 +1,15 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Metrics } from '../telemetry/log.ts';
 
-/** Requests and writes in progress, and whether new ones are still taken. */
+/** Counts in-flight requests and writes, and holds the drain state. */
 export interface InFlight {
-  /** Whether load balancers may send requests here. */
+  /** `false` as soon as `drain` is called. */
   isReady(): boolean;
+  /** `true` once the delay of `drain` is over. New operations are refused then. */
   isDraining(): boolean;
   /** Counts `work` until it is settled. */
   track<T>(work: Promise<T>): Promise<T>;
-  /** No longer ready from now on, draining after `delayMs`. Resolves when nothing is in flight any more. */
+  /** Ends readiness at once and starts draining after `delayMs` (default 0). Resolves when nothing is in flight. */
   drain(delayMs?: number): Promise<void>;
 }
 
@@ -17,7 +18,7 @@ export function countInFlight(metrics: Pick<Metrics, 'inFlight'> | undefined): I
   let withdrawn = false;
   let draining = false;
   const { promise: idle, resolve: resolveIdle } = Promise.withResolvers<void>();
-  const settle = () => {
+  const resolveIfIdle = () => {
     if (draining && count === 0) resolveIdle();
   };
   return {
@@ -31,14 +32,14 @@ export function countInFlight(metrics: Pick<Metrics, 'inFlight'> | undefined): I
       } finally {
         count -= 1;
         metrics?.inFlight(count);
-        settle();
+        resolveIfIdle();
       }
     },
     async drain(delayMs = 0): Promise<void> {
       withdrawn = true;
       if (delayMs > 0) await wait(delayMs, undefined, { ref: false });
       draining = true;
-      settle();
+      resolveIfIdle();
       return idle;
     },
   };

@@ -3,11 +3,11 @@ import type { FetchAPI } from 'graphql-yoga';
 import type { RequestState } from './http.ts';
 import { discardRest } from './raw.ts';
 
-/** What a framework may have added to the request before it hands it over. */
+/** A request of `node:http`, with the properties that a framework may add. */
 export type Message = IncomingMessage & {
   /** The request target before the framework removed its mount path from `url`. */
   readonly originalUrl?: string;
-  /** The body, if the framework has read the stream already. */
+  /** The body, if the framework has already read the stream. */
   readonly body?: unknown;
 };
 
@@ -15,8 +15,8 @@ export type Message = IncomingMessage & {
  * Answers a request of `node:http` with a handler for the Fetch API. The handler gets a request without a body and reads
  * the stream of `message` itself, within its limits.
  *
- * @param options.url what the handler sees as the address. The library builds one from the `Host` header otherwise.
- * @param options.handle must not reject, except when the client is gone.
+ * @param options.url URL of the request that the handler gets.
+ * @param options.handle must not reject unless the client has disconnected.
  */
 export async function answer(
   message: Message,
@@ -46,7 +46,6 @@ export async function answer(
     for (const [name, value] of headers) response.setHeader(name, value);
     response.end(text);
   } catch (error) {
-    // Aborted with its client, or a fault of the server library itself: never its stack.
     if (gone.signal.aborted || response.headersSent) response.destroy();
     else throw error;
   }
@@ -56,7 +55,7 @@ async function read(answered: Response) {
   return { status: answered.status, headers: [...answered.headers], text: await answered.text() };
 }
 
-/** Without HTTP/2's pseudo headers. */
+/** The headers without the pseudo-headers of HTTP/2. */
 function headersOf({ headers }: IncomingMessage): Record<string, string> {
   const plain: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
@@ -65,7 +64,7 @@ function headersOf({ headers }: IncomingMessage): Record<string, string> {
   return plain;
 }
 
-/** The body that a framework has read and parsed already, as bytes; `undefined` where the stream still holds it. */
+/** The body that a framework has already read, as bytes. `undefined` if the stream has not been read. */
 export function parsedBody({ body }: Message): Uint8Array | undefined {
   if (body === undefined || body === null) return undefined;
   if (body instanceof Uint8Array) return body;

@@ -1,17 +1,15 @@
-/** What answers may be. Where the client does not mind, the first. */
+/** Media types of responses. The first is the default. */
 const answerTypes = ['application/json', 'application/graphql-response+json'] as const;
 
-/**
- * How much of a header is read. Browsers send some 150 characters; this work is done before it is known who is calling.
- */
+/** Limits of the parsed headers, because parsing runs before authentication. Browsers send about 150 characters. */
 const maxAcceptLength = 1_024;
 const maxContentTypeLength = 256;
 
 /**
- * The type of the answer that the client wants most, by the weights of its `Accept`; of two that it wants alike the one
- * that it lists first. `undefined` where it takes neither.
+ * Negotiates the media type of the response. If two types have the same weight, the one listed first wins.
  *
- * @see RFC 9110, section 12.5.1: of the ranges that a type matches the narrowest one says its weight.
+ * @returns `undefined` if the client accepts neither type.
+ * @see RFC 9110, section 12.5.1: the most specific matching range defines the weight of a type.
  */
 export function answerType(accept: string | null): (typeof answerTypes)[number] | undefined {
   if (accept === null || accept.trim() === '') return answerTypes[0];
@@ -29,7 +27,7 @@ export function answerType(accept: string | null): (typeof answerTypes)[number] 
   return best?.type;
 }
 
-/** `application/json`, in UTF-8 where a charset is named; no other parameter matters. */
+/** Whether the type is `application/json`, in UTF-8 if it has a charset. Ignores other parameters. */
 export function isJson(contentType: string | null): boolean {
   if (contentType === null || contentType.length > maxContentTypeLength) return false;
   const { type, isUtf8 } = readRange(contentType);
@@ -38,7 +36,7 @@ export function isJson(contentType: string | null): boolean {
 
 function readRange(text: string): { type: string; isUtf8: boolean; weight: number } {
   const [type = '', ...parameters] = text.toLowerCase().split(';');
-  // Every charset that is named counts, however it is written: another reader may take the other one.
+  // Every `charset` parameter must be UTF-8: of several, a proxy or client may read another one.
   const charsets = parameters.filter((parameter) => parameter.includes('charset'));
   const [weight] = parameters.flatMap((parameter) => /^\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*$/.exec(parameter)?.[1] ?? []);
   return {

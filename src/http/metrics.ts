@@ -3,7 +3,7 @@ import type { Plugin } from 'graphql-yoga';
 import type { Metrics } from '../telemetry/log.ts';
 import type { RequestState } from './http.ts';
 
-/** Counts what was asked and how it ended. Pages, preflights and the answers of `/health` and `/ready` are no operations. */
+/** Records type, outcome and duration of each operation. Requests without an outcome, such as `/health`, are not operations. */
 export function useMetrics(metrics: Metrics): Plugin<{ state: RequestState }, { state: RequestState }> {
   return {
     onExecute({ args: { document, operationName, contextValue } }) {

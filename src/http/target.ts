@@ -1,16 +1,16 @@
 /** Path and query of a request, exactly as the client sent them. */
 export interface Target {
-  /** Begins with `/`, except for targets that are no address, such as `*`. */
+  /** Begins with `/`, except for targets such as `*`. */
   readonly path: string;
-  /** With its `?`; empty without a query. */
+  /** Includes the leading `?`. Empty if there is no query. */
   readonly query: string;
 }
 
 /**
  * Splits a request target in origin form (`/graphql?a=b`) or absolute form (`http://host/graphql?a=b`).
  *
- * Nothing is decoded and no dot segment is resolved. A proxy in front decides by the same bytes which paths it lets
- * through, so `/static/../graphql` must stay a different address from `/graphql`.
+ * Does not decode the path and does not resolve dot segments. A proxy in front applies its path rules to the same bytes, so
+ * `/static/../graphql` must not match `/graphql`.
  *
  * @see RFC 9112, section 3.2
  */
