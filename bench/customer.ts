@@ -1,4 +1,4 @@
-/** What the upstream sends for one customer. */
+/** A customer in the format of the provider. */
 export interface WireCustomer {
   readonly id: string;
   readonly object: 'customer';
@@ -17,10 +17,10 @@ const created = '2024-05-01T10:00:00Z';
 const updated = '2024-06-11T08:30:15Z';
 const tokenLifeMs = 15 * 60 * 1000;
 
-/** The n-th customer's id, in the provider's shape. */
+/** The id of the n-th customer, in the format of the provider. */
 export const idOf = (n: number): string => `cth_${n.toString(36).padStart(16, '0')}`;
 
-/** The customer at a path id: the same one each time, so that whoever asks knows what the answer must be. */
+/** The customer for an id. It is derived from the id, so that a client can check the response. */
 export function customerAt(pathId: string, withToken: boolean): WireCustomer {
   const isProviderId = pathId.startsWith('cth_');
   const tail = pathId.slice(-16);

@@ -8,16 +8,16 @@ interface Lock {
 
 const installTimeoutMs = 5 * 60_000;
 
-/** Installs the servers to compare with, exactly as the lockfile names them; nothing happens when they are there. */
+/** Installs the peers in the versions of the lockfile. Does nothing if they are installed. */
 export function install(folder: string): void {
   if (isComplete(folder)) return;
   process.stderr.write('Installing the servers to compare with (npm ci in bench) …\n');
-  // npm's own words go where the progress goes: stdout is the table's.
+  // Redirect the output of npm to stderr: stdout is for the table.
   spawnSync('npm', ['ci', '--prefix', folder], { stdio: ['ignore', 2, 2], timeout: installTimeoutMs });
   if (!isComplete(folder)) throw new Error('the servers to compare with could not be installed: see npm above');
 }
 
-/** An install that was cut short, or an older one, has the folder and not what the lockfile names. */
+/** Compares with the lockfile: after an interrupted or older install, the folder exists with other content. */
 function isComplete(folder: string): boolean {
   const { packages } = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8')) as Lock;
   return Object.entries(packages).every(([path, { version, optional }]) => {

@@ -2,13 +2,13 @@ import { performance } from 'node:perf_hooks';
 import { Pool } from 'undici';
 import { operationOf, type WorkloadName } from './workloads.ts';
 
-/** One round: so many operations, over 64 connections, each connection busy all the time. */
+/** One round: `operations` over 64 connections, each with one request in flight at all times. */
 export interface Order {
   readonly origin: string;
   readonly path: string;
   readonly isPlain: boolean;
   readonly workload: WorkloadName;
-  /** Number of the first operation: each one of a run has customers of its own. */
+  /** Number of the first operation. Every operation of a run has its own customers. */
   readonly first: number;
   readonly operations: number;
 }
@@ -20,7 +20,7 @@ export type Report =
 const connections = 64;
 const pools = new Map<string, Pool>();
 
-// Between two rounds nothing else keeps it alive.
+// Keep the process alive between two rounds.
 process.channel?.ref();
 process.on('message', (order: Order) => {
   round(order).then(

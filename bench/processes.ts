@@ -3,14 +3,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { availableParallelism } from 'node:os';
 
-/** Children of a run: each on a core of its own kind, none of them left behind. */
+/** Whether processes are pinned to cores. This needs two cores and `taskset`. */
 export const isPinned = availableParallelism() >= 2 && spawnSync('taskset', ['-V']).status === 0;
-/** Those under test on the first core, all that serves the test on the second. */
+/** The servers under test run on the first core, upstream and load generator on the second. */
 export const cores = { server: '0', support: '1' } as const;
 
 const children = new Set<ChildProcess>();
-// Whoever started a child may be killed without a word: the child then sees its channel close, and goes too. The channel
-// must not keep alive a program that wants to end, such as a gateway that refuses its settings.
+// If the parent is killed, the IPC channel closes and the child exits. `unref` lets a child exit by itself, such as a gateway with invalid
+// settings.
 const endWithParent = [
   '--import',
   'data:text/javascript,process.on("disconnect",()=>process.exit());process.channel?.unref()',
@@ -23,16 +23,16 @@ export function start(
   const [command, ...rest] = isPinned
     ? ['taskset', '-c', cores[options.core], process.execPath, ...endWithParent, ...args]
     : [process.execPath, ...endWithParent, ...args];
-  // taskset becomes the program it starts: the pid is the program's.
+  // taskset replaces itself with the program, so the pid is that of the program.
   const child = spawn(command as string, rest, {
     cwd: options.cwd,
-    // Nothing of the caller's environment: a setting of his would change what is measured.
+    // Do not pass the environment on: settings in it would change the measurement.
     env: { PATH: process.env['PATH'] ?? '', ...options.env },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   children.add(child);
   child.once('exit', (code, signal) => {
-    // Whoever is stopped was taken off the list before.
+    // `stopAll` removes the children that it stops.
     if (!children.delete(child)) return;
     stopAll();
     process.stderr.write(`${args.join(' ')} ended by itself: ${code ?? signal}\n`);
@@ -51,8 +51,8 @@ process.on('exit', stopAll);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
 
 /**
- * CPU time so far, user and system, of all threads of a process and of the processes below it. From the scheduler's own
- * account: `/proc/<pid>/stat` holds the same time cut to ticks of 10 ms, an eighth of a short round of the bare proxy.
+ * CPU time in ms (user and system) of a process, its threads and its descendants. Reads `schedstat` because `/proc/<pid>/stat` has a
+ * resolution of 10 ms, an eighth of a short round of the bare proxy.
  */
 export function cpuMs(pid: number): number {
   let sum = 0;
@@ -74,7 +74,7 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Resolves when something listens there. */
+/** Resolves when a server listens at the origin. */
 export async function listening(origin: string): Promise<void> {
   const { port, hostname } = new URL(origin);
   const deadline = Date.now() + 20_000;

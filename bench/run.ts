@@ -12,7 +12,7 @@ import { type WorkloadName, workloadNames, workloads } from './workloads.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-/** Those that are compared; `limit` is what the others are ratios to. */
+/** The compared servers. The table shows ratios to `limit`. */
 const servers = {
   limit: { command: ['peers/limit.ts'], path: '/', isPlain: true, title: 'bare `node:http` + undici, no GraphQL' },
   gateway: {
@@ -82,7 +82,7 @@ let first = 0;
 const figures = new Map<string, Figures>();
 for (const workload of runWorkloads) {
   const measured = new Map<ServerName, Figures[]>(runServers.map((name) => [name, []]));
-  // A B C, A B C, …: what disturbs the machine disturbs all of them. The first round warms up and does not count.
+  // Interleave the servers (A B C, A B C, …), so that disturbances affect all of them. The first round is a warm-up.
   for (let round = 0; round <= rounds; round += 1) {
     for (const name of runServers) {
       const result = await measure(name, workload);
@@ -99,7 +99,7 @@ console.log(table);
 if (!values.only && !values.servers && !values.quick) writeFileSync(join(here, 'RESULTS.md'), report(table));
 process.exit(0);
 
-/** The names in a comma-separated option; all of them when it is not given. */
+/** Parses a comma-separated option. Without the option, returns all names. */
 function chosen<Name extends string>(
   option: string,
   list: string | undefined,
@@ -109,7 +109,7 @@ function chosen<Name extends string>(
   const given = list.split(',').map((name) => name.trim());
   const unknown = given.filter((name) => !names.some((known) => known === name));
   if (unknown.length > 0) {
-    process.stderr.write(`--${option}: there is no ${unknown.join(', ')}. Known: ${names.join(', ')}\n`);
+    process.stderr.write(`--${option}: unknown ${unknown.join(', ')}. Known: ${names.join(', ')}\n`);
     process.exit(2);
   }
   return names.filter((name) => given.includes(name));
@@ -129,14 +129,14 @@ async function measure(name: ServerName, workload: WorkloadName): Promise<Figure
   first += operations;
   if (!answer.ok) throw new Error(`${name}, ${workload}: ${answer.reason}`);
   const callsPerOperation = (await count()) / operations;
-  // More are a finding, for the table. Fewer mean that answers came from somewhere else: nothing is compared then.
+  // More calls are a result for the table. Fewer calls mean that responses came from a cache, which makes the comparison invalid.
   if (callsPerOperation < workloads[workload].calls) {
     throw new Error(`${name}, ${workload}: ${callsPerOperation} upstream calls for each operation`);
   }
   return { cpuMsPer1000: (cpu * 1000) / operations, p50Ms: answer.p50Ms, p99Ms: answer.p99Ms, callsPerOperation };
 }
 
-/** Upstream calls since the last time. */
+/** Upstream calls since the previous call of this function. */
 async function count(): Promise<number> {
   const { calls } = (await (await fetch(`${upstream}/__count`)).json()) as { calls: number };
   return calls;
@@ -190,7 +190,7 @@ differences under 15 % are noise unless they repeat.
 `;
 }
 
-/** Where this gateway stands, from the figures of this very run: better or worse, it is said. */
+/** Compares the gateway with the peers, from the figures of this run. */
 function verdict(): string {
   const lines = runWorkloads.map((workload) => {
     const ratio = (name: ServerName) =>

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { customerAt, type WireCustomer } from './customer.ts';
 
-/** The provider of the comparison: as little work as an honest answer takes, so that it is never what is measured. */
+/** The provider of the benchmark. It does as little work as possible, so that it is not the bottleneck. */
 const tokenOption = 'options.get_client_auth_token';
 let calls = 0;
 

@@ -1,9 +1,9 @@
 import { customerAt, idOf } from './customer.ts';
 
-/** One operation: what is sent, and how its answer is known to be right. */
+/** One operation: its request, and the check of its response. */
 export interface Operation {
   readonly body: string;
-  /** @returns what is wrong; nothing when all is right. */
+  /** @returns a problem; `undefined` for a correct response. */
   readonly check: (answer: unknown) => string | undefined;
 }
 
@@ -12,7 +12,7 @@ type Fields = Readonly<Record<string, unknown>>;
 interface Workload {
   readonly title: string;
   readonly query: string;
-  /** Upstream calls that one operation cannot do without: no other operation uses its ids. */
+  /** Minimum number of upstream calls of one operation. No other operation uses its ids. */
   readonly calls: number;
   readonly operations: { readonly quick: number; readonly full: number };
   readonly ask: (n: number) => Ask;
@@ -22,7 +22,7 @@ interface Workload {
 
 interface Ask {
   readonly variables: Fields;
-  /** The same, as `limit` is asked. */
+  /** The same operation for `limit`. */
   readonly plain: Fields;
   readonly expected: readonly Fields[];
 }
@@ -31,7 +31,7 @@ const fields =
   'id objectReferenceId firstName lastName emailAddress mobileNumber mobileCountryCode dateCreated lastUpdated';
 const letters = [...'abcdefghij'];
 const aliases = Array.from({ length: 50 }, (_, index) => `c${index}`);
-/** Unique over rounds, and over runs. */
+/** Unique across rounds and runs. */
 const run = Date.now().toString(36);
 
 export const workloads = {
@@ -106,7 +106,7 @@ export const workloads = {
 export type WorkloadName = keyof typeof workloads;
 export const workloadNames = Object.keys(workloads) as WorkloadName[];
 
-/** The n-th operation of a workload, as a GraphQL server or as `limit` is sent it. */
+/** The n-th operation of a workload, for a GraphQL server or for `limit`. */
 export function operationOf(name: WorkloadName, n: number, isPlain: boolean): Operation {
   const workload: Workload = workloads[name];
   const { variables, plain, expected } = workload.ask(n);

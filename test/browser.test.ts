@@ -41,13 +41,13 @@ before(async () => {
 
 after(() => stop());
 
-/** Runs the tab as it is; the answer that the page got. */
+/** Runs the unchanged tab. @returns the response. */
 async function run(tab: string): Promise<string> {
-  // By the mouse, as a person does: one click, and the tab is there.
+  // Use mouse events, as a person does.
   await page.locator('.graphiql-tab-button', { hasText: new RegExp(`^${tab}$`) }).click();
   await page.locator('.graphiql-tab-active', { hasText: tab }).waitFor();
   const isOwn = (request: Request) => request.method() === 'POST' && request.postData()?.includes(tab) === true;
-  // The page takes a moment to hand the new tab's text to the button: until then a click does nothing, or too little.
+  // The button receives the text of the new tab asynchronously. Until then, a click has no effect or runs an incomplete document.
   let sent: Request | undefined;
   for (let attempt = 0; attempt < 10 && sent === undefined; attempt += 1) {
     const waiting = page.waitForRequest(isOwn, { timeout: 1000 }).catch(() => undefined);
@@ -60,7 +60,7 @@ async function run(tab: string): Promise<string> {
   return (await response?.text()) ?? '';
 }
 
-test('GraphiQL MUST be titled', async () => {
+test('GraphiQL MUST have a title', async () => {
   assert.equal(await page.title(), 'Customer gateway');
 });
 
@@ -76,12 +76,12 @@ for (const [tab, expected] of [
   ['AsUnbound', /"own":{[^}]*"expiresInSeconds":\d+}},"other":{"objectReferenceId":"customer-10002"}/],
   ['AsReadOnly', /"code":"FORBIDDEN".*"clientAuthToken":null},"other":{"objectReferenceId":"customer-10002"}/],
 ] as const) {
-  test(`the tab ${tab} MUST run as it is`, async () => {
+  test(`the tab ${tab} MUST run unchanged`, async () => {
     assert.match(await run(tab), expected);
   });
 }
 
-test('every tab, and the title, MUST be seen in whole, and not lie over the editor', async () => {
+test('every tab and the title MUST be fully visible and MUST NOT overlap the editor', async () => {
   const editor = await page.locator('#graphiql-session').boundingBox();
   for (const item of [...(await page.locator('.graphiql-tab').all()), page.locator('.graphiql-logo span')]) {
     const box = await item.boundingBox();
@@ -92,7 +92,7 @@ test('every tab, and the title, MUST be seen in whole, and not lie over the edit
   }
 });
 
-test('the descriptions of the schema MUST be the manual in the docs pane', async () => {
+test('the docs pane MUST show the descriptions of the schema', async () => {
   await page.getByRole('button', { name: 'Show Documentation Explorer' }).click();
   await page.getByRole('link', { name: 'Query' }).click();
   await page
@@ -103,7 +103,7 @@ test('the descriptions of the schema MUST be the manual in the docs pane', async
   await keepPicture(page, 'graphiql-docs');
 });
 
-test('no request MUST leave the machine', () => {
+test('pages MUST NOT send requests to other servers', () => {
   assert.ok(browser.requested.length > 7);
   assert.deepEqual(strangers(browser.requested, server.url), []);
 });

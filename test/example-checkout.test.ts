@@ -13,13 +13,13 @@ import { type Browser, keepPicture, openBrowser, strangers } from './chromium.ts
 
 const desktop = { width: 1280, height: 860 };
 const phone = { width: 390, height: 844 };
-/** The smallest phone that anybody has. */
+/** The smallest supported screen. */
 const smallest = { width: 320, height: 700 };
 const axe = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
 
 const built = mkdtempSync(join(tmpdir(), 'checkout-'));
 let browser: Browser;
-/** Where the pages of these tests came from, and what they complained of. */
+/** The servers of the pages of these tests, and the errors that the pages logged. */
 const origins: string[] = [];
 const complaints: string[] = [];
 
@@ -36,13 +36,13 @@ interface Shop {
   readonly page: Page;
   readonly url: string;
   readonly sandbox: Sandbox;
-  /** What the provider was asked since the last time, as `METHOD target`. */
+  /** Upstream calls since the last call of this function, as `METHOD target`. */
   asked(): string[];
-  /** A further window of the same visitor. */
+  /** Opens another window of the same visitor. */
   open(): Promise<Page>;
 }
 
-/** The shop with everything behind it, and a visitor who has just come. */
+/** Starts the shop with gateway and sandbox, and opens it as a new visitor. */
 async function inShop(visit: (shop: Shop) => Promise<void>, options: ExampleOptions = {}): Promise<void> {
   const { url, sandbox, close } = await startExample({ built, ...options });
   origins.push(url);
@@ -51,7 +51,7 @@ async function inShop(visit: (shop: Shop) => Promise<void>, options: ExampleOpti
     const page = await context.newPage();
     page.on('pageerror', ({ message }) => complaints.push(message));
     page.on('console', (line) => {
-      // Refusals of the gateway and the backend are part of the tests; the browser notes each of them.
+      // The browser logs every response with an error status. The tests cause such responses on purpose.
       if (line.type() === 'error' && !line.text().startsWith('Failed to load resource')) complaints.push(line.text());
     });
     return page;
@@ -87,12 +87,12 @@ async function fillIn(page: Page, fields: Readonly<Record<string, string>>): Pro
   for (const [label, text] of Object.entries(fields)) await page.getByLabel(label).fill(text);
 }
 
-/** Looks at a state as everybody may see it: no finding of axe in light or dark, nothing beside the screen, and pictures. */
+/** Checks a state in the light and the dark theme: axe reports nothing and no content overflows. Saves screenshots. */
 async function lookAt(page: Page, name: string): Promise<void> {
   if (!(await page.evaluate<boolean>('"axe" in window'))) await page.evaluate(axe);
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    // The second time only what colours can change.
+    // The second theme only needs the checks that depend on colours.
     const rules = colorScheme === 'light' ? {} : { runOnly: ['color-contrast'] };
     const options = JSON.stringify({ resultTypes: ['violations'], ...rules });
     const findings = await page.evaluate<string[]>(`axe.run(document, ${options}).then(({ violations }) =>
@@ -107,12 +107,12 @@ async function lookAt(page: Page, name: string): Promise<void> {
   await page.setViewportSize(desktop);
 }
 
-/** Writes as the provider got them: the form of each. */
+/** The forms of all writes that the provider received. */
 const forms = (sandbox: Sandbox) => sandbox.calls.filter(({ form }) => form).map(({ form }) => ({ ...form }));
 
-// Each has a shop and a visitor of its own; most of the time they wait.
+// The tests run concurrently, each with its own shop and visitor: they mostly wait.
 describe('the checkout', { concurrency: 3 }, () => {
-  test('a new visitor MUST come from signing in to an open payment, by keyboard alone', () =>
+  test('a new visitor MUST be able to sign in, register and open the payment with the keyboard only', () =>
     inShop(async ({ page, sandbox, asked }) => {
       await lookAt(page, 'sign-in');
       await page.keyboard.press('Tab');
@@ -173,7 +173,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       ]);
     }));
 
-  test('a returning visitor MUST be looked up, and change only what they changed', () =>
+  test('a returning visitor MUST be found, and an update MUST send only changed fields', () =>
     inShop(async ({ page, sandbox, asked }) => {
       await page.getByText('Names to try on the sandbox').click();
       await lookAt(page, 'names');
@@ -204,7 +204,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       await heading(page, 'Hello, Asha Devi');
     }));
 
-  test('whoever is registered already MUST be told what differs, and can use what is there', () =>
+  test('registering an existing customer MUST show the differences and offer the existing customer', () =>
     inShop(async ({ page, sandbox, asked }) => {
       await signIn(page, 'asha.rao@example.com', 'new');
       await fillIn(page, { 'Mobile number': '9999999999' });
@@ -227,7 +227,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       assert.equal(sandbox.customers.length, 4);
     }));
 
-  test('what only the provider can find wrong MUST stand at its field', () =>
+  test('a validation error of the provider MUST be shown at its field', () =>
     inShop(async ({ page, asked }) => {
       await page.getByText('What should go wrong?').click();
       await page.getByRole('button', { name: 'Number refused' }).click();
@@ -246,7 +246,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       await page.getByText('You are registered').waitFor();
     }));
 
-  test('an answer that was lost and found again MUST be a success that says so', () =>
+  test('a reconciled create MUST be shown as a success with a notice', () =>
     inShop(async ({ page, sandbox, asked }) => {
       await signIn(page, 'fault_500_after_commit_x1', 'new');
       await fillIn(page, { 'E-mail': 'noor@example.com', 'Mobile number': '9000000042' });
@@ -257,7 +257,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       await lookAt(page, 'lost-and-found');
     }));
 
-  test('an outcome that nobody knows MUST be shown as that, and sending again MUST settle it', () =>
+  test('an ambiguous outcome MUST be shown as unknown, and sending again MUST settle it', () =>
     inShop(async ({ page, sandbox }) => {
       await page.getByText('What should go wrong?').click();
       await page.getByRole('button', { name: 'Outage while saving' }).click();
@@ -275,8 +275,8 @@ describe('the checkout', { concurrency: 3 }, () => {
       await page.getByText('Now: Outage while saving').waitFor({ state: 'detached' });
       await button(page, 'Send again').click();
       await page.getByText('You are registered').waitFor();
-      assert.equal(sandbox.customers.length, 5, 'sent three times, made once');
-      assert.equal(new Set(forms(sandbox).map((form) => JSON.stringify(form))).size, 1, 'the very same request');
+      assert.equal(sandbox.customers.length, 5, 'sent three times, created once');
+      assert.equal(new Set(forms(sandbox).map((form) => JSON.stringify(form))).size, 1, 'identical requests');
 
       await button(page, 'Edit details').click();
       await fillIn(page, { 'First name': 'Noor' });
@@ -295,11 +295,11 @@ describe('the checkout', { concurrency: 3 }, () => {
       await heading(page, 'Hello, Noor');
     }));
 
-  test('a provider that never answers MUST leave the outcome open, and say meanwhile that it takes long', () =>
+  test('a provider that does not respond MUST lead to an unknown outcome, after a notice that it takes long', () =>
     inShop(async ({ page, asked }) => {
       await signIn(page, 'fault_timeout', 'new');
       await fillIn(page, { 'E-mail': 'noor@example.com', 'Mobile number': '9000000042' });
-      // Held while it is looked at: the gateway's own deadline is near.
+      // Delay the response during the checks: the gateway's deadline is near.
       const seen = Promise.withResolvers<void>();
       await page.route('**/graphql', (route) => seen.promise.then(() => route.continue()));
       await button(page, 'Save and continue').click();
@@ -310,7 +310,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       assert.deepEqual(asked().slice(0, 2), ['POST /customers', 'GET /customers/fault_timeout']);
     }));
 
-  test('a look-up that fails MUST be repeated by itself, in sight, and then be the visitor’s to repeat', () =>
+  test('a failed look-up MUST be retried visibly, and then offer a manual retry', () =>
     inShop(async ({ page, sandbox, asked }) => {
       await signIn(page, 'fault_503', 'returning');
       await page.getByText('The payment provider is slow to answer').waitFor();
@@ -330,7 +330,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       assert.equal(await focused(page), 'Hello, Asha');
     }));
 
-  test('a refusal MUST say that nothing was saved, and when to try again', () =>
+  test('a rejection MUST say that nothing was saved, and when to try again', () =>
     inShop(async ({ page, sandbox, asked }) => {
       await signIn(page, 'noor@example.com', 'new');
       await fillIn(page, { 'Mobile number': '9000000042' });
@@ -338,7 +338,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       await button(page, 'Save and continue').click();
       await page.getByText('Payments are closed for the moment').waitFor();
       await page.getByText('Nothing was saved.').waitFor();
-      assert.equal(await button(page, 'Try again').count(), 0, 'a repeat could not help');
+      assert.equal(await button(page, 'Try again').count(), 0, 'a retry cannot help');
       await button(page, 'Back to the form').click();
       asked();
       sandbox.arm({ fault: '429', retryAfter: '30', times: 1000 });
@@ -350,7 +350,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       assert.equal(sandbox.customers.length, 4);
     }));
 
-  test('a gateway that is away MUST be told as that, be asked again, and leave what was sent to it open', () =>
+  test('an unreachable gateway MUST be shown as such, reads MUST be retried, and sent writes MUST have an unknown outcome', () =>
     inShop(async ({ page, sandbox, asked }) => {
       await page.route('**/graphql', (route) => route.fulfill({ status: 502, body: '<h1>Bad gateway</h1>' }));
       await signIn(page, 'asha.rao@example.com', 'returning');
@@ -363,7 +363,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       await button(page, 'Edit details').click();
       await fillIn(page, { 'First name': 'Asha Devi' });
       asked();
-      // It was done, and a router says something of its own.
+      // The write was executed, but a router returns its own error.
       await page.route('**/graphql', async (route) => {
         await route.fetch();
         const errors = [{ message: 'upstream', extensions: { code: 'SUBREQUEST_HTTP_ERROR' } }];
@@ -377,7 +377,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       assert.deepEqual(forms(sandbox), [{ first_name: 'Asha Devi' }, { first_name: 'Asha Devi' }]);
     }));
 
-  test('a backend that gives no token MUST NOT be a dead end', () =>
+  test('a backend without a token MUST lead to a page with a way to continue', () =>
     inShop(async ({ page, asked }) => {
       await page.route('**/session/token', (route) => route.fulfill({ status: 503, body: '' }));
       await signIn(page, 'asha.rao@example.com', 'returning');
@@ -388,7 +388,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       await heading(page, 'Hello, Asha');
     }));
 
-  test('a visitor without a connection MUST be told so, and go on by itself when there is one', () =>
+  test('the page MUST show that the browser is offline, and continue when it is online again', () =>
     inShop(async ({ page, sandbox, asked }) => {
       await signIn(page, 'noor@example.com', 'new');
       await fillIn(page, { 'Mobile number': '9000000042' });
@@ -402,7 +402,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       assert.equal(forms(sandbox).length, 1);
     }));
 
-  test('a payment that cannot be opened MUST be told apart from one that can', () =>
+  test('a payment that cannot be opened MUST show an error', () =>
     inShop(async ({ page, sandbox, asked }) => {
       await signIn(page, 'asha.rao@example.com', 'returning');
       await heading(page, 'Hello, Asha');
@@ -417,7 +417,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       assert.deepEqual(asked(), [withToken, withToken]);
     }));
 
-  test('a token MUST be renewed before its end, not while the page is hidden, and at once when it is seen again', () =>
+  test('a token MUST be renewed before it expires, not while the page is hidden, and at once when it becomes visible', () =>
     inShop(async ({ page, asked }) => {
       await page.clock.install();
       await signIn(page, 'asha.rao@example.com', 'returning');
@@ -445,7 +445,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       assert.deepEqual(tokens, ['GET /customers/asha.rao%40example.com?options.get_client_auth_token=true']);
     }));
 
-  /** Headless Chromium sees every page at all times: the page is told otherwise, as a window in the background would be. */
+  /** Simulates page visibility: in headless Chromium, every page is visible. */
   async function hide(page: Page, isHidden: boolean): Promise<void> {
     const state = isHidden ? 'hidden' : 'visible';
     await page.evaluate(`Object.defineProperty(document, 'visibilityState', { value: '${state}', configurable: true });
@@ -453,9 +453,9 @@ describe('the checkout', { concurrency: 3 }, () => {
     document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))`);
   }
 
-  test('a gateway token that is over MUST be replaced without the visitor noticing', () => {
+  test('an expired gateway token MUST be replaced without an error', () => {
     let minted = 0;
-    // The first one was over an hour ago.
+    // The first token expired an hour ago.
     const now = () => {
       minted += 1;
       return minted === 1 ? Date.now() - 3_600_000 : Date.now();
@@ -471,7 +471,7 @@ describe('the checkout', { concurrency: 3 }, () => {
     );
   });
 
-  test('a session that has ended elsewhere MUST lead back to signing in', () =>
+  test('a session that ended in another window MUST lead to the sign-in page', () =>
     inShop(async ({ page, asked, open, url }) => {
       await signIn(page, 'noor@example.com', 'new');
       await fillIn(page, { 'Mobile number': '9000000042' });
@@ -490,7 +490,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       await lookAt(page, 'session-ended');
     }));
 
-  test('the session MUST be out of reach of scripts and other sites, and its token good for one customer only', () =>
+  test('scripts and other sites MUST NOT reach the session, and its token MUST be valid for one customer only', () =>
     inShop(async ({ page, url, asked }) => {
       await signIn(page, 'noor@example.com', 'returning');
       await heading(page, 'Register');
@@ -506,7 +506,7 @@ describe('the checkout', { concurrency: 3 }, () => {
           headers: { 'content-type': 'application/json', ...headers },
           body: JSON.stringify(body),
         });
-      // What a form of another site can send; for anything else the browser asks first, and nobody answers that it may.
+      // The form of another site can send this request. Other requests need a preflight, which the backend rejects.
       const foreign = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site', 'content-type': 'text/plain' };
       assert.equal((await post('session', { reference: 'eve@example.com' }, foreign)).status, 403);
       assert.equal((await post('session/token', {}, { ...foreign, cookie: session })).status, 403);
@@ -515,7 +515,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       const permission = await fetch(new URL('session/token', url), asking);
       assert.equal(permission.headers.get('access-control-allow-origin'), null);
       assert.equal((await post('session/token', {})).status, 401);
-      // What could be an id of the provider would bind the token to whoever has it.
+      // Reject references in the format of a provider id: the token would be bound to the customer with that id.
       assert.equal((await post('session', { reference: 'cth_A1b2C3d4E5f6G7h8' })).status, 400);
       assert.equal((await post('session', { reference: ['eve@example.com'] })).status, 400);
       assert.equal((await post('session', { reference: 'e'.repeat(2000) })).status, 413);
@@ -549,7 +549,7 @@ describe('the checkout', { concurrency: 3 }, () => {
     return documents.find(([, text]) => text.startsWith(beginning))?.[0];
   }
 
-  test('the one command MUST start it all, print its address, and stop on SIGINT', async () => {
+  test('the command MUST start all servers, print the URL, and stop on SIGINT', async () => {
     const child = spawn(process.execPath, ['examples/checkout/start.ts'], { env: { ...process.env, PORT: '0' } });
     try {
       let printed = '';
@@ -580,7 +580,7 @@ describe('the checkout', { concurrency: 3 }, () => {
   });
 });
 
-test('no page MUST have complained, and no request left the machine', () => {
+test('pages MUST NOT log errors or send requests to other servers', () => {
   assert.deepEqual(complaints, []);
   assert.ok(browser.requested.length > 50);
   assert.deepEqual(strangers(browser.requested, ...origins), []);

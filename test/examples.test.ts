@@ -36,7 +36,7 @@ async function onSandbox(run: (options: Options, sandbox: Sandbox) => Promise<vo
   }
 }
 
-/** Serves on a free port while `run` lasts. */
+/** Listens on a free port while `run` runs. */
 async function serving(listener: RequestListener, run: (url: string) => Promise<void>): Promise<void> {
   const server = createServer(socketLimits, listener).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -49,7 +49,7 @@ async function serving(listener: RequestListener, run: (url: string) => Promise<
   }
 }
 
-/** What each mount must do alike. */
+/** Checks that apply to every mounted gateway. */
 async function assertServes(send: Send, sandbox: Sandbox): Promise<void> {
   sandbox.clearCalls();
   const response = await send(post({ query }));
@@ -87,7 +87,7 @@ test('Express: behind express.json() and in a nested router', () =>
       const byGet = `${url}/api/graphql?${new URLSearchParams({ query: '{ customer(id: "u7") { id } }' })}`;
       const got = await fetch(byGet, { headers: { 'apollo-require-preflight': '1' } });
       assert.deepEqual(await got.json(), { data: { customer: { id: 'cst_0123456789abcdef' } } });
-      // What express.json() read is counted again: it inflates, and its own cap may be wider.
+      // The gateway checks the size of a body that express.json() parsed: the limit of express.json() may be higher.
       assert.equal((await send({ ...post([]), body: '{}' })).status, 400);
       assert.equal((await send(post([{ query }]))).status, 400);
       const compressed = await send({
@@ -96,14 +96,14 @@ test('Express: behind express.json() and in a nested router', () =>
         body: gzipSync(JSON.stringify({ query })),
       });
       assert.equal(compressed.status, 415);
-      // These two are its own answers: the gateway never saw the request.
+      // express.json() rejects these two itself. They do not reach the gateway.
       assert.equal((await send({ ...post({}), body: '{' })).status, 400);
       assert.equal((await send(post({ query, padding: 'x'.repeat(70_000) }))).status, 413);
     });
     await gateway.dispose();
   }));
 
-test('Express: without a parser, and with one that takes more than the gateway', () =>
+test('Express: without a body parser, and with one whose limit is higher than that of the gateway', () =>
   onSandbox(async (options, sandbox) => {
     const gateway = createNodeGateway(options);
     const bare = express();
@@ -127,7 +127,7 @@ test('Express: without a parser, and with one that takes more than the gateway',
     await gateway.dispose();
   }));
 
-test('Fastify: the body is left to the gateway', () =>
+test('Fastify: the gateway reads the body', () =>
   onSandbox(async (options, sandbox) => {
     const { app } = createFastifyApp(options);
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
@@ -168,7 +168,7 @@ test('Next: a route handler', () =>
       const send: Send = async (init) => {
         const request = new Request('http://app.test/api/graphql', init);
         const response = await handlers.get(request.method)?.(request);
-        // Next takes nothing else.
+        // Next accepts only the platform's Response.
         assert.ok(response instanceof Response);
         return response;
       };
@@ -178,7 +178,7 @@ test('Next: a route handler', () =>
     }
   }));
 
-test('AWS Lambda: an event of an HTTP API, and callers counted by the address that it names', () =>
+test('AWS Lambda: an event of an HTTP API, with callers counted by its source address', () =>
   onSandbox(async (options, sandbox) => {
     const handler = createHandler({ ...options, rateLimit: { perMinute: 5 } });
     const invoke = async (init: RequestInit, sourceIp: string, isBase64Encoded = false): Promise<Response> => {
@@ -208,7 +208,7 @@ test('AWS Lambda: an event of an HTTP API, and callers counted by the address th
     assert.equal((await invoke(post({ query }), '192.0.2.4')).status, 200);
   }));
 
-test('a server of an application MUST be able to have the limits of the sockets', () =>
+test('the server of an application MUST be able to apply the socket limits of the gateway', () =>
   onSandbox(async (options) => {
     const gateway = createNodeGateway(options);
     await serving(gateway.listener, async (url) => {
@@ -217,7 +217,7 @@ test('a server of an application MUST be able to have the limits of the sockets'
       socket.on('data', (data) => {
         answer += data;
       });
-      // A head that never ends: the server gives up on it.
+      // Headers that never end: the server closes the connection.
       socket.write('POST /graphql HTTP/1.1\r\nhost: app.test\r\n');
       await once(socket, 'close');
       assert.match(answer, /^HTTP\/1\.1 408 /);
@@ -225,7 +225,7 @@ test('a server of an application MUST be able to have the limits of the sockets'
     await gateway.dispose();
   }));
 
-test('draining MUST let what is under way finish in a framework too', () =>
+test('draining MUST finish in-flight operations in a framework too', () =>
   onSandbox(async (options, sandbox) => {
     const { app, gateway } = createExpressApp(options);
     await serving(app, async (url) => {

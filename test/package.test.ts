@@ -15,8 +15,8 @@ import { dirname, join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 
-// The package as its users get it: packed from what `npm run build` made, and unpacked in a project that has nothing but
-// the dependencies that it declares. They are linked rather than installed a second time: no network is needed.
+// Tests of the packed package, unpacked in a project that has only its declared dependencies. The dependencies are linked, so that no
+// network is needed.
 
 const run = promisify(execFile);
 const name = 'juspay-customer-gateway';
@@ -34,7 +34,7 @@ function link(dependency: string, target: string): void {
 }
 
 before(async () => {
-  // Without scripts: `prepack` would build anew, under the feet of other tests.
+  // Skip `prepack`: it would rebuild `dist` while other tests use it.
   const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', consumer]);
   const [{ filename, files }] = JSON.parse(stdout) as [{ filename: string; files: typeof packed }];
   tarball = join(consumer, filename);
@@ -53,7 +53,7 @@ before(async () => {
 
 after(() => rmSync(consumer, { recursive: true }));
 
-test('the package MUST hold what its users need, and nothing else', () => {
+test('the package MUST hold exactly the files that users need', () => {
   const tops = new Set(packed.map(({ path }) => path.replace(/\/.*/, '')));
   assert.deepEqual([...tops].toSorted(), [
     'CHANGELOG.md',
@@ -119,9 +119,9 @@ console.log(JSON.stringify({
   });
 });
 
-// The oldest and the newest that the package takes, each installed by npm beside it, as an app has it.
+// The oldest and the newest supported version of graphql, each installed by npm next to the package.
 for (const version of ['16.11.0', '17.1.0']) {
-  test(`with graphql ${version} of the app's own there MUST be one copy of it, which the gateway and the client's tests run on`, async () => {
+  test(`an app with graphql ${version} MUST have a single copy of it, which the gateway and the test gateway use`, async () => {
     const app = join(consumer, `graphql-${version}`);
     mkdirSync(app);
     writeFileSync(join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }));
@@ -134,7 +134,7 @@ for (const version of ['16.11.0', '17.1.0']) {
         ['install', '--prefer-offline', '--no-audit', `graphql@${version}`, tarball, `./${clientPacked.filename}`],
         { cwd: app },
       );
-    // Registries have bad moments.
+    // The registry fails temporarily.
     await install().catch(install).catch(install);
     writeFileSync(
       join(app, 'main.js'),
@@ -146,7 +146,7 @@ const { customer } = await client.execute(CustomerDocument, { id: 'u7' });
 const input = { objectReferenceId: 'consumer-1', mobileNumber: '+', emailAddress: 'noor@example.com' };
 const { status } = await client.mutate(CreateCustomerDocument, { input });
 const failure = await client.execute(CustomerDocument, { id: 'fault_rejected' }).catch(({ code }) => code);
-// A schema of another copy would be refused.
+// graphql rejects a schema of another copy.
 const { data } = await graphql({ schema, source: '{ __schema { queryType { name } } }' });
 await close();
 console.log(JSON.stringify([version, customer?.id, status, failure, data]));
@@ -187,7 +187,7 @@ export const answer: Promise<Response> = gateway.fetch(new Request('http://app.t
 export const node: NodeGateway = createNodeGateway();
 export const url: string = (await startServer(node, { host: '127.0.0.1', port: 0 })).url + (await startSandbox()).url;
 export const typeName: string | undefined = buildSchema().getQueryType()?.name;
-// @ts-expect-error: a name that is none
+// @ts-expect-error: no such name
 createGateway({ limits: { depht: 5 } });
 `,
   );
@@ -226,6 +226,6 @@ test('publint and are-the-types-wrong MUST find nothing', async () => {
       ({ stdout, stderr }: { stdout: string; stderr: string }) => `${stdout}${stderr}`,
     );
   assert.equal(await tool('publint', 'run', tarball, '--strict', '--level', 'suggestion'), '');
-  // ES modules only, as `type` says: what CommonJS of old would make of them is not looked at.
+  // The package has ES modules only, so skip the checks for CommonJS.
   assert.equal(await tool('attw', tarball, '--profile', 'esm-only', '--no-color'), '');
 });

@@ -19,7 +19,7 @@ const bound = (name: string, customer: string): Caller => ({
   customers: [customer],
 });
 
-/** How many of so many operations are let through. */
+/** Returns the number of admitted operations. */
 async function admitted(limit: RateLimit, caller: Caller, attempts: number, address?: string): Promise<number> {
   let count = 0;
   for (let n = 0; n < attempts; n += 1) {
@@ -34,7 +34,7 @@ async function admitted(limit: RateLimit, caller: Caller, attempts: number, addr
   return count;
 }
 
-test('each caller MUST have a share of its own, and anonymous ones one for each address', async () => {
+test('each caller MUST have its own limit, and anonymous callers one for each address', async () => {
   const limit = createRateLimit({ perMinute: 5 }, silent);
   assert.equal(await admitted(limit, bound('a', 'reference-1'), 8), 5);
   assert.equal(await admitted(limit, bound('b', 'reference-2'), 8), 5);
@@ -43,27 +43,27 @@ test('each caller MUST have a share of its own, and anonymous ones one for each 
   assert.equal(await admitted(limit, anonymous, 8, '10.0.0.1'), 0);
 });
 
-test('many tokens for one customer MUST share one share', async () => {
+test('all tokens of one customer MUST share one limit', async () => {
   const limit = createRateLimit({ perMinute: 5 }, silent);
   let count = 0;
   for (const name of ['a', 'b', 'c']) count += await admitted(limit, bound(name, 'reference-1'), 3);
   assert.equal(count, 5);
 });
 
-test('who only calls itself anonymous, or as another kind of caller does, MUST have a share of its own', async () => {
+test('a caller with the name `anonymous`, or the name of another kind of caller, MUST have its own limit', async () => {
   const limit = createRateLimit({ perMinute: 5 }, silent);
   const plain: Caller = { ...anonymous, customers: 'any' };
   assert.equal(await admitted(limit, plain, 8, '10.0.0.1'), 5);
   for (const who of ['subject anonymous', 'subject a', 'key a']) {
     assert.equal(await admitted(limit, { ...plain, name: 'anonymous', counted: [who] }, 8, '10.0.0.1'), 5);
   }
-  // Both credentials on one request count for each of them.
+  // A request with two credentials counts for both.
   assert.equal(await admitted(limit, { ...plain, counted: ['key a', 'subject b'] }, 8), 0);
   assert.equal(await admitted(limit, { ...plain, counted: ['key c', 'subject c'] }, 3), 3);
   assert.equal(await admitted(limit, { ...plain, counted: ['key c'] }, 8), 2);
 });
 
-test('an operation beyond the share MUST be 429 with Retry-After, and nothing be executed; refused documents count', () =>
+test('an operation beyond the limit MUST return 429 with Retry-After without execution; rejected documents MUST count', () =>
   inWorld(
     async (world) => {
       await world.ask('{ nothing }');
@@ -109,7 +109,7 @@ test('a token that names the default merchant and one that names none MUST share
     { ...jwtSettings, RATE_LIMIT_PER_MINUTE: '2' },
   ));
 
-test('X-Forwarded-For MUST be believed as far as there are proxies, and no further', () => {
+test('only the entries of X-Forwarded-For that trusted proxies added MUST be used', () => {
   const chain = 'spoofed, 203.0.113.7, 10.0.0.1';
   assert.equal(addressOf('10.0.0.2', chain, 0), '10.0.0.2');
   assert.equal(addressOf('10.0.0.2', chain, 1), '10.0.0.1');
@@ -117,7 +117,7 @@ test('X-Forwarded-For MUST be believed as far as there are proxies, and no furth
   assert.equal(addressOf('10.0.0.2', undefined, 2), '10.0.0.2');
 });
 
-test('documents MUST be found by their ids, as documentId and as the extension of Apollo', async () => {
+test('documents MUST be found by id, in `documentId` and in the extension of Apollo', async () => {
   const path = new URL('../../schema/generated/persisted-documents.json', import.meta.url);
   const documents: string[] = Object.values(JSON.parse(readFileSync(path, 'utf8')));
   const text = documents.find((document) => document.startsWith('query Customer(')) ?? '';
@@ -164,7 +164,7 @@ test('documents MUST be found by their ids, as documentId and as the extension o
   }
 });
 
-test('a router MUST get its own documents through by its key entry, and nobody else', async (context) => {
+test('with PERSISTED_ONLY, only a key entry with `documents: any` MUST be able to send other documents', async (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'routers-'));
   context.after(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, 'keys.json');
@@ -191,7 +191,7 @@ test('a router MUST get its own documents through by its key entry, and nobody e
   );
 });
 
-test('every write MUST leave one line of audit, whatever became of it, without a value', () =>
+test('every write MUST write one audit line without values, whatever its outcome', () =>
   inWorld(async (world) => {
     await world.ask(
       'mutation Register { createCustomer(input: { objectReferenceId: "canary-0001", mobileNumber: "9000000055", emailAddress: "canary@example.com" }) { __typename } }',
@@ -242,10 +242,10 @@ test('every write MUST leave one line of audit, whatever became of it, without a
     assert.doesNotMatch(world.log.join('\n'), /canary|9000000055|fault_unauthorized/i);
   }));
 
-test('1,100 distinct documents of the largest size MUST hold less than 64 MB of heap', (context) =>
+test('1,100 distinct documents of maximum size MUST use less than 64 MB of heap', (context) =>
   inWorld(async (world) => {
     const collect = globalThis.gc ?? assert.fail('run with --expose-gc');
-    // As many tokens and bytes as are let in; refused only when it is executed, for its 1,900 ids.
+    // Maximum number of tokens and bytes. The document is rejected only during execution, for its 1,900 ids.
     const id = (n: number, i: number) => `"document-${n}-${String(i).padStart(12, '0')}"`;
     const largest = (n: number) =>
       `{ customers(ids: [${Array.from({ length: 1900 }, (_, i) => id(n, i)).join(' ')}]) { id } }`;

@@ -6,7 +6,7 @@ import { openGateway } from '../../src/gateway.ts';
 import { startSandbox } from '../../src/sandbox/server.ts';
 import { createLog, type LogLevel } from '../../src/telemetry/log.ts';
 
-/** The lines that one operation leaves at a level, in front of a sandbox. */
+/** Runs one operation against a sandbox. @returns its log lines at a level. */
 async function linesOf(level: LogLevel, query: string): Promise<Record<string, unknown>[]> {
   const sandbox = await startSandbox();
   const lines: string[] = [];
@@ -31,7 +31,7 @@ async function linesOf(level: LogLevel, query: string): Promise<Record<string, u
 
 const ids = Array.from({ length: 100 }, (_, n) => `"fault_html_x${n}"`).join(',');
 
-test('upstream failures that one operation repeats MUST be summed up in one line', async () => {
+test('repeated upstream failures of one operation MUST be summed up in one line', async () => {
   const lines = await linesOf('info', `{ customers(ids: [${ids}]) { id } }`);
   const single = lines.filter(({ message }) => message === 'upstream call failed');
   const summaries = lines.filter(({ message }) => message === 'repeated upstream failures');
@@ -42,7 +42,7 @@ test('upstream failures that one operation repeats MUST be summed up in one line
   assert.ok(JSON.stringify(lines).length < 4_000);
 });
 
-test('at debug each failed call MUST have its line; a single failure MUST leave no summary', async () => {
+test('at level debug, each failed call MUST have a line; a single failure MUST NOT have a summary', async () => {
   const lines = await linesOf('debug', `{ customers(ids: [${ids}]) { id } }`);
   assert.ok(lines.filter(({ message }) => message === 'upstream call failed').length >= 100);
   const few = await linesOf('info', '{ customer(id: "fault_501_x") { id } }');

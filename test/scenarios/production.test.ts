@@ -12,7 +12,7 @@ import { buildSchema } from '../../src/graphql/schema.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 
-/** Planted in every value that this file sends; the test command looks for it in everything that was printed. */
+/** Part of every value that this file sends. The test command fails if the output contains it. */
 const canary = process.env['CANARY'] ?? 'canary-by-hand';
 const key = `key-${canary}`;
 const bin = fileURLToPath(new URL('../../bin/customer-gateway.js', import.meta.url));
@@ -28,7 +28,7 @@ let folder: string;
 let closed: Profile;
 let open: Profile;
 
-/** The program as an operator runs it. */
+/** Starts the program with settings for production. */
 async function startProfile(more: Record<string, string>): Promise<Profile> {
   const env = {
     PATH: process.env['PATH'] ?? '',
@@ -90,7 +90,7 @@ const post = (query: string, headers: Record<string, string> = {}) => ({
 const repeat = (count: number, text: string) =>
   Array.from({ length: count }, (_, n) => text.replaceAll('#', String(n))).join(' ');
 
-/** The checks of graphql-cop: a finding is an answer that holds what the pattern says. */
+/** The checks of graphql-cop. A response that matches the pattern is a finding. */
 const checks: readonly [string, RequestInit & { path?: string }, RegExp][] = [
   ['alias overloading', post(`{ ${repeat(101, 'alias#: __typename')} }`), /"alias100":/],
   [
@@ -121,7 +121,7 @@ const checks: readonly [string, RequestInit & { path?: string }, RegExp][] = [
 ];
 
 for (const [name, { path = '', ...init }, finding] of checks) {
-  test(`${name} MUST find nothing in production, with credentials and without`, async () => {
+  test(`${name} MUST find nothing in production, with and without credentials`, async () => {
     for (const headers of [{}, credentials]) {
       const response = await fetch(`${closed.url}${path}`, {
         ...init,
@@ -134,7 +134,7 @@ for (const [name, { path = '', ...init }, finding] of checks) {
   });
 }
 
-test('the 61 audits of GraphQL over HTTP MUST pass for an authorised caller', async () => {
+test('the 61 audits of GraphQL over HTTP MUST pass for an authorized caller', async () => {
   const audits = serverAudits({
     url: open.url,
     fetchFn: (url: string, init: RequestInit = {}) => {
@@ -152,7 +152,7 @@ test('the 61 audits of GraphQL over HTTP MUST pass for an authorised caller', as
   assert.equal(results.length, 61);
 });
 
-test('a canary in every field MUST be seen by the provider and by its own caller, and by nobody else', async () => {
+test('values of every field MUST reach only the provider and the caller, and MUST NOT be logged', async () => {
   const ask = async (query: string, variables: object) => {
     const init = {
       method: 'POST',
@@ -200,7 +200,7 @@ test('a canary in every field MUST be seen by the provider and by its own caller
   assert.doesNotMatch(printed, /tkn_[0-9a-f]{32}|9000000001/);
 });
 
-test('every text of a customer, of its token and of the inputs MUST be marked as personal or secret', () => {
+test('every text field of customers, tokens and inputs MUST be marked as personal or secret', () => {
   const bare: string[] = [];
   for (const name of ['Customer', 'ClientAuthToken', 'CreateCustomerInput', 'UpdateCustomerInput']) {
     const type = buildSchema().getType(name);
@@ -214,7 +214,7 @@ test('every text of a customer, of its token and of the inputs MUST be marked as
   assert.deepEqual(bare, []);
 });
 
-test('what is marked MUST be blotted out of the log, wherever it stands', () => {
+test('values of marked fields MUST NOT be logged, at any position', () => {
   const lines: string[] = [];
   const fields = {
     firstName: canary,
