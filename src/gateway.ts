@@ -24,7 +24,7 @@ import { buildSubgraph } from './graphql/schema.ts';
 import { createBodies, tooLong } from './http/bodies.ts';
 import { createCors } from './http/cors.ts';
 import { createDelivery } from './http/delivery.ts';
-import { type Examples, graphiqlOptions, renderGraphiql, usePagePolicy } from './http/graphiql.ts';
+import { createGraphiqlRenderer, type Examples, graphiqlOptions, usePagePolicy } from './http/graphiql.ts';
 import type { NodeGateway } from './http/handler.ts';
 import { useHealth } from './http/health.ts';
 import { type RequestState, useHttp } from './http/http.ts';
@@ -85,7 +85,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     graphiql: config.graphiql ? graphiqlOptions(endpoint, parts.examples) : false,
     // Disabled, because Yoga's health check matches more than its exact path. `useHealth` replaces it. No path contains a space.
     healthCheckEndpoint: ' ',
-    renderGraphiQL: renderGraphiql,
+    renderGraphiQL: createGraphiqlRenderer(),
     landingPage: false,
     logging: false,
     batching: false,

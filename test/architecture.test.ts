@@ -4,15 +4,15 @@ import { builtinModules } from 'node:module';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 
-/** The allowed imports of a room: other rooms, packages and modules of Node. */
+/** What the files of a room may import: other rooms, and packages, modules of Node included. */
 interface Room {
   readonly rooms: readonly string[];
   readonly packages: readonly string[];
 }
 
 /**
- * The rooms of `src`. A room is a folder of `src`, or a file at its root. A room may import from itself and from the rooms that it lists.
- * These must precede it in this table, so that imports point in one direction.
+ * The rooms of `src`, from the lowest to the highest. A room is a folder of `src`, or a file at its root. A room may
+ * import from itself and from the rooms that it lists, which all stand above it in this table: imports point one way.
  */
 const table: Readonly<Record<string, Room>> = {
   // Imports nothing.
@@ -53,7 +53,7 @@ const table: Readonly<Record<string, Room>> = {
       'node:timers/promises',
     ],
   },
-  // Implements the provider's document independently: with shared encoders, a mistake in one would not fail a test.
+  // Written from the provider's document alone: shared encoders would make both sides agree on one mistake.
   sandbox: { rooms: [], packages: ['node:crypto', 'node:http', 'node:net', 'node:zlib'] },
   // The composition root.
   gateway: {
@@ -120,21 +120,21 @@ function upwardRules(rooms: Readonly<Record<string, Room>>): string[] {
 function cycles(graph: ReadonlyMap<string, readonly string[]>): string[] {
   const found: string[] = [];
   const finished = new Set<string>();
-  const visit = (path: string, ancestors: readonly string[]) => {
-    const start = ancestors.indexOf(path);
+  const visit = (path: string, trail: readonly string[]) => {
+    const start = trail.indexOf(path);
     if (start >= 0) {
-      found.push(`These files import each other in a cycle: ${[...ancestors.slice(start), path].join(' → ')}.`);
+      found.push(`These files import each other in a cycle: ${[...trail.slice(start), path].join(' → ')}.`);
       return;
     }
     if (finished.has(path)) return;
-    for (const next of graph.get(path) ?? []) visit(next, [...ancestors, path]);
+    for (const next of graph.get(path) ?? []) visit(next, [...trail, path]);
     finished.add(path);
   };
   for (const path of graph.keys()) visit(path, []);
   return found;
 }
 
-test('the table of rooms MUST allow every import', () => {
+test('every import MUST be one that the table of rooms allows', () => {
   assert.ok(files.length > 40);
   assert.deepEqual(
     files.flatMap((path) => violations(path, textOf(path))),
@@ -142,7 +142,7 @@ test('the table of rooms MUST allow every import', () => {
   );
 });
 
-test('the table MUST allow imports in one direction only', () => {
+test('the table MUST let imports point one way', () => {
   assert.deepEqual(upwardRules(table), []);
 });
 
@@ -150,10 +150,10 @@ test('files MUST NOT import each other in a cycle', () => {
   assert.deepEqual(cycles(new Map(files.map((path) => [path, filesNamedBy(path, textOf(path))]))), []);
 });
 
-test('the checks MUST detect a forbidden import, an upward rule and a cycle', () => {
-  const forbidden =
+test('a planted forbidden import, upward rule or cycle MUST be found', () => {
+  const planted =
     "import type { Pool } from 'undici';\nimport { send } from '../juspay/transport.ts';\nawait import('pino');";
-  assert.deepEqual(violations('src/graphql/customer.ts', forbidden), [
+  assert.deepEqual(violations('src/graphql/customer.ts', planted), [
     'src/graphql/customer.ts imports src/juspay/transport.ts, but `graphql` may not import `juspay`.',
     'src/graphql/customer.ts imports the package undici, but `graphql` may not import it.',
     'src/graphql/customer.ts imports the package pino, but `graphql` may not import it.',
@@ -188,13 +188,13 @@ test('each run-time package MUST be imported, by one or two rooms', () => {
   const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: Record<string, string> };
   for (const name of Object.keys(dependencies)) {
     const rooms = new Set(files.filter((path) => importsOf(textOf(path)).includes(name)).map(roomOf));
-    // Most rooms use GraphQL documents, errors and validation. Three rooms implement plugins of the server library.
+    // Documents, errors and input checks occur in most rooms. The server library calls hooks of two rooms.
     const most = name === 'graphql' || name === 'zod' ? 6 : name === 'graphql-yoga' ? 3 : 2;
     assert.ok(rooms.size >= 1 && rooms.size <= most, `${name} is imported by ${[...rooms].join(', ') || 'no room'}.`);
   }
 });
 
-test('modules of Node MUST be imported with the prefix `node:`', () => {
+test('modules of Node MUST be imported with their prefix', () => {
   for (const path of files) {
     for (const specifier of importsOf(textOf(path)))
       assert.ok(!builtinModules.includes(specifier), `${path}: ${specifier}`);
