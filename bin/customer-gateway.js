@@ -10,7 +10,7 @@ const source = new URL('../src/cli/main.ts', import.meta.url);
 const locked = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
 const self = fileURLToPath(import.meta.url);
 
-/** Interval of checks whether the parent process has exited. */
+/** How often the process checks whether its parent has exited. */
 const parentCheckMs = 250;
 
 if (problem === undefined) run();

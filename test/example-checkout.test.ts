@@ -437,7 +437,7 @@ describe('the checkout', { concurrency: 3 }, () => {
 
       await hide(page, true);
       await page.clock.fastForward('20:00');
-      assert.deepEqual(asked(), [], 'nobody looks');
+      assert.deepEqual(asked(), [], 'no request while the page is hidden');
       await hide(page, false);
       await page.getByText(/^14:\d\d$/).waitFor();
       assert.notEqual(await shown(), second);
@@ -538,7 +538,7 @@ describe('the checkout', { concurrency: 3 }, () => {
         refused.errors?.map(({ extensions }) => extensions.code),
         ['FORBIDDEN'],
       );
-      assert.deepEqual(asked(), ['GET /customers/u7'], 'a create of somebody else is not even sent');
+      assert.deepEqual(asked(), ['GET /customers/u7'], 'a create for another customer is not sent upstream');
       const own = await post('graphql', { query: '{ __typename }' }, { authorization: `Bearer ${token}` });
       assert.match(await own.text(), /PERSISTED_QUERY_ONLY/);
     }));

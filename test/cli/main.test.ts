@@ -32,20 +32,20 @@ for (const [name, args, environment, code, says] of [
   });
 }
 
-const nobody = '0'.repeat(64);
+const unknownHash = '0'.repeat(64);
 const realCredentials = { JUSPAY_API_KEY: 'canary', JUSPAY_MERCHANT_ID: 'm', JUSPAY_BASE_URL: 'http://127.0.0.1:9' };
 
 for (const [name, file, environment, says] of [
   ['a file of keys that is no JSON', '{', {}, /AUTH_API_KEYS_FILE/],
   [
     'a file of keys for an unknown merchant',
-    `[{"name":"a","sha256":"${nobody}","scopes":[],"merchant":"canary"}]`,
+    `[{"name":"a","sha256":"${unknownHash}","scopes":[],"merchant":"canary"}]`,
     {},
     /AUTH_API_KEYS_FILE names a merchant/,
   ],
   [
     'the same with real credentials',
-    `[{"name":"a","sha256":"${nobody}","scopes":[],"merchant":"canary"}]`,
+    `[{"name":"a","sha256":"${unknownHash}","scopes":[],"merchant":"canary"}]`,
     realCredentials,
     /AUTH_API_KEYS_FILE names a merchant/,
   ],
@@ -118,7 +118,7 @@ test('schema MUST print the committed schema, for each variant', async () => {
     assert.equal(await run.exit, 0);
     assert.equal(run.output(), readFileSync(new URL(`../../schema/${file}`, import.meta.url), 'utf8'));
   }
-  assert.equal(await start(['schema', '--for', 'nobody']).exit, 2);
+  assert.equal(await start(['schema', '--for', 'unknown']).exit, 2);
 });
 
 test('token MUST create a token that a gateway with the same settings accepts, and report missing settings', async (context) => {

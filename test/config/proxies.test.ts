@@ -56,7 +56,7 @@ for (const [noProxy, address, proxied] of [
     assert.equal(isProxied(address, noProxy), proxied));
 }
 
-test('plain http, which is for this machine only, MUST never have a proxy', () => {
+test('http URLs, which are allowed for loopback hosts only, MUST NOT use a proxy', () => {
   assert.equal(isProxied('http://127.0.0.1:4010', ''), false);
   assert.equal(isProxied('http://localhost:4010', ''), false);
 });

@@ -381,9 +381,9 @@ for (const [setting, name, content] of broken) {
     replace(path(name), `${valid[name]}\n`);
     await until(applied(setting));
     await isServed();
-    const told = lines.filter((line) => /"setting":/.test(line));
+    const logged = lines.filter((line) => /"setting":/.test(line));
     assert.deepEqual(
-      told.map((line) => (JSON.parse(line) as { level: string; setting: string }).setting),
+      logged.map((line) => (JSON.parse(line) as { level: string; setting: string }).setting),
       [setting, setting, setting],
     );
     assert.doesNotMatch(lines.join(''), new RegExp(canary));

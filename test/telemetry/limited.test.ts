@@ -18,7 +18,7 @@ type Line = Readonly<Record<string, unknown>>;
 const linesOf = (log: readonly string[], message: string): Line[] =>
   log.map((line) => JSON.parse(line) as Line).filter((line) => line['message'] === message);
 
-/** A limited log whose seconds are over when the test says so. */
+/** A limited log with a mocked clock. */
 function withSeconds(context: TestContext) {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const lines: string[] = [];
@@ -30,7 +30,7 @@ function withSeconds(context: TestContext) {
 }
 
 for (const level of ['info', 'warn', 'error'] as const) {
-  test(`${level}: at most 10 lines of one message a second, then one line with the count of the others`, (context) => {
+  test(`${level}: a message MUST be written at most 10 times per second, and one line MUST count the suppressed lines`, (context) => {
     const { log, lines, second } = withSeconds(context);
     for (let n = 0; n < 250; n += 1) log[level]('flood', { requestId: `r${n}` });
     log[level]('another message');
@@ -49,7 +49,7 @@ for (const level of ['info', 'warn', 'error'] as const) {
   });
 }
 
-test('audit and debug lines MUST NOT be limited; `flush` MUST report at once', (context) => {
+test('audit and debug lines MUST NOT be limited; `flush` MUST write the summaries immediately', (context) => {
   const { log, lines, second } = withSeconds(context);
   for (let n = 0; n < 100; n += 1) {
     log.audit('audit');
@@ -63,8 +63,8 @@ test('audit and debug lines MUST NOT be limited; `flush` MUST report at once', (
   assert.equal(linesOf(lines, 'log lines suppressed').length, 1);
 });
 
-/** What 60 requests leave in the log: lines with their own request, and how many more a summary counts. */
-async function told(
+/** Sends 60 requests. @returns the number of lines with this message, and that number plus the suppressed lines. */
+async function countLines(
   message: string,
   environment: Readonly<Record<string, string>>,
   send: (world: World, n: number) => Promise<Answer>,
@@ -86,13 +86,13 @@ async function told(
   return { lines, all: suppressed.reduce((sum, count) => sum + count, lines) };
 }
 
-test('refused credentials MUST be told within the limit, and all be counted', async () => {
-  const { all } = await told('credential refused', jwtSettings, (world) => world.ask('{ __typename }'));
+test('log lines of invalid credentials MUST be limited, and all MUST be counted', async () => {
+  const { all } = await countLines('credential refused', jwtSettings, (world) => world.ask('{ __typename }'));
   assert.equal(all, 60);
 });
 
-test('upstream failures of many operations MUST be told within the limit, and all be counted', async () => {
-  const { all } = await told('upstream call failed', {}, (world, n) =>
+test('log lines of upstream failures MUST be limited across operations, and all MUST be counted', async () => {
+  const { all } = await countLines('upstream call failed', {}, (world, n) =>
     world.ask(`{ customer(id: "fault_unauthorized_x${n}") { id } }`),
   );
   assert.equal(all, 60);
@@ -107,7 +107,7 @@ for (const [name, fail] of [
   ],
   ['rejects', () => Promise.reject(new Error('log'))],
 ] as const) {
-  test(`a log of one's own that ${name} MUST change no answer, that of a write included`, async () => {
+  test(`a custom log that ${name} MUST NOT change the response, also of a write`, async () => {
     const gateway = createGateway({
       log: { debug: fail, info: fail, warn: fail, error: fail },
       environment: { NODE_ENV: 'test' },
