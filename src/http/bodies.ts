@@ -1,21 +1,21 @@
 import type { IncomingMessage } from 'node:http';
 import { overloaded, RequestError } from '../errors.ts';
 
-/** Limits of all request bodies together that are not complete yet. */
+/** Limits for incomplete request bodies. `maxCount` and `maxBytes` apply to all of them together. */
 export interface BodyLimits {
   readonly maxCount: number;
   readonly maxBytes: number;
-  /** Of one body. */
+  /** Time limit of one body. */
   readonly timeoutMs: number;
 }
 
 const defaults: BodyLimits = { maxCount: 4_096, maxBytes: 64 * 1024 * 1024, timeoutMs: 10_000 };
 
-/** Where the first buffer of a body begins; it doubles from there. */
+/** Initial buffer size. The buffer doubles when it is full. */
 const firstBufferBytes = 4_096;
 const retryAfterSeconds = 1;
 
-/** Passes on the chunks of one body, and says when there are no more. */
+/** Receives the chunks of one body, and its end or its failure. */
 interface Sink {
   add(chunk: Uint8Array): void;
   end(): void;
@@ -26,19 +26,18 @@ export interface Bodies {
   /**
    * Reads a request body completely.
    *
-   * @throws RequestError 413 for more than `maxBytes`, 408 after {@link BodyLimits.timeoutMs}, 400 when the client stops
-   *   sending, 503 `OVERLOADED` when too many bodies are incomplete and this one has waited longest.
+   * @throws RequestError 413 for more than `maxBytes`, 408 after {@link BodyLimits.timeoutMs}, 400 if the client disconnects,
+   *   503 `OVERLOADED` if too many bodies are incomplete and this one is the oldest.
    */
   read(source: IncomingMessage | ReadableStream<Uint8Array>, maxBytes: number): Promise<Uint8Array>;
 }
 
 /**
- * Bounds what clients can hold by sending slowly: number, bytes and time of incomplete bodies. Beyond a bound the oldest
- * incomplete body is refused, not the newest: a normal client sends its body within milliseconds, so a sender that idles
- * is always the oldest.
+ * Limits number, bytes and time of incomplete bodies, against slow senders. When a limit is reached, the oldest incomplete
+ * body is refused, not the newest: normal clients send a body within milliseconds, so the oldest one belongs to a slow sender.
  */
 export function createBodies({ maxCount, maxBytes: maxTotalBytes, timeoutMs }: BodyLimits = defaults): Bodies {
-  // In the order of arrival.
+  // In order of arrival.
   const incomplete = new Set<Sink>();
   let totalBytes = 0;
 
@@ -52,7 +51,7 @@ export function createBodies({ maxCount, maxBytes: maxTotalBytes, timeoutMs }: B
           add(chunk) {
             if (!incomplete.has(sink)) return;
             if (length + chunk.byteLength > maxBytes) return sink.fail(tooLong(maxBytes));
-            // One buffer for all chunks: a body sent byte by byte must not become thousands of buffers.
+            // Copy into one buffer: a body sent byte by byte would otherwise take thousands of small buffers.
             if (length + chunk.byteLength > buffer.byteLength) grow(length + chunk.byteLength);
             buffer.set(chunk, length);
             length += chunk.byteLength;
@@ -74,7 +73,7 @@ export function createBodies({ maxCount, maxBytes: maxTotalBytes, timeoutMs }: B
           evict(Number.POSITIVE_INFINITY, Math.max(maxTotalBytes, maxBytes));
         }
 
-        /** Whether this is the first outcome of this body. */
+        /** Stops reading. Returns `false` if the body is already settled. */
         function settle(): boolean {
           if (!incomplete.delete(sink)) return false;
           totalBytes -= buffer.byteLength;
@@ -104,13 +103,13 @@ function readMessage(message: IncomingMessage, sink: Sink): () => void {
     return () => undefined;
   }
   message.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
-  // The listener for errors stays: a socket that breaks later must not raise an unhandled `error` event.
+  // Keep the `error` listener: a later socket error must not become an unhandled `error` event.
   return () => message.off('data', onData).off('end', onEnd).off('close', onClose);
 }
 
 function readStream(stream: ReadableStream<Uint8Array>, sink: Sink): () => void {
   let isStopped = false;
-  // Not `for await`: leaving the loop early would destroy the socket, and the refusal with it.
+  // Not `for await`: leaving the loop early would destroy the socket before the error response is sent.
   const reader = stream.getReader();
   const pump = async () => {
     for (let read = await reader.read(); !read.done; read = await reader.read()) {
@@ -126,13 +125,16 @@ function readStream(stream: ReadableStream<Uint8Array>, sink: Sink): () => void 
 }
 
 export function tooLong(maxBytes: number): RequestError {
-  return new RequestError('BAD_USER_INPUT', { status: 413, message: `The body is longer than ${maxBytes} bytes.` });
+  return new RequestError('BAD_USER_INPUT', {
+    status: 413,
+    message: `The request body is longer than ${maxBytes} bytes.`,
+  });
 }
 
 function tooSlow(): RequestError {
-  return new RequestError('BAD_USER_INPUT', { status: 408, message: 'The body did not arrive in time.' });
+  return new RequestError('BAD_USER_INPUT', { status: 408, message: 'The request body did not arrive in time.' });
 }
 
 function endedEarly(): RequestError {
-  return new RequestError('BAD_USER_INPUT', { message: 'The body ended early.' });
+  return new RequestError('BAD_USER_INPUT', { message: 'The request body is incomplete.' });
 }

@@ -11,25 +11,25 @@ interface Exchange {
 }
 
 interface Connection {
-  /** In the order of arrival: the first is being served. */
+  /** In order of arrival. The first one is being served. */
   readonly exchanges: Exchange[];
-  /** Bytes that belong to finished exchanges; `undefined` where the rest of a request may still come in. */
+  /** Bytes received for finished exchanges. `undefined` if the rest of a request may still arrive. */
   settledBytes: number | undefined;
 }
 
-/** How long a client may take nothing of a finished answer while the server drains. */
+/** Time without progress after which a client that does not read its response is disconnected during a drain. */
 const stalledMs = 1_000;
 
 export interface Connections {
-  /** Serves a request when the answers that are due before it on its connection are finished. */
+  /** Serves a request when the earlier responses of its connection are finished. */
   begin(request: IncomingMessage, response: ServerResponse, serve: () => void): void;
-  /** From now on the last answer that is due on a connection is the last one of that connection. */
-  closeAfterAnswers(): void;
-  /** From now on clients that stop reading their answer are disconnected after a second, not after the usual time. */
-  hurry(): void;
+  /** From now on, sends `connection: close` with the last pending response of each connection. */
+  closeAfterResponses(): void;
+  /** From now on, disconnects clients that do not read their response after 1 s instead of the delivery timeout. */
+  shortenDelivery(): void;
   /**
-   * Ends the sending side of connections without a request; those where a part of a request has arrived get 503 before.
-   * What they send is still read, since a connection that is closed on unread bytes is reset.
+   * Ends the writable side of connections without a pending response. If part of a request has arrived, sends 503 first.
+   * Keeps reading, because closing a socket with unread bytes resets the connection.
    */
   endIdle(): void;
   /** Number of open connections. */
@@ -41,9 +41,9 @@ export interface Connections {
 }
 
 /**
- * Knows which answers are due on each connection, in their order, so that nothing is written in their place and no
- * connection is closed under them. Pipelined requests are served one after the other: a connection holds one answer, also
- * when its client sends many requests and reads nothing.
+ * Tracks the pending responses of each connection in order. An error response to invalid bytes then cannot replace a pending
+ * response, and no connection is closed before its responses are sent. Pipelined requests are served one at a time, so a
+ * client that sends many requests and reads nothing holds one response in memory.
  */
 export function trackConnections(server: Server, delivery: Delivery): Connections {
   const connections = new Map<Duplex, Connection>();
@@ -51,7 +51,7 @@ export function trackConnections(server: Server, delivery: Delivery): Connection
   let accepted = 0;
   let requests = 0;
   let isClosing = false;
-  let isHurried = false;
+  let isDeliveryShort = false;
 
   server.on('connection', (socket) => {
     accepted += 1;
@@ -60,18 +60,17 @@ export function trackConnections(server: Server, delivery: Delivery): Connection
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable || error.code === 'ECONNRESET') return socket.destroy();
-    // Every further chunk of the same client raises the error again.
+    // Node emits the error again for each further chunk.
     if (broken.has(socket)) return;
     broken.add(socket);
-    // Nothing that follows can be read as a request.
     socket.pause();
     const { exchanges = [] } = connections.get(socket) ?? {};
     const unfinished = exchanges.find(({ request }) => !request.complete);
-    const owed = exchanges.filter((exchange) => exchange !== unfinished).map(({ response }) => closed(response));
-    Promise.all(owed)
+    const pending = exchanges.filter((exchange) => exchange !== unfinished).map(({ response }) => closed(response));
+    Promise.all(pending)
       .then(async () => {
         if (!socket.writable) return socket.destroy();
-        // The broken bytes belong to a request that has an answer already, such as 413.
+        // The invalid bytes belong to a request that already has a response, such as 413.
         if (unfinished?.response.headersSent) {
           if (unfinished.response.writableEnded) await closed(unfinished.response);
           return socket.destroy();
@@ -94,25 +93,25 @@ export function trackConnections(server: Server, delivery: Delivery): Connection
         exchanges.splice(exchanges.indexOf(exchange), 1);
         connection.settledBytes = request.complete && exchanges.length === 0 ? socket.bytesRead : undefined;
         const [next] = exchanges;
-        // A request that broke is refused where the error was found.
+        // The `clientError` handler refuses an invalid request.
         if (next && socket.writable && (next.request.complete || !broken.has(socket))) next.serve();
       });
       response.once('prefinish', () => {
-        if (isHurried) socket.setTimeout(stalledMs);
+        if (isDeliveryShort) socket.setTimeout(stalledMs);
       });
       if (isClosing) markLast(exchanges);
       if (exchanges.length === 1) serve();
     },
-    closeAfterAnswers() {
+    closeAfterResponses() {
       isClosing = true;
       for (const { exchanges } of connections.values()) markLast(exchanges);
     },
-    hurry() {
-      isHurried = true;
+    shortenDelivery() {
+      isDeliveryShort = true;
       for (const {
         exchanges: [first],
       } of connections.values()) {
-        // Without progress for this long, `node:http` destroys the socket.
+        // `node:http` destroys a socket on timeout.
         if (first?.response.writableEnded) first.request.socket.setTimeout(stalledMs);
       }
     },
@@ -130,7 +129,7 @@ export function trackConnections(server: Server, delivery: Delivery): Connection
   };
 }
 
-/** With pipelining several answers are due; `connection: close` on any but the last would lose those behind it. */
+/** Sets `connection: close` on the last pending response only. On an earlier one it would drop the later ones. */
 function markLast(exchanges: readonly Exchange[]): void {
   const pending = exchanges.map(({ response }) => response).filter((response) => !response.headersSent);
   const last = pending.at(-1);

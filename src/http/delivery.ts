@@ -2,27 +2,27 @@ import type { ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 
 export interface DeliveryLimits {
-  /** How long a client may take for an answer, from the moment at which all of it was handed to the socket. */
+  /** Time limit for reading a response, from when its last byte is written to the socket. */
   readonly timeoutMs: number;
-  /** What all answers together may hold that wait longer than `lookMs`. Beyond it their clients are disconnected early. */
+  /** Limit of bytes that all unread responses hold together. Beyond it, clients are disconnected before `timeoutMs`. */
   readonly maxBytes: number;
-  /** How often an answer that was not taken at once is looked at. */
-  readonly lookMs: number;
+  /** Interval of the checks. */
+  readonly checkIntervalMs: number;
 }
 
-export const deliveryLimits: DeliveryLimits = { timeoutMs: 30_000, maxBytes: 64 * 1024 * 1024, lookMs: 1_000 };
+export const deliveryLimits: DeliveryLimits = { timeoutMs: 30_000, maxBytes: 64 * 1024 * 1024, checkIntervalMs: 1_000 };
 
 export interface Delivery {
-  /** Disconnects the client if it does not take this answer in time. The first limit of a response counts. */
+  /** Disconnects the client if it does not read this response in time. Further calls for the same response do nothing. */
   limit(response: ServerResponse): void;
 }
 
-/** A gateway that is mounted in the server of this package is behind two of them. */
+/** `startServer` and the gateway's listener both limit the same response. */
 const limited = new WeakSet<ServerResponse>();
 
-/** Bounds what clients can hold by not reading their answers: the rest of each answer stays in memory until it is taken. */
+/** Limits time and memory of responses that clients do not read. An unread response stays in memory. */
 export function createDelivery(limits: Partial<DeliveryLimits> = {}): Delivery {
-  const { timeoutMs, maxBytes, lookMs } = { ...deliveryLimits, ...limits };
+  const { timeoutMs, maxBytes, checkIntervalMs } = { ...deliveryLimits, ...limits };
   const waiting = new Set<ServerResponse>();
   let waitingBytes = 0;
   return {
@@ -31,7 +31,7 @@ export function createDelivery(limits: Partial<DeliveryLimits> = {}): Delivery {
       limited.add(response);
       response.once('prefinish', () => {
         const bytes = response.socket?.writableLength ?? 0;
-        const handedOverAtMs = performance.now();
+        const writtenAtMs = performance.now();
         waitingBytes += bytes;
         const settle = () => {
           clearInterval(timer);
@@ -40,13 +40,13 @@ export function createDelivery(limits: Partial<DeliveryLimits> = {}): Delivery {
         waiting.add(response);
         const timer = setInterval(
           () => {
-            const isLate = performance.now() - handedOverAtMs >= timeoutMs;
+            const isLate = performance.now() - writtenAtMs >= timeoutMs;
             if (!isLate && waitingBytes <= maxBytes) return;
-            // At once, not when the socket is closed: one too many must not disconnect all.
+            // Subtract the bytes now, not on `close`: otherwise one excess response would disconnect all clients.
             settle();
             response.destroy();
           },
-          Math.min(lookMs, timeoutMs),
+          Math.min(checkIntervalMs, timeoutMs),
         ).unref();
         response.once('close', settle);
       });

@@ -9,26 +9,26 @@ import { type Bodies, tooLong } from './bodies.ts';
 import { answerType, isJson } from './media.ts';
 import type { Target } from './target.ts';
 
-/** What accompanies one request through the server, from its first byte to its answer. */
+/** State of one request. */
 export interface RequestState {
   readonly requestId: string;
-  /** The address that the client asked for. `request.url` is not it: URL parsers normalise the path. */
+  /** The request target as sent. `request.url` differs, because URL parsers normalise the path. */
   readonly target: Target;
-  /** Of the caller's trace; set first of all. */
+  /** Trace id from the header `traceparent`. Set before authentication. */
   traceId?: string | undefined;
-  /** On the monotonic clock, in ms. */
+  /** Start of the request on the monotonic clock, in ms. */
   readonly startedAtMs: number;
-  /** Of the client; `undefined` where nobody knows. */
+  /** IP address of the client. `undefined` if unknown. */
   readonly address?: string | undefined;
-  /** Settles when nobody is served any more: the answer went out, or the client went away. */
+  /** Settles when the response is finished or the client disconnects. */
   readonly over: Promise<unknown>;
-  /** Reads the body of a request that came without one, from the socket behind it. */
+  /** Reads the body from the `node:http` message. Set for requests of the listener, whose `Request` has no body. */
   readonly readBody?: ((maxBytes: number) => Promise<Uint8Array>) | undefined;
-  /** Set before anything is executed. */
+  /** Set after authentication. */
   caller?: Caller;
-  /** Set when it is known: the code of the first error, where there is one. */
+  /** Code of the first error, or `OK`. Set when the result is known. */
   outcome?: Outcome;
-  /** Set when it is executed. */
+  /** Set at the start of execution. */
   operationType?: OperationType;
 }
 
@@ -37,30 +37,29 @@ export interface HttpRules {
   readonly maxBodyBytes: number;
   readonly bodies: Bodies;
   readonly isDraining: () => boolean;
-  /** @throws RequestError, which is answered; nothing is executed then. */
+  /** @throws RequestError for missing or invalid credentials. */
   readonly authenticate: (headers: Headers, correlation: Correlation) => Promise<Caller>;
-  /** @throws RequestError when more is under way than can be carried. */
+  /** @throws RequestError if the concurrency limit is reached. */
   readonly enter: (caller: Caller, over: Promise<unknown>) => void;
-  /** @throws RequestError when this caller has had its share. */
+  /** @throws RequestError if the rate limit of the caller is exceeded. */
   readonly admit?: ((caller: Caller, address: string | undefined) => Promise<void>) | undefined;
-  /** @throws RequestError when the address has used up its share. */
+  /** Counts a request with refused credentials. @throws RequestError if the rate limit of the address is exceeded. */
   readonly countRefused?: ((address: string | undefined) => Promise<void>) | undefined;
   readonly manifest: Manifest;
-  /** Whether callers may send ids of documents only. */
+  /** Whether callers may send only ids of persisted documents. */
   readonly persistedOnly: boolean;
   readonly log: Log;
 }
 
-/** Headers that no form, image or link can send: a browser asks the server first whether another site may. */
+/** Custom headers: a browser sends a CORS preflight before a cross-origin request that has one. */
 const preflightHeaders = ['x-graphql-yoga-csrf', 'apollo-require-preflight'];
 
-/** While it drains, how long a client should wait before it comes back (to another instance). */
 const drainRetryAfterSeconds = 1;
 
 /**
- * What may come in over HTTP, and in what shape every refusal goes out: POST with `application/json` only; GET for
- * queries only and only with a header that forces a preflight; no compressed, no over-long and no array bodies; nothing
- * new while draining. Every refusal has a JSON body with `errors`.
+ * Rules for HTTP requests. Accepts POST with `application/json`, and GET for queries with a header that forces a CORS
+ * preflight. Refuses compressed bodies, bodies over `maxBodyBytes`, batches, and any operation during a drain. Every refusal
+ * has a JSON body with `errors`.
  */
 export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { state: RequestState }> {
   return {
@@ -68,8 +67,8 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       const { state } = serverContext;
       state.traceId = traceIdOf(request.headers.get('traceparent'));
       try {
-        // The library takes more addresses for its endpoint than this one, such as `/any/graphql`.
-        if (state.target.path !== rules.endpoint) throw notHere(rules.endpoint);
+        // Yoga also accepts other paths, such as `/any/graphql`.
+        if (state.target.path !== rules.endpoint) throw notFound(rules.endpoint);
         if (rules.isDraining()) throw overloaded(drainRetryAfterSeconds);
         const fault = findFault(request, url, rules.maxBodyBytes);
         if (fault !== undefined) throw fault;
@@ -79,7 +78,7 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
           throw error;
         });
       } catch (error) {
-        // Whatever it is: the library would answer with the stack.
+        // Translate every error: Yoga would send the stack of an unknown one.
         const refusal = toRequestError(error, { correlation: state, log: rules.log });
         state.outcome = refusal.code;
         endResponse(refusalResponse(refusal, request, state.requestId, fetchAPI));
@@ -92,18 +91,18 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       setRequestParser(async () => {
         const body = request.method === 'GET' ? undefined : await readBytes(request, state);
         if (state.caller === undefined) throw new RequestError('UNAUTHENTICATED', { status: 401 });
-        // Only a complete request takes a slot: slow senders must not use up what others need.
+        // After the body is read: slow senders must not take slots of the concurrency limit.
         rules.enter(state.caller, state.over);
         // After load shedding: a request that is shed does not count against its caller's rate limit.
         await rules.admit?.(state.caller, state.address);
         const params = body === undefined ? paramsOfQuery(url.searchParams) : paramsOfBody(body);
-        // The library takes no parameter but those of the specification.
+        // Yoga refuses parameters that the specification does not define.
         return { ...params, documentId: undefined, query: documentOf(params, rules.manifest, onlyIds) };
       });
     },
 
     onResultProcess({ request, result, setResult, setResultProcessor, serverContext }) {
-      // The library takes the first type that is listed, whatever its weight.
+      // Yoga ignores the weights in `Accept`.
       setResultProcessor(processRegularResult, answerType(request.headers.get('accept')) ?? 'application/json');
       if (Array.isArray(result) || Symbol.asyncIterator in result) return;
       const { state } = serverContext;
@@ -127,7 +126,7 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
   async function readBytes(request: Request, state: RequestState): Promise<Uint8Array> {
     if (state.readBody !== undefined) return state.readBody(rules.maxBodyBytes);
     if (request.body !== null) return rules.bodies.read(request.body, rules.maxBodyBytes);
-    // The framework around us has read the stream already, and keeps the text.
+    // A framework has already read the stream and keeps the text.
     const bytes = Buffer.from(await request.text());
     if (bytes.byteLength > rules.maxBodyBytes) throw tooLong(rules.maxBodyBytes);
     return bytes;
@@ -135,8 +134,9 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
 }
 
 /**
- * The trace that a caller says it is part of, as W3C Trace Context has it. What is no such header counts as not sent, two of
- * them included; of later versions what is known is read.
+ * Reads the trace id of `traceparent`. Ignores an invalid or repeated header. Of later versions, reads the known fields.
+ *
+ * @see W3C Trace Context, section 3.2
  */
 function traceIdOf(traceparent: string | null): string | undefined {
   const [, version, traceId, more] =
@@ -144,10 +144,10 @@ function traceIdOf(traceparent: string | null): string | undefined {
   return version === 'ff' || (version === '00' && more !== undefined) ? undefined : traceId;
 }
 
-function notHere(endpoint: string): RequestError {
+function notFound(endpoint: string): RequestError {
   return new RequestError('BAD_USER_INPUT', {
     status: 404,
-    message: `There is nothing here: GraphQL is at ${endpoint}.`,
+    message: `Not found. The GraphQL endpoint is ${endpoint}.`,
   });
 }
 
@@ -155,7 +155,7 @@ function findFault({ method, headers }: Request, url: URL, maxBodyBytes: number)
   if (method === 'GET') {
     const forced = preflightHeaders.some((name) => headers.has(name)) || isJson(headers.get('content-type'));
     if (!forced || (headers.has('content-type') && !isJson(headers.get('content-type')))) {
-      const message = `GET takes one of the headers ${preflightHeaders.join(', ')} or content-type: application/json. Or send POST.`;
+      const message = `GET needs one of the headers ${preflightHeaders.join(', ')} or content-type: application/json. Or send POST.`;
       return new RequestError('BAD_USER_INPUT', { status: 403, message });
     }
     return findUnreadable(headers);
@@ -168,7 +168,7 @@ function findFault({ method, headers }: Request, url: URL, maxBodyBytes: number)
     });
   }
   if (url.searchParams.has('query')) {
-    return new RequestError('BAD_USER_INPUT', { message: 'A POST carries its document in the body.' });
+    return new RequestError('BAD_USER_INPUT', { message: 'Send the document of a POST in the body, not in the URL.' });
   }
   if (!isJson(headers.get('content-type'))) {
     return new RequestError('BAD_USER_INPUT', { status: 415, message: 'The body must be application/json in UTF-8.' });
@@ -180,17 +180,17 @@ function findFault({ method, headers }: Request, url: URL, maxBodyBytes: number)
   return Number(headers.get('content-length')) > maxBodyBytes ? tooLong(maxBodyBytes) : findUnreadable(headers);
 }
 
-/** Said before anything is executed: an answer that nobody can read would hide what was done. */
+/** Checked before execution: a client that cannot read the response would not see the result of a mutation. */
 function findUnreadable(headers: Headers): RequestError | undefined {
   if (answerType(headers.get('accept')) !== undefined) return undefined;
-  const message = 'Answers are application/graphql-response+json or application/json, in UTF-8: accept one of them.';
+  const message = 'Accept must allow application/graphql-response+json or application/json, in UTF-8.';
   return new RequestError('BAD_USER_INPUT', { status: 406, message });
 }
 
 function paramsOfBody(bytes: Uint8Array): Params {
   const body = parseJson(() => new TextDecoder('utf-8', { fatal: true }).decode(bytes), 'The body');
   if (Array.isArray(body))
-    throw new RequestError('BAD_USER_INPUT', { message: 'Batches of operations are not taken. Send one.' });
+    throw new RequestError('BAD_USER_INPUT', { message: 'Batches are not supported. Send one operation.' });
   return checkParams(body);
 }
 
@@ -214,27 +214,27 @@ interface Params extends DocumentRequest {
   extensions?: Record<string, unknown>;
 }
 
-/** Takes what GraphQL over HTTP knows and ignores the rest, as the specification asks. */
+/** Checks the parameters of the GraphQL over HTTP specification, and ignores all others as it requires. */
 function checkParams(params: unknown): Params {
   if (!isRecord(params)) throw new RequestError('BAD_USER_INPUT', { message: 'The body must be a JSON object.' });
   const { query, documentId, operationName, variables, extensions } = params;
-  const wrong = (message: string) => new RequestError('BAD_USER_INPUT', { message });
-  if (query != null && typeof query !== 'string') throw wrong('`query` must be a text: the GraphQL document.');
-  if (documentId != null && typeof documentId !== 'string') throw wrong('`documentId` must be a text.');
-  if (operationName != null && typeof operationName !== 'string') throw wrong('`operationName` must be a text.');
-  if (variables != null && !isRecord(variables)) throw wrong('`variables` must be an object.');
-  if (extensions != null && !isRecord(extensions)) throw wrong('`extensions` must be an object.');
+  const invalid = (message: string) => new RequestError('BAD_USER_INPUT', { message });
+  if (query != null && typeof query !== 'string') throw invalid('`query` must be a string with the GraphQL document.');
+  if (documentId != null && typeof documentId !== 'string') throw invalid('`documentId` must be a string.');
+  if (operationName != null && typeof operationName !== 'string') throw invalid('`operationName` must be a string.');
+  if (variables != null && !isRecord(variables)) throw invalid('`variables` must be an object.');
+  if (extensions != null && !isRecord(extensions)) throw invalid('`extensions` must be an object.');
   return {
     query: query ?? undefined,
     documentId: documentId ?? apolloId(extensions),
-    // Some clients send "" for none.
+    // Some clients send "" if there is no name.
     ...(operationName && { operationName }),
     ...(variables != null && { variables }),
     ...(extensions != null && { extensions }),
   };
 }
 
-/** Apollo's clients name the document in an extension. */
+/** Apollo clients send the document id as an extension. */
 function apolloId(extensions: unknown): string | undefined {
   const persisted = isRecord(extensions) ? extensions['persistedQuery'] : undefined;
   const hash = isRecord(persisted) ? persisted['sha256Hash'] : undefined;
@@ -245,7 +245,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The parser's own message quotes the text, so it is not passed on. */
+/** Replaces the parser's message, which quotes the text. */
 function parseJson(read: () => string, what: string): unknown {
   try {
     return parseExactJson(read());
@@ -255,7 +255,7 @@ function parseJson(read: () => string, what: string): unknown {
 }
 
 function refusalResponse(error: RequestError, request: Request, requestId: string, fetchAPI: FetchAPI): Response {
-  // Who takes neither is told so in JSON: better than nothing.
+  // JSON is the fallback if the client accepts neither type.
   const type = answerType(request.headers.get('accept')) ?? 'application/json';
   return new fetchAPI.Response(errorBody(error, requestId), {
     status: error.status,

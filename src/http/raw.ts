@@ -5,8 +5,7 @@ import { overloaded, RequestError } from '../errors.ts';
 import { errorBody } from '../execution/outcome.ts';
 
 /**
- * Whether the request has the `Host` that its version of HTTP asks for. The value decides nothing else: the address is
- * the request target alone.
+ * Whether the request has a valid `Host` header for its version of HTTP. Routing uses the request target only, never `Host`.
  *
  * @see RFC 9112, section 3.2: 400 for a request of HTTP/1.1 without `Host`, for several of them, and for an invalid one.
  */
@@ -17,42 +16,43 @@ export function hasValidHost({ headers: { host }, rawHeaders, httpVersionMajor, 
   return host === '' || URL.canParse(`http://${host}`);
 }
 
-/** Refuses a request that never becomes one of the Fetch API, in the shape of every other refusal. */
+/** Sends an error response for a request that does not reach Yoga. The body has the shape of all other errors. */
 export function refuseRequest(response: ServerResponse, status: 400 | 417 | 500): void {
   const { body, headers } = refusal(status);
   response.writeHead(status, headers).end(body);
 }
 
 /**
- * Takes what still comes in of a request that was answered early. A connection that is closed on unread bytes is reset,
- * and the answer can be lost with it; the server's time limit for a whole request ends it.
+ * Reads and drops the rest of a request that was answered early. Closing a socket with unread bytes resets the connection,
+ * and the client can lose the response. The server's request timeout bounds this.
  */
 export function discardRest(request: IncomingMessage): void {
   request.resume();
 }
 
-/** How long a refused client has to close the connection after it got its answer. */
+/** Time for a refused client to close the connection after the response. */
 const lingerMs = 1_000;
 
 const retryAfterSeconds = 1;
 
 /**
- * Refuses what is no HTTP, or too slow, or too long for its head, where there is only a socket yet.
+ * Sends an error response on a socket without a parsed request: for invalid HTTP, a timeout, or a request head that is too
+ * long.
  *
- * @param error with the code of Node's error, or `OVERLOADED` for what has not become a request when the server stops.
+ * @param error Node's error, or the code `OVERLOADED` for an incomplete request at shutdown.
  */
 export function refuseSocket(socket: Duplex, { code }: { code?: string | undefined }): void {
   const [status, reason] = reasons[code ?? ''] ?? [400, 'Bad Request'];
   const { body, headers } = refusal(status);
   const head = Object.entries({ ...headers, connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${status} ${reason}\r\n${head.join('')}\r\n${body}`);
-  // Closing a socket that holds unread bytes resets it, and the client can lose the answer.
+  // Keep reading: closing a socket with unread bytes resets it, and the client can lose the response.
   socket.resume();
   const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
   socket.once('close', () => clearTimeout(timer));
 }
 
-/** By the code of Node's error. */
+/** Status and reason phrase by error code. */
 const reasons: Partial<Record<string, readonly [number, string]>> = {
   HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large'],
   HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'Payload Too Large'],
@@ -79,5 +79,5 @@ function refusal(status: number) {
 function refusalOf(status: number): RequestError {
   if (status === 500) return new RequestError('INTERNAL_SERVER_ERROR', { status });
   if (status === 503) return overloaded(retryAfterSeconds);
-  return new RequestError('BAD_USER_INPUT', { status, message: 'This is no request that can be read.' });
+  return new RequestError('BAD_USER_INPUT', { status, message: 'The request cannot be read.' });
 }

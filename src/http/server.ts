@@ -10,20 +10,19 @@ import { readTarget } from './target.ts';
 
 export interface Server {
   readonly port: number;
-  /** Base address, without a path. */
+  /** Base URL, without a path. */
   readonly url: string;
   /**
-   * Drains and closes. `/ready` answers 503 at once; after `delayMs` new operations answer 503 too, and those in flight
-   * have `graceMs` to finish. No request is reset meanwhile: the listener closes when nothing is in flight, and every
-   * connection that is still open then gets an answer to what it sends. Takes 500 ms more than `graceMs` at most.
+   * Drains and closes the server. `/ready` returns 503 at once. After `delayMs`, new operations get 503, and in-flight
+   * operations have `graceMs` to finish. The listener closes when nothing is in flight. Requests that arrive on open
+   * connections still get a response and are not reset. Takes at most 500 ms longer than `graceMs`.
    */
   stop(graceMs: number, delayMs?: number): Promise<void>;
 }
 
 /**
- * Against slow senders, for `node:http`'s `createServer`: 3 s for the head of a request, 5 s for all of it; heads end at
- * 16 KiB. Idle connections close after 65 s: load balancers keep theirs for 60 s, and a connection must not be closed by
- * the server while a request is on its way.
+ * Options of `createServer` against slow senders. Idle connections close after 65 s, later than the usual 60 s of load
+ * balancers: otherwise the server could close a connection while the load balancer sends a request on it.
  */
 export const socketLimits = {
   headersTimeout: 3_000,
@@ -34,27 +33,27 @@ export const socketLimits = {
 } as const;
 
 /**
- * Before the listener closes: requests are accepted and held until none has arrived for `quietMs`. Clients that connect
- * again after each 503 wait for their answer then, so none of them is in the accept queue, which the system resets.
+ * Before the listener closes, requests are accepted and held until none has arrived for `quietMs`. Clients that reconnect
+ * after each 503 then wait for a response. None of them is in the accept queue, which the system resets on close.
  */
-const lastAccepts = { quietMs: 50, atMostMs: 250 };
-/** The rest of the accept queue, one connection in a turn of the event loop. */
+const holdPhase = { quietMs: 50, atMostMs: 250 };
+/** Time limit for accepting the rest of the accept queue, one connection in each turn of the event loop. */
 const acceptQueueMs = 100;
-/** After that: how long all connections may be silent before they are closed, and how long all of this may take. */
-const lastRequests = { quietMs: 500, atMostMs: 2_000 };
-/** How long clients have to close their side after that. */
+/** After the listener closes, connections stay open until no request has arrived for `quietMs`. */
+const closePhase = { quietMs: 500, atMostMs: 2_000 };
+/** Time for clients to close their side after that. */
 const lingerMs = 100;
-/** What these steps may take together after the grace time; they take more only of what is left of it. */
+/** Time for these phases after the grace time. If the drain ends early, they also use the rest of the grace time. */
 const afterGraceMs = 400;
-const lookMs = 5;
+const pollMs = 5;
 
 /**
- * Listens, within {@link socketLimits}.
+ * Starts a server with {@link socketLimits}.
  *
- * @param options.port 0 stands for a free one.
- * @param options.keepAliveTimeoutMs how long an idle connection stays open. Default 65000.
- * @param options.deliveryTimeoutMs how long a client may take for an answer before it is disconnected. Default 30000.
- * @throws the system's error, such as `EADDRINUSE`.
+ * @param options.port 0 selects a free port.
+ * @param options.keepAliveTimeoutMs time after which an idle connection is closed. Default 65000.
+ * @param options.deliveryTimeoutMs time after which a client that does not read its response is disconnected. Default 30000.
+ * @throws the system error, such as `EADDRINUSE`.
  */
 export async function startServer(
   gateway: Pick<NodeGateway, 'listener' | 'drain'>,
@@ -66,7 +65,7 @@ export async function startServer(
   },
 ): Promise<Server> {
   const { keepAliveTimeoutMs: keepAliveTimeout = socketLimits.keepAliveTimeout, deliveryTimeoutMs } = options;
-  // `hasValidHost` refuses instead, with a body that says so.
+  // `hasValidHost` replaces this check, because Node's error response has no body.
   const server = createServer({ ...socketLimits, keepAliveTimeout, requireHostHeader: false });
   const delivery = createDelivery(deliveryTimeoutMs === undefined ? {} : { timeoutMs: deliveryTimeoutMs });
   const connections = trackConnections(server, delivery);
@@ -82,10 +81,10 @@ export async function startServer(
   return {
     ...(await listen(server, options)),
     async stop(graceMs, delayMs = 0) {
-      connections.closeAfterAnswers();
+      connections.closeAfterResponses();
       const drained = gateway.drain(delayMs);
       if (delayMs > 0) await wait(delayMs);
-      connections.hurry();
+      connections.shortenDelivery();
       const endsAtMs = performance.now() + graceMs + afterGraceMs;
       await Promise.race([drained, wait(graceMs, undefined, { ref: false })]);
       if (graceMs === 0) {
@@ -94,23 +93,27 @@ export async function startServer(
         return closed;
       }
       held = [];
-      await quiet(connections, { ...lastAccepts, endsAtMs: endsAtMs - afterGraceMs / 2 });
+      await waitUntilQuiet(connections, { ...holdPhase, endsAtMs: endsAtMs - afterGraceMs / 2 });
       const closed = await emptyAndClose(server, connections);
-      const waiting = held;
+      const heldRequests = held;
       held = undefined;
-      for (const serve of waiting) serve();
+      for (const serve of heldRequests) serve();
       const isDone = () => connections.open() === 0;
-      await quiet(connections, { ...lastRequests, endsAtMs }, isDone);
+      await waitUntilQuiet(connections, { ...closePhase, endsAtMs }, isDone);
       connections.endIdle();
-      await quiet(connections, { quietMs: lingerMs, atMostMs: lingerMs, endsAtMs: endsAtMs + lingerMs }, isDone);
+      await waitUntilQuiet(
+        connections,
+        { quietMs: lingerMs, atMostMs: lingerMs, endsAtMs: endsAtMs + lingerMs },
+        isDone,
+      );
       server.closeAllConnections();
       await closed.done;
     },
   };
 }
 
-/** Resolves when no connection or request has arrived for a while, when `isDone`, or when it takes too long. */
-async function quiet(
+/** Resolves when nothing has arrived for `quietMs`, when `isDone` returns `true`, or at the time limit. */
+async function waitUntilQuiet(
   connections: Connections,
   { quietMs, atMostMs, endsAtMs }: { quietMs: number; atMostMs: number; endsAtMs: number },
   isDone = () => false,
@@ -123,48 +126,48 @@ async function quiet(
     nowMs - arrivedAtMs < quietMs && nowMs < untilMs && !isDone();
     nowMs = performance.now()
   ) {
-    await wait(lookMs);
+    await wait(pollMs);
     if (connections.arrived() !== arrived) arrivedAtMs = performance.now();
     arrived = connections.arrived();
   }
 }
 
 /**
- * Closes the listener directly after a turn of the event loop in which nobody connected: what is in the accept queue then
- * would be reset. A turn accepts one connection.
+ * Closes the listener after a turn of the event loop without a new connection. One turn accepts one connection, and closing
+ * resets the connections that are still in the accept queue.
  *
- * @returns `done` resolves when all connections are closed too.
+ * @returns `done` resolves when all connections are closed.
  */
 function emptyAndClose(server: HttpServer, connections: Connections): Promise<{ done: Promise<void> }> {
   const untilMs = performance.now() + acceptQueueMs;
   return new Promise((resolve) => {
     let before = -1;
-    const look = () => {
+    const acceptNext = () => {
       const accepted = connections.accepted();
       if (accepted === before || performance.now() >= untilMs) return resolve({ done: closeListener(server) });
       before = accepted;
-      setImmediate(look);
+      setImmediate(acceptNext);
     };
-    look();
+    acceptNext();
   });
 }
 
-/** `close` of `node:http` would also close idle connections, on which a request may be on its way. */
+/** Closes the listener only. `close` of `node:http` would also close idle connections, on which a request may arrive. */
 function closeListener(server: HttpServer): Promise<void> {
   return new Promise((resolve) => NetServer.prototype.close.call(server, () => resolve()));
 }
 
-/** What can be read at `/metrics`. */
+/** The content of `/metrics`. */
 export interface Readable {
   readonly contentType: string;
   read(): Promise<string>;
 }
 
 /**
- * Shows the numbers on a port of their own, which need not be open to those who ask for customers.
+ * Serves `/metrics` on a separate port, which API clients need not reach.
  *
- * @param options.port 0 stands for a free one.
- * @throws the system's error, such as `EADDRINUSE`.
+ * @param options.port 0 selects a free port.
+ * @throws the system error, such as `EADDRINUSE`.
  */
 export async function startMetricsServer(
   { contentType, read }: Readable,
@@ -180,9 +183,9 @@ export async function startMetricsServer(
   return {
     ...(await listen(server, options)),
     async close() {
-      connections.closeAfterAnswers();
+      connections.closeAfterResponses();
       const closed = new Promise((resolve) => server.close(resolve));
-      // Answers under way are finished; `close` has closed the idle connections.
+      // `close` has closed idle connections. Give in-flight responses time to finish.
       await Promise.race([closed, wait(lingerMs, undefined, { ref: false })]);
       server.closeAllConnections();
       await closed;
@@ -193,10 +196,12 @@ export async function startMetricsServer(
     if (!hasValidHost(request)) return refuseRequest(response, 400);
     const { method, url = '' } = request;
     if (readTarget(url).path !== '/metrics')
-      return response.writeHead(404, { 'content-type': 'text/plain' }).end('The metrics are at /metrics.\n');
+      return response
+        .writeHead(404, { 'content-type': 'text/plain' })
+        .end('Not found. Metrics are served at /metrics.\n');
     if (method !== 'GET' && method !== 'HEAD') return response.writeHead(405, { allow: 'GET, HEAD' }).end();
-    const numbers = await read();
-    return response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' }).end(numbers);
+    const text = await read();
+    return response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' }).end(text);
   }
 }
 

@@ -151,7 +151,7 @@ test('a client that does not take its answer MUST be disconnected', () =>
   ));
 
 test('answers that clients do not take MUST be bounded in bytes, and one that is taken late MUST arrive', async () => {
-  const delivery = createDelivery({ timeoutMs: 600_000, maxBytes: 20 * 1024 * 1024, lookMs: 100 });
+  const delivery = createDelivery({ timeoutMs: 600_000, maxBytes: 20 * 1024 * 1024, checkIntervalMs: 100 });
   const large = Buffer.alloc(16 * 1024 * 1024);
   const responses: ServerResponse[] = [];
   const server = createServer((_request, response) => {
