@@ -3,48 +3,52 @@ import type { Exchange } from './transport.ts';
 import { type Clock, createWindow, windowMs } from './window.ts';
 
 /**
- * What became of a call, as a sign of how its host is. `cut`: a connection that was reset, which neither counts against
- * the host nor shows that it is well. `none`: given up too early to tell.
+ * The result of a call, as the breaker counts it. `reset`: the connection was reset; this counts as a call, but not as a
+ * failure. `ignored`: the result says nothing about the host, so it does not count at all.
  */
-export type Sign = 'alive' | 'failed' | 'cut' | 'none';
+export type CallResult = 'succeeded' | 'failed' | 'reset' | 'ignored';
 
 export interface Breaker {
-  /** How long a call is refused for, at least: 0 where it may be sent. */
+  /** Minimum time in ms until a call may be sent; 0 if it may be sent now. */
   refusedMs(): number;
   /**
-   * Asked at the moment of sending, so that who waits for something else is not the probe meanwhile.
+   * Admits or refuses one call. Call it immediately before sending: a call that still waits for a connection would block
+   * the probe.
    *
-   * @returns `undefined` where the call is refused; else what is told, once, how it went. It must be told: nobody else
-   *   may go while a probe is under way.
+   * @returns `undefined` if the call is refused; otherwise a function that reports the result. Always call it: no other call
+   *   is admitted while a probe is in flight. Later reports of the same call have no effect.
    */
-  admit(): ((sign: Sign) => void) | undefined;
-  /** Whether nothing within the window speaks for keeping it: closed without calls, or open without a probe for long. */
+  admit(): ((result: CallResult) => void) | undefined;
+  /** Whether the breaker can be removed: closed without calls in the window, or open and long overdue for a probe. */
   isIdle(): boolean;
 }
 
-/** Fewer calls within the window say nothing. */
+/** The breaker does not open with fewer calls in the window. */
 const minCalls = 20;
-/** The share of failed calls that opens. */
+/** The breaker opens at this share of failed calls. */
 const failedShare = 0.5;
 const openMs = 5_000;
-/** Nobody knows how long a probe takes: look again after this. */
+/** While a probe is in flight, the other calls check again after this time. */
 const probeMs = 100;
 
-/** A caller in a hurry must not make a host look dead: who gave it less than this share of its time learned nothing. */
-export const fairShare = 0.25;
 /**
- * Nor must a gateway that stood still: where a timer came this late, as ms or as a share of its time, whichever is more,
- * an answer may have lain there unread.
+ * Ignore timeouts of attempts that had less than this share of the configured timeout: a short caller deadline says nothing
+ * about the host.
  */
-const standstillMs = 100;
-const standstillShare = 0.2;
+export const minTimeoutShare = 0.25;
+/**
+ * Ignore timeouts under event loop lag: a response may have arrived unread. Both limits apply, in ms and as a share of the
+ * attempt's time; the larger one counts.
+ */
+const maxLagMs = 100;
+const maxLagShare = 0.2;
 
-/** A period between two changes. A call speaks of the period that it was sent in: a straggler changes nothing later. */
+/** The time between two state changes. A result counts only in the period in which its call was sent. */
 type Period =
   | { readonly state: 'closed'; readonly tally: Tally }
   | { readonly state: 'open'; untilMs: number; isProbing: boolean };
 
-/** The calls of the last 10 s. */
+/** Counts the calls of the last 10 s. */
 export interface Tally {
   add(isFailed: boolean): void;
   calls(): number;
@@ -52,10 +56,10 @@ export interface Tally {
 }
 
 /**
- * Stops calls to a host that fails: opens when half of at least 20 calls within 10 s failed, then lets one call through
- * after 5 s, and all of them once it is answered.
+ * Stops calls to a failing host. The breaker opens when half of at least 20 calls within 10 s failed. After 5 s it admits one
+ * call as a probe, and it closes when the probe gets a response.
  *
- * @param onChange told when it opens (with the failed calls within the window) and when it closes.
+ * @param onChange called when the breaker opens (with the number of failed calls in the window) and when it closes.
  */
 export function createBreaker(
   now: Clock,
@@ -71,17 +75,17 @@ export function createBreaker(
     },
 
     admit() {
-      const mine = period;
-      if (mine.state === 'open') {
-        if (mine.isProbing || now() < mine.untilMs) return undefined;
-        mine.isProbing = true;
+      const admittedIn = period;
+      if (admittedIn.state === 'open') {
+        if (admittedIn.isProbing || now() < admittedIn.untilMs) return undefined;
+        admittedIn.isProbing = true;
       }
-      let told = false;
-      return (sign) => {
-        if (told || period !== mine) return;
-        told = true;
-        if (mine.state === 'closed') count(mine, sign);
-        else probed(mine, sign);
+      let isReported = false;
+      return (result) => {
+        if (isReported || period !== admittedIn) return;
+        isReported = true;
+        if (admittedIn.state === 'closed') count(admittedIn, result);
+        else settleProbe(admittedIn, result);
       };
     },
 
@@ -91,9 +95,9 @@ export function createBreaker(
     },
   };
 
-  function count({ tally }: Extract<Period, { state: 'closed' }>, sign: Sign): void {
-    if (sign === 'none') return;
-    tally.add(sign === 'failed');
+  function count({ tally }: Extract<Period, { state: 'closed' }>, result: CallResult): void {
+    if (result === 'ignored') return;
+    tally.add(result === 'failed');
     const calls = tally.calls();
     if (calls < minCalls) return;
     const failedCalls = tally.failed();
@@ -102,11 +106,11 @@ export function createBreaker(
     onChange.opened(failedCalls);
   }
 
-  function probed(open: Extract<Period, { state: 'open' }>, sign: Sign): void {
+  function settleProbe(open: Extract<Period, { state: 'open' }>, result: CallResult): void {
     open.isProbing = false;
-    // Neither `cut` nor `none` tells anything: the next call is the probe.
-    if (sign === 'failed') open.untilMs = now() + openMs;
-    if (sign !== 'alive') return;
+    // After `reset` and `ignored` the next call is the probe.
+    if (result === 'failed') open.untilMs = now() + openMs;
+    if (result !== 'succeeded') return;
     period = closed();
     onChange.closed();
   }
@@ -129,28 +133,30 @@ function createPlainTally(now: Clock): Tally {
   };
 }
 
-/** Timers may come this much early. */
+/** Timers may fire this much too early. */
 const timerSlackMs = 2;
 
 /**
- * What one call says about its host. Whatever is no 5xx is an answer: a refusal, too, comes from somebody who is there.
+ * Classifies one call for the breaker. Any response other than a 5xx is a success, also a refusal: the host works.
  *
- * @param given.attemptMs the time that it was given; `lateMs` how long after that it ended, negative where some was left;
- *   `isShort` whether that was too little to tell; `isGone` whether it was called off.
+ * @param given.attemptMs the time that the attempt had.
+ * @param given.lateMs the time by which the attempt exceeded `attemptMs`; negative if it ended earlier.
+ * @param given.isTooShort whether `attemptMs` was too short to judge the host by a timeout.
+ * @param given.isAborted whether the caller aborted the call.
  */
-export function signOf(
+export function callResultOf(
   exchange: Exchange,
-  given: { attemptMs: number; lateMs: number; isShort: boolean; isGone: boolean },
-): Sign {
-  if (exchange.kind === 'answered') return exchange.status >= 500 ? 'failed' : 'alive';
-  // The host answers, with a certificate that is refused: the caller must learn that, and not that it is unavailable.
-  if (isMisconfigured(exchange)) return 'none';
-  const { attemptMs, lateMs, isShort, isGone } = given;
-  // A read that several wait for is called off when the time of the last of them is over: a timeout by another way.
+  given: { attemptMs: number; lateMs: number; isTooShort: boolean; isAborted: boolean },
+): CallResult {
+  if (exchange.kind === 'answered') return exchange.status >= 500 ? 'failed' : 'succeeded';
+  // For example an invalid certificate. An open breaker would hide this error from callers behind UPSTREAM_UNAVAILABLE.
+  if (isMisconfigured(exchange)) return 'ignored';
+  const { attemptMs, lateMs, isTooShort, isAborted } = given;
+  // A shared read is aborted at the deadline of its last caller: this is a timeout too.
   if (exchange.timedOut || lateMs >= -timerSlackMs) {
-    const stoodStill = lateMs > Math.max(standstillMs, attemptMs * standstillShare);
-    return isShort || stoodStill ? 'none' : 'failed';
+    const isLagging = lateMs > Math.max(maxLagMs, attemptMs * maxLagShare);
+    return isTooShort || isLagging ? 'ignored' : 'failed';
   }
-  if (isGone) return 'none';
-  return exchange.sent ? 'cut' : 'failed';
+  if (isAborted) return 'ignored';
+  return exchange.sent ? 'reset' : 'failed';
 }

@@ -1,32 +1,32 @@
 import { type Breaker, createBreaker, type Tally } from './breaker.ts';
 import { type Clock, createWindow } from './window.ts';
 
-/** The most that one caller's failed calls count for, of all calls within the window. */
+/** The failed calls of one caller count for at most this share of all calls in the window. */
 const callerShare = 0.25;
-/** Callers that are told apart; the failed calls of more than that count without a limit. */
+/** Number of callers with their own counts. Failed calls of further callers count without that limit. */
 const maxCallers = 500;
 
 /** The breakers of one host and method. */
 export interface Breakers {
-  /** How long a call of this caller is refused for, at least: 0 where it may be sent. */
+  /** Minimum time in ms until a call of this caller may be sent; 0 if it may be sent now. */
   refusedMs(caller: string): number;
   /** As {@link Breaker.admit}, for a call of this caller. */
   admit(caller: string): ReturnType<Breaker['admit']>;
 }
 
 /**
- * One breaker for all callers, in which the failures of one of them count for at most a quarter of the window, and one for
- * each caller. So a caller whose calls alone fail is refused alone, a host that is down is found out whoever calls it, and
- * one with a single caller is protected like the rest.
+ * One breaker for all callers, and one breaker for each caller. In the shared breaker, the failures of one caller count for at
+ * most a quarter of the window. A caller that causes its own failures is therefore refused alone. A host that is down opens
+ * the shared breaker, and a host with a single caller is protected by the breaker of that caller.
  *
- * @param onChange told of each breaker that opens or closes, and how many are open then.
+ * @param onChange called for each breaker that opens or closes, with the number of open breakers.
  */
 export function createBreakers(
   now: Clock,
   onChange: { opened(failedCalls: number, openBreakers: number): void; closed(openBreakers: number): void },
 ): Breakers {
   const open = new Set<string | undefined>();
-  // The one that was used last comes last.
+  // In order of last use: the most recent one is at the end.
   const own = new Map<string, Breaker>();
   let current = '';
   const all = openBreaker(undefined, (clock) => createSharedTally(clock, () => current));
@@ -35,12 +35,12 @@ export function createBreakers(
     refusedMs: (caller) => Math.max(all.refusedMs(), own.get(caller)?.refusedMs() ?? 0),
     admit(caller) {
       const mine = ownOf(caller);
-      // Asked first: neither must take its probe where the other one refuses.
+      // Check both first: neither breaker may start a probe if the other one refuses the call.
       if (mine.refusedMs() > 0 || all.refusedMs() > 0) return undefined;
-      const told = [all.admit(), mine.admit()];
-      return (sign) => {
+      const reports = [all.admit(), mine.admit()];
+      return (result) => {
         current = caller;
-        for (const tell of told) tell?.(sign);
+        for (const report of reports) report?.(result);
       };
     },
   };
@@ -49,8 +49,8 @@ export function createBreakers(
     const breaker = own.get(caller) ?? openBreaker(caller);
     own.delete(caller);
     own.set(caller, breaker);
-    for (const [oldest, its] of own) {
-      if (own.size <= maxCallers && !its.isIdle()) break;
+    for (const [oldest, oldestBreaker] of own) {
+      if (own.size <= maxCallers && !oldestBreaker.isIdle()) break;
       if (oldest === caller) break;
       own.delete(oldest);
       if (open.delete(oldest)) onChange.closed(open.size);
@@ -59,7 +59,7 @@ export function createBreakers(
   }
 
   function openBreaker(caller: string | undefined, createTally?: (now: Clock) => Tally): Breaker {
-    const told = {
+    const onOwnChange = {
       opened(failedCalls: number) {
         open.add(caller);
         onChange.opened(failedCalls, open.size);
@@ -69,11 +69,11 @@ export function createBreakers(
         onChange.closed(open.size);
       },
     };
-    return createBreaker(now, told, createTally);
+    return createBreaker(now, onOwnChange, createTally);
   }
 }
 
-/** Counts the failed calls of each caller apart. */
+/** Counts the failed calls of each caller separately. */
 function createSharedTally(now: Clock, callerOf: () => string): Tally {
   const calls = createWindow(now);
   const failedBy = new Map<string, ReturnType<typeof createWindow>>();

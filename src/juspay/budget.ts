@@ -1,20 +1,20 @@
 import { type Clock, createWindow } from './window.ts';
 
-/** Repeats that are always to be had, so that the few reads of a quiet merchant can be repeated too. */
-const spare = 10;
-/** One repeat for so many first attempts: the most that a provider which is failing already gets on top. */
+/** Repeats that are always available, so that a merchant with few reads can repeat them too. */
+const baseRepeats = 10;
+/** One repeat for this many first attempts. Limits the additional load on a failing provider. */
 const firstsPerRepeat = 5;
 
 /**
- * How many reads may be repeated: 20 % of the first attempts of the last 10 s, plus 10. One per merchant. Three attempts
- * each would make an outage three times as heavy.
+ * Limits the repeats of reads to 20 % of the first attempts of the last 10 s, plus 10. One budget per merchant. Without it,
+ * three attempts per read would triple the load on a provider that is down.
  */
 export function createRetryBudget(now: Clock) {
   const firsts = createWindow(now);
   const repeats = createWindow(now);
   return {
-    isSpent: () => repeats.total() + 1 > spare + firsts.total() / firstsPerRepeat,
-    /** Counts a read that is sent. */
+    isSpent: () => repeats.total() + 1 > baseRepeats + firsts.total() / firstsPerRepeat,
+    /** Counts a read that is sent. The first attempt is number 1. */
     count(attempt: number): void {
       if (attempt === 1) firsts.add();
       else repeats.add();

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Operation } from '../customers/customer.ts';
 import { GatewayError } from '../errors.ts';
 import { correlationOf, type Log, type LogFields, type Metrics, type Outcome } from '../telemetry/log.ts';
-import { type Breaker, fairShare, signOf } from './breaker.ts';
+import { type Breaker, callResultOf, minTimeoutShare } from './breaker.ts';
 import { type Breakers, createBreakers } from './breakers.ts';
 import { createRetryBudget } from './budget.ts';
 import { CallFailure, type CallKind, NoSuchCustomer, retryAfterMs, unanswered } from './refusal.ts';
@@ -173,7 +173,7 @@ export function resilient(
       let sentAtMs = 0;
       // Never kept: of a read that is shared, who waits changes.
       const givenMs = () => Math.min(timeoutMs, (operation.deadlineAtMs - sentAtMs) * policy.share);
-      let tellBreaker: ReturnType<Breaker['admit']>;
+      let report: ReturnType<Breaker['admit']>;
       try {
         const exchange = await transport.send(call, {
           waiter: operation,
@@ -184,8 +184,8 @@ export function resilient(
           waitMs: () => remainingMs(operation),
           isRefused() {
             if (heldUntilMs > now() || isOverBudget(call, attempt)) return true;
-            tellBreaker = breakers[call.method].admit(operation.caller);
-            if (tellBreaker === undefined) return true;
+            report = breakers[call.method].admit(operation.caller);
+            if (report === undefined) return true;
             // With another key it is neither a first attempt nor a repeat.
             if (call.method === 'GET' && (attempt > 1 || key === undefined)) budget.count(attempt);
             return false;
@@ -193,8 +193,9 @@ export function resilient(
           onExchange(exchange) {
             const attemptMs = givenMs();
             const lateMs = now() - sentAtMs - attemptMs;
-            const isGone = call.method === 'GET' && operation.signal.aborted;
-            tellBreaker?.(signOf(exchange, { attemptMs, lateMs, isShort: attemptMs < timeoutMs * fairShare, isGone }));
+            const isAborted = call.method === 'GET' && operation.signal.aborted;
+            const isTooShort = attemptMs < timeoutMs * minTimeoutShare;
+            report?.(callResultOf(exchange, { attemptMs, lateMs, isTooShort, isAborted }));
             if (exchange.kind !== 'answered') return;
             const askedMs = retryAfterMs(exchange) ?? 0;
             heldUntilMs = Math.max(heldUntilMs, now() + Math.min(askedMs, maxHoldMs));
@@ -213,7 +214,7 @@ export function resilient(
         }
       } finally {
         // For a call that came to nothing at all: told already otherwise.
-        tellBreaker?.('none');
+        report?.('ignored');
       }
     }
     return 'refused';

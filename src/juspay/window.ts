@@ -1,22 +1,22 @@
-/** On a monotonic clock, in ms. */
+/** Returns the time of a monotonic clock in ms. */
 export type Clock = () => number;
 
-/** How far back is looked. */
+/** Length of the window. */
 export const windowMs = 10_000;
 const cellMs = 100;
 const cellCount = windowMs / cellMs;
 
 /**
- * Counts what happened within the last 10 s. What is younger than 9.9 s counts, what is 10 s old does not: it is kept in
- * cells of 100 ms, so that a window holds 400 bytes, however much happens.
+ * Counts the events of the last 10 s. Events younger than 9.9 s always count, and events older than 10 s never do: the counts
+ * are kept in cells of 100 ms. A window needs 400 bytes for any number of events.
  */
 export function createWindow(now: Clock) {
   const cells = new Uint32Array(cellCount);
   let newest = Math.floor(now() / cellMs);
   let total = 0;
 
-  /** Empties the cells that time has gone over since it was looked at last. */
-  function move(): void {
+  /** Resets the cells that expired since the last call. */
+  function advance(): void {
     const current = Math.floor(now() / cellMs);
     for (let cell = Math.max(newest, current - cellCount) + 1; cell <= current; cell += 1) {
       total -= cells[cell % cellCount] ?? 0;
@@ -27,12 +27,12 @@ export function createWindow(now: Clock) {
 
   return {
     add(): void {
-      move();
+      advance();
       cells[newest % cellCount] = (cells[newest % cellCount] ?? 0) + 1;
       total += 1;
     },
     total(): number {
-      move();
+      advance();
       return total;
     },
   };

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createBreaker, type Sign } from '../../src/juspay/breaker.ts';
+import { type CallResult, createBreaker } from '../../src/juspay/breaker.ts';
 import { createBreakers } from '../../src/juspay/breakers.ts';
 import { createRetryBudget } from '../../src/juspay/budget.ts';
 import { createWindow } from '../../src/juspay/window.ts';
 
-/** A clock that goes when it is told to. */
+/** A clock that the test moves. */
 function createClock(startMs = 0) {
   let nowMs = startMs;
   return {
@@ -17,14 +17,14 @@ function createClock(startMs = 0) {
   };
 }
 
-/** How long until the next event: mostly short, sometimes longer than anything is kept. */
+/** Time until the next event: mostly short, sometimes longer than the window. */
 const pauseMs = fc.oneof(
   { weight: 6, arbitrary: fc.double({ min: 0, max: 400, noNaN: true }) },
   { weight: 2, arbitrary: fc.double({ min: 0, max: 12_000, noNaN: true }) },
   { weight: 1, arbitrary: fc.double({ min: 0, max: 1e7, noNaN: true }) },
 );
 
-test('a window MUST count all that is younger than 9.9 s, and nothing that is 10 s old', () => {
+test('a window MUST count all events younger than 9.9 s, and none that is 10 s old', () => {
   fc.assert(
     fc.property(
       fc.double({ min: 0, max: 1e6, noNaN: true }),
@@ -49,7 +49,7 @@ test('a window MUST count all that is younger than 9.9 s, and nothing that is 10
   );
 });
 
-test('a window MUST NOT grow with what it counts', () => {
+test('a window MUST NOT need more memory for more events', () => {
   const clock = createClock();
   const window = createWindow(clock.now);
   for (let n = 0; n < 1000; n += 1) window.add();
@@ -65,7 +65,7 @@ test('a window MUST NOT grow with what it counts', () => {
   assert.ok(after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers < 1024 * 1024);
 });
 
-test('repeats MUST never be more than 20 % of the first attempts of the last 10 s plus 10', () => {
+test('repeats MUST NOT exceed 20 % of the first attempts of the last 10 s plus 10', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(pauseMs, fc.boolean()), { maxLength: 200, size: 'max' }), (steps) => {
       const clock = createClock();
@@ -77,7 +77,7 @@ test('repeats MUST never be more than 20 % of the first attempts of the last 10 
         const count = (of: number, ageMs: number) =>
           sent.filter(({ atMs, attempt: its }) => its === of && clock.now() - atMs < ageMs).length;
         if (attempt === 2) {
-          // Exact where nothing is between 9.9 and 10 s old; there either answer is right.
+          // Both answers are right if events are between 9.9 and 10 s old.
           if (budget.isSpent()) {
             assert.ok(count(2, 10_000) + 1 > 10 + count(1, 9_900) / 5);
             continue;
@@ -92,136 +92,136 @@ test('repeats MUST never be more than 20 % of the first attempts of the last 10 
   );
 });
 
-/** A breaker on a clock of its own, with what it told about itself. */
+/** A breaker with its own clock, and a list of its state changes. */
 function createWorld() {
   const clock = createClock();
-  const told: string[] = [];
+  const changes: string[] = [];
   const breaker = createBreaker(clock.now, {
-    opened: (failedCalls) => told.push(`opened ${failedCalls}`),
-    closed: () => told.push('closed'),
+    opened: (failedCalls) => changes.push(`opened ${failedCalls}`),
+    closed: () => changes.push('closed'),
   });
-  /** One call, from its sending to what became of it. */
-  const call = (sign: Sign): boolean => {
-    const tell = breaker.admit();
-    tell?.(sign);
-    return tell !== undefined;
+  /** Sends one call and reports its result. Returns whether the call was admitted. */
+  const call = (result: CallResult): boolean => {
+    const report = breaker.admit();
+    report?.(result);
+    return report !== undefined;
   };
   const open = () => {
     for (let n = 0; n < 20; n += 1) call('failed');
     assert.equal(breaker.admit(), undefined);
   };
-  return { clock, told, breaker, call, open };
+  return { clock, changes, breaker, call, open };
 }
 
-test('a breaker MUST open when half of at least 20 calls failed, in whatever order, and not before', () => {
-  const { told, call } = createWorld();
+test('a breaker MUST open when half of at least 20 calls failed, in any order, and not before', () => {
+  const { changes, call } = createWorld();
   for (let n = 0; n < 10; n += 1) call('failed');
-  for (let n = 0; n < 9; n += 1) call('alive');
-  assert.deepEqual(told, []);
-  call('cut');
-  assert.deepEqual(told, ['opened 10']);
+  for (let n = 0; n < 9; n += 1) call('succeeded');
+  assert.deepEqual(changes, []);
+  call('reset');
+  assert.deepEqual(changes, ['opened 10']);
 
   const busy = createWorld();
-  for (let n = 0; n < 11; n += 1) busy.call('alive');
+  for (let n = 0; n < 11; n += 1) busy.call('succeeded');
   for (let n = 0; n < 10; n += 1) assert.ok(busy.call('failed'));
-  assert.deepEqual(busy.told, []);
+  assert.deepEqual(busy.changes, []);
   busy.call('failed');
-  assert.deepEqual(busy.told, ['opened 11']);
+  assert.deepEqual(busy.changes, ['opened 11']);
 });
 
-test('calls that came to nothing MUST NOT count at all, and those that were cut off only as calls', () => {
-  const { told, call } = createWorld();
+test('ignored calls MUST NOT count at all, and reset ones MUST count as calls but not as failures', () => {
+  const { changes, call } = createWorld();
   for (let n = 0; n < 19; n += 1) call('failed');
-  for (let n = 0; n < 99; n += 1) call('none');
-  assert.deepEqual(told, []);
+  for (let n = 0; n < 99; n += 1) call('ignored');
+  assert.deepEqual(changes, []);
   const other = createWorld();
-  for (let n = 0; n < 99; n += 1) other.call('cut');
+  for (let n = 0; n < 99; n += 1) other.call('reset');
   for (let n = 0; n < 98; n += 1) other.call('failed');
-  assert.deepEqual(other.told, []);
+  assert.deepEqual(other.changes, []);
 });
 
-test('an open breaker MUST refuse for 5 s, then let one call through, and all once that is answered', () => {
-  const { clock, told, breaker, call, open } = createWorld();
+test('an open breaker MUST refuse calls for 5 s, then admit one probe, and all calls after its success', () => {
+  const { clock, changes, breaker, call, open } = createWorld();
   open();
   assert.equal(breaker.refusedMs(), 5_000);
   clock.pass(4_999);
   assert.equal(breaker.admit(), undefined);
   clock.pass(1);
   assert.equal(breaker.refusedMs(), 0);
-  const tell = breaker.admit();
-  assert.ok(tell);
-  // Nobody else may go meanwhile, however long it takes; and who waits does not spin.
+  const report = breaker.admit();
+  assert.ok(report);
+  // No other call is admitted while the probe is in flight, and waiting calls do not spin.
   clock.pass(60_000);
   assert.equal(breaker.admit(), undefined);
   assert.ok(breaker.refusedMs() > 0);
-  tell('failed');
+  report('failed');
   assert.equal(breaker.refusedMs(), 5_000);
   clock.pass(5_000);
-  assert.ok(call('alive'));
-  assert.deepEqual(told, ['opened 20', 'closed']);
-  // It starts from nothing: what failed before says nothing of the host that is back.
+  assert.ok(call('succeeded'));
+  assert.deepEqual(changes, ['opened 20', 'closed']);
+  // The counts start at zero: earlier failures say nothing about the recovered host.
   for (let n = 0; n < 19; n += 1) assert.ok(call('failed'));
-  assert.deepEqual(told, ['opened 20', 'closed']);
+  assert.deepEqual(changes, ['opened 20', 'closed']);
 });
 
-test('a probe that tells nothing MUST make room for the next one at once', () => {
-  for (const sign of ['none', 'cut'] as const) {
-    const { clock, told, call, open } = createWorld();
+test('a probe without a usable result MUST be followed by the next probe at once', () => {
+  for (const result of ['ignored', 'reset'] as const) {
+    const { clock, changes, call, open } = createWorld();
     open();
     clock.pass(5_000);
-    for (let n = 0; n < 3; n += 1) assert.ok(call(sign));
-    assert.deepEqual(told, ['opened 20']);
-    assert.ok(call('alive'));
-    assert.deepEqual(told, ['opened 20', 'closed']);
+    for (let n = 0; n < 3; n += 1) assert.ok(call(result));
+    assert.deepEqual(changes, ['opened 20']);
+    assert.ok(call('succeeded'));
+    assert.deepEqual(changes, ['opened 20', 'closed']);
   }
 });
 
-test('a straggler from before MUST NOT speak for the period after, and nobody speaks twice', () => {
-  const { clock, told, breaker, call, open } = createWorld();
-  const stragglers = Array.from({ length: 50 }, () => breaker.admit());
+test('a late result MUST NOT count in a later period, and a second report MUST have no effect', () => {
+  const { clock, changes, breaker, call, open } = createWorld();
+  const lateReports = Array.from({ length: 50 }, () => breaker.admit());
   open();
   clock.pass(5_000);
-  for (const tell of stragglers) tell?.('alive');
-  assert.deepEqual(told, ['opened 20']);
+  for (const report of lateReports) report?.('succeeded');
+  assert.deepEqual(changes, ['opened 20']);
   const probe = breaker.admit();
-  probe?.('alive');
+  probe?.('succeeded');
   probe?.('failed');
-  for (const tell of stragglers) tell?.('failed');
-  assert.deepEqual(told, ['opened 20', 'closed']);
-  assert.ok(call('alive'));
+  for (const report of lateReports) report?.('failed');
+  assert.deepEqual(changes, ['opened 20', 'closed']);
+  assert.ok(call('succeeded'));
 
   const other = createWorld();
   other.open();
   other.clock.pass(5_000);
   const first = other.breaker.admit();
-  first?.('cut');
+  first?.('reset');
   assert.ok(other.breaker.admit());
-  first?.('none');
+  first?.('ignored');
   assert.equal(other.breaker.admit(), undefined);
 });
 
-test('a breaker MUST do what the list of all its calls says it should', () => {
-  const sign = fc.constantFrom<Sign>('alive', 'failed', 'failed', 'cut', 'none');
-  // Whole cells, so that the window is exact.
-  const step = fc.tuple(fc.constantFrom(0, 0, 0, 100, 300, 1_000, 5_000, 11_000), sign);
+test('a breaker MUST behave like a reference model that keeps all calls', () => {
+  const result = fc.constantFrom<CallResult>('succeeded', 'failed', 'failed', 'reset', 'ignored');
+  // Multiples of the cell length, so that the window is exact.
+  const step = fc.tuple(fc.constantFrom(0, 0, 0, 100, 300, 1_000, 5_000, 11_000), result);
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200, size: 'max' }), (steps) => {
       const { clock, breaker } = createWorld();
-      let calls: { atMs: number; sign: Sign }[] = [];
+      let calls: { atMs: number; result: CallResult }[] = [];
       let openUntilMs: number | undefined;
-      for (const [ms, sign] of steps) {
+      for (const [ms, result] of steps) {
         clock.pass(ms);
-        const tell = breaker.admit();
-        assert.equal(tell !== undefined, openUntilMs === undefined || clock.now() >= openUntilMs);
-        if (tell === undefined) continue;
-        tell(sign);
+        const report = breaker.admit();
+        assert.equal(report !== undefined, openUntilMs === undefined || clock.now() >= openUntilMs);
+        if (report === undefined) continue;
+        report(result);
         if (openUntilMs !== undefined) {
-          if (sign === 'failed') openUntilMs = clock.now() + 5_000;
-          if (sign === 'alive') [calls, openUntilMs] = [[], undefined];
-        } else if (sign !== 'none') {
-          calls.push({ atMs: clock.now(), sign });
+          if (result === 'failed') openUntilMs = clock.now() + 5_000;
+          if (result === 'succeeded') [calls, openUntilMs] = [[], undefined];
+        } else if (result !== 'ignored') {
+          calls.push({ atMs: clock.now(), result });
           const recent = calls.filter(({ atMs }) => clock.now() - atMs < 10_000);
-          const failed = recent.filter((call) => call.sign === 'failed').length;
+          const failed = recent.filter((call) => call.result === 'failed').length;
           if (recent.length >= 20 && failed * 2 >= recent.length) openUntilMs = clock.now() + 5_000;
         }
       }
@@ -230,76 +230,76 @@ test('a breaker MUST do what the list of all its calls says it should', () => {
   );
 });
 
-/** Breakers on a clock of their own. */
+/** The breakers of several callers, with their own clock. */
 function createCallers() {
   const clock = createClock();
-  const told: string[] = [];
+  const changes: string[] = [];
   const breakers = createBreakers(clock.now, {
-    opened: (failedCalls, openBreakers) => told.push(`opened ${failedCalls} ${openBreakers}`),
-    closed: (openBreakers) => told.push(`closed ${openBreakers}`),
+    opened: (failedCalls, openBreakers) => changes.push(`opened ${failedCalls} ${openBreakers}`),
+    closed: (openBreakers) => changes.push(`closed ${openBreakers}`),
   });
-  const call = (caller: string, sign: Sign): boolean => {
-    const tell = breakers.admit(caller);
-    tell?.(sign);
-    return tell !== undefined;
+  const call = (caller: string, result: CallResult): boolean => {
+    const report = breakers.admit(caller);
+    report?.(result);
+    return report !== undefined;
   };
-  return { clock, told, breakers, call };
+  return { clock, changes, breakers, call };
 }
 
-test('a caller whose calls all fail MUST be refused alone, whoever calls before, meanwhile and afterwards', () => {
-  const { told, call } = createCallers();
-  for (let n = 0; n < 5; n += 1) assert.ok(call('well', 'alive'));
+test('a caller whose calls all fail MUST be refused alone, and calls of others MUST be admitted before, meanwhile and afterwards', () => {
+  const { changes, call } = createCallers();
+  for (let n = 0; n < 5; n += 1) assert.ok(call('healthy', 'succeeded'));
   for (let n = 0; n < 500; n += 1) {
-    assert.equal(call('ill', 'failed'), n < 20);
-    if (n % 10 === 0) assert.ok(call('well', 'alive'));
+    assert.equal(call('failing', 'failed'), n < 20);
+    if (n % 10 === 0) assert.ok(call('healthy', 'succeeded'));
   }
-  assert.ok(call('new', 'alive'));
-  assert.deepEqual(told, ['opened 20 1']);
+  assert.ok(call('new', 'succeeded'));
+  assert.deepEqual(changes, ['opened 20 1']);
 });
 
 test('a caller that keeps failing after each probe MUST NOT open the breaker of the others', () => {
   const { clock, call } = createCallers();
   for (let round = 0; round < 20; round += 1) {
-    for (let n = 0; n < 40; n += 1) call('ill', 'failed');
-    assert.ok(call('well', 'alive'));
+    for (let n = 0; n < 40; n += 1) call('failing', 'failed');
+    assert.ok(call('healthy', 'succeeded'));
     clock.pass(1_000);
   }
 });
 
-test('a host that is down MUST be found out by the calls of all callers together', () => {
-  const { told, call, breakers, clock } = createCallers();
-  // No caller has 20 calls of its own.
+test('a host that is down MUST open the breaker by the calls of all callers together', () => {
+  const { changes, call, breakers, clock } = createCallers();
+  // No caller has 20 calls.
   for (let n = 0; n < 20; n += 1) assert.ok(call(`caller ${n % 5}`, 'failed'));
-  assert.deepEqual(told, ['opened 20 1']);
-  assert.equal(breakers.refusedMs('somebody else'), 5_000);
+  assert.deepEqual(changes, ['opened 20 1']);
+  assert.equal(breakers.refusedMs('another caller'), 5_000);
   clock.pass(5_000);
-  assert.ok(call('somebody else', 'alive'));
-  assert.deepEqual(told, ['opened 20 1', 'closed 0']);
+  assert.ok(call('another caller', 'succeeded'));
+  assert.deepEqual(changes, ['opened 20 1', 'closed 0']);
 });
 
-test('failed calls of one caller MUST count for a quarter of the window at most', () => {
-  const { told, call } = createCallers();
-  for (let n = 0; n < 19; n += 1) assert.ok(call('ill', 'failed'));
+test('failed calls of one caller MUST count for at most a quarter of the window', () => {
+  const { changes, call } = createCallers();
+  for (let n = 0; n < 19; n += 1) assert.ok(call('failing', 'failed'));
   for (let n = 0; n < 9; n += 1) call(`other ${n}`, 'failed');
-  // After 7 others: 26 calls, of which the one counts for 6.5, so that 13.5 of them failed.
-  assert.deepEqual(told, ['opened 13 1']);
+  // After 7 calls of others there are 26. The caller counts for 6.5 of them, so 13.5 failed.
+  assert.deepEqual(changes, ['opened 13 1']);
   const quiet = createCallers();
-  for (let n = 0; n < 19; n += 1) assert.ok(quiet.call('ill', 'failed'));
-  for (let n = 0; n < 19; n += 1) assert.ok(quiet.call(`well ${n}`, 'alive'));
-  assert.deepEqual(quiet.told, []);
+  for (let n = 0; n < 19; n += 1) assert.ok(quiet.call('failing', 'failed'));
+  for (let n = 0; n < 19; n += 1) assert.ok(quiet.call(`healthy ${n}`, 'succeeded'));
+  assert.deepEqual(quiet.changes, []);
 });
 
-test('breakers of callers MUST be bounded in number, and those that are idle be given up', () => {
-  const { told, call, clock } = createCallers();
-  for (let n = 0; n < 20; n += 1) call('ill', 'failed');
+test('the number of breakers MUST be bounded, and idle ones MUST be removed', () => {
+  const { changes, call, clock } = createCallers();
+  for (let n = 0; n < 20; n += 1) call('failing', 'failed');
   clock.pass(20_000);
-  // Nobody of that name calls any more: the number of open breakers does not keep it for ever.
-  assert.ok(call('well', 'alive'));
-  assert.deepEqual(told, ['opened 20 1', 'closed 0']);
-  for (let n = 0; n < 2_000; n += 1) call(`caller ${n}`, 'alive');
+  // The open breaker of a caller without further calls is removed.
+  assert.ok(call('healthy', 'succeeded'));
+  assert.deepEqual(changes, ['opened 20 1', 'closed 0']);
+  for (let n = 0; n < 2_000; n += 1) call(`caller ${n}`, 'succeeded');
   for (let times = 0; times < 3; times += 1) globalThis.gc?.();
   const before = process.memoryUsage();
-  for (let n = 0; n < 2_000; n += 1) call(`more ${n}`, 'alive');
+  for (let n = 0; n < 2_000; n += 1) call(`more ${n}`, 'succeeded');
   for (let times = 0; times < 3; times += 1) globalThis.gc?.();
   const after = process.memoryUsage();
   assert.ok(after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers < 1024 * 1024);
