@@ -11,7 +11,7 @@ export interface Certificate {
 
 const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 
-/** A certificate that nobody vouches for, made anew for each run. */
+/** Creates a self-signed certificate. */
 export function selfSigned(...options: string[]): Certificate {
   return inFolder((openssl, read) => {
     const names = ['-subj', '/CN=localhost', '-keyout', 'key.pem', '-out', 'cert.pem'];
@@ -26,7 +26,7 @@ export interface Authority {
   issue(names: string, validity?: 'valid' | 'expired'): Certificate;
 }
 
-/** A certificate authority of the test's own. */
+/** Creates a certificate authority. */
 export function createAuthority(): Authority {
   const authority = inFolder((openssl, read) => {
     openssl(
@@ -79,7 +79,7 @@ commonName=supplied
   };
 }
 
-/** Lets this process trust an authority, as `NODE_EXTRA_CA_CERTS` does from the start. */
+/** Makes this process trust an authority, like `NODE_EXTRA_CA_CERTS` at its start. */
 export function trust({ cert }: Authority): void {
   setDefaultCACertificates([...getCACertificates('default'), cert]);
 }

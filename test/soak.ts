@@ -13,7 +13,7 @@ import {
   type World,
 } from './support.ts';
 
-/** Each breaks an answer, before or after the commit, so that none of them says anything false. */
+/** Faults that damage a response, before or after the commit. None of them reports a false result. */
 const faults: readonly FaultName[] = [
   '500',
   '501',
@@ -32,20 +32,20 @@ const faults: readonly FaultName[] = [
   'timeout',
   'slow',
 ];
-const leavingShare = 0.12;
+const disconnectShare = 0.12;
 const deadlineMs = 2_000;
 const concurrency = 20;
-/** So that most calls succeed, and the breakers open now and then. */
+/** Low enough that most calls succeed, and high enough that breakers open sometimes. */
 const faultyShare = 0.12;
 const targets = 100;
 const operationsPerEpoch = 600;
 
 const all = 'customer:read customer:write customer:token';
-/** Claims by role; `undefined`: no credentials. `own` is bound to the customer that is asked for, `foreign` to another one. */
+/** Claims by role. `undefined`: no credentials. `own` is bound to the requested customer, `foreign` to another one. */
 const roles = {
   unbound: () => ({ scope: `${all} customer:any` }),
   own: (id: string) => ({ scope: all, customer: id }),
-  foreign: (_id: string) => ({ scope: all, customer: 'somebody-else' }),
+  foreign: (_id: string) => ({ scope: all, customer: 'another-customer' }),
   'read only': () => ({ scope: 'customer:read customer:any' }),
   'no scope': () => ({ scope: 'customer:any' }),
   'no customer': () => ({ scope: all }),
@@ -58,7 +58,7 @@ const reads = [
   (id: string) =>
     `{ a: customer(id: "${id}") { objectReferenceId clientAuthToken { token } } b: customer(id: "${id}") { objectReferenceId clientAuthToken { token } } }`,
   (id: string) => `{ customerByReference(objectReferenceId: "${id}") { objectReferenceId clientAuthToken { token } } }`,
-  (id: string) => `{ customers(ids: ["${id}", "nobody", "${id}"]) { objectReferenceId } }`,
+  (id: string) => `{ customers(ids: ["${id}", "unknown", "${id}"]) { objectReferenceId } }`,
   (id: string) =>
     `{ _entities(representations: [{ __typename: "Customer", objectReferenceId: "${id}" }]) { ... on Customer { objectReferenceId } } }`,
 ] as const;
@@ -69,16 +69,16 @@ export interface SoakReport {
   readonly left: number;
   readonly unhandledRejections: number;
   readonly books: typeof noDifferences;
-  /** Somebody else's customer that was shown or changed. */
-  readonly trespasses: number;
-  /** After collection, in bytes, at five moments of equal distance. */
+  /** Number of customers that were disclosed to or changed by a caller without the right. */
+  readonly violations: number;
+  /** Used heap in bytes after a garbage collection, at five equal intervals. */
   readonly heap: readonly number[];
   readonly outcomes: Readonly<Record<string, number>>;
 }
 
 /**
- * Runs all operations by all roles against a provider that fails in 16 ways, with clients that leave and deadlines from 1 ms,
- * for as long as it is told; then compares what was answered with what is stored. Wants `--expose-gc` for the heap.
+ * Runs all operations with all roles for `durationMs`, against a provider with 16 kinds of faults, with clients that disconnect
+ * and deadlines from 1 ms. Then compares the responses with the stored customers. Needs `--expose-gc` to measure the heap.
  */
 export async function soak({ seed, durationMs }: { seed: number; durationMs: number }): Promise<SoakReport> {
   const random = createRandom(seed);
@@ -86,7 +86,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
   const outcomes: Record<string, number> = {};
   const books = { ...noDifferences };
   const heap: number[] = [];
-  const counts = { operations: 0, left: 0, trespasses: 0, unhandledRejections: 0 };
+  const counts = { operations: 0, left: 0, violations: 0, unhandledRejections: 0 };
   const onRejection = () => {
     counts.unhandledRejections += 1;
   };
@@ -103,7 +103,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
   try {
     do {
       await runEpoch();
-      // The first sample comes when everything is warm, the last one at the end.
+      // The first sample follows the warm-up, the last one is taken at the end.
       if (elapsedMs() >= (durationMs * (heap.length + 1)) / 5 && heap.length < 5) heap.push(heapUsed());
     } while (elapsedMs() < durationMs);
   } finally {
@@ -112,25 +112,25 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
   }
   return { seed, ...counts, books, heap, outcomes };
 
-  /** The books are compared when nothing is in flight; then sandbox and log start from nothing, so that only the gateway can grow. */
+  /** Compares when no call is in flight. Then clears sandbox and log, so that only the gateway's memory can grow. */
   async function runEpoch(): Promise<void> {
     const created = new Map<string, Record<string, unknown>[]>();
     const updates: { value: string; result: Record<string, unknown> }[] = [];
     for (let n = 0; n < targets; n += 1) {
-      // Before the faults; the breakers may still be open from before.
+      // Retry, because breakers may still be open from the previous epoch.
       while ((await setUp(n)) !== 'CreateCustomerSuccess') await delay(500);
     }
     world.sandbox.clearCalls();
     let left = operationsPerEpoch;
     const work = async () => {
       while (left-- > 0) {
-        // While a breaker is open nothing is learned: most operations should meet the provider.
+        // Pause while a breaker is open, so that most operations reach the provider.
         await delay(Math.max(0, pauseUntilMs - performance.now()));
         await operate(created, updates);
       }
     };
     await Promise.all(Array.from({ length: concurrency }, work));
-    // Writes go on when their clients have left.
+    // Writes continue after their clients have disconnected.
     await delay(deadlineMs + 250);
     const compared = countDifferences(world.sandbox, { created, updates });
     for (const kind of Object.keys(books) as (keyof typeof books)[]) books[kind] += compared[kind];
@@ -155,7 +155,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
     const id =
       kind < 0.3 ? (random() < 0.25 ? `shared-${number % 50}` : `reference-${number}`) : `target-${number % targets}`;
     provoke(kind < 0.3 ? 'create' : kind < 0.6 ? 'update' : 'get', id);
-    const signal = random() < leavingShare ? AbortSignal.timeout(Math.floor(random() * 30)) : undefined;
+    const signal = random() < disconnectShare ? AbortSignal.timeout(Math.floor(random() * 30)) : undefined;
     const headers = random() < 0.1 ? { 'x-request-timeout-ms': String(Math.ceil(random() * 100)) } : {};
     const send = (query: string, variables?: object) =>
       ask(role, id, query, variables, { headers, ...(signal && { signal }) });
@@ -164,22 +164,22 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
       const answer = await send(createOperation, { input: newCustomer(id, { firstName: `Name ${id}` }) });
       const result = resultOf(answer, 'createCustomer');
       created.set(id, [...(created.get(id) ?? []), result]);
-      if (role === 'foreign' && result['__typename'] === 'CreateCustomerSuccess') counts.trespasses += 1;
+      if (role === 'foreign' && result['__typename'] === 'CreateCustomerSuccess') counts.violations += 1;
       count('create', role, result);
     } else if (kind < 0.6) {
-      // None that a customer has from the start: an update that did nothing would look done.
+      // A value that no customer has before, so that a lost update is detected.
       const value = `8${String(number).padStart(9, '0')}`;
       const result = resultOf(await send(updateOperation, { id, input: { mobileNumber: value } }), 'updateCustomer');
       updates.push({ value, result });
       if (role === 'foreign' && world.sandbox.calls.some(({ form }) => form?.['mobile_number'] === value))
-        counts.trespasses += 1;
+        counts.violations += 1;
       count('update', role, result);
     } else {
       const answer = await send(pick(reads)(id));
       const text = answer?.text ?? '';
       const shown = [...text.matchAll(/"objectReferenceId":"([^"]*)"/g)].map(([, reference]) => reference);
-      if (shown.some((reference) => reference !== id)) counts.trespasses += 1;
-      if (shown.length > 0 && !['unbound', 'own', 'read only'].includes(role)) counts.trespasses += 1;
+      if (shown.some((reference) => reference !== id)) counts.violations += 1;
+      if (shown.length > 0 && !['unbound', 'own', 'read only'].includes(role)) counts.violations += 1;
       count('read', role, { code: answer === undefined ? 'LEFT' : answer.errors?.[0]?.extensions['code'] });
     }
   }
@@ -198,7 +198,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
     }
   }
 
-  /** `undefined`: the client left. */
+  /** Returns `undefined` if the client disconnected. */
   async function ask(
     role: Role,
     id: string,
@@ -226,7 +226,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
   }
 }
 
-/** A client that left knows nothing of its write. A field that is refused for a missing right has no result. */
+/** A client that disconnected does not know the outcome of its write. A field without the right has an error instead of a result. */
 function resultOf(answer: Awaited<ReturnType<World['fetch']>> | undefined, field: string): Record<string, unknown> {
   if (answer === undefined) return { code: 'OUTCOME_UNKNOWN' };
   const refused = { code: answer.errors?.[0]?.extensions['code'] };
@@ -238,14 +238,14 @@ function heapUsed(): number {
   return process.memoryUsage().heapUsed;
 }
 
-/** @param options.isLong whether it ran long enough for the heap to tell anything. */
+/** @param options.isLong whether the run was long enough to judge the growth of the heap. */
 export function assertSound(
-  { books, trespasses, unhandledRejections, heap, outcomes }: SoakReport,
+  { books, violations, unhandledRejections, heap, outcomes }: SoakReport,
   { isLong }: { isLong: boolean },
 ): void {
   assert.deepEqual(
-    { ...books, trespasses, unhandledRejections },
-    { ...noDifferences, trespasses: 0, unhandledRejections: 0 },
+    { ...books, violations, unhandledRejections },
+    { ...noDifferences, violations: 0, unhandledRejections: 0 },
   );
   for (const expected of [
     'read own SUCCESS',

@@ -10,23 +10,23 @@ import type { Certificate } from './certificates.ts';
 export interface ForwardProxy {
   /** Host and port. */
   readonly address: string;
-  /** The tunnels that were asked for: the host, and the credentials where there are any. */
-  readonly asked: readonly string[];
-  /** The connections that are open now. */
+  /** The requested tunnels: the host, and the credentials if there are any. */
+  readonly requested: readonly string[];
+  /** The open connections. */
   readonly open: ReadonlySet<Socket>;
   /** Resolves when no connection is open. */
   closed(): Promise<void>;
 }
 
-/** What becomes of a CONNECT: a status, no answer, the end of the connection, or a tunnel to this port of this machine. */
-export type Behaviour = { status: number } | 'hang' | 'cut' | { port: number };
+/** The reaction to a CONNECT: an error status, no response, a closed connection, or a tunnel to this local port. */
+export type Behaviour = { status: number } | 'hang' | 'close' | { port: number };
 
 export async function withProxy(
-  behave: (asked: string) => Behaviour,
+  behave: (requested: string) => Behaviour,
   run: (proxy: ForwardProxy) => Promise<void>,
   certificate?: Certificate,
 ): Promise<void> {
-  const asked: string[] = [];
+  const requested: string[] = [];
   const open = new Set<Socket>();
   const server: Server = certificate ? createSecureServer(certificate) : createServer();
   server.on('connection', (socket: Socket) => {
@@ -34,12 +34,12 @@ export async function withProxy(
     socket.on('error', () => undefined).once('close', () => open.delete(socket));
   });
   server.on('connect', (request, socket: Duplex, head: Buffer) => {
-    asked.push(`${request.url} ${request.headers['proxy-authorization'] ?? ''}`.trim());
+    requested.push(`${request.url} ${request.headers['proxy-authorization'] ?? ''}`.trim());
     socket.on('error', () => undefined);
     const behaviour = behave(request.url ?? '');
-    // Read, so that its end is noticed.
+    // Reading is necessary to detect the end of the connection.
     if (behaviour === 'hang') return void socket.resume().once('end', () => socket.destroy());
-    if (behaviour === 'cut') return void socket.destroy();
+    if (behaviour === 'close') return void socket.destroy();
     if ('status' in behaviour) {
       socket.end(`HTTP/1.1 ${behaviour.status} Refused\r\ncontent-length: 0\r\n\r\n`);
       return;
@@ -57,7 +57,7 @@ export async function withProxy(
   try {
     await run({
       address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-      asked,
+      requested,
       open,
       async closed() {
         await Promise.all([...open].map((socket) => once(socket, 'close')));
@@ -69,7 +69,7 @@ export async function withProxy(
   }
 }
 
-/** Takes TLS off the connections to another port of this machine. `passes`: whether the bytes of a request go there. */
+/** Terminates TLS and forwards the bytes to another local port. `passes` decides whether a request is forwarded. */
 export async function withTls(
   certificate: Certificate,
   onward: { port: () => number; passes?: (received: string) => boolean },

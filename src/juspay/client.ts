@@ -10,22 +10,23 @@ import { parseExactJson } from '../customers/exact-json.ts';
 import { isPathId } from '../customers/identity.ts';
 import { GatewayError } from '../errors.ts';
 import { correlationOf, type Log } from '../telemetry/log.ts';
+import { reading, writing } from './policy.ts';
 import {
   CallFailure,
   type CallKind,
+  isErrorBody,
   malformed,
   NoSuchCustomer,
   refusal,
   refusalOfRepeat,
-  saysError,
 } from './refusal.ts';
-import { type Answer, type Resilience, reading, writing } from './resilience.ts';
+import type { Answer, Resilience } from './resilience.ts';
 import { customerPath, decodeCustomer, encodeForm } from './wire.ts';
 import { type Calls, createWrites } from './writes.ts';
 
 /**
- * The provider's three calls, as a {@link CustomerApi} for each operation. One per merchant: writes of one customer
- * queue in it.
+ * Implements {@link CustomerApi} with the provider's three calls, for each operation. Create one client per merchant: it queues
+ * the writes of one customer.
  *
  * @see Customer APIs 3.2
  */
@@ -42,7 +43,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
         const customer = await resilience.call(call, operation, policy, (answer) =>
           read('get', answer, { any: id }, operation, withClientAuthToken),
         );
-        // The path takes either identifier; who named one of them means that one.
+        // The path accepts both identifiers. If the key names one of them, the other one must not match.
         return matchesKey(customer, key) ? customer : null;
       } catch (failure) {
         if (failure instanceof NoSuchCustomer) return null;
@@ -74,7 +75,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
   return (operation) => ({
     async get(key, { withClientAuthToken = false } = {}) {
       if (!isPathId(pathIdOf(key)))
-        throw new GatewayError('BAD_USER_INPUT', { message: 'The id cannot be one of a customer.' });
+        throw new GatewayError('BAD_USER_INPUT', { message: 'The id is not a valid customer id.' });
       try {
         return await calls.get(key, operation, reading, withClientAuthToken);
       } catch (failure) {
@@ -86,9 +87,9 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
   });
 
   /**
-   * The customer in an answer, which must be the one that was asked for.
+   * Decodes a response and checks that it has the requested customer.
    *
-   * @throws CallFailure, or NoSuchCustomer when the provider says so.
+   * @throws NoSuchCustomer if the provider reports that there is none; CallFailure for every other response.
    */
   function read(
     kind: CallKind,
@@ -98,7 +99,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
     withClientAuthToken: boolean,
   ): Customer {
     const json = body === null ? undefined : parseJson(body);
-    if (status < 200 || status > 299 || body === null || saysError(json)) {
+    if (status < 200 || status > 299 || body === null || isErrorBody(json)) {
       throw refusal(kind, { status, headers, body: json, readable: body !== null });
     }
     const levelOf = (failure: string) => ((operation.onFailure?.(failure) ?? true) ? 'warn' : 'debug');
@@ -107,7 +108,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
     );
     if (customer === undefined || !matchesKey(customer, key)) throw malformed();
     if (customer.clientAuthToken === null) {
-      log[levelOf('no client auth token')]('provider gave no client auth token', {
+      log[levelOf('no client auth token')]('provider returned no client auth token', {
         ...correlationOf(operation),
         call: kind,
       });
@@ -118,7 +119,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Strict about bytes (no BOM, valid UTF-8), since what is half read must not pass for a customer. */
+/** Rejects a BOM and invalid UTF-8, so that a damaged body is never accepted as a customer. */
 function parseJson(body: Buffer): unknown {
   try {
     return parseExactJson(utf8.decode(body));

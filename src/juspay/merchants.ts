@@ -4,18 +4,18 @@ import type { CustomerApi, Operation } from '../customers/customer.ts';
 import type { Log, Metrics } from '../telemetry/log.ts';
 import { createClient } from './client.ts';
 import { resilient } from './resilience.ts';
-import { createTransport, type Key, late, type Transport } from './transport.ts';
+import { createTransport, type Key, lazyTransport, type Transport } from './transport.ts';
 
-/** A merchant's credentials, and the provider's address, which may only be known when the first call needs it. */
+/** A merchant's credentials and the provider's address. A function is called for the address at the first call. */
 export interface MerchantAccess {
   readonly merchantId: string;
   readonly baseUrl: string | (() => Promise<string>);
   readonly apiKey: Key;
-  /** Still valid while a key rotates. */
+  /** The previous key, valid during a key rotation. */
   readonly olderApiKey?: Key;
 }
 
-/** The default merchant, `undefined` where callers must name theirs, and all others. */
+/** The default merchant, `undefined` if every caller must name one, and all other merchants. */
 export interface MerchantSet {
   readonly provider: MerchantAccess | undefined;
   readonly merchants: readonly MerchantAccess[];
@@ -24,9 +24,9 @@ export interface MerchantSet {
 export interface Merchant {
   readonly merchantId: string;
   readonly open: (operation: Operation) => CustomerApi;
-  /** Names a person for the audit: an HMAC under the merchant's current key. */
+  /** The pseudonym of a person in the audit log: an HMAC with the merchant's current key. */
   readonly pseudonym: (text: string) => string;
-  /** Keeps the connections of a removed merchant open until `work` settles. */
+  /** Keeps the connections of this merchant open until `work` settles, even if the merchant is removed. */
   readonly hold: <T>(work: Promise<T>) => Promise<T>;
 }
 
@@ -34,14 +34,14 @@ export interface Merchants {
   has(merchantId: string): boolean;
   /** Whether this merchant exists, or existed at any time since the start. */
   wasKnown(merchantId: string): boolean;
-  /** The caller's merchant, or the default one; `undefined` where there is none. */
+  /** The caller's merchant, or the default one; `undefined` if there is none. */
   of(caller: { readonly merchant: string | undefined }): Merchant | undefined;
   /**
    * Applies other credentials. A merchant with other keys keeps its connections; in-flight operations of a removed merchant
    * finish before its connections are closed.
    */
   replace(next: MerchantSet): void;
-  /** Closes all connections, the busy ones included. */
+  /** Closes all connections, including those in use. */
   close(): Promise<unknown>;
 }
 
@@ -49,11 +49,11 @@ export interface Merchants {
 interface ClientSettings {
   readonly juspay: { readonly version: string | undefined; readonly timeoutMs: number; readonly connections: number };
   readonly operationTimeoutMs: number;
-  /** The proxy of an address; `undefined` where it is called directly. */
+  /** The proxy of an address; `undefined` for a direct connection. */
   readonly proxyOf?: (address: string) => URL | undefined;
 }
 
-/** Every merchant has its own pool, client and in-flight reads: no merchant's data reaches another one. */
+/** Each merchant has its own pool, client and in-flight reads, so that no data is shared between merchants. */
 export function openMerchants(
   initial: MerchantSet,
   settings: ClientSettings,
@@ -102,7 +102,7 @@ export function openMerchants(
 }
 
 interface OpenMerchant extends Merchant {
-  /** @returns `false` where more than the keys differs: this merchant has to be opened anew. */
+  /** @returns `false` if more than the keys differs. The merchant must then be opened again. */
   replaceKeys(access: MerchantAccess): boolean;
   closeWhenIdle(): Promise<void>;
   close(): Promise<void>;
@@ -127,7 +127,7 @@ function openMerchant(
       proxy: proxyOf?.(address),
     });
   const transport =
-    typeof baseUrl === 'string' ? openTransport(baseUrl) : late(async () => openTransport(await baseUrl()));
+    typeof baseUrl === 'string' ? openTransport(baseUrl) : lazyTransport(async () => openTransport(await baseUrl()));
   const timeoutMs = Math.min(juspay.timeoutMs, operationTimeoutMs);
   const client = createClient(resilient(transport, { merchantId, timeoutMs, log, metrics }), log);
 
@@ -158,7 +158,7 @@ function openMerchant(
     },
     replaceKeys(next) {
       if (next.baseUrl !== baseUrl) return false;
-      // An unchanged key stays the same object: a call that was refused may hold it for its next attempt.
+      // Keep the object of an unchanged key: a refused call may use it in its next attempt.
       const kept = <K extends Key | undefined>(key: K) =>
         [apiKey, olderApiKey].find((current) => key !== undefined && current?.reveal() === key.reveal()) ?? key;
       [apiKey, olderApiKey] = [kept(next.apiKey) ?? next.apiKey, kept(next.olderApiKey)];

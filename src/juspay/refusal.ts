@@ -7,18 +7,18 @@ import { inputPath } from './wire.ts';
 export type CallKind = 'get' | 'create' | 'update';
 
 /**
- * What a failed call says about what happened. `never`: surely not sent. `refused`: the provider says no, and nothing
- * was changed. `unknown`: sent, and nobody told what became of it.
+ * The effect of a failed call. `never`: it was not sent. `refused`: definite failure, the provider changed nothing.
+ * `unknown`: ambiguous outcome, it was sent and may have taken effect.
  */
 export type Certainty = 'never' | 'refused' | 'unknown';
 
-/** A call that did not succeed, after one attempt. Carries the error that becomes the answer if nobody repeats it. */
+/** The failure of one attempt. Carries the error for the client, in case the call is not repeated. */
 export class CallFailure extends Error {
   readonly error: GatewayError;
   readonly certainty: Certainty;
-  /** Whether one more attempt can help: for `once`, a second failure of this sort is final. */
+  /** Whether to repeat the call. `once`: a second failure of this kind is final. */
   readonly repeat: 'never' | 'once' | 'always';
-  /** The least time before one more attempt. */
+  /** Minimum time before the next attempt. */
   readonly pauseMs: number;
 
   constructor(error: GatewayError, certainty: Certainty, repeat: 'never' | 'once' | 'always', pauseMs = 0) {
@@ -31,18 +31,18 @@ export class CallFailure extends Error {
   }
 }
 
-/** What an answer says before its body. */
+/** Status and headers of a response. */
 interface Head {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-/** The provider says that there is no such customer. */
+/** The provider reports that there is no such customer. */
 export class NoSuchCustomer extends Error {}
 
 /**
- * The codes that mean something, folded to upper case: those of `error_info.code`, which is the more reliable, and those
- * of `error_code`, which is free text. Either place may hold any of them.
+ * The known error codes, in upper case: of `error_info.code`, which is more reliable, and of `error_code`, which is free text.
+ * Either field may contain any of them.
  */
 const meanings: Readonly<Record<string, Meaning>> = {
   RESOURCE_NOT_FOUND: 'absent',
@@ -69,10 +69,10 @@ const meanings: Readonly<Record<string, Meaning>> = {
   'MANDATORY FIELDS ARE MISSING': 'rejected',
   INVALID: 'rejected',
 };
-/** They mean an unknown merchant where nothing explains them; with `error_info` they are a generic refusal. */
+/** Without `error_info` these codes mean an unknown merchant; with it they are a generic refusal. */
 const bareCodes = ['MISSING', 'NULLABLE'];
 
-/** How long another call about the same customer is given to be over. */
+/** Time for another call about the same customer to finish. */
 const busyPauseMs = 200;
 
 type Meaning = 'absent' | 'exists' | 'invalid' | 'busy' | 'misconfigured' | 'rejected';
@@ -84,7 +84,7 @@ const ErrorInfo = z.object({
   category: optionalText,
   fields: z.array(z.object({ field_name: optionalText }).catch({})).catch([]),
 });
-/** Answers of old carry no `error_info`; the vendor's own SDK accepts camelCase, and `error_info` as a JSON text. */
+/** Older responses have no `error_info`. The vendor's SDK accepts camelCase, and `error_info` as JSON text. */
 const ErrorBody = z.object({
   status: optionalText,
   error: anything,
@@ -100,14 +100,14 @@ interface ProviderError {
   readonly status: string | undefined;
 }
 
-/** Reads an error body; `undefined` when nothing in it says that it is one. */
+/** Parses an error body. Returns `undefined` if it has no sign of an error. */
 function decodeError(body: unknown): ProviderError | undefined {
   const parsed = ErrorBody.safeParse(body);
   if (!parsed.success) return undefined;
   const { status, error, error_code, errorCode, error_info, errorInfo } = parsed.data;
-  const told = ErrorInfo.safeParse(parseIfText(error_info ?? errorInfo)).data;
-  // One that is empty says nothing: such a block may stand beside a customer.
-  const info = told?.code || told?.category ? told : undefined;
+  const parsedInfo = ErrorInfo.safeParse(parseIfText(error_info ?? errorInfo)).data;
+  // Ignore an empty `error_info`: some successful responses contain one.
+  const info = parsedInfo?.code || parsedInfo?.category ? parsedInfo : undefined;
   const code = (error_code || errorCode || undefined)?.toUpperCase();
   const failed = /^(error|not_found)$/i.test(status ?? '') || error === true;
   return info || code || failed ? { info, errorCode: code, status: status?.toUpperCase() } : undefined;
@@ -123,13 +123,13 @@ function parseIfText(value: unknown): unknown {
 }
 
 /**
- * What an answer that is no customer means: an error to throw.
+ * Maps a response without a customer to the error to throw.
  *
- * By status alone: 5xx, 429, 408, 3xx, 401 and 403; a 404 that does not say that there is no such customer is a wrong address.
- * Else by `error_info.code`, by `error_code`, by status. Messages are never read.
+ * The status alone decides for 5xx, 429, 408, 3xx, 401 and 403. A 404 that does not report a missing customer means a wrong base
+ * URL. Otherwise `error_info.code` decides, then `error_code`, then the status. Messages are never read.
  *
- * @param body the parsed JSON, or `undefined` when there is none.
- * @param readable whether the body could be read at all (a compressed one could not, nor an oversized success).
+ * @param answer.body the parsed JSON; `undefined` if there is none.
+ * @param answer.readable whether the body could be read. A compressed body or an oversized success cannot.
  */
 export function refusal(
   kind: CallKind,
@@ -137,10 +137,10 @@ export function refusal(
 ): CallFailure | NoSuchCustomer {
   const { status, body, readable } = answer;
   if (status >= 500 || status === 429) return unavailable(answer);
-  // The provider gave up waiting for the request, or for its own work on it: nobody knows which.
+  // The provider timed out, either while it received the request or while it processed it.
   if (status === 408) return new CallFailure(new GatewayError('UPSTREAM_TIMEOUT'), 'unknown', 'always');
   if (status >= 300 && status < 400) return definite('UPSTREAM_MISCONFIGURED');
-  // 401 and 403 are about the gateway, whatever else they say.
+  // 401 and 403 concern the gateway's credentials. Their codes do not matter.
   if (status === 401 || status === 403) return definite('UPSTREAM_MISCONFIGURED');
   if (!readable) return malformed();
   const error = decodeError(body);
@@ -155,7 +155,7 @@ export function refusal(
     case 'invalid':
       return kind === 'get' ? definite('UPSTREAM_REJECTED') : invalid(kind, error);
     case 'busy':
-      // On a create it may be our own earlier attempt that is in progress.
+      // For a create, the request in progress may be our earlier attempt.
       return new CallFailure(
         new GatewayError('UPSTREAM_UNAVAILABLE'),
         kind === 'create' ? 'unknown' : 'refused',
@@ -170,30 +170,30 @@ export function refusal(
 }
 
 /**
- * What the refusal of a repeated create means: that the reference is taken may be the doing of the attempt before, whatever
- * its answer said.
+ * Adjusts the refusal of a repeated create: `ALREADY_EXISTS` is ambiguous, because the previous attempt may have created the
+ * customer even if its response was an error.
  */
 export function refusalOfRepeat(failure: CallFailure): CallFailure {
   return failure.error.code === 'ALREADY_EXISTS' ? new CallFailure(failure.error, 'unknown', 'never') : failure;
 }
 
-/** A proxy that denies the tunnel, or a certificate that is not acceptable: the codes of OpenSSL and of Node. */
+/** The error codes of a proxy that denies the tunnel, and of invalid certificates in OpenSSL and Node. */
 const setupCodes =
   /^(PROXY_DENIED|CERT_\w+|\w*_CERT_\w+|CRL_\w+|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH)$/;
 
-/** Whether a call failed for how its host, or the gateway, is set up, so that the next one fails too. Nothing was sent. */
+/** Whether a call failed because of the setup of its host or of the gateway. Nothing was sent, and repeats fail too. */
 export function isMisconfigured(exchange: Exchange): boolean {
   if (exchange.kind !== 'failed' || exchange.sent) return false;
-  return isOfSetup(exchange.cause);
+  return hasSetupCode(exchange.cause);
 }
 
-function isOfSetup(thrown: unknown): boolean {
+function hasSetupCode(thrown: unknown): boolean {
   const { code, cause } = (thrown ?? {}) as { readonly code?: unknown; readonly cause?: unknown };
-  // A certificate of the proxy is the cause of another error.
-  return (typeof code === 'string' && setupCodes.test(code)) || (cause !== undefined && isOfSetup(cause));
+  // An error about the proxy's certificate is the `cause` of another error.
+  return (typeof code === 'string' && setupCodes.test(code)) || (cause !== undefined && hasSetupCode(cause));
 }
 
-/** What it means that no answer came. */
+/** Maps an attempt without a response to its failure. */
 export function unanswered(exchange: Extract<Exchange, { kind: 'failed' }>): CallFailure {
   const { sent, timedOut, cause } = exchange;
   if (isMisconfigured(exchange)) {
@@ -203,12 +203,12 @@ export function unanswered(exchange: Extract<Exchange, { kind: 'failed' }>): Cal
   return new CallFailure(error, sent ? 'unknown' : 'never', 'always');
 }
 
-/** Whether a 2xx body is an error in disguise. */
-export function saysError(body: unknown): boolean {
+/** Whether the body of a 2xx is an error. */
+export function isErrorBody(body: unknown): boolean {
   return decodeError(body) !== undefined;
 }
 
-/** A 2xx that is no customer, or not the one asked for: who wrote may have written. */
+/** The failure for a 2xx without the requested customer. A write may have taken effect. */
 export function malformed(): CallFailure {
   return new CallFailure(new GatewayError('UPSTREAM_MALFORMED'), 'unknown', 'once');
 }
@@ -218,7 +218,7 @@ function meaningOf({ info, errorCode = '', status }: ProviderError, httpStatus: 
   if (known !== undefined) return known;
   if (info?.category?.toUpperCase() === 'CONFIG_ERROR') return 'misconfigured';
   if (bareCodes.includes(errorCode)) return info === undefined ? 'misconfigured' : 'rejected';
-  // Servers of any kind put this into their 404s too; only in a success is it the provider's own.
+  // Other servers use this status in their 404s too. In a 2xx it comes from the provider.
   return meanings[errorCode] ?? (httpStatus < 300 && status === 'NOT_FOUND' ? 'absent' : undefined);
 }
 
@@ -248,18 +248,19 @@ function unavailable(answer: Head): CallFailure {
   return new CallFailure(error, limited ? 'refused' : 'unknown', repeat);
 }
 
-/** Longer waits are told as this one: a caller learns no more from a date in a hundred years. */
+/** Upper bound of `Retry-After`: one day. */
 const maxRetryAfterMs = 86_400_000;
 
 /**
- * What an answer's `Retry-After` asks for: seconds with any number of digits or an HTTP date, on 429 and 503, a day at
- * most; anything else counts as not sent.
+ * Parses `Retry-After` of a 429 or 503: seconds with any number of digits, or an HTTP date.
+ *
+ * @returns the time in ms, at most a day; `undefined` for other statuses and for other values.
  */
 export function retryAfterMs({ status, headers }: Head): number | undefined {
   if (status !== 429 && status !== 503) return undefined;
   const text = String(headers['retry-after'] ?? '').trim();
   if (/^\d+$/.test(text)) return Math.min(Number(text) * 1000, maxRetryAfterMs);
-  // Date.parse takes much that is no date; an HTTP date begins with the name of a day, and is of GMT even if it does not say so.
+  // Date.parse accepts many other texts. An HTTP date begins with the name of a day, and is in GMT even without the suffix.
   const at = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text.replace(/( GMT)?$/, ' GMT')) : Number.NaN;
   return Number.isNaN(at) ? undefined : Math.min(Math.max(0, at - Date.now()), maxRetryAfterMs);
 }

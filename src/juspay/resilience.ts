@@ -6,57 +6,21 @@ import { correlationOf, type Log, type LogFields, type Metrics, type Outcome } f
 import { type Breaker, callResultOf, minTimeoutShare } from './breaker.ts';
 import { type Breakers, createBreakers } from './breakers.ts';
 import { createRetryBudget } from './budget.ts';
-import { CallFailure, type CallKind, NoSuchCustomer, retryAfterMs, unanswered } from './refusal.ts';
+import type { Policy } from './policy.ts';
+import { CallFailure, NoSuchCustomer, retryAfterMs, unanswered } from './refusal.ts';
 import type { Call, Exchange, Key, Transport } from './transport.ts';
 
-/** An answer of the provider, whatever it says. */
+/** A response of the provider, successful or not. */
 export type Answer = Extract<Exchange, { kind: 'answered' }>;
 
 const now = () => performance.now();
 
-/** How often a call is tried, and on what. */
-export interface Policy {
-  readonly kind: CallKind;
-  readonly maxAttempts: number;
-  /** Whether one more attempt may be made after a failure; `again`: one that is worth a single repeat had it already. */
-  repeats(failure: CallFailure, again: boolean): boolean;
-  /** The share of the time left that one attempt may take, 0 to 1. */
-  readonly share: number;
-  /** Whether the call waits where the breaker or the budget refuses it; else it is answered at once. */
-  readonly isPatient: boolean;
-}
-
-const isWorthIt = ({ repeat }: CallFailure, again: boolean) => repeat === 'always' || (repeat === 'once' && !again);
-
-/** Reads lose nothing by being repeated. */
-export const reading: Policy = { kind: 'get', maxAttempts: 3, repeats: isWorthIt, share: 1, isPatient: false };
-
-/**
- * A read that settles a write: it goes on as long as there is time, since giving up leaves the outcome unknown.
- */
-export const settling: Policy = {
-  kind: 'get',
-  maxAttempts: Number.POSITIVE_INFINITY,
-  repeats: ({ repeat }) => repeat !== 'never',
-  share: 1,
-  isPatient: true,
-};
-
-/** A write is repeated only where it has surely not happened, and leaves half of the time for reading back. */
-export const writing = (kind: 'create' | 'update'): Policy => ({
-  kind,
-  maxAttempts: 3,
-  repeats: (failure, again) => failure.certainty !== 'unknown' && isWorthIt(failure, again),
-  share: 0.5,
-  isPatient: false,
-});
-
 export interface Resilience {
   /**
-   * Makes one call, repeated as the policy and the operation's deadline allow.
+   * Makes one call. Repeats it within the policy and the operation's deadline.
    *
-   * @param decode turns an answer into a value, or throws; a {@link CallFailure} may be repeated.
-   * @throws what `decode` threw last; CallFailure when no answer came.
+   * @param decode turns a response into a value, or throws. A {@link CallFailure} may be repeated.
+   * @throws the last error of `decode`; CallFailure if there was no response.
    */
   call<T>(
     call: Call,
@@ -66,22 +30,23 @@ export interface Resilience {
   ): Promise<T>;
 }
 
-/** One attempt: its number, and the key to try where the one that comes first was refused. */
+/** One attempt: its number from 1, and the key to use if the preferred one was refused. */
 type Try = { readonly attempt: number; readonly key: Key | undefined };
 
-/** The longest that one `Retry-After` holds a merchant's calls back. */
+/** Maximum time for which one `Retry-After` holds back a merchant's calls. */
 const maxHoldMs = 60_000;
 const backoffBaseMs = 100;
 const backoffCapMs = 1_000;
-/** How long who is patient waits for the budget before it looks again. */
-const spentMs = 100;
+/** With an exhausted budget, waiting calls check again after this time. */
+const budgetPauseMs = 100;
+
 /**
- * All that stands between one call and the wire, in this order: deadline ▸ retry, within its budget ▸ circuit breaker ▸
- * hold-back ▸ cap ▸ pool (the last two are the transport's).
+ * Applies the steps of a call in this order: deadline ▸ retry, within its budget ▸ circuit breaker ▸ hold-back ▸ concurrency
+ * limit ▸ pool. The last two belong to the transport.
  *
- * One per merchant: budget, breakers and `Retry-After` are about the calls of that merchant, and of no other.
+ * One per merchant: budget, breakers and `Retry-After` apply to the calls of that merchant only.
  *
- * @param options.timeoutMs the longest that one attempt may take.
+ * @param options.timeoutMs the maximum time of one attempt.
  */
 export function resilient(
   transport: Transport,
@@ -125,7 +90,7 @@ export function resilient(
             cause: error.cause,
           });
           if (exchange.kind === 'answered' && exchange.otherKey !== undefined && key === undefined) {
-            // A call of its own, but no repeat of one that failed: the host is well, and nothing is to be waited for.
+            // This is not a retry: the host works and only the key was refused, so send at once and do not count an attempt.
             key = exchange.otherKey;
             attempt -= 1;
             continue;
@@ -134,9 +99,9 @@ export function resilient(
           repeatedOnce ||= failure.repeat === 'once';
           lastFailure = failure;
           const waitMs = Math.max(backoffMs(attempt), failure.pauseMs, heldUntilMs - now());
-          // What the provider said last is a better answer than a timeout, or a refusal, that is sure to come.
+          // The provider's last error is more useful than the timeout or refusal that would follow.
           if (operation.signal.aborted || waitMs >= remainingMs(operation)) throw failure;
-          if (!policy.isPatient && refusedMs(call, operation, attempt + 1) > 0) throw failure;
+          if (!policy.waitsIfRefused && refusedMs(call, operation, attempt + 1) > 0) throw failure;
           if (heldUntilMs > now()) operation.onBackoff?.(heldUntilMs);
           await pause(waitMs, operation);
         }
@@ -164,14 +129,14 @@ export function resilient(
   };
 
   /**
-   * One attempt, which starts when nothing stands in its way. Looked at twice: what refuses it, or holds it back, may
-   * come up while it waits for a connection.
+   * Makes one attempt as soon as it may be sent. The breaker, the budget and the hold-back are checked twice, because they can
+   * change while the call waits for a connection.
    */
   async function send(call: Call, operation: Operation, policy: Policy, { attempt, key }: Try) {
-    while (await isClear(call, operation, policy, attempt)) {
+    while (await waitUntilClear(call, operation, policy, attempt)) {
       const startedAtMs = now();
       let sentAtMs = 0;
-      // Never kept: of a read that is shared, who waits changes.
+      // Not cached: the deadline of a shared read changes when another caller joins.
       const givenMs = () => Math.min(timeoutMs, (operation.deadlineAtMs - sentAtMs) * policy.share);
       let report: ReturnType<Breaker['admit']>;
       try {
@@ -186,7 +151,7 @@ export function resilient(
             if (heldUntilMs > now() || isOverBudget(call, attempt)) return true;
             report = breakers[call.method].admit(operation.caller);
             if (report === undefined) return true;
-            // With another key it is neither a first attempt nor a repeat.
+            // An attempt with the other key is neither a first attempt nor a repeat.
             if (call.method === 'GET' && (attempt > 1 || key === undefined)) budget.count(attempt);
             return false;
           },
@@ -200,20 +165,20 @@ export function resilient(
             const askedMs = retryAfterMs(exchange) ?? 0;
             heldUntilMs = Math.max(heldUntilMs, now() + Math.min(askedMs, maxHoldMs));
           },
-          // A write that was sent is never aborted: whoever asked may be gone, what it did is not.
+          // Never abort a write that was sent: it may take effect although the caller has disconnected.
           ...(policy.kind === 'get' && { signal: operation.signal }),
           key,
         });
         if (exchange === 'full') {
           // Nothing was sent.
           const code = call.method === 'GET' ? 'OVERLOADED' : 'UPSTREAM_UNAVAILABLE';
-          if (!policy.isPatient) throw new CallFailure(new GatewayError(code), 'never', 'never');
-          await pause(spentMs, operation);
+          if (!policy.waitsIfRefused) throw new CallFailure(new GatewayError(code), 'never', 'never');
+          await pause(budgetPauseMs, operation);
         } else if (exchange !== 'refused') {
           return { exchange, startedAtMs };
         }
       } finally {
-        // For a call that came to nothing at all: told already otherwise.
+        // If the attempt ended without an exchange. Has no effect after another report.
         report?.('ignored');
       }
     }
@@ -221,29 +186,30 @@ export function resilient(
   }
 
   /**
-   * Waits until the call may be sent. Held back, everybody waits, and who cannot wait that long is told so at once;
-   * refused, only who is patient does.
+   * Waits until the call may be sent. Every call waits for a hold-back that ends before its deadline. Only policies with
+   * `waitsIfRefused` wait for the breaker and the budget.
    *
-   * @returns `false` where the breaker or the budget has the last word.
+   * @returns `false` if the breaker or the budget refuses the call.
+   * @throws CallFailure `RATE_LIMITED` if the hold-back ends after the deadline; `UPSTREAM_TIMEOUT` after it.
    */
-  async function isClear(call: Call, operation: Operation, policy: Policy, attempt: number): Promise<boolean> {
+  async function waitUntilClear(call: Call, operation: Operation, policy: Policy, attempt: number): Promise<boolean> {
     for (;;) {
       const leftMs = remainingMs(operation);
-      // Asked each time round: a pause is over at once when nobody waits any more.
+      // Check after each pause: a pause ends early when the operation is aborted.
       if (operation.signal.aborted || leftMs <= 0) {
         throw new CallFailure(new GatewayError('UPSTREAM_TIMEOUT'), 'never', 'never');
       }
       const heldMs = heldUntilMs - now();
       if (heldMs >= leftMs) {
-        // Before anything else: the provider's own word tells when to come back.
+        // Check this before the breaker: the error tells the caller when to retry.
         const retryAfterSeconds = Math.ceil(heldMs / 1000);
         throw new CallFailure(new GatewayError('RATE_LIMITED', { retryAfterSeconds }), 'never', 'never');
       }
       const refused = refusedMs(call, operation, attempt);
       if (refused > 0) {
-        // With jitter: all that wait for a probe look again at different times.
+        // Jitter spreads the checks of the calls that wait for a probe.
         const waitMs = refused + backoffMs(1);
-        if (!policy.isPatient || waitMs >= leftMs) return false;
+        if (!policy.waitsIfRefused || waitMs >= leftMs) return false;
         await pause(waitMs, operation);
       } else if (heldMs > 0) {
         operation.onBackoff?.(heldUntilMs);
@@ -254,48 +220,48 @@ export function resilient(
     }
   }
 
-  /** How long breaker and budget keep a call from being sent, at least. */
+  /** Minimum time in ms for which the breaker or the budget refuses the call; 0 if neither does. */
   function refusedMs(call: Call, { caller }: Operation, attempt: number): number {
-    return breakers[call.method].refusedMs(caller) || (isOverBudget(call, attempt) ? spentMs : 0);
+    return breakers[call.method].refusedMs(caller) || (isOverBudget(call, attempt) ? budgetPauseMs : 0);
   }
 
-  /** Each repeated GET draws on the budget, one that settles a write too; a repeated write has surely not happened. */
+  /** Every repeated GET uses the budget, including reads that settle a write. Repeated writes do not use it. */
   function isOverBudget({ method }: Call, attempt: number): boolean {
     return method === 'GET' && attempt > 1 && budget.isSpent();
   }
 
   function openBreakers(method: Call['method']): Breakers {
-    const told = { merchant: merchantId, method };
-    metrics?.breaker({ ...told, isOpen: false });
+    const fields = { merchant: merchantId, method };
+    metrics?.breaker({ ...fields, isOpen: false });
     return createBreakers(now, {
       opened(count) {
-        log.warn('circuit breaker opened', { ...told, count });
-        metrics?.breaker({ ...told, isOpen: true });
+        log.warn('circuit breaker opened', { ...fields, count });
+        metrics?.breaker({ ...fields, isOpen: true });
       },
       closed(openBreakers) {
-        log.warn('circuit breaker closed', told);
-        metrics?.breaker({ ...told, isOpen: openBreakers > 0 });
+        log.warn('circuit breaker closed', fields);
+        metrics?.breaker({ ...fields, isOpen: openBreakers > 0 });
       },
     });
   }
 }
 
-/** On the monotonic clock; negative when the deadline is over. */
+/** The time until the deadline, by the monotonic clock. Negative after the deadline. */
 export function remainingMs(operation: Operation): number {
   return operation.deadlineAtMs - now();
 }
 
-/** Exponential with full jitter: many callers that failed together do not come back together. */
+/** Exponential backoff with full jitter: calls that failed together are not repeated together. */
 function backoffMs(attempt: number): number {
   return Math.random() * Math.min(backoffCapMs, backoffBaseMs * 2 ** (attempt - 1));
 }
 
-/** Ends early, without an error, when nobody waits any more: the next step finds that out. */
+/** Ends early and without an error when the operation is aborted. The caller checks the signal. */
 async function pause(ms: number, { signal }: Operation): Promise<void> {
   await delay(ms, undefined, { signal }).catch(() => undefined);
 }
 
-/** The provider's own id of the call, where it looks like one: it goes into the log. */
+/** The provider's id of the call, for the log. Ignores values that do not have the form of an id. */
 function providerRequestId(header: string | string[] | undefined): string | undefined {
   return typeof header === 'string' && /^[\w.-]{1,64}$/.test(header) ? header : undefined;
 }

@@ -1,52 +1,52 @@
 import type { Operation } from '../customers/customer.ts';
 
-/** For whom a call waits: a caller and an operation of it, and more of them where the call is a read that is shared. */
+/** The caller and the operation that wait for a connection. A shared read has several of them. */
 export type Waiter = Pick<Operation, 'caller' | 'requestId' | 'sharedRead'>;
 
-/** Waiting calls of one merchant: beyond that a caller with more than its share of them is refused. */
+/** Maximum number of waiting calls per merchant. At this number, calls of the callers with the longest queues are refused. */
 const maxWaiting = 20_000;
 
 /** A call that waits for a free connection. */
 interface Entry {
-  readonly leave: (how: Turn) => void;
+  readonly settle: (result: SlotResult) => void;
   readonly places: { readonly caller: string; readonly requestId: string }[];
 }
 
-/** `vain`: the wait took too long, or nobody waits any more; `full`: too many calls wait already. */
-export type Turn = 'taken' | 'vain' | 'full';
+/** `expired`: the wait took too long or was aborted. `full`: too many calls wait. */
+export type SlotResult = 'taken' | 'expired' | 'full';
 
 /**
- * Connections, shared fairly: round robin by caller, then by operation, first come within one operation. So nobody has to
- * wait until all calls of somebody else are through. The pool would queue too, but inside the attempt's time and with no
- * way out of the queue.
+ * Shares the connections fairly: round robin by caller, then by operation, then first in, first out. A caller with many calls
+ * does not delay the calls of other callers. The queue of the pool is not used: waiting there takes from the attempt's time,
+ * and a call cannot leave that queue.
  */
-export function createSlots(count: number, most = maxWaiting) {
+export function createSlots(count: number, limit = maxWaiting) {
   let free = count;
-  const queue = createFairQueue(most);
+  const queue = createFairQueue(limit);
   return {
-    take(waitMs: () => number, signal: AbortSignal | undefined, waiter: Waiter): Promise<Turn> | Turn {
-      if (signal?.aborted) return 'vain';
+    take(waitMs: () => number, signal: AbortSignal | undefined, waiter: Waiter): Promise<SlotResult> | SlotResult {
+      if (signal?.aborted) return 'expired';
       if (free > 0) {
         free -= 1;
         return 'taken';
       }
       if (!queue.makeRoom(waiter.caller)) return 'full';
       return new Promise((resolve) => {
-        const leave = (how: Turn) => {
+        const settle = (result: SlotResult) => {
           clearTimeout(timer);
           signal?.removeEventListener('abort', onAbort);
           waiter.sharedRead?.joinListeners.delete(onJoined);
           queue.remove(entry);
-          resolve(how);
+          resolve(result);
         };
-        const entry: Entry = { leave, places: [] };
-        const onAbort = () => leave('vain');
-        // A shared read has a turn with each caller that waits for it, also with one that joins later.
+        const entry: Entry = { settle, places: [] };
+        const onAbort = () => settle('expired');
+        // A shared read has a place in the queue of each of its callers, including those that join later.
         const onJoined = ({ caller, requestId }: Waiter) => queue.add(entry, caller, requestId);
         const watch = () => {
           const ms = waitMs();
           if (ms > 0) timer = setTimeout(watch, ms);
-          else leave('vain');
+          else settle('expired');
         };
         let timer = setTimeout(watch, Math.max(1, waitMs()));
         signal?.addEventListener('abort', onAbort);
@@ -57,53 +57,53 @@ export function createSlots(count: number, most = maxWaiting) {
     release(): void {
       const next = queue.next();
       if (next === undefined) free += 1;
-      else next.leave('taken');
+      else next.settle('taken');
     },
   };
 }
 
-/** What one caller has in the queue. */
-interface Line {
+/** The waiting calls of one caller. */
+interface CallerQueue {
   readonly operations: Map<string, Set<Entry>>;
   size: number;
 }
 
-function createFairQueue(most: number) {
-  // In the order of their turns: who was served goes to the end.
-  const lines = new Map<string, Line>();
+function createFairQueue(limit: number) {
+  // In the order of their turns: a caller moves to the end when it gets a connection.
+  const callerQueues = new Map<string, CallerQueue>();
   let size = 0;
 
   return {
     add(entry: Entry, caller: string, requestId: string): void {
-      const line = lines.get(caller) ?? { operations: new Map(), size: 0 };
-      const entries = line.operations.get(requestId) ?? new Set();
+      const queued = callerQueues.get(caller) ?? { operations: new Map(), size: 0 };
+      const entries = queued.operations.get(requestId) ?? new Set();
       if (entries.has(entry)) return;
-      lines.set(caller, line);
-      line.operations.set(requestId, entries.add(entry));
-      line.size += 1;
+      callerQueues.set(caller, queued);
+      queued.operations.set(requestId, entries.add(entry));
+      queued.size += 1;
       size += 1;
       entry.places.push({ caller, requestId });
     },
 
     remove(entry: Entry): void {
       for (const { caller, requestId } of entry.places.splice(0)) {
-        const line = lines.get(caller);
-        const entries = line?.operations.get(requestId);
-        if (line === undefined || entries === undefined) continue;
+        const queued = callerQueues.get(caller);
+        const entries = queued?.operations.get(requestId);
+        if (queued === undefined || entries === undefined) continue;
         entries.delete(entry);
-        line.size -= 1;
+        queued.size -= 1;
         size -= 1;
-        if (entries.size === 0) line.operations.delete(requestId);
-        if (line.size === 0) lines.delete(caller);
+        if (entries.size === 0) queued.operations.delete(requestId);
+        if (queued.size === 0) callerQueues.delete(caller);
       }
     },
 
     next(): Entry | undefined {
-      for (const [caller, line] of lines) {
-        for (const [requestId, entries] of line.operations) {
+      for (const [caller, queued] of callerQueues) {
+        for (const [requestId, entries] of queued.operations) {
           for (const entry of entries) {
-            moveToEnd(lines, caller, line);
-            moveToEnd(line.operations, requestId, entries);
+            moveToEnd(callerQueues, caller, queued);
+            moveToEnd(queued.operations, requestId, entries);
             return entry;
           }
         }
@@ -111,15 +111,19 @@ function createFairQueue(most: number) {
       return undefined;
     },
 
-    /** Whether one more call of this caller may wait: where all places are taken, only at the expense of a longer line. */
+    /**
+     * Returns whether one more call of this caller may wait. At the limit, the newest call of the longest queue is refused
+     * to make room, if that queue is longer than the one of this caller.
+     */
     makeRoom(caller: string): boolean {
-      if (size < most) return true;
-      let longest: Line | undefined;
-      for (const line of lines.values()) if (longest === undefined || line.size > longest.size) longest = line;
-      const own = lines.get(caller)?.size ?? 0;
+      if (size < limit) return true;
+      let longest: CallerQueue | undefined;
+      for (const queued of callerQueues.values())
+        if (longest === undefined || queued.size > longest.size) longest = queued;
+      const own = callerQueues.get(caller)?.size ?? 0;
       if (longest === undefined || longest.size <= own + 1) return false;
       const last = [...longest.operations.values()].at(-1);
-      for (const entry of [...(last ?? [])].slice(-1)) entry.leave('full');
+      for (const entry of [...(last ?? [])].slice(-1)) entry.settle('full');
       return true;
     },
   };

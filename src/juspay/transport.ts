@@ -6,31 +6,31 @@ import { createTunnels } from './tunnels.ts';
 /** One HTTP call to the provider. */
 export interface Call {
   readonly method: 'GET' | 'POST';
-  /** Below the base URL, percent-encoded, sent as it stands. */
+  /** Relative to the base URL, percent-encoded. Sent unchanged. */
   readonly path: string;
-  /** Keeps all calls about one customer on one of the provider's sites: the path id, percent-encoded. */
+  /** The path id, percent-encoded. Routes all calls about one customer to the same site of the provider. */
   readonly routingId: string;
   /** `application/x-www-form-urlencoded`. */
   readonly form?: string;
 }
 
-/** What came back from one attempt. */
+/** The result of one attempt. */
 export type Exchange =
   | {
       readonly kind: 'answered';
       readonly status: number;
       readonly headers: Readonly<Record<string, string | string[] | undefined>>;
       /**
-       * `null` where it cannot be read: compressed, a success longer than the cap, or cut off (kept for 408, 429
-       * and 5xx only). An error longer than the cap has an empty one: its status alone speaks.
+       * `null` if it cannot be read: a compressed body, a success longer than the limit, or a truncated body of a 408, 429 or
+       * 5xx. Empty for an error longer than the limit.
        */
       readonly body: Buffer | null;
-      /** Where the key alone was refused, so that nothing has happened, and there is another one: that one. */
+      /** After a 401: the other key, if there is one. Nothing was changed. */
       readonly otherKey?: Key | undefined;
     }
   | {
       readonly kind: 'failed';
-      /** `false`: no connection was made or no byte was written, so the call has surely not happened. */
+      /** `false`: no byte of the request was written, so the call has no effect. */
       readonly sent: boolean;
       readonly timedOut: boolean;
       readonly cause: unknown;
@@ -41,34 +41,35 @@ export interface Key {
 }
 
 export interface TransportOptions {
-  /** Origin, and path prefix where there is one, without a slash at the end. */
+  /** Origin and optional path prefix, without a trailing slash. */
   readonly baseUrl: string;
   readonly merchantId: string;
-  /** The keys as they are now: while a key rotates, a second one to be tried where the first is refused. */
+  /** Returns the current keys. During a key rotation the second one is tried if the first is refused. */
   readonly keys: () => readonly [Key, ...Key[]];
-  /** The `version` header; not sent when absent. */
+  /** The `version` header. Not sent if absent. */
   readonly version?: string | undefined;
-  /** Sockets, and calls at a time. */
+  /** Maximum number of sockets and of concurrent calls. */
   readonly connections: number;
-  /** After this many ms a connection that is not there yet is given up. */
+  /** Timeout in ms for opening a connection. */
   readonly connectTimeoutMs: number;
-  /** The proxy to the provider; called directly when absent. */
+  /** The proxy to the provider. The connection is direct if absent. */
   readonly proxy?: URL | undefined;
 }
 
 export interface Transport {
   /**
-   * Makes one attempt. Waits for a free connection first; the attempt starts then, and lasts from connect to last byte.
-   * Refused is, too, who waited in vain: nothing was sent, and nothing is counted. `full`: too many calls wait already.
+   * Makes one attempt. Waits for a free connection first. The time of the attempt starts then and ends with the last byte.
    *
-   * @param leftMs how long an attempt that started then may still take. Asked anew when it is over, since somebody with more
-   *   time may have joined.
-   * @param waiter for whom it waits: connections are shared fairly.
-   * @param waitMs how much longer the wait for a free connection may take. Asked anew likewise.
-   * @param isRefused asked when there is one, right before the call is sent: whether it must not be after all.
-   * @param onExchange told of each call that was not refused, before the connection is free for the next one.
-   * @param signal ends the attempt, which counts as failed.
-   * @param key to be tried because the other one was refused. The one that is taken comes first from then on.
+   * @param limits.waiter the caller and operation that wait. Connections are shared fairly between them.
+   * @param limits.leftMs returns the remaining time in ms of an attempt that started at `startedAtMs`. Called again when this
+   *   time is over, because a caller with a later deadline may have joined.
+   * @param limits.waitMs returns the remaining time in ms to wait for a free connection. Called again like `leftMs`.
+   * @param limits.isRefused called when a connection is free, right before the call is sent. `true` prevents the call.
+   * @param limits.onExchange called with the result of each call that was sent, before the connection is released.
+   * @param limits.signal aborts the attempt. It counts as failed.
+   * @param limits.key the key to use because the other one was refused. If it is accepted, it becomes the preferred key.
+   * @returns `refused` if `isRefused` returned `true`, or if the wait ended without a connection; `full` if too many calls wait.
+   *   In both cases nothing was sent.
    */
   send(
     call: Call,
@@ -82,17 +83,17 @@ export interface Transport {
       key?: Key | undefined;
     },
   ): Promise<Exchange | 'refused' | 'full'>;
-  /** Closes all sockets, the busy ones included. */
+  /** Closes all sockets, including those in use. */
   close(): Promise<void>;
 }
 
-/** Longer bodies are cut off: a customer is about 1 KiB. */
+/** Limit of a response body. A customer has about 1 KiB. */
 const maxBodyBytes = 1024 * 1024;
 
 /**
- * The provider behind one pool of sockets. `Pool.dispatch` rather than `request()`: it is the cheaper of the two (a GET
- * costs 31–49 µs instead of 50), its handler tells exactly whether a call was sent, and the cap counts what is kept.
- * Redirects are not followed, bodies not inflated, paths not normalised.
+ * Calls the provider over one pool of sockets. Uses `Pool.dispatch` instead of `request()`: it costs less (31–49 µs for a GET
+ * instead of 50), its handler knows exactly whether a call was sent, and the size limit applies to the buffered bytes. Does not
+ * follow redirects, decompress bodies or normalise paths.
  */
 export function createTransport(options: TransportOptions): Transport {
   const base = new URL(options.baseUrl);
@@ -103,7 +104,7 @@ export function createTransport(options: TransportOptions): Transport {
     pipelining: 1,
     allowH2: false,
     keepAliveTimeout: 4_000,
-    // The attempt's own timer is the bound: these two would let a dripping body run on and on.
+    // The timer of the attempt bounds both. undici's timeouts restart with each byte of a slow body.
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: tunnels?.connect ?? { timeout: options.connectTimeoutMs },
@@ -111,7 +112,7 @@ export function createTransport(options: TransportOptions): Transport {
   const slots = createSlots(options.connections);
   const { keys } = options;
   let preferredKey: Key | undefined;
-  /** A key that was replaced since is not used again, neither as the preferred one nor by a repeat. */
+  /** Returns the wanted key, or else the preferred one, unless it was replaced in the meantime. */
   const currentKey = (wanted: Key | undefined): Key => {
     const [first, ...others] = keys();
     return [first, ...others].find((key) => key === (wanted ?? preferredKey)) ?? first;
@@ -141,7 +142,7 @@ export function createTransport(options: TransportOptions): Transport {
     },
     close() {
       const closed = pool.destroy();
-      // After it: a pool that is not closed yet would connect again.
+      // Close the tunnels after the pool: an open pool would connect again.
       tunnels?.close();
       return closed;
     },
@@ -153,7 +154,7 @@ export function createTransport(options: TransportOptions): Transport {
       path: pathPrefix + path,
       headers: {
         ...headers,
-        // The one place where a key is revealed.
+        // The only place that reveals a key.
         authorization: `Basic ${Buffer.from(`${current.reveal()}:`).toString('base64')}`,
         'x-routing-id': routingId,
         ...(form !== undefined && { 'content-type': 'application/x-www-form-urlencoded' }),
@@ -163,8 +164,8 @@ export function createTransport(options: TransportOptions): Transport {
   }
 }
 
-/** A transport that is opened by its first call: its provider's address is only known then. */
-export function late(open: () => Promise<Transport>): Transport {
+/** Opens the transport at its first call, when the provider's address is known. */
+export function lazyTransport(open: () => Promise<Transport>): Transport {
   let opening: Promise<Transport> | undefined;
   return {
     async send(call, limits) {
@@ -199,21 +200,21 @@ function attempt(
       resolve(exchange);
     };
     const fail = (cause: unknown, timedOut: boolean) => {
-      // 408, 429 and 5xx speak for themselves, whatever became of the body.
+      // The status decides for 408, 429 and 5xx. A truncated body does not matter.
       if (status === 408 || status === 429 || status >= 500) settle({ kind: 'answered', status, headers, body: null });
       else settle({ kind: 'failed', sent, timedOut, cause });
     };
-    const give = (cause: Error, timedOut: boolean) => {
+    const abort = (cause: Error, timedOut: boolean) => {
       fail(cause, timedOut);
       controller?.abort(cause);
     };
     const watch = () => {
       const ms = leftMs(startedAtMs);
       if (ms > 0) timer = setTimeout(watch, ms);
-      else give(new Error('attempt timed out'), true);
+      else abort(new Error('attempt timed out'), true);
     };
     let timer = setTimeout(watch, Math.max(1, leftMs(startedAtMs)));
-    const onAbort = () => give(new Error('nobody waits for the answer'), false);
+    const onAbort = () => abort(new Error('the operation was aborted'), false);
     if (signal?.aborted) return onAbort();
     signal?.addEventListener('abort', onAbort);
 
@@ -221,8 +222,8 @@ function attempt(
       pool.dispatch(request, {
         onRequestStart(started) {
           controller = started;
-          // Given up while it waited for its connection: stopped here, before the first byte is written.
-          if (settled) started.abort(new Error('attempt was given up'));
+          // The attempt ended while it waited for its connection. Abort before the first byte is written.
+          if (settled) started.abort(new Error('attempt was aborted'));
           else sent = true;
         },
         onResponseStart(_controller, statusCode, received) {
@@ -238,7 +239,7 @@ function attempt(
           }
           chunks = [];
           settle({ kind: 'answered', status, headers, body: status < 300 ? null : Buffer.alloc(0) });
-          running.abort(new Error('answer is too long'));
+          running.abort(new Error('response body is too long'));
         },
         onResponseEnd() {
           const body = isCompressed(headers) ? null : Buffer.concat(chunks, bytes);
@@ -254,13 +255,13 @@ function attempt(
   });
 }
 
-/** The registered content codings that compress, and the unregistered ones that servers use. */
+/** The registered content codings that compress, and common unregistered ones. */
 const compressions =
   /^(x-)?(gzip|compress|deflate|br|zstd|dcb|dcz|exi|pack200-gzip|aes128gcm|bzip2|lzma|xz|lz4|snappy|zip)$/i;
 
 /**
- * Nothing was asked to be compressed (no `Accept-Encoding` is sent), and nothing is inflated: a bomb stays small. Servers
- * put character sets and other words into this header too: those say nothing about the bytes.
+ * Whether the body is compressed. The gateway sends no `Accept-Encoding` and never decompresses, which rules out decompression
+ * bombs. Some servers put character sets and other words into `Content-Encoding`; those are ignored.
  */
 function isCompressed(headers: Readonly<Record<string, string | string[] | undefined>>): boolean {
   const codings = [headers['content-encoding'] ?? []].flat().flatMap((value) => value.split(','));

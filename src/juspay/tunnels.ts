@@ -6,7 +6,7 @@ class ProxyRefusal extends Error {
   readonly code: 'PROXY_DENIED' | 'PROXY_REFUSED';
 
   constructor(status: number) {
-    super(`the proxy answers ${status}`);
+    super(`the proxy responded with ${status}`);
     // Denied: the proxy does not accept the credentials or the host, so the next attempt fails too.
     this.code = [401, 403, 407].includes(status) ? 'PROXY_DENIED' : 'PROXY_REFUSED';
   }
@@ -25,7 +25,7 @@ export interface Tunnels {
 }
 
 /**
- * A connector for undici's pools: the cap, the deadlines and what counts as sent are the same with a proxy as without one.
+ * A connector for undici's pools. Concurrency limit, deadlines and the detection of sent requests work as without a proxy.
  * undici's `ProxyAgent` gives the status of a refusal only as part of a message, has no deadline for the answer to CONNECT,
  * and adds two pools to each request.
  *
@@ -55,7 +55,7 @@ export function createTunnels(proxy: URL, timeoutMs: number): Tunnels {
         callback(...result);
       };
       const fail = (cause: Error): void => settle(cause, null);
-      const timer = setTimeout(() => fail(new errors.ConnectTimeoutError('no tunnel in time')), timeoutMs);
+      const timer = setTimeout(() => fail(new errors.ConnectTimeoutError('opening the tunnel timed out')), timeoutMs);
       pending.add(fail);
 
       const authority = `${options.hostname.includes(':') ? `[${options.hostname}]` : options.hostname}:${options.port || '443'}`;
@@ -85,7 +85,7 @@ function failureOf(cause: Error): Error {
     : new ProxyFailure('no connection to the proxy', { cause });
 }
 
-/** A `fetch` for rare calls: each opens and closes a connection of its own, through a proxy where `proxyOf` names one. */
+/** A `fetch` for rare calls. Each call opens and closes its own connection, through the proxy that `proxyOf` returns. */
 export function fetchThrough(
   proxyOf: (address: string) => URL | undefined,
   timeoutMs: number,
@@ -97,7 +97,7 @@ export function fetchThrough(
     const dispatcher = new Client(origin, { allowH2: false, connect: tunnels?.connect ?? { timeout: timeoutMs } });
     try {
       const response = await fetchOver(href, { ...(init as object), dispatcher });
-      // Closes the connection after the body, which its reader bounds.
+      // Closes the connection after the body. The reader of the body limits its size.
       dispatcher.close().catch(() => undefined);
       return response as unknown as Response;
     } catch (cause) {
@@ -113,7 +113,7 @@ function credentialsOf({ username, password }: URL): string | undefined {
   return `Basic ${Buffer.from(`${decode(username)}:${decode(password)}`).toString('base64')}`;
 }
 
-/** Credentials with a `%` that begins no escape are taken as they are. */
+/** Returns credentials with an invalid percent-encoding unchanged. */
 function decode(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import type { ClientAuthToken, Customer } from '../customers/customer.ts';
 import type { CustomerChanges, NewCustomer } from '../customers/input.ts';
 
-/** The option as the provider spells it: one literal key with a dot, in a query as in a form. */
+/** The provider's option: one literal key with a dot, both in a query and in a form. */
 const tokenOption = 'options.get_client_auth_token';
 
-/** The gateway's names of the fields that a write may carry ↔ the provider's. */
+/** The fields of a write: the gateway's name ↔ the provider's name. */
 const fieldNames = {
   objectReferenceId: 'object_reference_id',
   mobileNumber: 'mobile_number',
@@ -19,23 +19,23 @@ const inputNames: ReadonlyMap<string, string> = new Map(
   Object.entries(fieldNames).map(([ours, theirs]) => [theirs, ours]),
 );
 
-/** Looked at field by field, so that one that is odd does not spoil the rest. */
+/** Decoded field by field, so that one invalid field does not affect the others. */
 const anything = z.unknown().optional();
 
-/** In code points: twice what the provider documents. Ids cannot be null, so a longer one would make answers exceed their limit. */
+/** In code points: twice the documented length. Bounds the size of responses, because an id cannot be replaced by null. */
 const maxIdentifierLength = 256;
 
-/** Text, or an integer that is exact as a number: a larger one was rounded, and would name somebody else. */
+/** Text, or a safe integer. A larger integer was rounded and would identify another customer. */
 const identifier = z.union([z.string().refine(isShort), z.int().transform(String)]).nullish();
 
 /**
- * The customer object, tolerantly. Identity is strict (text, an exact integer, or nothing); whatever else is of an unexpected type is
- * treated as not told. Unknown fields are dropped.
+ * The provider's customer object. The identifiers are strict: text, a safe integer, or nothing. Other fields of an unexpected type
+ * count as absent. Unknown fields are dropped.
  */
 const WireCustomer = z.object({
-  /** The API document's name for the id … */
+  /** The id, as named in the API document. */
   customer_id: identifier,
-  /** … and the name that real answers carry. One of the two must be there. */
+  /** The id, as named in real responses. One of the two must be present. */
   id: identifier,
   object_reference_id: identifier,
   first_name: anything,
@@ -44,9 +44,9 @@ const WireCustomer = z.object({
   mobile_number: anything,
   mobile_country_code: anything,
   date_created: anything,
-  /** What real answers carry, preferred to … */
+  /** The spelling of real responses, which is preferred. */
   last_updated: anything,
-  /** … the API document's spelling. */
+  /** The spelling of the API document. */
   last_udpated: anything,
   juspay: anything,
 });
@@ -55,17 +55,17 @@ const WireCustomer = z.object({
 const WireToken = z.object({ client_auth_token: anything, client_auth_token_expiry: anything });
 
 /**
- * Reads the provider's customer object.
+ * Decodes the provider's customer object.
  *
- * @param withClientAuthToken whether the token was asked for; one that was not is dropped.
- * @param onOddity called with the provider's name of each field that was there but could not be read.
- * @returns `undefined` when it is no customer: no id, or two different ones.
+ * @param withClientAuthToken whether the token was requested. A token that was not requested is dropped.
+ * @param onUnreadable called with the provider's name of each field that is present but cannot be decoded.
+ * @returns `undefined` if the body is not a customer: no id, or two different ids.
  * @see Customer APIs 3.2, "Response for Customer APIs"
  */
 export function decodeCustomer(
   body: unknown,
   withClientAuthToken: boolean,
-  onOddity: (field: string) => void,
+  onUnreadable: (field: string) => void,
 ): Customer | undefined {
   const parsed = WireCustomer.safeParse(body);
   if (!parsed.success) return undefined;
@@ -76,7 +76,7 @@ export function decodeCustomer(
   const read = <Value>(field: string, value: unknown, decode: (value: unknown) => Value | undefined): Value | null => {
     if (value === undefined || value === null || value === '') return null;
     const decoded = decode(value);
-    if (decoded === undefined) onOddity(field);
+    if (decoded === undefined) onUnreadable(field);
     return decoded ?? null;
   };
   const customer = {
@@ -95,23 +95,23 @@ export function decodeCustomer(
   return { ...customer, clientAuthToken: read('juspay', wire.juspay, decodeToken) };
 }
 
-/** Units first: the code points of 1 MiB are not counted. */
+/** Checks the UTF-16 length first, to avoid counting the code points of long text. */
 function isShort(text: string): boolean {
   return text.length <= 2 * maxIdentifierLength && [...text].length <= maxIdentifierLength;
 }
 
-/** A number where text is due is a known slip of such services; it is exact up to 2^53. */
+/** Accepts safe integers as text: some services return numbers. */
 function decodeText(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   return Number.isSafeInteger(value) ? String(value) : undefined;
 }
 
 const dateForm = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:(Z)|([+-]\d\d)(?::?(\d\d))?)$/i;
-/** What the years of a moment allow: four digits, also where an offset leads beyond them. */
+/** Dates are clamped to years of four digits, which an offset may exceed. */
 const firstMs = Date.parse('0000-01-01T00:00:00Z');
 const lastMs = Date.parse('9999-12-31T23:59:59.999Z');
 
-/** `…Z`, `+hh`, `+hhmm`, `+hh:mm`, and a fraction of any length; what is finer than a millisecond is cut off. */
+/** Accepts `…Z`, `+hh`, `+hhmm`, `+hh:mm`, and a fraction of any length, which is truncated to milliseconds. */
 function decodeDate(value: unknown): Date | undefined {
   const match = typeof value === 'string' ? dateForm.exec(value.trim()) : null;
   if (match === null) return undefined;
@@ -119,7 +119,7 @@ function decodeDate(value: unknown): Date | undefined {
   const offset = utc === undefined ? `${hours}:${minutes}` : 'Z';
   const atMs = Date.parse(`${day}T${time}.${fraction.slice(0, 3).padEnd(3, '0')}${offset}`);
   const dayMs = Date.parse(day);
-  // `Date.parse` takes the 30th of February for the 1st of March.
+  // `Date.parse` turns 30 February into 1 March.
   if (Number.isNaN(atMs) || Number.isNaN(dayMs) || !new Date(dayMs).toISOString().startsWith(day)) return undefined;
   return new Date(Math.min(Math.max(atMs, firstMs), lastMs));
 }
@@ -132,12 +132,12 @@ function decodeToken(value: unknown): ClientAuthToken | undefined {
   return token && expiresAt ? { token, expiresAt } : undefined;
 }
 
-/** The path of one customer: exactly one segment, whatever the id holds. The id must be a possible path id. */
+/** The path of one customer. The id becomes exactly one segment and must be a valid path id. */
 export function customerPath(id: string, withClientAuthToken = false): string {
   return `/customers/${encodeURIComponent(id)}${withClientAuthToken ? `?${tokenOption}=true` : ''}`;
 }
 
-/** Only the fields that are present, in the provider's spelling; the option only when the token is wanted. */
+/** Encodes the present fields with the provider's names, and the option if the token is requested. */
 export function encodeForm(fields: NewCustomer | CustomerChanges, withClientAuthToken = false): string {
   const form = new URLSearchParams();
   for (const [ours, theirs] of Object.entries(fieldNames)) {
@@ -148,7 +148,7 @@ export function encodeForm(fields: NewCustomer | CustomerChanges, withClientAuth
   return form.toString();
 }
 
-/** Where in a mutation's arguments the field stands that the provider complains about; the input as a whole if unknown. */
+/** The path, in the mutation's arguments, of a field that the provider rejects. Unknown fields map to the whole input. */
 export function inputPath(field: string, operation: 'create' | 'update'): readonly string[] {
   if (operation === 'update' && (field === 'customer_id' || field === 'id')) return ['id'];
   const ours = inputNames.get(field);

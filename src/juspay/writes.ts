@@ -8,25 +8,26 @@ import {
 import { foldReference } from '../customers/identity.ts';
 import type { CustomerChanges, NewCustomer } from '../customers/input.ts';
 import { GatewayError } from '../errors.ts';
+import { type Policy, reading, settling } from './policy.ts';
 import { CallFailure, NoSuchCustomer } from './refusal.ts';
-import { type Policy, reading, remainingMs, settling } from './resilience.ts';
+import { remainingMs } from './resilience.ts';
 
-/** The provider's calls, one by one. They throw CallFailure, and NoSuchCustomer from an update. */
+/** The provider's calls. They throw CallFailure; `update` also throws NoSuchCustomer. */
 export interface Calls {
   get(key: CustomerKey, operation: Operation, policy: Policy, withClientAuthToken: boolean): Promise<Customer | null>;
   create(input: NewCustomer, operation: Operation, withClientAuthToken: boolean): Promise<Customer>;
   update(id: string, changes: CustomerChanges, operation: Operation): Promise<Customer>;
 }
 
-/** What a create that is over leaves behind for the next one of the same reference. */
-type Verdict = 'exists' | 'unknown' | 'free';
+/** What a finished create knows about its reference. The next create of the same reference uses it. */
+type ReferenceState = 'exists' | 'unknown' | 'free';
 
 /**
- * Writes that end in a truth: done, not done, or honestly unknown. The provider has no idempotency keys, but references
- * are unique and every customer can be read back; nothing else is relied on.
+ * Settles ambiguous writes. Every write ends as a success, a definite failure, or `OUTCOME_UNKNOWN`. The provider has no
+ * idempotency keys, so this relies on two facts only: references are unique, and every customer can be read back.
  */
 export function createWrites(calls: Calls) {
-  const creates = createQueues<Verdict>();
+  const creates = createQueues<ReferenceState>();
   const updates = createQueues<'done'>();
 
   return {
@@ -35,21 +36,21 @@ export function createWrites(calls: Calls) {
       operation: Operation,
       withClientAuthToken: boolean,
     ): Promise<{ customer: Customer; origin: CreateOrigin }> {
-      // Exactly: a provider that minds case makes two customers of two spellings; one that does not refuses the second.
+      // Case-sensitive key: the provider decides whether two spellings are one reference.
       const turn = await creates.enter(input.objectReferenceId, operation);
-      let verdict: Verdict = turn.before ?? 'free';
+      let state: ReferenceState = turn.previous ?? 'free';
       try {
-        const created = await createOnce(input, operation, withClientAuthToken, verdict);
-        verdict = 'exists';
+        const created = await createOnce(input, operation, withClientAuthToken, state);
+        state = 'exists';
         return created;
       } catch (error) {
         if (error instanceof GatewayError) {
-          if (error.code === 'ALREADY_EXISTS') verdict = 'exists';
-          if (error.code === 'OUTCOME_UNKNOWN') verdict = 'unknown';
+          if (error.code === 'ALREADY_EXISTS') state = 'exists';
+          if (error.code === 'OUTCOME_UNKNOWN') state = 'unknown';
         }
         throw error;
       } finally {
-        turn.leave(verdict);
+        turn.release(state);
       }
     },
 
@@ -58,7 +59,7 @@ export function createWrites(calls: Calls) {
       try {
         return await updateOnce(id, changes, operation);
       } finally {
-        turn.leave('done');
+        turn.release('done');
       }
     },
   };
@@ -67,33 +68,33 @@ export function createWrites(calls: Calls) {
     input: NewCustomer,
     operation: Operation,
     withClientAuthToken: boolean,
-    before: Verdict,
+    previous: ReferenceState,
   ): Promise<{ customer: Customer; origin: CreateOrigin }> {
     const key = { reference: input.objectReferenceId };
-    if (before === 'exists') throw new GatewayError('ALREADY_EXISTS');
-    if (before === 'unknown' && (await readBack(key, operation, settling, false)) !== null) {
+    if (previous === 'exists') throw new GatewayError('ALREADY_EXISTS');
+    if (previous === 'unknown' && (await readBack(key, operation, settling, false)) !== null) {
       throw new GatewayError('ALREADY_EXISTS');
     }
     try {
       return { customer: await calls.create(input, operation, withClientAuthToken), origin: 'CREATED' };
     } catch (failure) {
-      if (!isUnsettled(failure)) throw answerOf(failure);
+      if (!isAmbiguous(failure)) throw errorOf(failure);
     }
 
-    const lasting = withoutCaller(operation);
+    const unabortable = withoutAbort(operation);
     const compare = (found: Customer): { customer: Customer; origin: CreateOrigin } => {
       if (differingFields(input, found).length > 0) throw new GatewayError('ALREADY_EXISTS');
       return { customer: found, origin: 'RECONCILED' };
     };
-    const found = await readBack(key, lasting, settling, withClientAuthToken);
+    const found = await readBack(key, unabortable, settling, withClientAuthToken);
     if (found !== null) return compare(found);
     try {
-      return { customer: await calls.create(input, lasting, withClientAuthToken), origin: 'CREATED' };
+      return { customer: await calls.create(input, unabortable, withClientAuthToken), origin: 'CREATED' };
     } catch (failure) {
-      // Refused for another reason than the reference: the first attempt may still have been accepted.
-      if (!isUnsettled(failure) && answerOf(failure).code !== 'ALREADY_EXISTS') throw unknown(failure);
-      const policy = isUnsettled(failure) ? reading : settling;
-      const settled = await readBack(key, lasting, policy, withClientAuthToken);
+      // This refusal is not about the reference, so the first attempt may still have succeeded.
+      if (!isAmbiguous(failure) && errorOf(failure).code !== 'ALREADY_EXISTS') throw unknown(failure);
+      const policy = isAmbiguous(failure) ? reading : settling;
+      const settled = await readBack(key, unabortable, policy, withClientAuthToken);
       if (settled === null) throw unknown(failure);
       return compare(settled);
     }
@@ -103,25 +104,25 @@ export function createWrites(calls: Calls) {
     try {
       return await calls.update(id, changes, operation);
     } catch (failure) {
-      if (!isUnsettled(failure)) throw answerOf(failure);
+      if (!isAmbiguous(failure)) throw errorOf(failure);
     }
 
-    const lasting = withoutCaller(operation);
+    const unabortable = withoutAbort(operation);
     const isDone = (customer: Customer) => differingFields(changes, customer).length === 0;
-    const found = await readBack({ any: id }, lasting, settling, false);
-    // That there is none may be the word of a replica that lags; "not found" is for the answer to the write itself.
+    const found = await readBack({ any: id }, unabortable, settling, false);
+    // The read may come from a lagging replica. Only the response to the write itself proves that there is no such customer.
     if (found === null) throw new GatewayError('OUTCOME_UNKNOWN');
     if (isDone(found)) return found;
     try {
-      return await calls.update(id, changes, lasting);
+      return await calls.update(id, changes, unabortable);
     } catch (failure) {
-      const settled = await readBack({ any: id }, lasting, reading, false);
+      const settled = await readBack({ any: id }, unabortable, reading, false);
       if (settled !== null && isDone(settled)) return settled;
       throw unknown(failure);
     }
   }
 
-  /** A read that settles a write; where it fails, the write's outcome stays unknown. */
+  /** Reads the customer to settle a write. @throws GatewayError `OUTCOME_UNKNOWN` if the read fails. */
   async function readBack(key: CustomerKey, operation: Operation, policy: Policy, withClientAuthToken: boolean) {
     try {
       return await calls.get(key, operation, policy, withClientAuthToken);
@@ -131,17 +132,17 @@ export function createWrites(calls: Calls) {
   }
 }
 
-/** Whoever asked may have gone; a write that was sent is settled all the same, within the deadline. */
-function withoutCaller(operation: Operation): Operation {
+/** A write that was sent is settled before the deadline even if the caller disconnects. */
+function withoutAbort(operation: Operation): Operation {
   return { ...operation, signal: new AbortController().signal };
 }
 
-/** Everything that is not known to be refused or unsent, errors of our own included: the write may have happened. */
-function isUnsettled(failure: unknown): boolean {
+/** Whether the write may have taken effect. Unexpected errors count as ambiguous. */
+function isAmbiguous(failure: unknown): boolean {
   return !(failure instanceof NoSuchCustomer) && !(failure instanceof CallFailure && failure.certainty !== 'unknown');
 }
 
-function answerOf(failure: unknown): GatewayError {
+function errorOf(failure: unknown): GatewayError {
   if (failure instanceof NoSuchCustomer) return new GatewayError('NOT_FOUND');
   return failure instanceof CallFailure ? failure.error : unknown(failure);
 }
@@ -150,38 +151,43 @@ function unknown(cause: unknown): GatewayError {
   return new GatewayError('OUTCOME_UNKNOWN', { cause });
 }
 
-/** First come, first served, by key. `before` is what the one before left behind, `undefined` for the first. */
+/** One first-in, first-out queue per key. */
 function createQueues<Outcome>() {
   const tails = new Map<string, Promise<Outcome>>();
   return {
-    /** @throws GatewayError `UPSTREAM_TIMEOUT` when the turn does not come in time: nothing was sent. */
+    /**
+     * Waits until the previous entry of the key is released.
+     *
+     * @returns `previous`: the outcome of the previous entry, `undefined` if the queue was empty.
+     * @throws GatewayError `UPSTREAM_TIMEOUT` if the deadline passes first. Nothing was sent.
+     */
     async enter(
       key: string,
       operation: Operation,
-    ): Promise<{ before: Outcome | undefined; leave(outcome: Outcome): void }> {
-      const previous = tails.get(key);
+    ): Promise<{ previous: Outcome | undefined; release(outcome: Outcome): void }> {
+      const tail = tails.get(key);
       const { promise, resolve } = Promise.withResolvers<Outcome>();
       tails.set(key, promise);
       void promise.then(() => {
         if (tails.get(key) === promise) tails.delete(key);
       });
-      if (previous === undefined) return { before: undefined, leave: resolve };
+      if (tail === undefined) return { previous: undefined, release: resolve };
       try {
-        return { before: await inTime(previous, operation), leave: resolve };
+        return { previous: await beforeDeadline(tail, operation), release: resolve };
       } catch (error) {
-        // Who comes next waits for the same one.
-        void previous.then(resolve);
+        // The next entry waits for the previous one instead.
+        void tail.then(resolve);
         throw error;
       }
     },
   };
 }
 
-async function inTime<T>(promise: Promise<T>, operation: Operation): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
+async function beforeDeadline<T>(promise: Promise<T>, operation: Operation): Promise<T> {
+  const { promise: expired, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new GatewayError('UPSTREAM_TIMEOUT')), Math.max(0, remainingMs(operation)));
   try {
-    return await Promise.race([promise, late]);
+    return await Promise.race([promise, expired]);
   } finally {
     clearTimeout(timer);
   }

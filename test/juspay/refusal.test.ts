@@ -12,7 +12,7 @@ import {
   updateOperation,
 } from '../support.ts';
 
-/** What each operation answers: a code, `null` for no customer, `ok` for one. */
+/** The result of each operation: an error code, `null` for no customer, `ok` for a customer. */
 type Codes = readonly [read: string | null, create: string, update: string];
 
 const misconfigured: Codes = ['UPSTREAM_MISCONFIGURED', 'UPSTREAM_MISCONFIGURED', 'UPSTREAM_MISCONFIGURED'];
@@ -28,21 +28,21 @@ const customer = { id: 'cth_1', object_reference_id: 'reference-1' };
 const oversized = { filler: 'x'.repeat(1024 * 1024) };
 const info = (code: string, more: object = {}) => ({ error_info: { code, category: 'USER_ERROR', ...more } });
 
-/** What the sandbox never says: the order of codes, codes in unusual places, and what must not pass for a code. */
-const answers: readonly (readonly [name: string, said: ScriptedResponse, codes: Codes])[] = [
+/** Responses that the sandbox does not have: the precedence of codes, codes in unusual fields, and values that are not codes. */
+const answers: readonly (readonly [name: string, response: ScriptedResponse, codes: Codes])[] = [
   ['a 404 by error_code alone', { status: 404, body: { error_code: 'object_not_found' } }, absent],
   ['a 404 by an error_code in capitals', { status: 404, body: { error_code: 'OBJECT_NOT_FOUND' } }, absent],
   ['a 404 by the other code in error_code', { status: 404, body: { error_code: 'RESOURCE_NOT_FOUND' } }, absent],
   ['a 404 by errorInfo in camelCase', { status: 404, body: { errorInfo: { code: 'RESOURCE_NOT_FOUND' } } }, absent],
   [
-    'a 404 of a server in between',
+    'a 404 of an intermediate server',
     { status: 404, body: { status: 'NOT_FOUND', message: 'no handler' } },
     misconfigured,
   ],
-  ['a 404 with a refusal of another sort', { status: 404, body: info('INVALID_INPUT') }, misconfigured],
+  ['a 404 with a refusal of another kind', { status: 404, body: info('INVALID_INPUT') }, misconfigured],
   ['a 404 with a generic code', { status: 404, body: { error_code: 'invalid_request' } }, misconfigured],
   ['a 404 that is too long to read', { status: 404, body: { ...oversized, error_code: 'unique' } }, misconfigured],
-  ['a 403 that says there is none', { status: 403, body: info('RESOURCE_NOT_FOUND') }, misconfigured],
+  ['a 403 with the code of a missing customer', { status: 403, body: info('RESOURCE_NOT_FOUND') }, misconfigured],
   [
     'a 400 of the CONFIG_ERROR category',
     { status: 400, body: info('ANY', { category: 'CONFIG_ERROR' }) },
@@ -50,19 +50,23 @@ const answers: readonly (readonly [name: string, said: ScriptedResponse, codes: 
   ],
   ['a 400 CONFIG_ERROR', { status: 400, body: info('CONFIG_ERROR') }, misconfigured],
   ['a 400 LOCKER_NOT_CONFIGURED', { status: 400, body: info('LOCKER_NOT_CONFIGURED') }, misconfigured],
-  ['a 400 missing, unexplained', { status: 400, body: { error_code: 'missing' } }, misconfigured],
-  ['a 400 missing, explained', { status: 400, body: { error_code: 'missing', ...info('UNKNOWN_ERROR') } }, rejected],
+  ['a 400 missing without error_info', { status: 400, body: { error_code: 'missing' } }, misconfigured],
+  [
+    'a 400 missing with error_info',
+    { status: 400, body: { error_code: 'missing', ...info('UNKNOWN_ERROR') } },
+    rejected,
+  ],
   ['a 400 by an error_code in capitals', { status: 400, body: { error_code: 'UNIQUE' } }, exists],
   ['a 400 by the other code in error_code', { status: 400, body: { error_code: 'ALREADY_EXISTS' } }, exists],
   ['error_info before error_code', { status: 400, body: { error_code: 'unique', ...info('INVALID_INPUT') } }, invalid],
-  ['error_code behind an unknown error_info', { status: 400, body: { error_code: 'unique', ...info('NEW') } }, exists],
+  ['error_code after an unknown error_info', { status: 400, body: { error_code: 'unique', ...info('NEW') } }, exists],
   ['a code that is a name of Object.prototype', { status: 400, body: { error_code: 'constructor' } }, rejected],
-  ['a 400 without a word', { status: 400, body: '' }, rejected],
-  ['a 503 that says the reference is taken', { status: 503, body: { error_code: 'unique' } }, unavailable],
+  ['a 400 without a body', { status: 400, body: '' }, rejected],
+  ['a 503 with the code of an existing reference', { status: 503, body: { error_code: 'unique' } }, unavailable],
   ['a 503 that is too long to read', { status: 503, body: oversized }, unavailable],
-  ['a 200 with a code inside', { status: 200, body: { error_code: 'unique' } }, exists],
-  ['a 200 with an error_info inside', { status: 200, body: info('RESOURCE_NOT_FOUND') }, absent],
-  ['a 200 that is an error of no known sort', { status: 200, body: { status: 'ERROR', status_id: -1 } }, malformed],
+  ['a 200 with an error_code', { status: 200, body: { error_code: 'unique' } }, exists],
+  ['a 200 with an error_info', { status: 200, body: info('RESOURCE_NOT_FOUND') }, absent],
+  ['a 200 that is an error of an unknown kind', { status: 200, body: { status: 'ERROR', status_id: -1 } }, malformed],
   ['a 204', { status: 204, body: '' }, malformed],
   [
     'a compressed 404',
@@ -86,12 +90,12 @@ const answers: readonly (readonly [name: string, said: ScriptedResponse, codes: 
       ] as const,
   ),
   ['a 201', { status: 201, body: customer }, fine],
-  ['a customer beside an empty error_info', { status: 200, body: { ...customer, error_info: {} } }, fine],
-  ['a customer with a status of its own', { status: 200, body: { ...customer, status: 'ACTIVE' } }, fine],
+  ['a customer with an empty error_info', { status: 200, body: { ...customer, error_info: {} } }, fine],
+  ['a customer with another status field', { status: 200, body: { ...customer, status: 'ACTIVE' } }, fine],
 ];
 
 for (const [name, said, [read, create, update]] of answers) {
-  test(`${name} MUST be ${read} to a read, ${create} to a create, ${update} to an update`, () =>
+  test(`${name} MUST be ${read} for a read, ${create} for a create, ${update} for an update`, () =>
     inScriptedWorld(
       () => said,
       async (world) => {
@@ -105,7 +109,7 @@ for (const [name, said, [read, create, update]] of answers) {
         const updated = resultOf(await world.ask(updateOperation, changes), 'updateCustomer');
         assert.equal(updated['code'] ?? 'ok', update);
       },
-      // What stays unknown is tried until the deadline.
+      // Ambiguous writes are settled until the deadline.
       create === 'OUTCOME_UNKNOWN' ? { OPERATION_TIMEOUT_MS: '1000' } : {},
     ));
 }
@@ -129,19 +133,19 @@ for (const [text, fromMs, toMs] of [
   ['Thu, 01 Jan 1970 00:00:00 GMT', 0, 0],
   ['Sun, 06 Nov 1960 08:49:37 GMT', 0, 0],
 ] as const) {
-  test(`Retry-After: ${text.slice(0, 40)} MUST be understood, and be a day at most`, () => {
+  test(`Retry-After: ${text.slice(0, 40)} MUST be parsed, and be at most a day`, () => {
     const ms = retryAfterMs({ status: 429, headers: { 'retry-after': text } });
     assert.ok(ms !== undefined && ms >= fromMs && ms <= toMs, `${ms}`);
   });
 }
 
 for (const text of ['', '-1', '1.5', '1e3', 'soon', '1,2', '2030-01-01T00:00:00Z']) {
-  test(`Retry-After: "${text}" MUST count as not sent`, () => {
+  test(`Retry-After: "${text}" MUST be ignored`, () => {
     assert.equal(retryAfterMs({ status: 503, headers: { 'retry-after': text } }), undefined);
   });
 }
 
-test('retryAfterSeconds MUST never exceed a day, whatever the provider sends', () =>
+test('retryAfterSeconds MUST NOT exceed a day for any Retry-After', () =>
   inScriptedWorld(
     () => ({ status: 429, body: '', headers: { 'retry-after': 'Fri, 31 Dec 9999 23:59:59 GMT' } }),
     async (world) => {

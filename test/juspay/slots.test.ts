@@ -11,9 +11,9 @@ const operationOf = (caller: string, requestId: string): Operation => ({
 });
 const forever = () => 60_000;
 
-/** One connection that is taken, and the order in which others get it. */
-function createWorld(most?: number) {
-  const slots = createSlots(1, most);
+/** Slots with one connection, which is taken. Records the order in which waiting calls get it. */
+function createWorld(limit?: number) {
+  const slots = createSlots(1, limit);
   assert.equal(slots.take(forever, undefined, operationOf('first', 'r')), 'taken');
   const served: string[] = [];
   const wait = async (name: string, operation: Operation, signal?: AbortSignal): Promise<void> => {
@@ -24,7 +24,7 @@ function createWorld(most?: number) {
   return { slots, served, wait };
 }
 
-test('callers MUST have the connections in turn, then operations, then first come, however many calls one of them has', async () => {
+test('connections MUST go round robin by caller, then by operation, then first in, first out', async () => {
   const { slots, served, wait } = createWorld();
   const calls = [
     wait('a1.1', operationOf('a', 'a1')),
@@ -41,7 +41,7 @@ test('callers MUST have the connections in turn, then operations, then first com
   assert.deepEqual(served, ['a1.1', 'b1.1', 'c1.1', 'a2.1', 'b1.2', 'a1.2', 'a2.2', 'a1.3']);
 });
 
-test('a caller with one call MUST be served next but one, though another one has 10,000 that wait', async () => {
+test('a caller with one call MUST get the second free connection while another caller has 10,000 waiting calls', async () => {
   const { slots, served, wait } = createWorld();
   const flood = Array.from({ length: 10_000 }, (_, n) => wait('a', operationOf('a', `a${n % 100}`)));
   const one = wait('b', operationOf('b', 'b1'));
@@ -50,7 +50,7 @@ test('a caller with one call MUST be served next but one, though another one has
   assert.equal(served.indexOf('b'), 1);
 });
 
-test('a shared read MUST have a turn with each caller that waits for it, also with one that joins later', async () => {
+test('a shared read MUST have a place in the queue of each of its callers, including one that joins later', async () => {
   const { slots, served, wait } = createWorld();
   const [a, b] = [operationOf('a', 'a1'), operationOf('b', 'b1')];
   const waiters = new Set([a]);
@@ -58,29 +58,29 @@ test('a shared read MUST have a turn with each caller that waits for it, also wi
   const flood = Array.from({ length: 100 }, () => wait('a', operationOf('a', 'a0')));
   const shared = wait('shared', { ...a, sharedRead: { waiters, joinListeners } });
   waiters.add(b);
-  for (const tell of joinListeners) tell(b);
+  for (const onJoined of joinListeners) onJoined(b);
   slots.release();
   await Promise.all([...flood, shared]);
   assert.equal(served.indexOf('shared'), 1);
   assert.equal(joinListeners.size, 0);
 });
 
-test('who leaves MUST be passed over, and leave nothing behind', async () => {
+test('an aborted call MUST be skipped and removed from the queue', async () => {
   const { slots, served, wait } = createWorld();
-  const gone = new AbortController();
+  const controller = new AbortController();
   const calls = [
-    wait('a', operationOf('a', 'a1'), gone.signal),
+    wait('a', operationOf('a', 'a1'), controller.signal),
     wait('b', operationOf('b', 'b1')),
     wait('a', operationOf('a', 'a2')),
   ];
-  gone.abort();
+  controller.abort();
   slots.release();
   await Promise.all(calls);
-  assert.deepEqual(served, ['a vain', 'a', 'b']);
+  assert.deepEqual(served, ['a expired', 'a', 'b']);
   assert.equal(slots.take(forever, undefined, operationOf('c', 'c1')), 'taken');
 });
 
-test('a full queue MUST refuse the caller with the most calls, and take those of others', async () => {
+test('a full queue MUST refuse calls of the caller with the most calls, and accept those of others', async () => {
   const { slots, served, wait } = createWorld(10);
   const calls = Array.from({ length: 12 }, (_, n) => wait(`a${n}`, operationOf('a', 'a1')));
   calls.push(wait('b0', operationOf('b', 'b1')), wait('c0', operationOf('c', 'c1')));

@@ -6,7 +6,7 @@ import { isPathId } from '../../src/customers/identity.ts';
 import { customerPath, decodeCustomer, encodeForm } from '../../src/juspay/wire.ts';
 import { codesOf, inScriptedWorld, inWorld, newCustomer } from '../support.ts';
 
-/** Ids that others have used to get out of a path. */
+/** Ids that are used in path traversal attacks. */
 const hostileIds = [
   '../orders',
   '..%2forders',
@@ -55,7 +55,7 @@ const impossibleIds = [
   '😀'.repeat(129),
 ];
 
-test('an id MUST land in exactly one segment of the path, whatever it holds', () => {
+test('any id MUST become exactly one segment of the path', () => {
   fc.assert(
     fc.property(
       fc.oneof(fc.string({ unit: 'binary', maxLength: 140 }), fc.constantFrom(...hostileIds, ...impossibleIds)),
@@ -74,7 +74,7 @@ test('an id MUST land in exactly one segment of the path, whatever it holds', ()
   );
 });
 
-test('the provider MUST see each hostile id as it is, and none of the impossible ones', () =>
+test('the provider MUST receive each hostile id unchanged, and none of the impossible ones', () =>
   inWorld(async (world) => {
     const read = 'query ($id: ID!) { customer(id: $id) { id } }';
     for (const id of hostileIds) {
@@ -89,7 +89,7 @@ test('the provider MUST see each hostile id as it is, and none of the impossible
     assert.equal(world.sandbox.calls.length, hostileIds.length);
   }, {}));
 
-test('a form MUST decode to the fields that were given, and no others', () => {
+test('a form MUST decode to the given fields and no others', () => {
   const names = {
     objectReferenceId: 'object_reference_id',
     mobileNumber: 'mobile_number',
@@ -134,7 +134,7 @@ test('a form MUST decode to the fields that were given, and no others', () => {
   );
 });
 
-test('whatever JSON comes back MUST be a customer with an id, or none; never an exception', () => {
+test('any JSON MUST decode to a customer with an id or to none, without an exception', () => {
   const field = fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.constant(null), fc.jsonValue());
   const body = fc.oneof(
     fc.jsonValue(),
@@ -188,7 +188,7 @@ for (const [text, iso] of [
   ['2023-02-30T15:26:03Z', undefined],
   ['yesterday', undefined],
 ] as const) {
-  test(`the date ${text} MUST read as ${iso ?? 'null, with a line in the log'}`, () => {
+  test(`the date ${text} MUST be decoded as ${iso ?? 'null, with a log entry'}`, () => {
     const odd: string[] = [];
     const customer = decodeCustomer({ id: 'cth_1', date_created: text }, false, (field) => odd.push(field));
     assert.equal(customer?.dateCreated?.toISOString(), iso);
@@ -196,7 +196,7 @@ for (const [text, iso] of [
   });
 }
 
-test('a token MUST be given whatever precision and offset its expiry has', () => {
+test('a token MUST be decoded for every precision and offset of its expiry', () => {
   for (const expiry of ['2030-01-01T00:00:00.000000000000Z', '2030-01-01T05:00:00+05']) {
     const juspay = { client_auth_token: 'tkn_1', client_auth_token_expiry: expiry };
     const customer = decodeCustomer({ id: 'cth_1', juspay }, true, () => undefined);
@@ -214,7 +214,7 @@ for (const [name, body, expected] of [
   ['a rounded id', '{"id":1234567890123456789}', undefined],
   ['the first number that may be rounded', '{"id":9007199254740993}', undefined],
   ['a fraction', '{"id":1.5}', undefined],
-  ['a truth value', '{"id":true}', undefined],
+  ['a boolean', '{"id":true}', undefined],
   ['a number as reference', '{"id":"cth_1","object_reference_id":12345678}', ['cth_1', '12345678']],
   ['a rounded fraction', '{"id":9007199254740991.4}', undefined],
   ['a number that is exact with its fraction', '{"id":1e3,"object_reference_id":12345678.0}', ['1000', '12345678']],
@@ -225,13 +225,13 @@ for (const [name, body, expected] of [
   ['the longest reference', `{"id":"a","object_reference_id":"${'r'.repeat(256)}"}`, ['a', 'r'.repeat(256)]],
   ['a longer reference', `{"id":"a","object_reference_id":"${'r'.repeat(257)}"}`, undefined],
 ] as const) {
-  test(`${name} MUST read as ${expected === undefined ? 'no customer' : expected[0]}`, () => {
+  test(`${name} MUST be decoded as ${expected === undefined ? 'no customer' : expected[0]}`, () => {
     const customer = decodeCustomer(parseExactJson(body), false, () => undefined);
     assert.deepEqual(customer && [customer.id, customer.objectReferenceId], expected);
   });
 }
 
-test('the id of an answer MUST NOT be one that was rounded to the id that was asked for', () =>
+test('a rounded id in a response MUST NOT match the requested id', () =>
   inScriptedWorld(
     () => ({ status: 200, body: '{"id":9007199254740991.4,"mobile_number":1.0000000000000000001}' }),
     async (world, calls) => {
@@ -241,7 +241,7 @@ test('the id of an answer MUST NOT be one that was rounded to the id that was as
     },
   ));
 
-test('a customer whose id is a number MUST answer to its digits, and one whose id was rounded to nobody', () =>
+test('a numeric id MUST match its digits, and a rounded id MUST match no request', () =>
   inScriptedWorld(
     ({ target }) => ({
       status: 200,
@@ -251,14 +251,14 @@ test('a customer whose id is a number MUST answer to its digits, and one whose i
       const read = 'query ($id: ID!) { customer(id: $id) { id mobileNumber } }';
       const exact = await world.ask(read, { id: '1234567' });
       assert.deepEqual(exact.data, { customer: { id: '1234567', mobileNumber: '9000000001' } });
-      // What JSON.parse makes of 1234567890123456789.
+      // The result of JSON.parse for 1234567890123456789.
       const rounded = await world.ask(read, { id: '1234567890123456800' });
       assert.deepEqual(codesOf(rounded), { customer: 'UPSTREAM_MALFORMED' });
       assert.equal(calls.filter((call) => call === 'GET /customers/1234567890123456800').length, 2);
     },
   ));
 
-test('a customer whose id is 1 MiB long MUST be UPSTREAM_MALFORMED, and the outcome of its create unknown', () =>
+test('a customer with an id of 1 MiB MUST be UPSTREAM_MALFORMED, and its create MUST be OUTCOME_UNKNOWN', () =>
   inScriptedWorld(
     ({ target }) => {
       const reference = target === '/customers' ? 'reference-1' : target.split('/').at(-1);

@@ -16,7 +16,7 @@ for (const [name, certificate] of [
   ['that is expired', authority.issue('IP:127.0.0.1', 'expired')],
   ['of an unknown authority', unknownAuthority.issue('IP:127.0.0.1')],
 ] as const) {
-  test(`a certificate ${name} MUST be UPSTREAM_MISCONFIGURED, definite, not repeated, and open no breaker`, async () => {
+  test(`a certificate ${name} MUST be UPSTREAM_MISCONFIGURED, a definite failure without repeats, and MUST NOT open the breaker`, async () => {
     let requests = 0;
     let handshakes = 0;
     const server = createServer(certificate, (_request, response) => {
@@ -59,7 +59,7 @@ for (const [name, certificate] of [
   });
 }
 
-test('a certificate of an authority that is trusted MUST be accepted', async () => {
+test('a certificate of a trusted authority MUST be accepted', async () => {
   const server = createServer(authority.issue('IP:127.0.0.1'), (_request, response) => {
     response.end(JSON.stringify({ id: 'u7', object_reference_id: 'u7' }));
   });

@@ -14,42 +14,44 @@ const askAs = (world: World, sub: string, query: string) =>
 const listOf = (ids: readonly string[]) => `{ customers(ids: ${JSON.stringify(ids)}) { id } }`;
 const idsOf = (name: string) => Array.from({ length: 40 }, (_, n) => `${name}-${n}`);
 
-test('6 operations of 40 ids by one caller MUST NOT make another caller wait for more than the next free connection', () =>
+test('6 operations with 40 ids of one caller MUST NOT delay another caller beyond the next free connection', () =>
   inWorld(
     async (world) => {
-      // The two connections are busy until everybody waits.
+      // Both connections are in use until all calls wait.
       world.sandbox.arm({ fault: 'slow', on: 'get', times: 2, delayMs: 3_000 });
       const flood = Array.from({ length: 6 }, (_, n) => askAs(world, 'greedy', listOf(idsOf(`greedy${n}`))));
       await world.sandbox.whenCalled(({ number }) => number === 2);
       const modest = askAs(world, 'modest', listOf(['modest-1', 'modest-2', 'modest-3', 'modest-4']));
       assert.deepEqual(codesOf(await modest), {});
       for (const answer of await Promise.all(flood)) assert.deepEqual(codesOf(answer), {});
-      const places = world.sandbox.calls.flatMap(({ pathId }, place) => (pathId.startsWith('modest') ? [place] : []));
-      // Two were sent before; from then on every other call is one of the modest caller.
-      assert.ok((places.at(-1) ?? 0) <= 10, String(places));
-      assert.equal(places.length, 4);
-      // One operation after the other has its turn.
+      const positions = world.sandbox.calls.flatMap(({ pathId }, position) =>
+        pathId.startsWith('modest') ? [position] : [],
+      );
+      // Two calls were sent before. After them, every second call belongs to the modest caller.
+      assert.ok((positions.at(-1) ?? 0) <= 10, String(positions));
+      assert.equal(positions.length, 4);
+      // The operations of one caller take turns.
       const others = world.sandbox.calls.slice(2, 30).filter(({ pathId }) => !pathId.startsWith('modest'));
       assert.ok(new Set(others.map(({ pathId }) => pathId.split('-')[0])).size === 6);
     },
     { ...jwtSettings, JUSPAY_CONNECTIONS: '2' },
   ));
 
-test("one caller's calls that all fail MUST NOT open the breaker of the others", () =>
+test('the failed calls of one caller MUST NOT open the breaker of other callers', () =>
   inWorld(async (world) => {
     const ids = Array.from({ length: 30 }, (_, n) => `fault_501_x${n}`);
-    const first = codesOf(await askAs(world, 'ill', listOf(ids)));
+    const first = codesOf(await askAs(world, 'failing', listOf(ids)));
     assert.deepEqual(new Set(Object.values(first)), new Set(['UPSTREAM_UNAVAILABLE']));
     world.sandbox.clearCalls();
-    assert.deepEqual(codesOf(await askAs(world, 'ill', listOf(['fault_501_xlast']))), {
+    assert.deepEqual(codesOf(await askAs(world, 'failing', listOf(['fault_501_xlast']))), {
       'customers.0': 'UPSTREAM_UNAVAILABLE',
     });
     assert.deepEqual(world.upstream(), []);
-    assert.deepEqual(codesOf(await askAs(world, 'well', '{ customer(id: "u7") { id } }')), {});
+    assert.deepEqual(codesOf(await askAs(world, 'healthy', '{ customer(id: "u7") { id } }')), {});
     assert.deepEqual(world.upstream(), ['GET /customers/u7']);
   }, jwtSettings));
 
-test('a host that fails for everybody MUST be found out by the calls of all callers together', () =>
+test('a host that fails for all callers MUST open the breaker by their calls together', () =>
   inWorld(async (world) => {
     for (let caller = 0; caller < 10; caller += 1)
       await askAs(world, `caller ${caller}`, listOf(['fault_501_x1', 'fault_501_x2']));

@@ -3,12 +3,12 @@ import { test } from 'node:test';
 import { type FaultName, faultNames } from '../../src/sandbox/faults.ts';
 import { codesOf, createOperation, inWorld, newCustomer, resultOf, updateOperation, type World } from '../support.ts';
 
-/** What one fault leads to, when it stays. `null`: there is no such customer. */
+/** The results of each operation under a persistent fault. `null`: there is no such customer. */
 interface Expected {
   readonly read: string | null;
   readonly create: string;
   readonly update: string;
-  /** Calls of the read. */
+  /** Number of calls of the read. */
   readonly calls: number;
 }
 
@@ -40,7 +40,7 @@ const unknown = (read: string, calls: number): Expected => ({
 const malformed = unknown('UPSTREAM_MALFORMED', 2);
 const fine: Expected = { read: 'ok', create: 'ok', update: 'ok', calls: 1 };
 
-/** Design 6, row by row: every fault that the sandbox knows. */
+/** Every fault of the sandbox, by the rows of the design document, part 6. */
 const matrix: Readonly<Record<FaultName, Expected>> = {
   duplicate: { read: 'UPSTREAM_REJECTED', create: 'ALREADY_EXISTS', update: 'UPSTREAM_REJECTED', calls: 1 },
   empty_reference: invalid,
@@ -96,15 +96,15 @@ const matrix: Readonly<Record<FaultName, Expected>> = {
   error_info_text: absent,
 };
 
-/** Time for everything, on the slowest machine; what never answers is given up early enough for three attempts. */
-const patient = (fault: FaultName) =>
+/** The default timeouts; a short timeout for faults without a response, so that there is time for three attempts. */
+const timeoutFor = (fault: FaultName) =>
   ['timeout', 'hang_body', 'drip'].includes(fault) ? { JUSPAY_TIMEOUT_MS: '400' } : {};
-/** What stays unknown is tried until the deadline: that is soon. */
-const hasty = { JUSPAY_TIMEOUT_MS: '400', OPERATION_TIMEOUT_MS: '1200' };
-/** Longer than any of these operations may take, so that nobody waits for it. */
+/** Short deadlines, because ambiguous writes are settled until the deadline. */
+const shortDeadline = { JUSPAY_TIMEOUT_MS: '400', OPERATION_TIMEOUT_MS: '1200' };
+/** Later than every deadline, so that no operation waits for it. */
 const retryAfter = '50';
 
-/** How the customer ends up, whatever was answered. */
+/** The stored customers with this reference. */
 const stored = (world: World, reference: string) =>
   world.sandbox.customers.filter(({ objectReferenceId }) => objectReferenceId === reference);
 
@@ -114,7 +114,7 @@ for (const fault of faultNames) {
   const expected = matrix[fault];
   const delayMs = 20;
 
-  test(`${fault}: a read MUST be answered ${expected.read}, after ${expected.calls} calls`, () =>
+  test(`${fault}: a read MUST return ${expected.read} after ${expected.calls} calls`, () =>
     inWorld(async (world) => {
       world.sandbox.arm({ fault, times: 99, delayMs, ...(fault === '429' && { retryAfter }) });
       const answer = await world.ask('{ customer(id: "u7") { id } }');
@@ -126,9 +126,9 @@ for (const fault of faultNames) {
       assert.equal(world.sandbox.calls.length, expected.calls);
       assert.equal(answer.status, 200);
       if (fault === '429') assert.equal(answer.errors?.[0]?.extensions['retryAfterSeconds'], 50);
-    }, patient(fault)));
+    }, timeoutFor(fault)));
 
-  test(`${fault}: a create that meets it, and nothing else, MUST NOT double or lose a customer`, () =>
+  test(`${fault}: a create with this fault on every call MUST NOT duplicate or lose a customer`, () =>
     inWorld(
       async (world) => {
         world.sandbox.arm({ fault, times: 99, delayMs, ...(fault === '429' && { retryAfter }) });
@@ -140,14 +140,14 @@ for (const fault of faultNames) {
         assert.equal(stored(world, 'reference-1').length, fault === 'slow' ? 1 : 0);
         assert.ok(world.sandbox.calls.filter(({ route }) => route === 'create').length <= 2);
       },
-      expected.create === 'OUTCOME_UNKNOWN' ? hasty : patient(fault),
+      expected.create === 'OUTCOME_UNKNOWN' ? shortDeadline : timeoutFor(fault),
     ));
 
-  test(`${fault}: an update that meets it, and nothing else, MUST be answered ${expected.update}`, () =>
+  test(`${fault}: an update with this fault on every call MUST return ${expected.update}`, () =>
     inWorld(
       async (world) => {
         world.sandbox.arm({ fault, times: 99, delayMs, ...(fault === '429' && { retryAfter }) });
-        // A made-up answer that shows the stored name, not the one sent, is fine too: the provider accepted it.
+        // The response may show the stored name instead of the new one. It is a success: the provider accepted the update.
         const result = resultOf(
           await world.ask(updateOperation, { id: 'u7', input: { firstName: 'New' } }),
           'updateCustomer',
@@ -155,24 +155,24 @@ for (const fault of faultNames) {
         assert.equal(codeOf(result), expected.update);
         assert.ok(world.sandbox.calls.filter(({ route }) => route === 'update').length <= 2);
       },
-      expected.update === 'OUTCOME_UNKNOWN' ? hasty : patient(fault),
+      expected.update === 'OUTCOME_UNKNOWN' ? shortDeadline : timeoutFor(fault),
     ));
 
   const isRefusal = expected.create !== 'OUTCOME_UNKNOWN' && expected.create !== 'ok';
   if (isRefusal) continue;
 
-  test(`${fault}, once, before the commit: a create MUST succeed, and make one customer`, () =>
+  test(`${fault}, once, before the commit: a create MUST succeed and create one customer`, () =>
     inWorld(async (world) => {
       world.sandbox.arm({ fault, on: 'create', delayMs });
       const result = resultOf(
         await world.ask(createOperation, { input: newCustomer('reference-1') }),
         'createCustomer',
       );
-      // What looks like a customer is taken for one: such a provider cannot be told from a good one.
+      // These responses contain a customer that was never stored. The gateway cannot detect this.
       if (expected === fine && fault !== 'slow') return;
       assert.equal(result['origin'], 'CREATED');
       assert.equal(stored(world, 'reference-1').length, 1);
-    }, patient(fault)));
+    }, timeoutFor(fault)));
 
   test(`${fault}, once, after the commit: a create MUST succeed with one POST`, () =>
     inWorld(async (world) => {
@@ -184,7 +184,7 @@ for (const fault of faultNames) {
       assert.equal(result['origin'], expected === fine ? 'CREATED' : 'RECONCILED');
       assert.equal(stored(world, 'reference-1').length, 1);
       assert.equal(world.sandbox.calls.filter(({ route }) => route === 'create').length, 1);
-    }, patient(fault)));
+    }, timeoutFor(fault)));
 
   for (const afterCommit of [false, true]) {
     test(`${fault}, once, ${afterCommit ? 'after' : 'before'} the commit: an update MUST succeed`, () =>
@@ -198,8 +198,8 @@ for (const fault of faultNames) {
         if (expected === fine && fault !== 'slow' && !afterCommit) return;
         assert.equal(stored(world, 'u7')[0]?.mobileNumber, '9111111111');
         const posts = world.sandbox.calls.filter(({ route }) => route === 'update').length;
-        // "Another request is in progress" says nothing of this one: it is sent once more.
+        // "Another request is in progress" says nothing about this update, so it is sent again.
         assert.equal(posts, (afterCommit && fault !== 'busy') || expected === fine ? 1 : 2);
-      }, patient(fault)));
+      }, timeoutFor(fault)));
   }
 }

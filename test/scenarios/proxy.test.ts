@@ -17,13 +17,13 @@ for (const [exception, tunnels] of [
   ['other.example, 127.0.0.1:1', 0],
   ['127.0.0.1:443', 3],
 ] as const) {
-  test(`with NO_PROXY=${exception} a read MUST ask for ${tunnels} tunnels`, () =>
+  test(`with NO_PROXY=${exception} a read MUST request ${tunnels} tunnels`, () =>
     withProxy(refusing, (proxy) =>
       inWorld(
         async (world) => {
           const read = await world.ask('{ customer(id: "a") { id } }');
           assert.deepEqual(codesOf(read), { customer: 'UPSTREAM_UNAVAILABLE' });
-          assert.equal(proxy.asked.length, tunnels);
+          assert.equal(proxy.requested.length, tunnels);
         },
         { HTTPS_PROXY: proxy.address, NO_PROXY: exception },
         provider,
@@ -31,20 +31,20 @@ for (const [exception, tunnels] of [
     ));
 }
 
-test('a provider and a key set on this machine over plain http MUST be called directly', () =>
+test('a local provider over plain http MUST be called directly', () =>
   withProxy(refusing, (proxy) =>
     inWorld(
       async (world) => {
         assert.deepEqual((await world.ask('{ customer(id: "u7") { objectReferenceId } }')).data, {
           customer: { objectReferenceId: 'u7' },
         });
-        assert.deepEqual(proxy.asked, []);
+        assert.deepEqual(proxy.requested, []);
       },
       { HTTPS_PROXY: proxy.address, HTTP_PROXY: proxy.address },
     ),
   ));
 
-test('the lower-case names MUST win, and HTTP_PROXY count where HTTPS_PROXY is unset', () => {
+test('lower-case names MUST take precedence, and HTTP_PROXY MUST be used if HTTPS_PROXY is unset', () => {
   const named = (environment: Record<string, string>) => loadConfig(environment).proxies;
   const urlOf = (environment: Record<string, string>) => named(environment).url?.reveal();
   assert.equal(urlOf({ HTTPS_PROXY: 'http://upper:1', https_proxy: 'http://lower:1' }), 'http://lower:1');
@@ -56,7 +56,7 @@ test('the lower-case names MUST win, and HTTP_PROXY count where HTTPS_PROXY is u
   assert.deepEqual(exceptions, ['one', 'two', 'three']);
 });
 
-test('credentials of a proxy MUST be printed neither with the settings nor with a problem', () => {
+test('credentials of a proxy MUST NOT be printed, neither with the settings nor in an error', () => {
   const environment = { https_proxy: 'http://user:pa55@proxy.example:3128', NO_PROXY: 'localhost' };
   const text = configText(loadConfig(environment), environment).join('\n');
   assert.match(text, /^HTTPS_PROXY=\[secret\] {2}\(environment\)$/m);
@@ -75,14 +75,14 @@ const juspay = { apiKey: 'key', merchantId: 'merchant', baseUrl: 'https://provid
 for (const [name, optionsFor] of [
   ['its environment', (address: string): GatewayOptions => ({ environment: { https_proxy: address } })],
   [
-    'its options, which win',
+    'its options, which take precedence over the environment',
     (address: string): GatewayOptions => ({
       environment: { https_proxy: 'http://127.0.0.1:1', NO_PROXY: '*' },
       proxy: { httpsUrl: `http://${address}`, exceptions: ['other.example'] },
     }),
   ],
 ] as const) {
-  test(`a mounted gateway MUST go through the proxy of ${name}`, () =>
+  test(`a mounted gateway MUST use the proxy of ${name}`, () =>
     withProxy(
       () => ({ status: 407 }),
       async (proxy) => {
@@ -101,7 +101,7 @@ for (const [name, optionsFor] of [
             }),
           );
           assert.match(await response.text(), /UPSTREAM_MISCONFIGURED/);
-          assert.deepEqual(proxy.asked, ['provider.test:443']);
+          assert.deepEqual(proxy.requested, ['provider.test:443']);
         } finally {
           await gateway.dispose();
         }

@@ -15,7 +15,7 @@ const routes = (world: World) => world.sandbox.calls.map(({ route }) => route);
 const create = async (world: World, input: object) =>
   resultOf(await world.ask(createOperation, { input }), 'createCustomer');
 
-test('ALREADY_EXISTS on the repeat of a create that a 429 refused MUST be looked up: the first attempt may be done', () =>
+test('ALREADY_EXISTS on the repeat of a create after a 429 MUST be settled by a read: the first attempt may have succeeded', () =>
   inWorld(async (world) => {
     world.sandbox.arm({ fault: '429', on: 'create', afterCommit: true, retryAfter: null });
     const result = await create(world, newCustomer('reference-1'));
@@ -24,14 +24,14 @@ test('ALREADY_EXISTS on the repeat of a create that a 429 refused MUST be looked
     assert.deepEqual(routes(world), ['create', 'create', 'get']);
   }));
 
-test('ALREADY_EXISTS on a repeat MUST stay what it is where the stored data differ', () =>
+test('ALREADY_EXISTS on a repeat MUST stay ALREADY_EXISTS if the stored data differ', () =>
   inWorld(async (world) => {
     world.sandbox.arm({ fault: '429', on: 'create', retryAfter: null });
     assert.equal((await create(world, newCustomer(existing)))['code'], 'ALREADY_EXISTS');
     assert.deepEqual(routes(world), ['create', 'create', 'get']);
   }));
 
-test('ALREADY_EXISTS on a repeat MUST be an unknown outcome where the lookup fails until the deadline', () =>
+test('ALREADY_EXISTS on a repeat MUST be OUTCOME_UNKNOWN if the reads fail until the deadline', () =>
   inWorld(
     async (world) => {
       world.sandbox.arm({ fault: '429', on: 'create', afterCommit: true, retryAfter: null });
@@ -44,7 +44,7 @@ test('ALREADY_EXISTS on a repeat MUST be an unknown outcome where the lookup fai
   ));
 
 for (const fault of ['429', 'invalid', 'unauthorized', 'merchant', 'redirect', 'busy'] as const) {
-  test(`${fault} on the second create after a lost answer MUST be an unknown outcome, or what a lookup finds`, () =>
+  test(`${fault} on the second POST after a lost response MUST be OUTCOME_UNKNOWN`, () =>
     inWorld(
       async (world) => {
         world.sandbox.arm({ fault: 'reset', on: 'create' });
@@ -57,7 +57,7 @@ for (const fault of ['429', 'invalid', 'unauthorized', 'merchant', 'redirect', '
 }
 
 for (const fault of ['reset', '503', 'html'] as const) {
-  test(`a provider that tidies what it stores MUST NOT turn one's own create into somebody else's after ${fault}`, () =>
+  test(`a create after ${fault} MUST be RECONCILED even if the provider normalises the stored values`, () =>
     inWorld(
       async (world) => {
         world.sandbox.arm({ fault, on: 'create', afterCommit: true });
@@ -85,7 +85,7 @@ for (const fault of ['reset', '503', 'html'] as const) {
     ));
 }
 
-test('an update whose answer was lost MUST be found done where the provider tidied what it stored', () =>
+test('an update whose response was lost MUST succeed even if the provider normalises the stored values', () =>
   inWorld(
     async (world) => {
       world.sandbox.arm({ fault: 'reset', on: 'update', afterCommit: true });
@@ -98,7 +98,7 @@ test('an update whose answer was lost MUST be found done where the provider tidi
     { tidy: true },
   ));
 
-test('differingFields MUST compare as a reconciled create does', () =>
+test('differingFields MUST use the comparison of a reconciled create', () =>
   inWorld(async (world) => {
     const answer = await world.ask(
       'mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) { ... on CustomerAlreadyExistsError { differingFields } } }',
@@ -116,7 +116,7 @@ test('differingFields MUST compare as a reconciled create does', () =>
     assert.deepEqual(resultOf(answer, 'createCustomer'), { differingFields: ['firstName'] });
   }));
 
-test('a 408 MUST be repeated on a read, and be an unknown outcome on a write', () => {
+test('a 408 MUST be repeated on a read, and be an ambiguous outcome on a write', () => {
   const customer = {
     id: 'cth_1',
     object_reference_id: 'reference-1',

@@ -4,13 +4,13 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { startMetricsServer } from '../../src/http/server.ts';
 import { bearer, codesOf, inWorld, jwtSettings, type World } from '../support.ts';
 
-/** Every rejection that nobody handled in this file. One of them ends a process that runs the gateway. */
+/** Unhandled rejections in this file. A single one ends the process of the gateway. */
 const unhandled: unknown[] = [];
 const note = (reason: unknown) => unhandled.push(reason);
 process.on('unhandledRejection', note);
 after(() => process.off('unhandledRejection', note));
 
-/** Rejections are reported when the microtasks are through. */
+/** Node reports unhandled rejections after the microtasks. */
 async function assertHandled(): Promise<void> {
   for (let turns = 0; turns < 3; turns += 1) await turn();
   assert.deepEqual(unhandled.splice(0), []);
@@ -29,7 +29,7 @@ function askBound(world: World, query: string, more: { headers?: Record<string, 
   });
 }
 
-test("a foreign customer's token asked for twice MUST fail alone when the deadline is over", () =>
+test('a denied token that is selected twice MUST be the only failed field after the deadline', () =>
   inWorld(async (world) => {
     world.sandbox.arm({ fault: 'timeout', times: 20 });
     const answer = await askBound(world, twice, { headers: { 'x-request-timeout-ms': '1' } });
@@ -37,7 +37,7 @@ test("a foreign customer's token asked for twice MUST fail alone when the deadli
     await assertHandled();
   }, jwtSettings));
 
-test("a foreign customer's token asked for twice MUST fail alone in an outage", () =>
+test('a denied token that is selected twice MUST be the only failed field in an outage', () =>
   inWorld(async (world) => {
     world.sandbox.arm({ fault: '501', times: 20 });
     const answer = await askBound(world, twice);
@@ -46,19 +46,19 @@ test("a foreign customer's token asked for twice MUST fail alone in an outage", 
     await assertHandled();
   }, jwtSettings));
 
-test("a foreign customer's token asked for twice MUST leave nothing behind when its client leaves", () =>
+test('a denied token that is selected twice MUST NOT cause an unhandled rejection when the client disconnects', () =>
   inWorld(async (world) => {
     world.sandbox.arm({ fault: 'timeout', times: 20 });
-    const gone = new AbortController();
-    const answer = askBound(world, twice, { signal: gone.signal }).catch((error: unknown) => error);
+    const controller = new AbortController();
+    const answer = askBound(world, twice, { signal: controller.signal }).catch((error: unknown) => error);
     const call = await world.sandbox.whenCalled(({ route }) => route === 'get');
-    gone.abort();
+    controller.abort();
     await answer;
     await call.closed;
     await assertHandled();
   }, jwtSettings));
 
-test('numbers that cannot be read MUST be a 500 of their own, and leave no rejection unhandled', async () => {
+test('metrics that cannot be collected MUST be a 500 without an unhandled rejection', async () => {
   const read = () => Promise.reject(new Error('a collector failed'));
   const server = await startMetricsServer({ contentType: 'text/plain', read }, { host: '127.0.0.1', port: 0 });
   try {

@@ -14,7 +14,7 @@ const certificate = authority.issue('DNS:provider.test,DNS:keys.test,IP:127.0.0.
 const provider = { baseUrl: 'https://provider.test' };
 const isPost = (received: string) => received.startsWith('POST');
 
-/** The gateway, a proxy, and the sandbox behind TLS. */
+/** Runs the gateway, a proxy, and the sandbox behind TLS. */
 async function throughTunnel(
   run: (world: World, proxy: ForwardProxy, received: readonly string[]) => Promise<void>,
   options: {
@@ -59,7 +59,7 @@ for (const [scheme, more] of [
   ['http', {}],
   ['https', { proxyCertificate: certificate }],
 ] as const) {
-  test(`reads and writes MUST go through tunnels of an ${scheme} proxy, which alone gets its credentials`, () =>
+  test(`reads and writes MUST use tunnels of an ${scheme} proxy, and only the proxy MUST receive its credentials`, () =>
     throughTunnel(async (world, proxy, received) => {
       assert.deepEqual((await read(world)).data, { customer: { objectReferenceId: 'u7' } });
       const created = resultOf(
@@ -71,24 +71,24 @@ for (const [scheme, more] of [
       const updated = resultOf(await world.ask(updateOperation, { id: 'u7', input }), 'updateCustomer');
       assert.equal(updated['__typename'], 'UpdateCustomerSuccess');
       assert.deepEqual(world.upstream(), ['GET /customers/u7', 'POST /customers', 'POST /customers/u7']);
-      assert.deepEqual([...new Set(proxy.asked)], [`provider.test:443 ${credentials}`]);
+      assert.deepEqual([...new Set(proxy.requested)], [`provider.test:443 ${credentials}`]);
       assert.ok(!/proxy-/i.test(received.join('')));
       assert.equal(world.log.filter((line) => line.includes('"setting":"HTTPS_PROXY"')).length, 1);
     }, more));
 }
 
-test('tunnels MUST never be more than JUSPAY_CONNECTIONS', () =>
+test('the number of tunnels MUST NOT exceed JUSPAY_CONNECTIONS', () =>
   throughTunnel(
     async (world, proxy) => {
-      const answers = await Promise.all(Array.from({ length: 12 }, (_, n) => read(world, `nobody-${n}`)));
+      const answers = await Promise.all(Array.from({ length: 12 }, (_, n) => read(world, `unknown-${n}`)));
       for (const answer of answers) assert.deepEqual(answer.data, { customer: null });
       assert.equal(world.upstream().length, 12);
-      assert.equal(proxy.asked.length, 2);
+      assert.equal(proxy.requested.length, 2);
     },
     { environment: { JUSPAY_CONNECTIONS: '2' } },
   ));
 
-test('a connection that is reset in the tunnel after a write was sent MUST be an unknown outcome', () =>
+test('a connection that is reset in the tunnel after a write was sent MUST be an ambiguous outcome', () =>
   throughTunnel(
     async (world, _proxy, received) => {
       const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
@@ -98,15 +98,15 @@ test('a connection that is reset in the tunnel after a write was sent MUST be an
     { passes: (text) => !isPost(text), environment: { OPERATION_TIMEOUT_MS: '3000' } },
   ));
 
-test('a write whose tunnel cannot be made MUST be sent with the next one', () =>
+test('a write whose tunnel cannot be opened MUST be sent through the next tunnel', () =>
   throughTunnel(
     async (world, proxy) => {
       const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
       assert.equal(resultOf(created, 'createCustomer')['origin'], 'CREATED');
       assert.deepEqual(world.upstream(), ['POST /customers']);
-      assert.equal(proxy.asked.length, 3);
+      assert.equal(proxy.requested.length, 3);
     },
-    { behave: (number) => ([{ status: 502 }, 'cut'] as const)[number - 1] },
+    { behave: (number) => ([{ status: 502 }, 'close'] as const)[number - 1] },
   ));
 
 for (const [behaviour, code, tunnels] of [
@@ -115,34 +115,34 @@ for (const [behaviour, code, tunnels] of [
   [{ status: 407 }, 'UPSTREAM_MISCONFIGURED', 2],
   [{ status: 404 }, 'UPSTREAM_UNAVAILABLE', 6],
   [{ status: 502 }, 'UPSTREAM_UNAVAILABLE', 6],
-  ['cut', 'UPSTREAM_UNAVAILABLE', 6],
+  ['close', 'UPSTREAM_UNAVAILABLE', 6],
 ] as const) {
-  test(`a proxy that answers ${JSON.stringify(behaviour)} MUST be ${code}, and a write surely not sent`, () =>
+  test(`a proxy with the behaviour ${JSON.stringify(behaviour)} MUST be ${code}, and a write MUST NOT be sent`, () =>
     throughTunnel(
       async (world, proxy) => {
         assert.deepEqual(codesOf(await read(world)), { customer: code });
         const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
         assert.equal(resultOf(created, 'createCustomer')['code'], code);
-        assert.equal(proxy.asked.length, tunnels);
+        assert.equal(proxy.requested.length, tunnels);
         assert.deepEqual(world.upstream(), []);
       },
       { behave: () => behaviour },
     ));
 }
 
-test('a proxy that does not answer MUST be UPSTREAM_TIMEOUT, a write surely not sent, and its connections given up', () =>
+test('a proxy that does not respond MUST be UPSTREAM_TIMEOUT, a write MUST NOT be sent, and the connections MUST be closed', () =>
   throughTunnel(
     async (world, proxy) => {
       assert.deepEqual(codesOf(await read(world)), { customer: 'UPSTREAM_TIMEOUT' });
       const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
       assert.equal(resultOf(created, 'createCustomer')['code'], 'UPSTREAM_TIMEOUT');
-      assert.ok(proxy.asked.length >= 2);
+      assert.ok(proxy.requested.length >= 2);
       await proxy.closed();
     },
     { behave: () => 'hang', environment: { JUSPAY_TIMEOUT_MS: '200', OPERATION_TIMEOUT_MS: '2000' } },
   ));
 
-test('a tunnel that is being made MUST end with the gateway', async () => {
+test('a tunnel that is being opened MUST be closed with the gateway', async () => {
   const { promise: asked, resolve } = Promise.withResolvers<void>();
   await throughTunnel(
     async (world) => {
@@ -161,7 +161,7 @@ test('a tunnel that is being made MUST end with the gateway', async () => {
   );
 });
 
-test('a proxy that is not there MUST be UPSTREAM_UNAVAILABLE, and a write surely not sent', async () => {
+test('an unreachable proxy MUST be UPSTREAM_UNAVAILABLE, and a write MUST NOT be sent', async () => {
   const server = createTcpServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -185,12 +185,12 @@ for (const [name, more] of [
   ['the proxy that is self-signed', { proxyCertificate: selfSigned() }],
   ['the proxy of another host', { proxyCertificate: authority.issue('DNS:elsewhere.test') }],
 ] as const) {
-  test(`a certificate of ${name} MUST be UPSTREAM_MISCONFIGURED, and a write surely not sent`, () =>
+  test(`a certificate of ${name} MUST be UPSTREAM_MISCONFIGURED, and a write MUST NOT be sent`, () =>
     throughTunnel(async (world, proxy) => {
       assert.deepEqual(codesOf(await read(world)), { customer: 'UPSTREAM_MISCONFIGURED' });
       const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
       assert.equal(resultOf(created, 'createCustomer')['code'], 'UPSTREAM_MISCONFIGURED');
-      assert.equal(proxy.asked.length, 'certificate' in more ? 2 : 0);
+      assert.equal(proxy.requested.length, 'certificate' in more ? 2 : 0);
       assert.deepEqual(world.upstream(), []);
     }, more));
 }
@@ -223,7 +223,7 @@ test('the key set MUST be fetched through the proxy', async () => {
                 body: JSON.stringify({ query: '{ __typename }' }),
               });
               assert.equal(answer.status, 200);
-              assert.deepEqual(proxy.asked, [`keys.test:443 ${credentials}`]);
+              assert.deepEqual(proxy.requested, [`keys.test:443 ${credentials}`]);
               assert.ok(received.join('').startsWith('GET /jwks ') && !/proxy-/i.test(received.join('')));
               await proxy.closed();
             },

@@ -14,7 +14,7 @@ import {
 
 const option = '?options.get_client_auth_token=true';
 
-test('a create MUST send only the fields that are present, in the provider’s spelling', () =>
+test('a create MUST send only the present fields, with the names of the provider', () =>
   inWorld(async (world) => {
     const input = newCustomer('ref&a=b c+%', {
       firstName: 'x&options.get_client_auth_token=true',
@@ -36,7 +36,7 @@ test('a create MUST send only the fields that are present, in the provider’s s
     assert.equal(call?.headers['x-routing-id'], 'ref%26a%3Db%20c%2B%25');
   }));
 
-test('a create MUST ask for the token in its form iff it is selected under the success', () =>
+test('a create MUST request the token in its form if and only if the success selects it', () =>
   inWorld(async (world) => {
     const input = newCustomer('reference-1');
     const decoy = `mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) {
@@ -51,7 +51,7 @@ test('a create MUST ask for the token in its form iff it is selected under the s
     assert.deepEqual(resultOf(answer, 'createCustomer'), { customer: { t: { __typename: 'ClientAuthToken' } } });
   }));
 
-test('the life of a token MUST be counted when the gateway answers', () =>
+test('the remaining lifetime of a token MUST be computed when the gateway responds', () =>
   inWorld(async (world) => {
     const beforeMs = Date.now();
     const answer = await world.ask('{ customer(id: "u7") { clientAuthToken { expiresAt expiresInSeconds } } }');
@@ -63,7 +63,7 @@ test('the life of a token MUST be counted when the gateway answers', () =>
     assert.ok(expiresInSeconds >= secondsFrom(afterMs));
   }));
 
-test('a token after an update MUST cost one more read', () =>
+test('a token after an update MUST need one more read', () =>
   inWorld(async (world) => {
     const answer = await world.ask(
       'mutation { updateCustomer(id: "u7", input: { firstName: "A" }) { ... on UpdateCustomerSuccess { customer { firstName clientAuthToken { __typename } } } } }',
@@ -74,7 +74,7 @@ test('a token after an update MUST cost one more read', () =>
     assert.deepEqual(world.upstream(), ['POST /customers/u7', `GET /customers/cst_0123456789abcdef${option}`]);
   }));
 
-test('all that is wrong with an input MUST come back at once, without a call', () =>
+test('all issues of an input MUST be returned together, without a call', () =>
   inWorld(async (world) => {
     const answer = await world.ask(createOperation, {
       input: {
@@ -108,7 +108,7 @@ test('all that is wrong with an input MUST come back at once, without a call', (
 const existingOperation = (selection: string) =>
   `mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) { ... on CustomerAlreadyExistsError { ${selection} } } }`;
 
-test('existing and differingFields MUST cost one read between them, and none when they are not selected', () =>
+test('existing and differingFields MUST share one read, and need none if they are not selected', () =>
   inWorld(async (world) => {
     const input = newCustomer('asha.rao@example.com', { firstName: 'Asha' });
     const plain = await world.ask(existingOperation('code'), { input });
@@ -125,7 +125,7 @@ test('existing and differingFields MUST cost one read between them, and none whe
     assert.deepEqual(world.upstream(), ['POST /customers', `GET /customers/asha.rao%40example.com${option}`]);
   }));
 
-test('what cannot be found out about an existing customer MUST be null, without an error', () =>
+test('fields of an existing customer that cannot be read MUST be null, without an error', () =>
   inWorld(async (world) => {
     world.sandbox.arm({ fault: 'unauthorized', on: 'get' });
     const answer = await world.ask(existingOperation('existing { id } differingFields'), {
@@ -135,7 +135,7 @@ test('what cannot be found out about an existing customer MUST be null, without 
     assert.equal(answer.errors, undefined);
   }));
 
-test('200 concurrent creates of one reference MUST be one POST', () =>
+test('200 concurrent creates of one reference MUST send one POST', () =>
   inWorld(async (world) => {
     const input = newCustomer('reference-1');
     const results = await Promise.all(
@@ -149,7 +149,7 @@ test('200 concurrent creates of one reference MUST be one POST', () =>
     assert.equal(results.filter((name) => name === 'CustomerAlreadyExistsError').length, 199);
   }));
 
-test('concurrent creates of references that differ in case only MUST each be sent', () =>
+test('concurrent creates of references that differ only in case MUST each be sent', () =>
   inWorld(async (world) => {
     const origins = ['Reference-1', 'reference-1'].map(
       async (reference) =>
@@ -159,7 +159,7 @@ test('concurrent creates of references that differ in case only MUST each be sen
     assert.equal(world.upstream().length, 2);
   }));
 
-test('a create behind an unknown outcome MUST look up before it posts', () =>
+test('a create that follows an ambiguous one MUST read before it sends a POST', () =>
   inWorld(
     async (world) => {
       world.sandbox.arm({ fault: '503', on: 'create', times: 2 });
@@ -179,7 +179,7 @@ test('a create behind an unknown outcome MUST look up before it posts', () =>
     { OPERATION_TIMEOUT_MS: '3000' },
   ));
 
-test('a create after a lost answer MUST be refused where somebody else holds the reference', () =>
+test('a create after a lost response MUST be ALREADY_EXISTS if another customer has the reference', () =>
   inWorld(async (world) => {
     world.sandbox.arm({ fault: 'reset', on: 'create' });
     const answer = await world.ask(existingOperation('code differingFields'), {
@@ -191,9 +191,9 @@ test('a create after a lost answer MUST be refused where somebody else holds the
     });
   }));
 
-test('ALREADY_EXISTS after an unknown attempt MUST be looked up and compared', () =>
+test('ALREADY_EXISTS after an ambiguous attempt MUST be settled by a read and a comparison', () =>
   inWorld(async (world) => {
-    // The first POST commits and is lost; a replica that lags answers the lookup; the second POST is refused.
+    // The first POST is committed and its response lost, a lagging replica answers the read, and the second POST is refused.
     world.sandbox.arm({ fault: 'reset', on: 'create', afterCommit: true });
     world.sandbox.arm({ fault: 'not_found', on: 'get' });
     const result = resultOf(await world.ask(createOperation, { input: newCustomer('reference-1') }), 'createCustomer');
@@ -204,9 +204,9 @@ test('ALREADY_EXISTS after an unknown attempt MUST be looked up and compared', (
     );
   }));
 
-test('an update whose answer was lost MUST NOT be denied on the word of a read that finds no customer', () =>
+test('an update whose response was lost MUST NOT be NOT_FOUND because a read finds no customer', () =>
   inWorld(async (world) => {
-    // The first POST commits and is lost; a replica that lags answers the read.
+    // The first POST is committed and its response lost. A lagging replica answers the read.
     world.sandbox.arm({ fault: 'reset', on: 'update', afterCommit: true });
     world.sandbox.arm({ fault: 'not_found', on: 'get' });
     const result = resultOf(
@@ -218,7 +218,7 @@ test('an update whose answer was lost MUST NOT be denied on the word of a read t
     assert.deepEqual(world.upstream(), ['POST /customers/u7', 'GET /customers/u7']);
   }));
 
-test('a connection that was never made MUST be a definite failure, and a retry', async () => {
+test('a connection that cannot be opened MUST be a definite failure, and MUST be retried', async () => {
   const raw = await startRaw(() => undefined);
   await raw.close();
   await inWorld(
@@ -241,15 +241,15 @@ test('a connection that was never made MUST be a definite failure, and a retry',
   );
 });
 
-test('a client that goes away MUST NOT stop a write that was sent', () =>
+test('a client that disconnects MUST NOT abort a write that was sent', () =>
   inWorld(async (world) => {
     world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 100 });
-    const gone = new AbortController();
+    const controller = new AbortController();
     const answer = world
-      .ask(createOperation, { input: newCustomer('reference-1') }, gone.signal)
+      .ask(createOperation, { input: newCustomer('reference-1') }, controller.signal)
       .catch(() => undefined);
     const call = await world.sandbox.whenCalled(({ route }) => route === 'create');
-    gone.abort();
+    controller.abort();
     await answer;
     await call.closed;
     assert.equal(call.abandoned, false);
@@ -271,7 +271,7 @@ test('updates of one customer MUST queue, and each MUST be sent', () =>
     );
   }));
 
-test('Retry-After MUST hold back all calls of the merchant, and who cannot wait MUST be told at once', () =>
+test('Retry-After MUST hold back all calls of the merchant, and calls with an earlier deadline MUST fail at once', () =>
   inWorld(async (world) => {
     world.sandbox.arm({ fault: '429', on: 'get', retryAfter: '30' });
     const first = await world.ask('{ customer(id: "u7") { id } }');
@@ -283,7 +283,7 @@ test('Retry-After MUST hold back all calls of the merchant, and who cannot wait 
     assert.deepEqual(world.upstream(), ['GET /customers/u7']);
   }));
 
-test('Retry-After MUST hold back the calls that wait for a connection already', () =>
+test('Retry-After MUST also hold back calls that wait for a connection', () =>
   inScriptedWorld(
     () => ({ status: 429, body: '', headers: { 'retry-after': '50' }, afterMs: 50 }),
     async (world, calls) => {
@@ -294,22 +294,22 @@ test('Retry-After MUST hold back the calls that wait for a connection already', 
     { JUSPAY_CONNECTIONS: '1' },
   ));
 
-test('Retry-After of more than a minute MUST be told as it was sent, and hold calls back for a minute', () =>
+test('Retry-After of more than a minute MUST be reported unchanged, and hold back calls for a minute', () =>
   inScriptedWorld(
     () => ({ status: 503, body: '', headers: { 'retry-after': '3600' } }),
     async (world, calls) => {
-      const told = async (id: string) =>
+      const extensionsOf = async (id: string) =>
         (await world.ask('query ($id: ID!) { customer(id: $id) { id } }', { id })).errors?.[0]?.extensions;
-      const first = await told('a-1');
+      const first = await extensionsOf('a-1');
       assert.deepEqual([first?.['code'], first?.['retryAfterSeconds']], ['UPSTREAM_UNAVAILABLE', 3600]);
-      const second = await told('a-2');
+      const second = await extensionsOf('a-2');
       assert.equal(second?.['code'], 'RATE_LIMITED');
       assert.ok(Number(second?.['retryAfterSeconds']) <= 60);
       assert.deepEqual(calls, ['GET /customers/a-1']);
     },
   ));
 
-test('Retry-After that fits the deadline MUST be waited for', () =>
+test('a call MUST wait for a Retry-After that ends before its deadline', () =>
   inWorld(async (world) => {
     world.sandbox.arm({ fault: '429', on: 'create' });
     const result = resultOf(await world.ask(createOperation, { input: newCustomer('reference-1') }), 'createCustomer');
@@ -317,7 +317,7 @@ test('Retry-After that fits the deadline MUST be waited for', () =>
     assert.deepEqual(world.upstream(), ['POST /customers', 'POST /customers']);
   }));
 
-test('what the provider complains about MUST be mapped to the path of the input', () =>
+test('a field that the provider rejects MUST be mapped to its path in the input', () =>
   inWorld(async (world) => {
     world.sandbox.arm({ fault: 'invalid', on: 'update' });
     const result = resultOf(
@@ -327,7 +327,7 @@ test('what the provider complains about MUST be mapped to the path of the input'
     assert.deepEqual(result['issues'], [{ path: ['input', 'mobileNumber'], code: 'REJECTED_BY_PROVIDER' }]);
   }));
 
-test('each field that the provider complains about MUST be named once, whatever stands beside it', () => {
+test('each field that the provider rejects MUST be reported once, also next to malformed entries', () => {
   const named = ['mobile_number', 'mobile_number', 'zodiac', 'object_reference_id', 'customer_id'];
   const fields = [null, {}, ...named.map((field_name) => ({ field_name, reason: 'Invalid value.' }))];
   return inScriptedWorld(
@@ -347,7 +347,7 @@ test('each field that the provider complains about MUST be named once, whatever 
   );
 });
 
-test('a call that another one is in the way of MUST be sent once more, and not at once', () => {
+test('a call refused because of another one in progress MUST be repeated once, after a pause', () => {
   const atMs: number[] = [];
   return inScriptedWorld(
     () => {
