@@ -1,13 +1,13 @@
 import { isIPv4, isIPv6 } from 'node:net';
 
-/** Longer texts are no addresses: an IPv6 one with brackets, zone and port fits. */
+/** Length limit of an address: enough for IPv6 with brackets, zone and port. */
 const maxLength = 100;
 
 /**
- * The address as it is counted, the same for all spellings: IPv4 without a port, IPv4-mapped IPv6 as IPv4, any other IPv6
- * as its /64, which is what one subscriber gets.
+ * Normalises an address for the rate limit: IPv4 without a port, IPv4-mapped IPv6 as IPv4, any other IPv6 as its /64, which
+ * is the usual network of one subscriber.
  *
- * @returns `undefined` for what is no IP address, so that garbage makes no keys.
+ * @returns `undefined` if the text is not an IP address, so that invalid texts create no keys.
  */
 export function canonicalAddress(text: string | undefined): string | undefined {
   if (text === undefined || text.length > maxLength) return undefined;
@@ -30,7 +30,7 @@ export function canonicalAddress(text: string | undefined): string | undefined {
     .join(':')}::/64`;
 }
 
-/** `1.2.3.4:80` and `[::1]:80`, as some proxies write them. */
+/** Some proxies write `1.2.3.4:80` or `[::1]:80`. */
 function withoutPort(text: string): string {
   const [, host = text] = /^\[([^\]]*)\](?::\d+)?$/.exec(text) ?? /^([\d.]+):\d+$/.exec(text) ?? [];
   return host;
@@ -44,10 +44,10 @@ function groupsOf(compressed: string): number[] {
 }
 
 /**
- * The address that counts: the socket's, or, behind proxies whose `X-Forwarded-For` is believed, the one that the
- * outermost of them saw; in canonical form.
+ * The client's address in canonical form. Behind trusted proxies, this is the address that the outermost one saw, from
+ * `X-Forwarded-For`. Otherwise it is the socket's address.
  *
- * @param trustedProxies the number of proxies in front.
+ * @param trustedProxies number of trusted proxies in front of the gateway.
  */
 export function addressOf(
   socketAddress: string | undefined,
@@ -60,6 +60,6 @@ export function addressOf(
     .split(',')
     .map((address) => address.trim())
     .filter(Boolean);
-  // Each proxy appends the address it sees; the client wrote what stands before.
+  // Each proxy appends the address that it sees. Earlier entries come from the client and are not trusted.
   return canonicalAddress(chain.at(-trustedProxies) ?? chain[0]) ?? own;
 }

@@ -3,22 +3,22 @@ import type { KeyEntry } from '../config/operator-files.ts';
 import type { Caller } from './caller.ts';
 
 export interface ApiKeys {
-  /** @returns `undefined` when no entry holds this key. */
+  /** @returns `undefined` if no entry has this key. */
   find(key: string): Caller | undefined;
-  /** All merchants that entries name. */
+  /** Merchant ids of all entries. */
   merchants(): string[];
-  /** Applies another list: keys that it does not hold are refused from now on. */
+  /** Replaces all entries. Keys that are not in the new list are refused from now on. */
   replace(entries: readonly KeyEntry[]): void;
 }
 
-/** Callers by their API keys. Only digests are kept. */
+/** Finds callers by API key. Stores only digests of the keys. */
 export function createApiKeys(initial: readonly KeyEntry[]): ApiKeys {
   let entries = withDigests(initial);
   return {
     find(key) {
       const digest = createHash('sha256').update(key).digest();
       let found: KeyEntry | undefined;
-      // All of them, found or not: the time tells nothing.
+      // Compare with all entries, so that the time does not depend on the match.
       for (const { entry, digest: own } of entries) if (timingSafeEqual(own, digest)) found ??= entry;
       return found && callerOf(found);
     },

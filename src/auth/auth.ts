@@ -9,13 +9,13 @@ import { KeysUnavailable } from './key-set.ts';
 import { CredentialRefused } from './refused-credentials.ts';
 
 export interface AuthOptions {
-  /** Empty: everybody is the anonymous caller. */
+  /** If empty, every request comes from the anonymous caller. */
   readonly modes: readonly ('jwt' | 'api-key')[];
   readonly jwt?: Omit<JwtOptions, 'log' | 'metrics'> | undefined;
   readonly apiKeysFile?: string | undefined;
-  /** Fetches the key set. The platform's own by default, which an embedding program may replace. */
+  /** Fetches the key set. Default: `globalThis.fetch`. */
   readonly fetch?: typeof globalThis.fetch | undefined;
-  /** On the embedded sandbox only: a request without a token of its own issuer comes from the anonymous caller. */
+  /** For the embedded sandbox only. A request without a token of the configured issuer comes from the anonymous caller. */
   readonly optional?: boolean | undefined;
 }
 
@@ -23,29 +23,29 @@ export interface Authenticator {
   /**
    * Identifies the caller.
    *
-   * @param correlation the correlation fields of the log line that a refused credential leaves.
-   * @throws RequestError `UNAUTHENTICATED` (401) for missing or invalid credentials, and for a key or a bearer token of a kind
-   *   that `AUTH_MODE` does not name. `OVERLOADED` (503) when the keys that would decide cannot be read.
+   * @param correlation correlation fields for the log line about a refused credential.
+   * @throws RequestError `UNAUTHENTICATED` (401) for missing or invalid credentials, and for credentials of a kind that
+   *   `AUTH_MODE` does not enable. `OVERLOADED` (503) if the key set cannot be read and the key of the token is unknown.
    */
   authenticate(headers: Headers, correlation?: Correlation): Promise<Caller>;
-  /** Whether credentials can be checked. */
+  /** Whether credentials can be verified. */
   isReady(): boolean;
-  /** Merchants that the operator's own entries name, for a check at the start. */
+  /** Merchant ids of all API key entries, for the check at startup. */
   merchants(): string[];
-  /** Applies another content of the operator's file of keys. */
+  /** Replaces the entries of the API key file. */
   replaceApiKeys(entries: readonly KeyEntry[]): void;
   dispose(): void;
 }
 
-/** The first retries of the key set are faster than this. */
+/** Longer than the first retry delays of the key set. */
 const retryAfterSeconds = 1;
 
-/** @throws Error with a sentence when the operator's file of keys is unusable. */
+/** @throws Error with a message for the operator if the API key file is unusable. */
 export function createAuthenticator(options: AuthOptions, log: Log, metrics?: Metrics): Authenticator {
   const { modes, jwt, apiKeysFile } = options;
   const keys: ApiKeys | undefined =
     modes.includes('api-key') && apiKeysFile ? createApiKeys(readKeyEntries(apiKeysFile, readFileSync)) : undefined;
-  // Last: it starts to fetch the key set.
+  // Created last, because it starts to fetch the key set.
   const verifier =
     modes.includes('jwt') && jwt ? createJwtVerifier({ fetch: options.fetch, ...jwt, log, metrics }) : undefined;
 
@@ -92,13 +92,13 @@ export function createAuthenticator(options: AuthOptions, log: Log, metrics?: Me
   }
 }
 
-/** What follows the scheme `Bearer`. Other schemes, such as `Basic` of a proxy, are no credentials for the gateway. */
+/** The token of the scheme `Bearer`. Ignores other schemes, such as `Basic` for a proxy. */
 function bearerOf(authorization: string | null): string | undefined {
   const [, token] = /^Bearer(?:\s+(.*))?$/is.exec(authorization?.trim() ?? '') ?? [];
   return token;
 }
 
-/** Whether a token names this issuer, before anything is verified. */
+/** Whether the unverified payload of the token contains this issuer. */
 function isFrom(authorization: string | null, issuer: string | undefined): boolean {
   const [, payload] = authorization?.split('.') ?? [];
   return (
@@ -109,7 +109,7 @@ function isFrom(authorization: string | null, issuer: string | undefined): boole
   );
 }
 
-/** The reason stays in the log. Any other error is a fault of the program, and must not look like a refusal. */
+/** Hides the refusal reason from the client. Passes on unexpected errors, which must not become a 401. */
 function translate(error: unknown): unknown {
   if (error instanceof CredentialRefused) {
     return new RequestError('UNAUTHENTICATED', { status: 401, headers: { 'www-authenticate': 'Bearer' } });

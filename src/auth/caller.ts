@@ -1,19 +1,19 @@
 import { type Access, type Scope, scopes } from '../customers/access.ts';
 
-/** Who is calling, and what they may do. */
+/** An authenticated caller and its rights. */
 export interface Caller extends Access {
-  /** For the audit: the name of an API key's entry, the `sub` of a token. Never printed as it is. */
+  /** For the audit: the name of the API key entry, or the `sub` of the token. Logged only as a pseudonym. */
   readonly name: string;
-  /** For rate limits: one for each credential, told apart by kind. Empty: nobody knows who it is, so the address counts. */
+  /** Keys for the rate limit, one for each credential. Empty for the anonymous caller, which is counted by address. */
   readonly counted: readonly string[];
   readonly scopes: ReadonlySet<Scope>;
-  /** Chosen by the caller's credentials; `undefined` is the default merchant. */
+  /** Merchant id from the credentials. `undefined` for the default merchant. */
   readonly merchant: string | undefined;
-  /** May send documents that no manifest holds: an API key entry of a router. */
+  /** Whether the caller, such as a router, may send documents that are in no manifest. */
   readonly anyDocument: boolean;
 }
 
-/** Whoever reaches the port, where `AUTH_MODE=none` says so, and on the sandbox. */
+/** The caller of every request with `AUTH_MODE=none`, and of requests without a token on the sandbox. */
 export const anonymous: Caller = {
   name: 'anonymous',
   counted: [],
@@ -24,7 +24,7 @@ export const anonymous: Caller = {
   anyDocument: false,
 };
 
-/** Both credentials on one request: scopes intersect, every binding applies. */
+/** Combines two credentials of one request. Scopes intersect, and the bindings of both apply. */
 export function combine(one: Caller, other: Caller): Caller {
   return {
     name: `${one.name} ${other.name}`,

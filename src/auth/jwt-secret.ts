@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
 
-/** The shared secret of tokens, as it is at the moment. */
+/** Holds the current shared secret for JWTs, which a reload can replace. */
 export function createSecretHolder({ auth }: Pick<Config, 'auth'>) {
   const { jwt } = auth;
   if (jwt === undefined || !('secret' in jwt.keys)) return { auth, replace: () => undefined };

@@ -8,28 +8,30 @@ import { CredentialRefused, type RefusalReason } from './refused-credentials.ts'
 export interface JwtOptions {
   readonly issuer: string;
   readonly audience: string;
-  /** One of the two: a shared secret, or where the keys are published. */
+  /** A shared secret, or the URL of a published key set. */
   readonly keys: { readonly secret: { reveal(): string } } | { readonly url: string };
   readonly merchantClaim: string;
   readonly customerClaim: string;
-  /** The claim that must hold `audience`. `aud` by default. */
+  /** The claim that must contain `audience`. Default: `aud`. */
   readonly audienceClaim?: string | undefined;
   readonly log: Log;
   readonly metrics?: Metrics | undefined;
   /** Fetches the key set. */
   readonly fetch?: typeof globalThis.fetch | undefined;
-  /** For tests: the wall clock that `exp` and `nbf` are compared with, and the monotonic clock for ages. Both in ms. */
+  /** For tests: the wall clock for `exp` and `nbf`, and the monotonic clock of the key set. Both in ms. */
   readonly now?: (() => number) | undefined;
   readonly monotonicMs?: (() => number) | undefined;
 }
 
 export interface JwtVerifier {
   /**
-   * @throws CredentialRefused for a token that is not accepted.
-   * @throws KeysUnavailable when the key set cannot be read and the key of this token is not known.
+   * Verifies a token and reads its caller.
+   *
+   * @throws CredentialRefused if the token is not accepted.
+   * @throws KeysUnavailable if the key set cannot be read and the key of this token is unknown.
    */
   verify(token: string): Promise<Caller>;
-  /** Whether tokens can be verified: with a published key set, once that was read. */
+  /** Whether tokens can be verified. With a key set, `true` after the first successful fetch. */
   isReady(): boolean;
   dispose(): void;
 }
@@ -41,7 +43,7 @@ const clockToleranceSeconds = 30;
 export function createJwtVerifier(options: JwtOptions): JwtVerifier {
   const { keys, now = Date.now } = options;
   const keySet = 'url' in keys ? createKeySet({ ...options, url: keys.url }) : undefined;
-  // Named, and never both kinds: a public key must not pass for a shared secret.
+  // Allow one kind of algorithm only: a public key must not be accepted as an HMAC secret.
   const algorithms = keySet ? [...asymmetricAlgorithms] : symmetricAlgorithms;
   return {
     async verify(token) {
@@ -94,11 +96,11 @@ async function checkWithSet(
   try {
     return await checkWithAny(candidates, check);
   } catch (error) {
-    // Without a `kid` any signature that no known key made may be one of a newer key.
+    // Without a `kid`, a newer key may have made the signature, so renew the key set.
     const isKnown = candidates.length > 0 && selector.kid !== undefined;
-    const isOfNoKey =
+    const isKeyMissing =
       error instanceof CredentialRefused && (error.reason === 'signature' || error.reason === 'unknown_key');
-    if (isKnown || !isOfNoKey) throw error;
+    if (isKnown || !isKeyMissing) throw error;
     await keySet.renew();
     const renewed = keySet.find(selector);
     if (renewed.every((key) => candidates.includes(key))) throw error;
@@ -106,7 +108,7 @@ async function checkWithSet(
   }
 }
 
-/** Tries the keys in their order until the signature is one of theirs. */
+/** Tries the keys in order until one verifies the signature. */
 async function checkWithAny(candidates: readonly VerificationKey[], check: Check): Promise<JWTVerifyResult> {
   for (const key of candidates) {
     try {

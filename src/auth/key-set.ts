@@ -2,22 +2,22 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { Log, Metrics } from '../telemetry/log.ts';
 
-/** The part of a token's header that selects its key. */
+/** The fields of a token's header that select its key. */
 export interface KeySelector {
   readonly alg: string;
   readonly kid?: string | undefined;
 }
 
 export interface KeySet {
-  /** The known keys that may have signed a token with this header, in published order, 8 at most. */
+  /** The known keys that match this header, in published order, at most 8. */
   find(selector: KeySelector): KeyObject[];
   /**
-   * Fetches the set again for a token whose key is not known, at most once in 30 s.
+   * Fetches the set again for a token with an unknown key, at most once in 30 s.
    *
-   * @throws KeysUnavailable while the set cannot be read.
+   * @throws KeysUnavailable if the last fetch failed.
    */
   renew(): Promise<void>;
-  /** Whether the set was read at least once. */
+  /** `true` after the first successful fetch. */
   isRead(): boolean;
   dispose(): void;
 }
@@ -27,14 +27,14 @@ export interface KeySetOptions {
   readonly log: Log;
   readonly metrics?: Metrics | undefined;
   readonly fetch?: typeof globalThis.fetch | undefined;
-  /** A monotonic clock, in ms. A wall clock that is set back must not postpone a renewal. */
+  /** A monotonic clock, in ms. With a wall clock, a clock change could delay a refresh. */
   readonly monotonicMs?: (() => number) | undefined;
 }
 
-/** The key set cannot be read, and the key of this token is not known: the token can be neither accepted nor refused. */
+/** The key set cannot be read and the key of this token is unknown, so the token cannot be verified. */
 export class KeysUnavailable extends Error {}
 
-/** Why a fetch failed, as a name for the log. */
+/** A failed fetch, with a reason for the log. */
 class KeySetFault extends Error {
   readonly reason: 'status' | 'too_long' | 'malformed' | 'no_usable_keys';
   readonly status: number | undefined;
@@ -46,7 +46,7 @@ class KeySetFault extends Error {
   }
 }
 
-/** Minimum time between two fetches that unknown keys cause, whatever tokens come in. */
+/** Minimum time between two fetches that unknown keys cause. */
 const cooldownMs = 30_000;
 /** Age at which the set is refreshed in the background. The known keys stay in use meanwhile. */
 const freshMs = 300_000;
@@ -55,10 +55,10 @@ const maxRetryMs = 30_000;
 const fetchTimeoutMs = 2_000;
 const maxSetBytes = 65_536;
 const maxCandidates = 8;
-/** Shorter RSA keys are refused by the verifier as a programming fault. */
+/** jose throws a `TypeError` for shorter RSA keys. */
 const minRsaBits = 2048;
 
-/** `kty` by algorithm: the type of Node's key object, and its curve where the type has several. */
+/** By algorithm: the type of Node's key object, and its curve if the type has several. */
 const keyTypes: Readonly<Record<string, readonly [type: string, curve?: string]>> = {
   RS256: ['rsa'],
   RS384: ['rsa'],
@@ -76,9 +76,9 @@ const keyTypes: Readonly<Record<string, readonly [type: string, curve?: string]>
 export const asymmetricAlgorithms: readonly string[] = Object.keys(keyTypes);
 
 /**
- * The published keys. Fetched at once, then in the background: every 5 minutes, and with a growing backoff (250 ms at
- * first, 30 s at most) while that fails. Keys that were read stay in use until another set replaces them. A source that
- * hangs, redirects, sends too much or sends an invalid set counts as failing.
+ * Fetches a published key set (JWKS): at once, then in the background every 5 minutes. Retries a failed fetch with backoff,
+ * from 250 ms up to 30 s. The known keys stay in use until a successful fetch replaces them. A timeout, a redirect, a
+ * response that is too long and an invalid set are failures.
  */
 export function createKeySet(options: KeySetOptions): KeySet {
   const { url, log, metrics, fetch: fetcher = globalThis.fetch, monotonicMs = () => performance.now() } = options;
@@ -93,7 +93,7 @@ export function createKeySet(options: KeySetOptions): KeySet {
   refreshInBackground();
   return {
     find(selector) {
-      // Timers stand still in a process that is suspended between requests.
+      // Timers do not run while a serverless platform suspends the process.
       if (monotonicMs() >= dueAtMs) refreshInBackground();
       const matches = (keys ?? []).filter((key) => fits(key, selector));
       return matches.slice(0, maxCandidates).map(({ key }) => key);
@@ -141,7 +141,7 @@ export function createKeySet(options: KeySetOptions): KeySet {
     report(earlierFailures, cause);
   }
 
-  /** The start and the end of an outage are one line each. */
+  /** Logs one line at the start and one at the end of an outage. */
   function report(earlierFailures: number, cause: Error | undefined): void {
     try {
       metrics?.keySetFailing(cause !== undefined);
@@ -150,14 +150,14 @@ export function createKeySet(options: KeySetOptions): KeySet {
       }
       if (cause === undefined && earlierFailures > 0) log.warn('key set is read again', { count: earlierFailures });
     } catch {
-      // A log of the embedding program that throws must not stop the renewal.
+      // An error in an injected logger must not stop the refresh.
     }
   }
 }
 
 function retryDelayMs(failures: number): number {
   const delayMs = Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(failures - 1, 20));
-  // Jitter: many instances that started together must not fetch together.
+  // Jitter, so that instances that started together do not fetch together.
   return delayMs * (0.5 + Math.random() / 2);
 }
 
@@ -204,7 +204,7 @@ async function load(url: string, fetcher: typeof globalThis.fetch, disposed: Abo
   return readSet(Buffer.concat(chunks).toString('utf8'));
 }
 
-/** @throws KeySetFault for what is no set of JSON objects, and for a set without a key that can verify a signature. */
+/** @throws KeySetFault if the text is not a valid key set, or has no usable key. */
 function readSet(text: string): PublishedKey[] {
   const entries = parse(text)?.keys;
   if (!Array.isArray(entries) || !entries.every(isRecord)) throw new KeySetFault('malformed');
@@ -225,7 +225,7 @@ function parse(text: string): Record<string, unknown> | undefined {
 
 function importKey(entry: Record<string, unknown>): PublishedKey | undefined {
   const { kty, kid, alg, use, key_ops: operations } = entry;
-  // A symmetric key that was published is no secret any more.
+  // Ignore symmetric keys: a published secret is not a secret.
   if (kty === 'oct' || (use !== undefined && use !== 'sig') || (alg !== undefined && typeof alg !== 'string')) return;
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) return;
   try {

@@ -1,23 +1,23 @@
 import { performance } from 'node:perf_hooks';
 
-/** One counter, after the operation that was just counted. */
+/** State of one counter, including the current operation. */
 export interface Count {
   readonly count: number;
-  /** Until the counter starts at zero again. */
+  /** Time until the counter is reset to zero. */
   readonly resetMs: number;
 }
 
 export interface LocalCountersOptions {
   readonly windowMs: number;
-  /** The number of keys that are held at most. */
+  /** Maximum number of keys in memory. */
   readonly maxKeys?: number;
   /** For tests. */
   readonly monotonicMs?: () => number;
 }
 
 /**
- * Counts in fixed windows of this process, which all keys share. All counters are dropped when their window is over, so no
- * key needs a timer. Where there are more keys than `maxKeys` within a window, those counted longest ago are dropped first.
+ * Creates in-memory counters with a fixed window that all keys share. All counters are reset when the window ends, so no key
+ * needs a timer. If a window has more than `maxKeys` keys, the least recently used ones are evicted first.
  */
 export function createLocalCounters({
   windowMs,
@@ -25,7 +25,7 @@ export function createLocalCounters({
   monotonicMs = () => performance.now(),
 }: LocalCountersOptions): (key: string) => Count {
   let windowEndsAtMs = Number.NEGATIVE_INFINITY;
-  // Two generations: dropping the older one as a whole costs nothing, and keeps the keys that are in use.
+  // Two generations: evicting the older one as a whole is cheap and keeps the keys in use.
   let current = new Map<string, number>();
   let previous = new Map<string, number>();
 

@@ -6,9 +6,9 @@ import { createLocalCounters } from './local-counters.ts';
 import { createSharedCounters } from './shared-counters.ts';
 
 export interface RateLimitOptions {
-  /** Operations of one caller in one minute. */
+  /** Maximum operations of one caller in one minute. */
   readonly perMinute: number;
-  /** Where instances share their counters; without it each counts for itself. */
+  /** Redis with the shared counters. Without it, each instance counts separately. */
   readonly redisUrl?: { reveal(): string } | undefined;
 }
 
@@ -16,13 +16,13 @@ export interface RateLimit {
   /**
    * Counts an operation.
    *
-   * @throws RequestError `RATE_LIMITED`, 429 with `Retry-After`: nothing is executed.
+   * @throws RequestError `RATE_LIMITED` (429 with `Retry-After`) if the limit is exceeded.
    */
   admit(caller: Caller, address: string | undefined): Promise<void>;
   /**
    * Counts a request with refused credentials against its address.
    *
-   * @throws RequestError `RATE_LIMITED` when the share of the address is used up.
+   * @throws RequestError `RATE_LIMITED` (429 with `Retry-After`) if the limit of the address is exceeded.
    */
   countRefused(address: string | undefined): Promise<void>;
   dispose(): Promise<void>;
@@ -31,11 +31,11 @@ export interface RateLimit {
 const windowMs = 60_000;
 
 /**
- * Counts operations by caller, and by the customer that a caller is bound to, so that several tokens of one person share one
- * counter. Anonymous operations are counted by address. While Redis cannot be used each instance counts for itself.
+ * Counts operations by credential, and by the customer that the caller is bound to, so that all tokens of one customer share
+ * a counter. Counts anonymous operations by address. While Redis cannot be used, each instance counts separately.
  *
- * @param merchantOf the merchant that a caller uses. A credential that names the default merchant and one that names none
- *   must share their counters.
+ * @param merchantOf returns the merchant of a caller. Credentials with the default merchant's id and credentials without a
+ *   merchant must have the same result, so that they share counters.
  */
 export function createRateLimit(
   { perMinute, redisUrl }: RateLimitOptions,
@@ -56,15 +56,15 @@ export function createRateLimit(
 
   async function consume(keys: readonly string[]): Promise<void> {
     const counts = (await shared?.count(keys)) ?? keys.map(countLocally);
-    const used = counts.filter(({ count }) => count > perMinute);
-    if (used.length === 0) return;
-    const retryAfterSeconds = Math.max(1, ...used.map(({ resetMs }) => Math.ceil(resetMs / 1000)));
+    const exceeded = counts.filter(({ count }) => count > perMinute);
+    if (exceeded.length === 0) return;
+    const retryAfterSeconds = Math.max(1, ...exceeded.map(({ resetMs }) => Math.ceil(resetMs / 1000)));
     const headers = { 'retry-after': String(retryAfterSeconds) };
     throw new RequestError('RATE_LIMITED', { status: 429, headers, retryAfterSeconds });
   }
 }
 
-/** No key twice: both credentials of one request may name the same customer, and it is one operation. */
+/** Without duplicates: both credentials of a request may be bound to the same customer. */
 function keysOf({ counted, customers }: Caller, merchant: string | undefined, address: string | undefined): string[] {
   if (counted.length === 0) return [addressKey(address)];
   const bound = typeof customers === 'string' ? [] : customers;
@@ -80,7 +80,7 @@ function addressKey(address: string | undefined): string {
   return digest(['address', address]);
 }
 
-/** Neither names nor addresses are stored in Redis. JSON keeps the parts apart whatever they contain. */
+/** A digest, so that Redis stores no names and no addresses. JSON separates the parts unambiguously. */
 function digest(parts: readonly (string | undefined)[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
 }

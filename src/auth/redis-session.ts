@@ -1,12 +1,12 @@
 import { Redis, ReplyError } from 'ioredis';
 import type { Count } from './local-counters.ts';
 
-/** Why shared counters cannot be used: names of our own, for the log. */
+/** Reasons, for the log, why shared counters cannot be used. */
 export type UnavailableReason = 'connection' | 'timeout' | 'read_only' | 'refused' | 'full' | 'moved';
 
 export class CountersUnavailable extends Error {
   readonly reason: UnavailableReason;
-  /** The node that a cluster names instead. An empty host is the host that was asked. */
+  /** The cluster node that a `MOVED` reply names. An empty host means the host of the current connection. */
   readonly movedTo: Address | undefined;
 
   constructor(reason: UnavailableReason, movedTo?: Address) {
@@ -21,9 +21,9 @@ export interface Address {
   readonly port: string;
 }
 
-/** One connection that is known to count. It ends with its first failure, whatever it is, and is never used again. */
+/** One Redis connection that has counted successfully. The first failure of any kind closes it. */
 export interface RedisSession {
-  /** @throws CountersUnavailable at the first failure of the session, for all that wait. */
+  /** @throws CountersUnavailable if the session has failed. A failure rejects all pending calls. */
   count(keys: readonly string[]): Promise<Count[]>;
   close(): void;
 }
@@ -31,36 +31,35 @@ export interface RedisSession {
 export interface RedisSessionOptions {
   readonly url: string;
   readonly windowMs: number;
-  /** For the socket, for the handshake and for each answer. */
+  /** Timeout of the socket, of the handshake and of each reply. */
   readonly timeoutMs: number;
-  /** Called once, when an open session fails. `wasBusy`: operations waited for it. */
+  /** Called once, when an open session fails. `wasBusy`: calls were pending. */
   readonly onLost: (error: CountersUnavailable, wasBusy: boolean) => void;
   readonly signal: AbortSignal;
 }
 
-/** The hash tag keeps all keys in one slot of a cluster, so that one node holds them. */
+/** The hash tag `{…}` maps all keys to one cluster slot, so that one node holds them. */
 const keyPrefix = '{customer-gateway}:rate-limit:';
 
 /**
- * Connects and counts once. A node that answers to anything else (a replica, a full one, an ACL that refuses writes) would
- * look usable if it was only pinged.
+ * Connects and makes one test count. A `PING` would also succeed on a replica, on a full node, or without write permission.
  *
- * @throws CountersUnavailable
+ * @throws CountersUnavailable if connecting or counting fails.
  */
 export async function openRedisSession(options: RedisSessionOptions): Promise<RedisSession> {
   const { url, windowMs, timeoutMs, onLost, signal } = options;
   const client = new Redis(url, {
     lazyConnect: true,
-    // A new connection is a new session: no command of this one may be sent again on another one.
+    // Never reconnect: a command must not be sent again on another connection.
     retryStrategy: () => null,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     enableOfflineQueue: false,
     connectTimeout: timeoutMs,
     disconnectTimeout: timeoutMs,
-    // Needs the right to run INFO. The first count tells more.
+    // It needs permission for INFO, and the test count replaces it.
     enableReadyCheck: false,
-    // Both need rights of their own, which a narrow ACL does not give.
+    // HELLO and CLIENT SETINFO need permissions that a narrow ACL does not grant.
     protocol: 2,
     disableClientInfo: true,
   });
@@ -69,7 +68,7 @@ export async function openRedisSession(options: RedisSessionOptions): Promise<Re
   let failure: CountersUnavailable | undefined;
   let connectionError: unknown;
 
-  const lose = (error: unknown): void => {
+  const fail = (error: unknown): void => {
     if (failure !== undefined) return;
     failure = toUnavailable(error);
     const wasBusy = pending.size > 0;
@@ -81,31 +80,31 @@ export async function openRedisSession(options: RedisSessionOptions): Promise<Re
   };
   const close = (): void => {
     isOpen = false;
-    lose(new CountersUnavailable('connection'));
+    fail(new CountersUnavailable('connection'));
   };
   client.on('error', (error) => {
     connectionError ??= error;
   });
-  client.on('end', () => lose(connectionError));
+  client.on('end', () => fail(connectionError));
   signal.addEventListener('abort', close);
 
-  /** Settles with `work`, with the failure of the session, or when the time is over, which is one. */
-  const settle = <T>(work: Promise<T>, maxWaitMs: number): Promise<T> => {
+  /** Settles with `work`, or rejects when the session fails. A timeout fails the session. */
+  const settleInTime = <T>(work: Promise<T>, maxWaitMs: number): Promise<T> => {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     pending.add(reject);
-    // After a pause of this process the answer may be there already: it is read before `setImmediate` calls back.
+    // After a pause of the process, a reply may already be in the socket. It is read before the `setImmediate` callback runs.
     const timer = setTimeout(
-      () => setImmediate(() => pending.has(reject) && lose(new CountersUnavailable('timeout'))),
+      () => setImmediate(() => pending.has(reject) && fail(new CountersUnavailable('timeout'))),
       maxWaitMs,
     );
-    work.then(resolve, (error: unknown) => lose(connectionError ?? error));
+    work.then(resolve, (error: unknown) => fail(connectionError ?? error));
     return promise.finally(() => {
       clearTimeout(timer);
       pending.delete(reject);
     });
   };
 
-  /** No scripts and no transactions: ACLs and proxies deny them more often than plain commands. */
+  /** Uses plain commands only: ACLs and proxies often deny scripts and transactions. */
   const count = async (keys: readonly string[]): Promise<Count[]> => {
     if (failure !== undefined) throw failure;
     const commands = keys.flatMap((key) => [
@@ -113,12 +112,12 @@ export async function openRedisSession(options: RedisSessionOptions): Promise<Re
       ['incr', keyPrefix + key],
       ['pttl', keyPrefix + key],
     ]);
-    const replies = await settle(run(commands), timeoutMs);
+    const replies = await settleInTime(run(commands), timeoutMs);
     const counts = keys.map((_, index) => ({ count: replies[3 * index + 1], resetMs: replies[3 * index + 2] }));
-    // A counter that expired between two of the commands was made again, without an end.
-    const endless = keys.filter((_, index) => Number(counts[index]?.resetMs) < 0);
-    if (endless.length > 0) {
-      await settle(run(endless.map((key) => ['pexpire', keyPrefix + key, windowMs])), timeoutMs);
+    // If a counter expires between SET and INCR, INCR creates it again without an expiry.
+    const withoutExpiry = keys.filter((_, index) => Number(counts[index]?.resetMs) < 0);
+    if (withoutExpiry.length > 0) {
+      await settleInTime(run(withoutExpiry.map((key) => ['pexpire', keyPrefix + key, windowMs])), timeoutMs);
     }
     return counts.map(({ count, resetMs }) => ({
       count: Number(count),
@@ -134,14 +133,14 @@ export async function openRedisSession(options: RedisSessionOptions): Promise<Re
     });
   };
 
-  // The socket and the handshake have their time each.
-  await settle(client.connect(), 2 * timeoutMs);
+  // The socket and the handshake have one timeout each.
+  await settleInTime(client.connect(), 2 * timeoutMs);
   await count(['probe']);
   isOpen = true;
   return { count, close };
 }
 
-/** The same access at another address. */
+/** The URL with another host and port. */
 export function atAddress(url: string, { host, port }: Address): string {
   const moved = new URL(url);
   if (host !== '') moved.hostname = host.includes(':') ? `[${host}]` : host;
@@ -149,7 +148,7 @@ export function atAddress(url: string, { host, port }: Address): string {
   return moved.href;
 }
 
-/** A reply of Redis begins with its code, which is part of the protocol. */
+/** Reason by the code at the start of a Redis error reply. */
 const reasons: Readonly<Record<string, UnavailableReason>> = {
   READONLY: 'read_only',
   MASTERDOWN: 'read_only',

@@ -1,7 +1,7 @@
-/** Why credentials are refused, for the operator only. Never derived from a value that the caller sent. */
+/** Reasons for refused credentials. Only for log and metrics. Never contains a value from the request. */
 export type RefusalReason =
   | 'missing'
-  /** Of a kind that `AUTH_MODE` does not name. */
+  /** A kind of credentials that `AUTH_MODE` does not enable. */
   | 'unsupported'
   | 'malformed'
   | 'algorithm'
@@ -14,7 +14,7 @@ export type RefusalReason =
   | 'not_yet_valid'
   | 'claim';
 
-/** Credentials that are not accepted. */
+/** Missing or invalid credentials. */
 export class CredentialRefused extends Error {
   readonly reason: RefusalReason;
 

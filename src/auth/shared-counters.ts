@@ -10,7 +10,7 @@ import {
 } from './redis-session.ts';
 
 export interface SharedCounters {
-  /** @returns `undefined` while the shared counters cannot be used: count locally then. Never rejects. */
+  /** @returns `undefined` while the shared counters cannot be used. The caller then counts locally. Never rejects. */
   count(keys: readonly string[]): Promise<Count[] | undefined>;
   dispose(): void;
 }
@@ -22,20 +22,20 @@ export interface SharedCountersOptions {
   readonly monotonicMs?: () => number;
 }
 
-/** How long an answer may take, and how long operations wait at most in an outage: the first ones only. */
+/** Timeout of a reply. Also the longest wait of an operation: only the first operations of an outage wait. */
 const timeoutMs = 250;
 const minBackoffMs = 250;
 const maxBackoffMs = 5_000;
 
 type State =
-  /** At the start, and after an idle connection was closed: operations wait until `settled`. */
+  /** At startup, and after an idle connection was closed. Operations wait for `settled`. */
   | { readonly name: 'connecting'; readonly settled: Promise<void>; readonly settle: () => void; isAwaited: boolean }
   | { readonly name: 'shared'; readonly session: RedisSession; readonly sinceMs: number }
   | { readonly name: 'fallback' };
 
 /**
- * Counters in Redis that are used only while they work. The first failure of any kind ends their use, for all operations at
- * once; new connections are tried in the background, so that name servers, proxies and clusters can lead to a successor.
+ * Creates counters in Redis, with a fallback. The first failure of any kind starts the fallback for all operations. The
+ * background then retries with new connections, so that DNS, a proxy or a cluster can direct them to another node.
  */
 export function createSharedCounters(
   { url, windowMs, monotonicMs = () => performance.now() }: SharedCountersOptions,
@@ -73,7 +73,7 @@ export function createSharedCounters(
     if (previous.name === 'connecting') previous.settle();
   }
 
-  /** The first operation that waits starts the time for all of them. */
+  /** The first waiting operation starts one timeout for all of them. */
   function settled(waiting: State & { name: 'connecting' }): Promise<void> {
     if (!waiting.isAwaited) {
       waiting.isAwaited = true;
@@ -94,7 +94,7 @@ export function createSharedCounters(
     });
   }
 
-  /** Starts at the configured address each time, and follows a cluster to the node that it names. */
+  /** Connects to the configured address, and follows one `MOVED` reply of a cluster. */
   async function openSession(): Promise<RedisSession> {
     const options = { url: url.reveal(), windowMs, timeoutMs, onLost, signal: closing.signal };
     try {
@@ -107,7 +107,7 @@ export function createSharedCounters(
 
   function connectLater(): void {
     retryTimer = setTimeout(connect, Math.min(maxBackoffMs, minBackoffMs * 2 ** failures));
-    // A process that has nothing else to do ends.
+    // The timer must not keep the process alive.
     retryTimer.unref();
     failures = Math.min(failures + 1, 10);
   }
@@ -123,11 +123,11 @@ export function createSharedCounters(
 
   function onLost({ reason }: CountersUnavailable, wasBusy: boolean): void {
     if (state.name !== 'shared') return;
-    // Otherwise a node that takes a connection and then fails would be tried, and reported, without a pause.
+    // Reset the backoff only after a stable session. A node that accepts connections but then fails needs backoff too.
     const wasStable = monotonicMs() - state.sinceMs >= maxBackoffMs;
     if (wasStable) failures = 0;
     if (wasStable && !wasBusy) {
-      // Servers and load balancers close idle connections. No counter was missed yet.
+      // Servers and load balancers close idle connections. Reconnect without a fallback, because no count failed.
       enter(connecting());
       connect();
       return;
