@@ -66,9 +66,9 @@ const reads = [
 export interface SoakReport {
   readonly seed: number;
   readonly operations: number;
-  readonly left: number;
+  readonly disconnected: number;
   readonly unhandledRejections: number;
-  readonly books: typeof noDifferences;
+  readonly differences: typeof noDifferences;
   /** Number of customers that were disclosed to or changed by a caller without the right. */
   readonly violations: number;
   /** Used heap in bytes after a garbage collection, at five equal intervals. */
@@ -84,9 +84,9 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
   const random = createRandom(seed);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
   const outcomes: Record<string, number> = {};
-  const books = { ...noDifferences };
+  const differences = { ...noDifferences };
   const heap: number[] = [];
-  const counts = { operations: 0, left: 0, violations: 0, unhandledRejections: 0 };
+  const counts = { operations: 0, disconnected: 0, violations: 0, unhandledRejections: 0 };
   const onRejection = () => {
     counts.unhandledRejections += 1;
   };
@@ -110,7 +110,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
     await world.close();
     process.off('unhandledRejection', onRejection);
   }
-  return { seed, ...counts, books, heap, outcomes };
+  return { seed, ...counts, differences, heap, outcomes };
 
   /** Compares when no call is in flight. Then clears sandbox and log, so that only the gateway's memory can grow. */
   async function runEpoch(): Promise<void> {
@@ -133,7 +133,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
     // Writes continue after their clients have disconnected.
     await delay(deadlineMs + 250);
     const compared = countDifferences(world.sandbox, { created, updates });
-    for (const kind of Object.keys(books) as (keyof typeof books)[]) books[kind] += compared[kind];
+    for (const kind of Object.keys(differences) as (keyof typeof differences)[]) differences[kind] += compared[kind];
     world.sandbox.reset();
     (world.log as string[]).length = 0;
   }
@@ -180,7 +180,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
       const shown = [...text.matchAll(/"objectReferenceId":"([^"]*)"/g)].map(([, reference]) => reference);
       if (shown.some((reference) => reference !== id)) counts.violations += 1;
       if (shown.length > 0 && !['unbound', 'own', 'read only'].includes(role)) counts.violations += 1;
-      count('read', role, { code: answer === undefined ? 'LEFT' : answer.errors?.[0]?.extensions['code'] });
+      count('read', role, { code: answer === undefined ? 'DISCONNECTED' : answer.errors?.[0]?.extensions['code'] });
     }
   }
 
@@ -220,7 +220,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
       });
     } catch (error) {
       if (!signal?.aborted) throw error;
-      counts.left += 1;
+      counts.disconnected += 1;
       return undefined;
     }
   }
@@ -240,11 +240,11 @@ function heapUsed(): number {
 
 /** @param options.isLong whether the run was long enough to judge the growth of the heap. */
 export function assertSound(
-  { books, violations, unhandledRejections, heap, outcomes }: SoakReport,
+  { differences, violations, unhandledRejections, heap, outcomes }: SoakReport,
   { isLong }: { isLong: boolean },
 ): void {
   assert.deepEqual(
-    { ...books, violations, unhandledRejections },
+    { ...differences, violations, unhandledRejections },
     { ...noDifferences, violations: 0, unhandledRejections: 0 },
   );
   for (const expected of [

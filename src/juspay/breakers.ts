@@ -27,17 +27,17 @@ export function createBreakers(
 ): Breakers {
   const open = new Set<string | undefined>();
   // In order of last use: the most recent one is at the end.
-  const own = new Map<string, Breaker>();
+  const ownBreakers = new Map<string, Breaker>();
   let current = '';
-  const all = openBreaker(undefined, (clock) => createSharedTally(clock, () => current));
+  const shared = openBreaker(undefined, (clock) => createSharedTally(clock, () => current));
 
   return {
-    refusedMs: (caller) => Math.max(all.refusedMs(), own.get(caller)?.refusedMs() ?? 0),
+    refusedMs: (caller) => Math.max(shared.refusedMs(), ownBreakers.get(caller)?.refusedMs() ?? 0),
     admit(caller) {
-      const mine = ownOf(caller);
+      const own = ownOf(caller);
       // Check both first: neither breaker may start a probe if the other one refuses the call.
-      if (mine.refusedMs() > 0 || all.refusedMs() > 0) return undefined;
-      const reports = [all.admit(), mine.admit()];
+      if (own.refusedMs() > 0 || shared.refusedMs() > 0) return undefined;
+      const reports = [shared.admit(), own.admit()];
       return (result) => {
         current = caller;
         for (const report of reports) report?.(result);
@@ -46,13 +46,13 @@ export function createBreakers(
   };
 
   function ownOf(caller: string): Breaker {
-    const breaker = own.get(caller) ?? openBreaker(caller);
-    own.delete(caller);
-    own.set(caller, breaker);
-    for (const [oldest, oldestBreaker] of own) {
-      if (own.size <= maxCallers && !oldestBreaker.isIdle()) break;
+    const breaker = ownBreakers.get(caller) ?? openBreaker(caller);
+    ownBreakers.delete(caller);
+    ownBreakers.set(caller, breaker);
+    for (const [oldest, oldestBreaker] of ownBreakers) {
+      if (ownBreakers.size <= maxCallers && !oldestBreaker.isIdle()) break;
       if (oldest === caller) break;
-      own.delete(oldest);
+      ownBreakers.delete(oldest);
       if (open.delete(oldest)) onChange.closed(open.size);
     }
     return breaker;
