@@ -120,7 +120,7 @@ async function checkWithAny(candidates: readonly VerificationKey[], check: Check
   throw new CredentialRefused(candidates.length === 0 ? 'unknown_key' : 'signature');
 }
 
-/** The library's error classes as reasons. Any other error is a fault of the program and stays what it is. */
+/** Maps the errors of jose to reasons. Passes on unexpected errors. */
 function translate(error: unknown): unknown {
   if (error instanceof errors.JWTExpired) return new CredentialRefused('expired');
   if (error instanceof errors.JWTClaimValidationFailed) {
@@ -128,7 +128,7 @@ function translate(error: unknown): unknown {
     const isWrong = error.claim === 'iss' || error.reason === 'check_failed';
     return new CredentialRefused((isWrong && reasons[error.claim]) || 'claim');
   }
-  // Malformed parts, an unencoded payload, a critical header that is not supported.
+  // Such as malformed parts, an unencoded payload, or an unsupported critical header.
   return error instanceof errors.JOSEError ? new CredentialRefused('malformed') : error;
 }
 
@@ -154,8 +154,8 @@ function callerOf(payload: Readonly<Record<string, unknown>>, options: JwtOption
 }
 
 /**
- * @throws CredentialRefused for a claim that is present and is no text, or an empty one: it would bind to nothing. A number
- *   is refused too: beyond 2^53 it was rounded before it got here, and would bind to another customer.
+ * @throws CredentialRefused if the claim is present but empty or not a string. Numbers are refused too: one above 2^53 is
+ *   rounded during parsing, and could bind to another customer.
  */
 function textClaim(payload: Readonly<Record<string, unknown>>, name: string): string | undefined {
   const value = Object.hasOwn(payload, name) ? payload[name] : undefined;
@@ -164,7 +164,7 @@ function textClaim(payload: Readonly<Record<string, unknown>>, name: string): st
   return value;
 }
 
-/** `scope` as OAuth has it, or `scp` or `scopes` as some issuers do. What is neither text nor a list grants nothing. */
+/** Reads the OAuth claim `scope`, and `scp` and `scopes` of some issuers. Ignores values that are not a string or a list. */
 function scopesOf(payload: Readonly<Record<string, unknown>>): string[] {
   return ['scope', 'scp', 'scopes'].flatMap((name) => {
     const value = payload[name];
@@ -183,7 +183,7 @@ export interface TokenRequest {
   readonly claims: Readonly<Record<string, string>>;
 }
 
-/** Makes a token, for development and for the sandbox's own GraphiQL. */
+/** Creates a signed token for development and for GraphiQL on the sandbox. */
 export function signToken({ secret, issuer, audience, subject, lifeMinutes, claims }: TokenRequest): Promise<string> {
   return new SignJWT({ ...claims })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })

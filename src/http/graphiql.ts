@@ -1,17 +1,17 @@
 import type { GraphiQLOptions, Plugin } from 'graphql-yoga';
 import type { RequestState } from './http.ts';
 
-/** A customer that can be read, for operations that run as they are. */
+/** An existing customer for the example operations. */
 export interface Examples {
   readonly id: string;
   readonly reference: string;
-  /** Tokens by role, for the sandbox: each gets a tab of its own. */
+  /** Tokens by role, for the sandbox. Each role has its own tab. */
   readonly tokens?: Readonly<Record<string, string>>;
 }
 
 /**
- * GraphiQL with one titled tab for each task. Options go into a script of the page as they are: only constants and the
- * gateway's own examples may stand in them.
+ * Options of GraphiQL, with one tab for each task. Yoga writes them unescaped into a script of the page, so they may contain
+ * only constants and the gateway's own examples.
  */
 export function graphiqlOptions(
   endpoint: string,
@@ -31,7 +31,7 @@ export function graphiqlOptions(
     ],
     shouldPersistHeaders: false,
   };
-  // The library asks for more addresses than this one.
+  // Yoga also renders the page for other paths.
   return (_request, { state }) => state.target.path === endpoint && options;
 }
 
@@ -54,8 +54,8 @@ async function renderPage(options: GraphiQLOptions | undefined): Promise<string>
 }
 
 /**
- * Tabs that are still being moved into their places jump away from under the pointer, and the first click on each is lost:
- * they stand still here. All of them are seen, in as many rows as it takes.
+ * Disables the animation of the tabs, which move under the pointer so that the first click misses them. Wraps the tabs, so
+ * that all are visible.
  */
 const pageStyle = `
 body .graphiql-container .graphiql-tab { transform: none !important; }
@@ -64,7 +64,7 @@ body .graphiql-container .graphiql-tabs { flex-wrap: wrap; row-gap: var(--px-4);
 body .graphiql-container .graphiql-logo { white-space: nowrap; }
 `;
 
-/** The page runs its own inline scripts and workers, and talks to this gateway only. */
+/** Allows inline scripts and workers, and connections to this gateway only. */
 const graphiqlPolicy = [
   "default-src 'none'",
   "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:",
@@ -78,7 +78,7 @@ const graphiqlPolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Pages of this server are HTML only where GraphiQL is; they get a policy. */
+/** Sets a content security policy on HTML responses. GraphiQL is the only one. */
 export function usePagePolicy(): Plugin {
   return {
     onResponse({ response }) {
@@ -91,8 +91,8 @@ export function usePagePolicy(): Plugin {
 
 function roleTab(role: string, id: string): string {
   return `
-# As another caller, by the token in Headers below: a key
-# of this process signed it, for this sandbox only.
+# Runs as another caller. The token is in Headers below and
+# is valid for this sandbox only.
 query As${role} {
   own: customer(id: "${id}") {
     objectReferenceId
@@ -108,9 +108,9 @@ query As${role} {
 
 function tabs(id: string, reference: string, isSandbox: boolean): string[] {
   const fault = `
-# A provoked fault: this magic id makes the sandbox answer
-# 503. The gateway tries three times, then says so. Others:
-# fault_429, fault_timeout, fault_html; README has the list.
+# This id makes the sandbox return 503. The gateway tries
+# three times, then reports an error. Other ids: fault_429,
+# fault_timeout, fault_html. The README has the list.
 query ProvokedFault {
   customer(id: "fault_503") {
     id
@@ -118,8 +118,8 @@ query ProvokedFault {
 }`;
   return [
     `
-# One customer, by the provider's id or by your own
-# reference. Null when there is none.
+# Reads one customer by the provider's id or by your own
+# reference. The result is null if there is none.
 query ReadCustomer {
   customer(id: "${id}") {
     id
@@ -134,8 +134,8 @@ query ReadCustomer {
   }
 }`,
     `
-# Selecting clientAuthToken, and only that, makes the
-# provider mint a short-lived token for its client SDK.
+# Selecting clientAuthToken makes the provider create a
+# short-lived token for its client SDK.
 query ReadWithToken {
   customerByReference(objectReferenceId: "${reference}") {
     id
@@ -147,8 +147,8 @@ query ReadWithToken {
   }
 }`,
     `
-# Safe to repeat: it never makes a second customer.
-# Run it twice and see the other answer.
+# Safe to repeat: it never creates a second customer.
+# Run it twice to see the second result.
 mutation CreateCustomer {
   createCustomer(
     input: {
@@ -177,8 +177,8 @@ mutation CreateCustomer {
   }
 }`,
     `
-# A duplicate: the reference is taken. What differs is
-# named, the stored values are not.
+# The reference exists already. The result names the fields
+# that differ, but not the stored values.
 mutation DuplicateCustomer {
   createCustomer(
     input: {
@@ -202,8 +202,8 @@ mutation DuplicateCustomer {
   }
 }`,
     `
-# All that is wrong with an input comes back at once, as
-# data. Nothing was sent to the provider.
+# Returns all issues of an input at once, as data. Sends
+# nothing to the provider.
 mutation InvalidCustomer {
   createCustomer(
     input: {

@@ -20,7 +20,7 @@ test('all spellings of an address MUST be counted as one', () => {
   assert.notEqual(canonicalAddress('2001:db8:0:1::1'), canonicalAddress('2001:db8:0:2::1'));
 });
 
-test('what is no address MUST NOT make a key: the address of the socket counts', () => {
+test('an invalid address MUST NOT create a key: the address of the socket MUST be counted', () => {
   for (const garbage of [
     'unknown',
     '_hidden',
@@ -38,7 +38,7 @@ test('what is no address MUST NOT make a key: the address of the socket counts',
   assert.equal(addressOf(undefined, undefined, 0), undefined);
 });
 
-test('refused credentials MUST count against the address: 429 when its share is used up', () =>
+test('refused credentials MUST count against the address, with 429 when its limit is exceeded', () =>
   inWorld(
     async (world) => {
       const send = (address: string, headers: Record<string, string> = { authorization: 'Bearer x' }) =>

@@ -17,13 +17,13 @@ const ended = 'shared counters are used again';
 const perMinute = 10;
 
 let callers = 0;
-/** A caller whom nobody has counted yet. */
+/** A caller with an unused counter. */
 function newCaller(more: Partial<Caller> = {}): Caller {
   callers += 1;
   return { ...anonymous, name: 'caller', counted: [`key caller-${callers}`], ...more };
 }
 
-/** How many operations are admitted of `attempts` that are sent at once. */
+/** Number of admitted operations out of `attempts` concurrent ones. */
 async function admitted(limit: RateLimit, caller: Caller, attempts: number): Promise<number> {
   const admit = async () => {
     try {
@@ -51,7 +51,7 @@ function openInstance(context: TestContext, url: string, share = perMinute) {
   };
 }
 
-/** An instance whose counters are shared. The first connection may exceed its time on a busy machine. */
+/** An instance with shared counters. Waits, because the first connection may time out on a slow machine. */
 async function openSharing(context: TestContext, url: string, share = perMinute) {
   const instance = openInstance(context, url, share);
   await instance.limit.admit(newCaller(), undefined);
@@ -60,7 +60,7 @@ async function openSharing(context: TestContext, url: string, share = perMinute)
   return instance;
 }
 
-/** One way in which counters cannot be used, and the way back. */
+/** One kind of outage and its recovery. */
 interface Outage {
   readonly name: string;
   readonly reason: RegExp;
@@ -136,7 +136,7 @@ const outages: readonly Outage[] = [
 ];
 
 for (const { name, reason, options = [], begin, end } of outages) {
-  test(`${name}: each instance MUST count for itself until it is over, and say so once`, async (context) => {
+  test(`${name}: each instance MUST count separately during the outage, and log it once`, async (context) => {
     const [redis, other] = await Promise.all([startRedis(...options), startRedis()]);
     context.after(() => Promise.all([redis.close(), other.close()]));
     if (options.includes('--cluster-enabled')) await serveAllSlots(redis);
@@ -179,7 +179,7 @@ async function untilServed(redis: RedisServer): Promise<void> {
   while (!String(await redis.run('CLUSTER', 'INFO')).includes('cluster_state:ok'));
 }
 
-test('a server that denies scripts and transactions MUST be used all the same', async (context) => {
+test('a server that denies scripts and transactions MUST be usable', async (context) => {
   const redis = await startRedis();
   context.after(redis.close);
   const rules = ['-@all', '+set', '+incr', '+pttl', '+pexpire', 'resetkeys', '~{customer-gateway}:*'];
@@ -194,7 +194,7 @@ test('a server that denies scripts and transactions MUST be used all the same', 
   );
 });
 
-test('a cluster node that names another one MUST be left for it', async (context) => {
+test('a MOVED reply of a cluster node MUST be followed', async (context) => {
   const cluster = ['--cluster-enabled', 'yes'];
   const [redis, owner] = await Promise.all([startRedis(...cluster), startRedis(...cluster)]);
   context.after(() => Promise.all([redis.close(), owner.close()]));
@@ -211,11 +211,11 @@ test('a cluster node that names another one MUST be left for it', async (context
   );
 });
 
-test('a node that became read-only MUST be left for its successor at the same name', async (context) => {
+test('a read-only node MUST be replaced by its successor at the same address', async (context) => {
   const [redis, successor] = await Promise.all([startRedis(), startRedis()]);
   let { port } = redis;
   const sockets = new Set<Socket>();
-  // As a name server or a balancer does it: new connections go to the successor, old ones stay where they are.
+  // Like DNS or a load balancer: new connections reach the successor, existing ones stay.
   const name = createServer((socket) => {
     const target = connect(port, '127.0.0.1');
     for (const end of [socket, target]) sockets.add(end.on('error', () => undefined));
@@ -239,7 +239,7 @@ test('a node that became read-only MUST be left for its successor at the same na
   assert.equal(await admitted((await openSharing(context, successor.url)).limit, caller, 12), 0);
 });
 
-test('a server that hangs MUST cost one timeout in all, and none when it hangs already at the start', async (context) => {
+test('a hanging server MUST cause one timeout in total, and none if it already hangs at startup', async (context) => {
   const redis = await startRedis();
   context.after(redis.close);
   const { limit, log } = await openSharing(context, redis.url);
@@ -259,7 +259,7 @@ test('a server that hangs MUST cost one timeout in all, and none when it hangs a
   assert.equal(late.log.count(started), 1);
 });
 
-test('no server at all MUST be told at the start, and the first operations be answered', async (context) => {
+test('a missing server MUST be logged at startup, and the first operations MUST be admitted', async (context) => {
   const { limit, log, fallback } = openInstance(context, 'redis://127.0.0.1:1');
   assert.equal(await admitted(limit, newCaller(), 12), perMinute);
   assert.equal(await fallback(), 1);
@@ -269,7 +269,7 @@ test('no server at all MUST be told at the start, and the first operations be an
   );
 });
 
-test('an idle connection that the server closes MUST be replaced without a line, and its counters go on', async (context) => {
+test('an idle connection that the server closes MUST be replaced without a log line, and counters MUST continue', async (context) => {
   const redis = await startRedis();
   context.after(redis.close);
   let nowMs = 0;
@@ -292,7 +292,7 @@ test('an idle connection that the server closes MUST be replaced without a line,
   assert.equal(log.lines.length, linesBefore);
 });
 
-test('a wrong password MUST be told as what it is, without the password', async (context) => {
+test('a wrong password MUST be logged with its reason, without the password', async (context) => {
   const redis = await startRedis('--requirepass', 'another');
   context.after(redis.close);
   const canary = process.env['CANARY'] ?? 'canary-0002';
@@ -305,7 +305,7 @@ test('a wrong password MUST be told as what it is, without the password', async 
   }
 });
 
-test('counters that fail again and again MUST NOT fill the log', async (context) => {
+test('repeated failures of the counters MUST NOT flood the log', async (context) => {
   const redis = await startRedis();
   context.after(redis.close);
   const { limit, log } = await openSharing(context, redis.url);
@@ -324,7 +324,7 @@ test('counters that fail again and again MUST NOT fill the log', async (context)
   assert.ok(log.count(started) <= 4);
 });
 
-test('two instances MUST hold one limit within 5 %, whatever their share of the operations', async (context) => {
+test('two instances MUST enforce one limit within 5 %, for any split of the operations', async (context) => {
   const redis = await startRedis();
   context.after(redis.close);
   const instances = await Promise.all([openSharing(context, redis.url, 200), openSharing(context, redis.url, 200)]);
@@ -339,7 +339,7 @@ test('two instances MUST hold one limit within 5 %, whatever their share of the 
   );
 });
 
-test('keys in Redis MUST be digests with an end, in one slot, and one customer of two credentials count once', async (context) => {
+test('keys in Redis MUST be digests with an expiry in one slot, and a customer of two credentials MUST count once', async (context) => {
   const redis = await startRedis();
   context.after(redis.close);
   const { limit } = await openSharing(context, redis.url);
@@ -358,11 +358,11 @@ test('keys in Redis MUST be digests with an end, in one slot, and one customer o
     assert.ok(ttlMs > 0 && ttlMs <= 60_000, `${ttlMs}`);
   }
   const counts = await Promise.all(keys.filter((key) => !key.endsWith(':probe')).map((key) => redis.run('GET', key)));
-  // A credential, its customer, and an address that was counted twice.
+  // The keys of a credential, its customer and an address.
   assert.deepEqual(counts.toSorted(), ['1', '1', '2']);
 });
 
-test('parts of a key MUST stay apart whatever they contain', async () => {
+test('the parts of a key MUST be separated unambiguously', async () => {
   const limit = createRateLimit({ perMinute: 1 }, createLog('silent'));
   const credentials: Partial<Caller>[] = [
     { merchant: 'a b', counted: ['c'] },
@@ -375,7 +375,7 @@ test('parts of a key MUST stay apart whatever they contain', async () => {
   for (const credential of credentials) assert.equal(await admitted(limit, newCaller(credential), 3), 1);
 });
 
-test('local counters MUST be bounded, and all end with their minute', () => {
+test('the number of local counters MUST be limited, and all MUST be reset after one minute', () => {
   let nowMs = 0;
   const count = createLocalCounters({ windowMs: 60_000, maxKeys: 100, monotonicMs: () => nowMs });
   assert.deepEqual(count('a'), { count: 1, resetMs: 60_000 });
@@ -383,7 +383,7 @@ test('local counters MUST be bounded, and all end with their minute', () => {
   assert.deepEqual(count('a'), { count: 2, resetMs: 40_000 });
   for (let n = 0; n < 1_000; n += 1) {
     count(`other-${n}`);
-    // A key that is in use is kept.
+    // A key in use is not evicted.
     if (n % 40 === 0) assert.equal(count('a').count, 3 + n / 40);
   }
   assert.equal(count('other-0').count, 1);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { createBodies } from '../../src/http/bodies.ts';
 import { answerType, isJson } from '../../src/http/media.ts';
 
-test('incomplete bodies MUST be bounded by number, and the oldest go first', async () => {
+test('the number of incomplete bodies MUST be limited, and the oldest MUST be refused first', async () => {
   const bodies = createBodies({ maxCount: 1, maxBytes: 1_000_000, timeoutMs: 60_000 });
   const oldest = bodies.read(new ReadableStream(), 10);
   const next = bodies.read(new Blob(['abc']).stream(), 10);
@@ -11,7 +11,7 @@ test('incomplete bodies MUST be bounded by number, and the oldest go first', asy
   assert.equal((await next).byteLength, 3);
 });
 
-test('headers that are read before authentication MUST be read to a bound only', () => {
+test('headers that are parsed before authentication MUST have a length limit', () => {
   const commas = ','.repeat(16_000);
   assert.equal(answerType(`application/json${commas}`), 'application/json');
   assert.equal(answerType(`${commas}application/json`), undefined);

@@ -61,7 +61,7 @@ for (const [name, tail, status] of [
     }));
 }
 
-test('bytes that are no HTTP and come while two creates are due MUST be answered after both', () =>
+test('invalid bytes after two pending creates MUST get a response after both', () =>
   inServer(async (world, { port }) => {
     world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 300 });
     const connection = openConnection(port);
@@ -77,7 +77,7 @@ test('bytes that are no HTTP and come while two creates are due MUST be answered
     assert.deepEqual(world.upstream(), ['POST /customers', 'POST /customers']);
   }));
 
-test('bytes after the last request of a connection MUST NOT take the place of its answer', () =>
+test('bytes after the last request of a connection MUST NOT replace its response', () =>
   inServer(async (world, { port }) => {
     world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 300 });
     const connection = openConnection(port);
@@ -87,7 +87,7 @@ test('bytes after the last request of a connection MUST NOT take the place of it
     assert.match(connection.answers()[0]?.body ?? '', /"origin":"CREATED"/);
   }));
 
-test('answers to pipelined requests MUST all come, also when one is refused and when the server drains', () =>
+test('all pipelined requests MUST get a response, also if one is refused or the server drains', () =>
   inServer(async (world, server) => {
     world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 500 });
     const connection = openConnection(server.port);
@@ -104,14 +104,14 @@ test('answers to pipelined requests MUST all come, also when one is refused and 
       [400, 200, 503],
     );
     assert.match(answers[1]?.body ?? '', /"origin":"CREATED"/);
-    // Only the last answer says that the connection ends.
+    // Only the last response has `connection: close`.
     assert.deepEqual(
       answers.map(({ headers }) => headers.get('connection') === 'close'),
       [false, false, true],
     );
   }));
 
-test('pipelined requests MUST be served one after the other, and not at all when the client is gone', () =>
+test('pipelined requests MUST be served one at a time, and not at all after the client disconnects', () =>
   inServer(async (world, server) => {
     world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 300 });
     const connection = openConnection(server.port);
@@ -119,16 +119,16 @@ test('pipelined requests MUST be served one after the other, and not at all when
     await world.sandbox.whenCalled(({ method }) => method === 'POST');
     connection.socket.destroy();
     await connection.closed;
-    // Resolves when nothing is in flight: requests of a connection that is gone must not count.
+    // Resolves when nothing is in flight: requests of a closed connection must not count.
     await world.gateway.drain();
     assert.deepEqual(world.upstream(), ['POST /customers']);
   }));
 
-test('the time for taking an answer MUST be 30 s', () => {
+test('the delivery timeout MUST be 30 s', () => {
   assert.equal(deliveryLimits.timeoutMs, 30_000);
 });
 
-/** Asks for GraphiQL, a page of megabytes, and takes nothing of it. Resolves when the answer is on its way. */
+/** Requests GraphiQL, a page of megabytes, and does not read it. Resolves when the response has started. */
 async function askForPage(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => undefined);
@@ -137,11 +137,11 @@ async function askForPage(port: number): Promise<Socket> {
   return socket;
 }
 
-test('a client that does not take its answer MUST be disconnected', () =>
+test('a client that does not read its response MUST be disconnected', () =>
   inServer(
     async (world, { port }) => {
       const socket = await askForPage(port);
-      // Resolves when nothing is in flight: the answer is over, taken or not.
+      // Resolves when nothing is in flight: the response is finished or its connection is closed.
       await world.gateway.drain();
       socket.resume();
       const [hadError] = await once(socket, 'close');
@@ -150,7 +150,7 @@ test('a client that does not take its answer MUST be disconnected', () =>
     { deliveryTimeoutMs: 500 },
   ));
 
-test('answers that clients do not take MUST be bounded in bytes, and one that is taken late MUST arrive', async () => {
+test('the bytes of unread responses MUST be limited, and a response that is read late MUST arrive', async () => {
   const delivery = createDelivery({ timeoutMs: 600_000, maxBytes: 20 * 1024 * 1024, checkIntervalMs: 100 });
   const large = Buffer.alloc(16 * 1024 * 1024);
   const responses: ServerResponse[] = [];
@@ -180,18 +180,17 @@ test('answers that clients do not take MUST be bounded in bytes, and one that is
   server.close();
 });
 
-test('a stop MUST NOT wait for clients that do not take their answers', () =>
+test('a shutdown MUST NOT wait for clients that do not read their responses', () =>
   inServer(
     async (_world, server) => {
       const sockets = await Promise.all(Array.from({ length: 6 }, () => askForPage(server.port)));
-      // Ends long before either time, or not at all.
       await server.stop(600_000);
       for (const socket of sockets) socket.destroy();
     },
     { deliveryTimeoutMs: 600_000 },
   ));
 
-test('requests whose body has not arrived MUST NOT keep others from being served', () =>
+test('requests with incomplete bodies MUST NOT block other requests', () =>
   inServer(async (world, { port, url }) => {
     const idle = Array.from({ length: 2_200 }, () => {
       const socket = connect(port, '127.0.0.1');
@@ -214,7 +213,7 @@ test('requests whose body has not arrived MUST NOT keep others from being served
     assert.equal(world.upstream().length, 20);
   }));
 
-test('incomplete bodies MUST be bounded in bytes and time', async () => {
+test('bytes and time of incomplete bodies MUST be limited', async () => {
   const openBody = () => {
     let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
     const stream = new ReadableStream<Uint8Array>({

@@ -12,7 +12,7 @@ const body = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });
 const stops = 6;
 const graceMs = 5_000;
 
-/** How an answer counts: by its status, where it says all that it must. */
+/** The status of a response, if its headers and body are complete. */
 function outcomeOf({ status, headers, body: text }: RawAnswer): string {
   const { data, errors } = JSON.parse(text) as { data?: unknown; errors?: { extensions: { code: string } }[] };
   if (status === 200 && data) return 'served';
@@ -20,7 +20,7 @@ function outcomeOf({ status, headers, body: text }: RawAnswer): string {
   return status === 503 && isSaid ? 'refused' : `${status} ${text}`;
 }
 
-/** Sends requests until nobody listens any more. A connection that ends before the request was sent is no failure. */
+/** Sends requests until the port is closed. A connection that closes before the request is sent is not a failure. */
 async function load(
   port: number,
   client: { keepsAlive: boolean; thinkMs: number },
@@ -57,7 +57,7 @@ const clients = [
   { keepsAlive: false, thinkMs: 20 },
 ].flatMap((client) => [client, client, client, client]);
 
-test(`no request MUST be reset by a stop of the program: each is served or refused, ${stops} times`, async () => {
+test(`a shutdown MUST NOT reset a request, in ${stops} runs: each is served or refused`, async () => {
   const outcomes = new Map<string, number>();
   for (let stop = 0; stop < stops; stop += 1) {
     const run = start(['serve'], { PORT: '0', SHUTDOWN_GRACE_MS: String(graceMs) });
@@ -75,7 +75,7 @@ test(`no request MUST be reset by a stop of the program: each is served or refus
     const stoppedAtMs = performance.now();
     run.child.kill('SIGTERM');
     assert.equal(await run.exit, 0, run.output());
-    // The contract's time, and some for a busy machine.
+    // The specified time, and a margin for a slow machine.
     assert.ok(performance.now() - stoppedAtMs < graceMs + 500 + 5_000);
     await Promise.all(loads);
   }
@@ -83,14 +83,14 @@ test(`no request MUST be reset by a stop of the program: each is served or refus
   assert.deepEqual([...outcomes.keys()].sort(), ['refused', 'served'], said);
 });
 
-test('an idle connection MUST still get an answer to what it sends while the server closes', () =>
+test('a request on an idle connection MUST get a response while the server closes', () =>
   inWorld(async (world) => {
     const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0 });
     const connection = openConnection(server.port);
     connection.socket.write('GET /health HTTP/1.1\r\nhost: a\r\n\r\n');
     await connection.answered(1);
     const stopped = server.stop(10_000);
-    // The listener is closed when nobody can connect any more.
+    // The listener is closed when connecting fails.
     for (let isRefused = false; !isRefused; ) {
       const probe = openConnection(server.port);
       await Promise.race([once(probe.socket, 'connect').catch(() => undefined), probe.closed]);
@@ -109,7 +109,7 @@ test('an idle connection MUST still get an answer to what it sends while the ser
     assert.deepEqual(world.upstream(), []);
   }));
 
-test('a part of a request MUST be answered with 503 at the end of a stop, and a connection without one just ends', () =>
+test('an incomplete request MUST get 503 at the end of a shutdown, and an idle connection MUST be closed without a response', () =>
   inWorld(async (world) => {
     const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0 });
     const [begun, idle] = [openConnection(server.port), openConnection(server.port)];

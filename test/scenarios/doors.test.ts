@@ -12,7 +12,7 @@ import { codesOf, inWorld, type World } from '../support.ts';
 const document = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });
 const json = { 'content-type': 'application/json' };
 
-/** Runs `test` with a gateway that listens, and that knows no caller at all. */
+/** Runs `test` with a listening gateway that accepts no credentials. */
 async function withoutCallers(run: (world: World, server: Server) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'doors-'));
   const file = join(folder, 'keys.json');
@@ -34,7 +34,7 @@ async function withoutCallers(run: (world: World, server: Server) => Promise<voi
   }
 }
 
-/** Sends bytes as they are, and reads until the other side closes. */
+/** Sends raw bytes, and reads until the server closes the connection. */
 function sendRaw(port: number, text: string): Promise<string> {
   return new Promise((resolve) => {
     let answer = '';
@@ -47,7 +47,7 @@ function sendRaw(port: number, text: string): Promise<string> {
   });
 }
 
-test('no address but its own MUST lead to GraphQL, and none past the question who calls', () =>
+test('no path except the endpoint MUST reach GraphQL, and no path MUST bypass authentication', () =>
   withoutCallers(async (world) => {
     const paths = {
       '/graphql': 401,
@@ -108,7 +108,7 @@ for (const [name, text, status] of [
   ['no HTTP at all', '\x16\x03\x01\r\n\r\n', 400],
   ['a body that never comes', `POST /graphql HTTP/1.1\r\nhost: a\r\n${head.slice(0, -9)}`, 401],
 ] as const) {
-  test(`a request with ${name} MUST be refused with ${status} and a body that says so, without a stack`, () =>
+  test(`a request with ${name} MUST be refused with ${status} and an error body without a stack`, () =>
     withoutCallers(async (world, server) => {
       const answer = await sendRaw(server.port, text);
       const [, code, headers = '', body = ''] = /^HTTP\/1\.1 (\d+) [^\r]*\r\n(.*?)\r\n\r\n(.*)$/s.exec(answer) ?? [];
@@ -122,7 +122,7 @@ for (const [name, text, status] of [
     }));
 }
 
-test('the request target alone MUST decide the address, whatever Host says: health, readiness, the page and the metrics', () =>
+test('routing MUST use the request target only, never Host: health, readiness, GraphiQL and metrics', () =>
   inWorld(async (world) => {
     const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0 });
     const metrics = await startMetricsServer(
@@ -164,7 +164,7 @@ test('the request target alone MUST decide the address, whatever Host says: heal
     assert.deepEqual(world.upstream(), []);
   }));
 
-test('a mounted gateway MUST go by the target too, below the mount path of its framework', () =>
+test('a mounted gateway MUST also route by the request target, including the mount path of its framework', () =>
   inWorld(async (world) => {
     const host = createServer((request, response) => {
       // As Express does below `app.use('/graphql', …)`.
@@ -182,7 +182,7 @@ test('a mounted gateway MUST go by the target too, below the mount path of its f
     host.close();
   }));
 
-test('the refusal of a body that is too long, or that nobody reads, MUST reach whoever is still sending it', () =>
+test('the refusal of a body that is too long or not read MUST reach a client that is still sending it', () =>
   withoutCallers(async (world, server) => {
     const chunked = (bytes: number) => new Blob([document, ' '.repeat(bytes)]).stream();
     const send = async (path: string, body: BodyInit, headers: Record<string, string>): Promise<number> => {
@@ -200,7 +200,7 @@ test('the refusal of a body that is too long, or that nobody reads, MUST reach w
     assert.deepEqual(world.upstream(), []);
   }));
 
-test('a chunked body over the limit MUST be refused with 413 that reaches whoever sends it', () =>
+test('a chunked body over the limit MUST be refused with a 413 that reaches the client', () =>
   inWorld(async (world) => {
     const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0 });
     for (let n = 0; n < 10; n += 1) {

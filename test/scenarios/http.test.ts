@@ -26,7 +26,7 @@ test('the GraphQL-over-HTTP audits MUST all pass, with the header that forces a 
     assert.equal(results.length, 61);
   }));
 
-/** Requests that MUST be refused, with their status; none may reach the provider. */
+/** Requests that MUST be refused, with their status. None of them may reach the provider. */
 const refused: readonly [string, RequestInit & { path?: string }, number, string][] = [
   ['GET without a forcing header', { path: '/graphql?query={customer(id:"u7"){id}}' }, 403, 'BAD_USER_INPUT'],
   [
@@ -88,7 +88,7 @@ const refused: readonly [string, RequestInit & { path?: string }, number, string
 ];
 
 for (const [name, init, status, code] of refused) {
-  test(`${name} MUST be refused with ${status} and a body that says so`, () =>
+  test(`${name} MUST be refused with ${status} and an error body`, () =>
     inWorld(async (world) => {
       const answer = await world.fetch(init);
       assert.equal(answer.status, status);
@@ -99,7 +99,7 @@ for (const [name, init, status, code] of refused) {
     }));
 }
 
-test('a mutation whose answer nobody could read MUST NOT be executed', () =>
+test('a mutation MUST NOT be executed if the client does not accept the type of the response', () =>
   inWorld(async (world) => {
     const document = 'mutation { updateCustomer(id: "u7", input: { firstName: "A" }) { __typename } }';
     for (const accept of [
@@ -129,7 +129,7 @@ test('a mutation whose answer nobody could read MUST NOT be executed', () =>
     }
   }));
 
-/** What the client accepts, and which of the two types it wants most. */
+/** Values of `Accept`, and the type of the response. */
 const wanted: readonly [string | undefined, 'json' | 'graphql-response+json'][] = [
   [undefined, 'json'],
   ['*/*', 'json'],
@@ -144,7 +144,7 @@ const wanted: readonly [string | undefined, 'json' | 'graphql-response+json'][] 
   ['application/json;charset=utf-16, application/graphql-response+json;q=0.1', 'graphql-response+json'],
 ];
 
-test('each answer MUST have the type that the client wants most, by its weights', () =>
+test('each response MUST have the accepted type with the highest weight', () =>
   inWorld(async (world) => {
     for (const [accept, type] of wanted) {
       const headers = { ...json, ...(accept !== undefined && { accept }) };
@@ -165,7 +165,7 @@ test('each answer MUST have the type that the client wants most, by its weights'
     }
   }));
 
-test('an endless chunked body MUST be cut off at the limit', () =>
+test('reading an endless chunked body MUST stop at the limit', () =>
   inWorld(async (world) => {
     let sent = 0;
     const body = new ReadableStream({
@@ -244,7 +244,7 @@ for (const [name, document, code] of documents) {
     }));
 }
 
-test('what is just within the limits MUST be executed', () =>
+test('operations just within the limits MUST be executed', () =>
   inWorld(async (world) => {
     const answers = await Promise.all([
       world.ask(`{ ${repeat(60, (n) => `a${n}: __typename`)} }`),
@@ -260,7 +260,7 @@ test('what is just within the limits MUST be executed', () =>
     for (const answer of answers) assert.equal(answer.errors, undefined, answer.text);
   }));
 
-test('a document that repeats more fields than can be compared MUST be too complex, whatever LIMIT_TOKENS allows', () =>
+test('a document with too many repeated fields to compare MUST be too complex, for any LIMIT_TOKENS', () =>
   inWorld(
     async (world) => {
       const answer = await world.ask(`{ ${repeat(2000, () => '... { __typename }')} }`);
@@ -269,7 +269,7 @@ test('a document that repeats more fields than can be compared MUST be too compl
     { LIMIT_TOKENS: '100000' },
   ));
 
-test('variables MUST be refused by path, never by value', () =>
+test('invalid variables MUST be reported by path, without a value', () =>
   inWorld(async (world) => {
     const document = 'mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) { __typename } }';
     const answer = await world.ask(document, {
@@ -294,10 +294,10 @@ test('variables MUST be refused by path, never by value', () =>
     assert.deepEqual(world.upstream(), []);
   }));
 
-test('x-request-timeout-ms MUST shorten the deadline, and never prolong it', () =>
+test('x-request-timeout-ms MUST shorten the deadline, and MUST NOT extend it', () =>
   inWorld(
     async (world) => {
-      // One attempt fits into what the caller has; two into what the gateway allows.
+      // The caller's deadline allows one attempt, the gateway's allows two.
       const budgets = { 900: 1, 999999999: 2, '-5': 2, '1e4': 2, 0: 2 };
       const attempts = await Promise.all(
         Object.keys(budgets).map(async (budget) => {
@@ -313,7 +313,7 @@ test('x-request-timeout-ms MUST shorten the deadline, and never prolong it', () 
     { JUSPAY_TIMEOUT_MS: '1000', OPERATION_TIMEOUT_MS: '1900' },
   ));
 
-test('CORS MUST answer listed origins only, and without credentials', () =>
+test('CORS MUST allow listed origins only, without credentials', () =>
   inWorld(
     async (world) => {
       const ask = (origin: string) => world.fetch(post(query('{__typename}'), { ...json, origin }));
@@ -351,7 +351,7 @@ test('CORS MUST answer listed origins only, and without credentials', () =>
     { CORS_ORIGINS: 'https://shop.example,capacitor://localhost,chrome-extension://abcdefghijklmnop' },
   ));
 
-test('introspection and GraphiQL MUST be off where the settings say so', () =>
+test('the settings MUST be able to disable introspection and GraphiQL', () =>
   inWorld(
     async (world) => {
       for (const document of [
@@ -367,7 +367,7 @@ test('introspection and GraphiQL MUST be off where the settings say so', () =>
     { INTROSPECTION: 'off', GRAPHIQL: 'off' },
   ));
 
-test('every answer MUST carry the request id that its errors and the log carry', () =>
+test('every response MUST have the request id of its errors and log lines', () =>
   inWorld(async (world) => {
     const answer = await world.ask('{ customer(id: "fault_unauthorized") { id } }');
     const requestId = answer.headers.get('x-request-id');
@@ -378,7 +378,7 @@ test('every answer MUST carry the request id that its errors and the log carry',
     assert.deepEqual(Object.keys(answer.errors?.[0]?.extensions ?? {}).sort(), ['code', 'requestId', 'retryable']);
   }));
 
-test('nothing of the provider or of the caller MUST stand in an error or in the log', () =>
+test('errors and log lines MUST NOT contain values of the provider or of the caller', () =>
   inWorld(
     async (world) => {
       const reference = `${canary}@example.com`;
@@ -389,7 +389,7 @@ test('nothing of the provider or of the caller MUST stand in an error or in the 
           `mutation { updateCustomer(id: "${reference}", input: { firstName: "${canary}" }) { ... on CustomerError { message } } }`,
         ),
       ]);
-      // The provider was asked, and said it.
+      // The provider received the call, and its response has the value.
       assert.ok(world.sandbox.calls.length >= 2);
       const all = answers.map(({ text }) => text).join('\n') + world.log.join('\n');
       assert.doesNotMatch(
@@ -400,7 +400,7 @@ test('nothing of the provider or of the caller MUST stand in an error or in the 
     { OPERATION_TIMEOUT_MS: '800', JUSPAY_TIMEOUT_MS: '200' },
   ));
 
-test('what nobody foresaw MUST be masked and logged under its request id', () =>
+test('an unexpected error MUST be masked and logged with its request id', () =>
   inWorld(
     async (world) => {
       const answer = await world.ask('{ customer(id: "u7") { id } }');
@@ -415,7 +415,7 @@ test('what nobody foresaw MUST be masked and logged under its request id', () =>
     },
     {},
     {
-      // A secret store that fails is nothing that the gateway knows of.
+      // A failing secret store is an unexpected error.
       get provider() {
         const broken = {
           reveal: () => {
@@ -427,7 +427,7 @@ test('what nobody foresaw MUST be masked and logged under its request id', () =>
     },
   ));
 
-test('every line about an operation MUST carry the id of the trace that its caller names, and nothing that is none', async () => {
+test('every log line of an operation MUST have the trace id of the caller, and MUST omit an invalid one', async () => {
   const traceId = '0af7651916cd43dd8448eb211c80319c';
   const span = 'b7ad6b7169203331';
   const body = query(
@@ -460,7 +460,7 @@ test('every line about an operation MUST carry the id of the trace that its call
         new Set([isValid ? traceId : undefined]),
         traceparent,
       );
-      // Nothing of the caller's headers goes upstream.
+      // The gateway sends no header of the caller upstream.
       for (const { headers } of world.sandbox.calls) {
         assert.deepEqual([headers['traceparent'], headers['tracestate']], [undefined, undefined]);
       }
@@ -468,7 +468,7 @@ test('every line about an operation MUST carry the id of the trace that its call
   }
 });
 
-test('a read that several operations wait for MUST be found under the trace of the one that began it', () =>
+test('a shared read MUST be logged with the trace id of the operation that started it', () =>
   inWorld(async (world) => {
     world.sandbox.arm({ fault: '501', on: 'get' });
     const traceId = 'a'.repeat(32);

@@ -23,10 +23,10 @@ const ask = (world: World, claims: object) =>
     body: '{"query":"{ customer(id: \\"u7\\") { id } }"}',
   });
 
-/** Lets the event loop go round: a response is on its way. */
+/** Waits a turn of the event loop, so that a response can arrive. */
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test('/ready MUST be 503 until the key set was read once, and tokens be 503 until then', async () => {
+test('/ready and requests with a token MUST get 503 until the key set has been read once', async () => {
   let isUp = false;
   let fetched = Promise.withResolvers<void>();
   const server = createServer((_request, response) => {
@@ -44,7 +44,7 @@ test('/ready MUST be 503 until the key set was read once, and tokens be 503 unti
   try {
     await inWorld(async (world) => {
       const good = { client_id: 'a', scope: 'customer:read customer:any' };
-      // Nobody asked yet: the set is fetched at the start.
+      // The key set is fetched at startup, before the first request.
       await fetched.promise;
       assert.equal((await world.fetch({ path: '/ready' })).status, 503);
       assert.equal((await world.fetch({ path: '/health' })).status, 200);

@@ -12,7 +12,7 @@ import { createOperation, newCustomer } from '../support.ts';
 
 const bin = fileURLToPath(new URL('../../bin/customer-gateway.js', import.meta.url));
 
-/** The program as an operator runs it, in front of a provider that answers a read when it is told to. */
+/** Runs the program with a provider whose responses the test releases. */
 async function startProgram() {
   const waiting: (() => void)[] = [];
   const calls: string[] = [];
@@ -35,7 +35,7 @@ async function startProgram() {
       JUSPAY_MERCHANT_ID: 'merchant',
       JUSPAY_BASE_URL: `http://127.0.0.1:${(provider.address() as AddressInfo).port}`,
       JUSPAY_CONNECTIONS: '4',
-      // As long as the slowest machine takes to send everything.
+      // Long enough for a slow machine to send all requests.
       JUSPAY_TIMEOUT_MS: '300000',
       OPERATION_TIMEOUT_MS: '300000',
       METRICS_PORT: '0',
@@ -53,7 +53,7 @@ async function startProgram() {
   return {
     url,
     calls,
-    /** How many requests are not answered yet. */
+    /** Number of requests without a response. */
     async inFlight(): Promise<number> {
       const text = await (await fetch(metricsUrl)).text();
       return Number(/^customer_gateway_in_flight (\d+)$/m.exec(text)?.[1]);
@@ -78,7 +78,7 @@ async function sendUntilTaken(send: () => Promise<Response>): Promise<number> {
   return status;
 }
 
-test('operations far beyond what the pool carries MUST be shed before anything is executed, and those under way be answered', async () => {
+test('operations beyond the concurrency limit MUST be shed before execution, and in-flight ones MUST get a response', async () => {
   const program = await startProgram();
   try {
     const send = (body: object, signal?: AbortSignal) =>
@@ -98,18 +98,18 @@ test('operations far beyond what the pool carries MUST be shed before anything i
       return { status: response.status, text: await response.text() };
     };
     const answers: Promise<{ status: number; text: string } | undefined>[] = [];
-    // A machine that is late takes fewer for a while: until it took all that it ever takes, and refused a hundred more.
+    // Event loop lag lowers the limit for a while. Send until the full limit is reached and 100 more are refused.
     let underWay = 0;
     while (underWay < 1_000 || statuses.length < 100) {
       for (let n = 0; n < 50; n += 1) {
         answers.push(ask(answers.length < 50 ? gone.signal : undefined).catch(() => undefined));
       }
-      // Who is slow is cut off: not faster than they are taken.
+      // Slow senders are disconnected, so do not send faster than the gateway accepts.
       do underWay = await program.inFlight();
       while (underWay !== answers.length - statuses.length);
     }
     assert.equal(underWay, 1_000);
-    // All that are answered by now are refusals: the others wait for the provider.
+    // All responses so far are refusals. The other operations wait for the provider.
     assert.deepEqual(new Set(statuses), new Set([503]));
     assert.equal(program.calls.length, 1);
 
@@ -123,7 +123,7 @@ test('operations far beyond what the pool carries MUST be shed before anything i
     for (const path of ['/health', '/ready']) assert.equal((await fetch(`${program.url}${path}`)).status, 200);
     assert.equal(program.calls.length, 1);
 
-    // Who goes away makes room.
+    // A disconnected client frees its slot.
     gone.abort();
     const late = sendUntilTaken(() => send(readOf('u8')));
     while (program.calls.length === 1) await delay(10);
@@ -147,7 +147,7 @@ test('operations far beyond what the pool carries MUST be shed before anything i
   }
 });
 
-test('each merchant MUST have a share of its own, 32 operations for each connection and 1,000 at least', async (context) => {
+test('each merchant MUST have its own limit of 32 operations for each connection, at least 1,000', async (context) => {
   for (const [connections, most] of [
     [1, 1_000],
     [64, 2_048],
@@ -160,7 +160,7 @@ test('each merchant MUST have a share of its own, 32 operations for each connect
     overload.enter('b', over);
     resolve();
     await over;
-    // What failed is over too, and what was over before it was counted does not stay.
+    // Failed operations, and operations that had already ended, free their slots.
     await assert.rejects(async () => {
       const failed = Promise.reject(new Error('gone'));
       for (let n = 0; n < most; n += 1) overload.enter('a', failed);
@@ -171,7 +171,7 @@ test('each merchant MUST have a share of its own, 32 operations for each connect
   }
 });
 
-test('a process that is late MUST take a part of that only, until it is in time again', async (context) => {
+test('event loop lag MUST lower the limit until it ends', async (context) => {
   const overload = createOverload({ connections: 4 });
   context.after(overload.dispose);
   const taken = () => {
@@ -187,10 +187,10 @@ test('a process that is late MUST take a part of that only, until it is in time 
   assert.equal(taken(), 1_000);
   const untilMs = performance.now() + 800;
   while (performance.now() < untilMs);
-  // The loop comes round, and tells how late it is.
+  // The next check measures the lag.
   await delay(20);
   assert.equal(taken(), 500);
   await delay(20);
-  // However late this machine is by itself: it is in time at last.
+  // Retry, because a slow machine can have real lag.
   while (taken() < 1_000) await delay(50);
 });
