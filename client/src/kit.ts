@@ -11,9 +11,9 @@ import type { Visibility } from './visibility.ts';
 import { createWrites, mayBeDone } from './writes.ts';
 
 export interface CustomerClientOptions extends TransportOptions {
-  /** For tests. */
+  /** For tests. Default: the system clocks and `setTimeout`. */
   readonly clock?: Clock;
-  /** For tests. Default: the visibility of the page, if there is one. */
+  /** For tests. Default: the visibility of the browser page. Without a page, `isHidden` returns `false`. */
   readonly visibility?: Visibility;
 }
 
@@ -50,7 +50,7 @@ export interface CustomerClient {
    */
   readonly tokens: ClientAuthTokens;
   readonly clock: Clock;
-  /** The option of the same name. */
+  /** The option `visibility`. */
   readonly visibility: Visibility | undefined;
 }
 
@@ -69,7 +69,7 @@ export function createCustomerClient(options: CustomerClientOptions): CustomerCl
       if (errors.some((error) => mayBeDone(error) && isMissing(data, error.path[0]))) writes.ambiguous(variables);
       return { errors, data: writes.settle(variables, data) };
     } catch (error) {
-      // An operation can be cancelled after it was sent. Other errors come from the app, before anything is sent.
+      // An operation can be cancelled after it was sent. Other errors come from the app's own functions, before anything is sent.
       const isAmbiguous = error instanceof CustomerClientError ? mayBeDone(error) : requestOptions?.signal?.aborted;
       if (isAmbiguous) writes.ambiguous(variables);
       throw error;

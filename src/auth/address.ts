@@ -44,8 +44,8 @@ function groupsOf(compressed: string): number[] {
 }
 
 /**
- * The client's address in canonical form. Behind trusted proxies, this is the address that the outermost one saw, from
- * `X-Forwarded-For`. Otherwise it is the socket's address.
+ * Returns the client's address in canonical form. With trusted proxies, it is the entry of `X-Forwarded-For` that the
+ * outermost trusted proxy appended. Without them, it is the address of the socket.
  *
  * @param trustedProxies number of trusted proxies in front of the gateway.
  */
@@ -60,6 +60,6 @@ export function addressOf(
     .split(',')
     .map((address) => address.trim())
     .filter(Boolean);
-  // Each proxy appends the address that it sees. Earlier entries come from the client and are not trusted.
+  // Each proxy appends the address of its client. Earlier entries come from the client and are not trusted.
   return canonicalAddress(chain.at(-trustedProxies) ?? chain[0]) ?? own;
 }

@@ -64,7 +64,7 @@ export function createRateLimit(
   }
 }
 
-/** Without duplicates: both credentials of a request may be bound to the same customer. */
+/** Returns the keys of the counters. Removes duplicates: both credentials of a request may be bound to the same customer. */
 function keysOf({ counted, customers }: Caller, merchant: string | undefined, address: string | undefined): string[] {
   if (counted.length === 0) return [addressKey(address)];
   const bound = typeof customers === 'string' ? [] : customers;

@@ -42,7 +42,8 @@ export interface RedisSessionOptions {
 const keyPrefix = '{customer-gateway}:rate-limit:';
 
 /**
- * Connects and makes one test count. A `PING` would also succeed on a replica, on a full node, or without write permission.
+ * Connects, and increments a test counter. `PING` is not enough: it would also succeed on a replica, on a full node, or
+ * without write permission.
  *
  * @throws CountersUnavailable if connecting or counting fails.
  */
@@ -57,7 +58,7 @@ export async function openRedisSession(options: RedisSessionOptions): Promise<Re
     enableOfflineQueue: false,
     connectTimeout: timeoutMs,
     disconnectTimeout: timeoutMs,
-    // It needs permission for INFO, and the test count replaces it.
+    // The ready check needs permission for INFO. The test counter replaces it.
     enableReadyCheck: false,
     // HELLO and CLIENT SETINFO need permissions that a narrow ACL does not grant.
     protocol: 2,
@@ -92,7 +93,7 @@ export async function openRedisSession(options: RedisSessionOptions): Promise<Re
   const settleInTime = <T>(work: Promise<T>, maxWaitMs: number): Promise<T> => {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     pending.add(reject);
-    // After a pause of the process, a reply may already be in the socket. It is read before the `setImmediate` callback runs.
+    // After a pause of the process, an unread reply may be in the socket. `setImmediate` runs after it is read.
     const timer = setTimeout(
       () => setImmediate(() => pending.has(reject) && fail(new CountersUnavailable('timeout'))),
       maxWaitMs,

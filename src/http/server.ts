@@ -39,11 +39,11 @@ export const socketLimits = {
 const holdPhase = { quietMs: 50, atMostMs: 250 };
 /** Time limit for accepting the rest of the accept queue, one connection in each turn of the event loop. */
 const acceptQueueMs = 100;
-/** After the listener closes, connections stay open until no request has arrived for `quietMs`. */
+/** After the listener closes, open connections are served until no request has arrived for `quietMs`, at most for `atMostMs`. */
 const closePhase = { quietMs: 500, atMostMs: 2_000 };
-/** Time for clients to close their side after that. */
+/** After `closePhase`, time for clients to close their side of the connection. */
 const lingerMs = 100;
-/** Time for these phases after the grace time. If the drain ends early, they also use the rest of the grace time. */
+/** Time for `holdPhase` and `closePhase` after the grace time. If the drain ends early, they also use the rest of the grace time. */
 const afterGraceMs = 400;
 const pollMs = 5;
 

@@ -43,7 +43,7 @@ export const minTimeoutShare = 0.25;
 const maxLagMs = 100;
 const maxLagShare = 0.2;
 
-/** The time between two state changes. A result counts only in the period in which its call was sent. */
+/** The breaker's state between two changes. A result counts only if its call was sent in the same period. */
 type Period =
   | { readonly state: 'closed'; readonly tally: Tally }
   | { readonly state: 'open'; untilMs: number; isProbing: boolean };

@@ -6,7 +6,7 @@ import { createClient } from './client.ts';
 import { resilient } from './resilience.ts';
 import { createTransport, type Key, lazyTransport, type Transport } from './transport.ts';
 
-/** A merchant's credentials and the provider's address. A function is called for the address at the first call. */
+/** A merchant's credentials and the provider's address. If `baseUrl` is a function, the first call to the provider runs it. */
 export interface MerchantAccess {
   readonly merchantId: string;
   readonly baseUrl: string | (() => Promise<string>);
@@ -37,8 +37,8 @@ export interface Merchants {
   /** The caller's merchant, or the default one; `undefined` if there is none. */
   of(caller: { readonly merchant: string | undefined }): Merchant | undefined;
   /**
-   * Applies other credentials. A merchant with other keys keeps its connections; in-flight operations of a removed merchant
-   * finish before its connections are closed.
+   * Replaces all merchants. A merchant keeps its connections if only its keys change. The connections of a merchant that is
+   * removed, or opened again, are closed after their in-flight operations have finished.
    */
   replace(next: MerchantSet): void;
   /** Closes all connections, including those in use. */
@@ -102,7 +102,7 @@ export function openMerchants(
 }
 
 interface OpenMerchant extends Merchant {
-  /** @returns `false` if more than the keys differs. The merchant must then be opened again. */
+  /** @returns `false` if the base URL differs. The keys are then unchanged, and the merchant must be opened again. */
   replaceKeys(access: MerchantAccess): boolean;
   closeWhenIdle(): Promise<void>;
   close(): Promise<void>;
@@ -158,7 +158,7 @@ function openMerchant(
     },
     replaceKeys(next) {
       if (next.baseUrl !== baseUrl) return false;
-      // Keep the object of an unchanged key: a refused call may use it in its next attempt.
+      // Keep the object of an unchanged key: the transport compares keys by identity when it repeats a call after a 401.
       const kept = <K extends Key | undefined>(key: K) =>
         [apiKey, olderApiKey].find((current) => key !== undefined && current?.reveal() === key.reveal()) ?? key;
       [apiKey, olderApiKey] = [kept(next.apiKey) ?? next.apiKey, kept(next.olderApiKey)];

@@ -163,7 +163,7 @@ export function readOptions(options: GatewayOptions): MountSettings {
   for (const [setting, value] of given) {
     record[setting] = value;
     delete record[`${setting}_FILE`];
-    // The lower-case variable would take precedence over the option.
+    // A lower-case variable such as `https_proxy` would take precedence over the option.
     delete record[setting.toLowerCase()];
   }
   if (merchants !== undefined) record['MERCHANTS_FILE'] = inlineMerchants;

@@ -13,7 +13,7 @@ export function answerAdmin(parts: {
   const reply = (status: number, content: object) => {
     response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(content, null, 2)}\n`);
   };
-  // Guards against DNS rebinding: a foreign page that resolves its own name to this machine still sends that name.
+  // Prevents DNS rebinding: a web page can resolve its own host name to this machine, but the browser sends that name in `Host`.
   if (!/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/.test(request.headers.host ?? '')) {
     return reply(403, { error: 'The admin address answers under a loopback name only.' });
   }

@@ -34,7 +34,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       if (request.url?.startsWith('/__admin')) answerAdmin({ request, response, body, sandbox });
       else handle(request, response, body);
     };
-    // An armed fault may be impossible to play, such as a header with a line break: only this call fails then.
+    // An armed fault can be invalid, for example a header with a line break. Only this call fails then.
     answer().catch(() => response.destroy());
   });
   await new Promise<void>((resolve, reject) => {
@@ -104,7 +104,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     };
     if (fault === undefined) return proceed();
     call.fault = fault.fault;
-    // Many faults change or truncate a customer object. Commit the write first if asked, and invent a customer if none exists.
+    // Many faults need a customer object. Execute the write first if `afterCommit` is set. If no customer exists, invent one.
     const done = fault.afterCommit ? act(call).customer : undefined;
     faults[fault.fault].play({
       response,

@@ -26,8 +26,8 @@ export interface AuditEntry {
 }
 
 /**
- * Records every mutation field, successful or not: one audit line and one increment of the counter. The line names the caller, the
- * merchant, the customer, the changed fields and the outcome. It holds no values.
+ * Records every mutation field, successful or not: writes one audit line and counts one write in the metrics. The line contains the
+ * merchant, pseudonyms of the caller and the customer, the names of the changed fields, and the outcome. It contains no values.
  */
 export function createAudit(context: AuditContext, log: Log, metrics?: Metrics): (entry: AuditEntry) => void {
   return ({ field, subject, changed, outcome }) => {

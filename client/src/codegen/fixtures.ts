@@ -48,7 +48,7 @@ const examples: Readonly<Record<string, unknown>> = {
   'CustomerUpstreamError.retryable': true,
 };
 
-/** Emits example results of each operation: `byDefault`, and one for each member of its union. */
+/** Emits the example results of each operation: one with the name `byDefault`, and one for each member of the result union. */
 export function emitFixtures(schema: GraphQLSchema, operations: readonly Operation[], imports: Imports): string {
   const names = operations.map((operation) => typesOf(operation).result);
   const fixtures = operations.map((operation, index) => {

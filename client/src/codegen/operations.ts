@@ -86,7 +86,7 @@ function operationFirst({ definitions }: DocumentNode): DocumentNode {
 
 /**
  * Adds `__typename` where Apollo Client and urql would add it: at the end of each selection set except that of the operation. They then add
- * nothing, so the text that they send has the hash of the id.
+ * nothing. The hash of the text that they send is therefore equal to the id of the operation.
  */
 function withTypenames(document: DocumentNode): DocumentNode {
   const typename: FieldNode = { kind: Kind.FIELD, name: { kind: Kind.NAME, value: '__typename' } };

@@ -48,7 +48,7 @@ export function problemsOf(schema: GraphQLSchema, { name, kind, ast }: Operation
 }
 
 interface Selected {
-  /** Its response key. */
+  /** The response key: the alias, or else the name of the field. */
   readonly key: string;
   readonly field: string;
   readonly set: SelectionSetNode | undefined;
@@ -79,7 +79,10 @@ function canStoreToken(keys: readonly Selected[], fieldsIn: FieldsIn): boolean {
   return hasAll(keys, ['id']) && tokens.every((set) => hasAll(set, ['token', 'expiresAt', 'expiresInSeconds']));
 }
 
-/** The fields of `customer` that a success built from `existing` would lack. Empty if the kit never builds one. */
+/**
+ * Returns the fields that are selected in `customer` but not in `existing`. After an ambiguous create, the kit can return `existing` as
+ * `customer`. It does so only if `existing` and `differingFields` are selected; otherwise the list is empty.
+ */
 function missingIn(keys: readonly Selected[], fieldsIn: FieldsIn): string[] {
   if (!hasAll(keys, ['existing', 'differingFields'])) return [];
   const selectedIn = (name: string) => keys.flatMap(({ field, set }) => (field === name && set ? fieldsIn(set) : []));
