@@ -33,7 +33,7 @@ const faults: readonly FaultName[] = [
   'slow',
 ];
 /** Many of these operations end before their client disconnects: about 12 % really lose their client. */
-const disconnectShare = 0.3;
+const disconnectShare = 0.36;
 const deadlineMs = 2_000;
 const concurrency = 20;
 /** Low enough that most calls succeed, and high enough that breakers open sometimes. */
