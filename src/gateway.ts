@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
-import { createYoga, type GraphQLParams } from 'graphql-yoga';
+import { createYoga } from 'graphql-yoga';
 import { addressOf } from './auth/address.ts';
 import { type Authenticator, type AuthOptions, createAuthenticator } from './auth/auth.ts';
 import type { Caller } from './auth/caller.ts';
@@ -16,7 +16,7 @@ import { batched } from './customers/batching.ts';
 import type { CustomerApi, Operation } from './customers/customer.ts';
 import { forbidden, owned } from './customers/ownership.ts';
 import { RequestError } from './errors.ts';
-import { useDocuments } from './execution/documents.ts';
+import { createEngine } from './execution/engine.ts';
 import { withBoundedFailures } from './execution/failures.ts';
 import { type Manifest, openManifest } from './execution/persisted.ts';
 import type { OperationContext } from './graphql/context.ts';
@@ -77,10 +77,10 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const schema = withBoundedFailures(buildSubgraph({ exposesSdl: config.introspection }));
   const inFlight = countInFlight(metrics);
 
-  const yoga = createYoga<{ state: RequestState }, OperationContext>({
-    schema,
+  const engine = createEngine({ schema, limits, introspection: config.introspection, log });
+
+  const yoga = createYoga<{ state: RequestState }>({
     graphqlEndpoint: endpoint,
-    context: ({ request, state, params }) => createContext(request, state, params),
     cors: createCors(config.corsOrigins),
     graphiql: config.graphiql ? graphiqlOptions(endpoint, parts.examples) : false,
     // Disabled, because Yoga's health check matches more than its exact path. `useHealth` replaces it. No path contains a space.
@@ -90,7 +90,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     logging: false,
     batching: false,
     multipart: false,
-    // Replaced by `useHttp` and `useDocuments`.
+    // Replaced by `useHttp` and the engine.
     maxRequestBodySize: false,
     parserAndValidationCache: false,
     maskedErrors: false,
@@ -105,11 +105,12 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
         enter: (caller, over) => overload.enter(merchantOf(caller) ?? '', over),
         admit: rateLimit?.admit,
         countRefused: rateLimit?.countRefused,
+        engine,
+        createContext,
         manifest,
         persistedOnly: config.persisted.only,
         log,
       }),
-      useDocuments({ schema, limits, introspection: config.introspection }),
       ...(metrics ? [useMetrics(metrics)] : []),
       usePagePolicy(),
     ],
@@ -190,7 +191,11 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     return parsed;
   }
 
-  function createContext(request: Request, state: RequestState, params: GraphQLParams): OperationContext {
+  function createContext(
+    request: Request,
+    state: RequestState,
+    { name }: { readonly name: string | undefined },
+  ): OperationContext {
     const { requestId, startedAtMs, caller } = state;
     // Reject the request if authentication has not run. This guards against routes that bypass `useHttp`.
     if (caller === undefined) throw new RequestError('UNAUTHENTICATED', { status: 401 });
@@ -217,7 +222,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
         caller,
         merchant: client?.merchantId,
         pseudonym: client?.pseudonym ?? (() => 'unknown'),
-        operationName: nameOf(params),
+        operationName: name,
         providerRequestId: () => providerRequestId,
       },
       log,
@@ -267,12 +272,6 @@ function openManifestOf({ persisted }: GatewayConfig): Manifest {
 function budgetOf({ headers }: Request): number {
   const text = headers.get('x-request-timeout-ms') ?? '';
   return /^[1-9]\d*$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY;
-}
-
-/** The operation's name for the audit. `undefined` if there is none, or if it is not a valid GraphQL name of at most 80 characters. */
-function nameOf({ operationName, query }: GraphQLParams): string | undefined {
-  const name = operationName ?? /^\s*(?:query|mutation)\s+(\w+)/.exec(query ?? '')?.[1];
-  return name !== undefined && /^\w{1,80}$/.test(name) ? name : undefined;
 }
 
 /** Writes continue after the client disconnects, so a drain must wait for the write itself. */

@@ -33,7 +33,7 @@ const table: Readonly<Record<string, Room>> = {
   },
   execution: {
     rooms: ['errors', 'telemetry', 'config'],
-    packages: ['graphql', 'graphql-yoga', 'node:crypto', 'node:fs', 'node:perf_hooks'],
+    packages: ['graphql', 'node:crypto', 'node:fs', 'node:perf_hooks'],
   },
   graphql: {
     rooms: ['errors', 'telemetry', 'customers', 'auth', 'execution'],

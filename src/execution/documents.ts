@@ -1,10 +1,7 @@
 import {
-  type ASTNode,
   type DocumentNode,
-  type ExecutionArgs,
   GraphQLError,
   type GraphQLSchema,
-  getOperationAST,
   Kind,
   NoSchemaIntrospectionCustomRule,
   parse,
@@ -16,32 +13,34 @@ import {
   validate,
   visit,
 } from 'graphql';
-import type { Plugin } from 'graphql-yoga';
 import { GatewayError, RequestError } from '../errors.ts';
-import { collectFailures, tooLarge } from './failures.ts';
-import { countItems } from './items.ts';
 import { assertLimits, assertTokens, type DocumentLimits } from './limits.ts';
-import { maxReportedErrors, noSuchOperation } from './outcome.ts';
-import { exceedsJsonBytes } from './size.ts';
+import { maxReportedErrors } from './outcome.ts';
 import { createTurns } from './turns.ts';
-import { readVariables, type VariableProblem } from './variables.ts';
 
-/** Identifies the caller for fair scheduling of validation: by credentials, or by address if anonymous. */
-interface Requester {
-  readonly caller?: { readonly counted: readonly string[] };
-  readonly address?: string | undefined;
+/** Documents that passed the limits, parsed and validated. */
+export interface Documents {
+  /**
+   * Parses a document and validates it, or takes it from the cache. Does both in a turn of the event loop that all requesters
+   * share fairly.
+   *
+   * @throws RequestError if the document exceeds a limit or cannot be parsed; `OVERLOADED` if too many documents wait.
+   */
+  read(text: string, requester: string, signal: AbortSignal): Promise<DocumentNode>;
+  /** The errors of validation, at most {@link maxReportedErrors}. */
+  check(document: DocumentNode): readonly GraphQLError[];
 }
 
 /**
- * Yoga plugin that checks limits, parses and validates documents, and reads variables. Its errors contain neither values of
- * the request nor suggestions. Parsed documents are cached by their text. The cache is limited by the size of the texts,
- * because a syntax tree needs about 80 times the memory of its text.
+ * Checks limits, parses and validates documents. Its errors contain neither values of the request nor suggestions. Parsed
+ * documents are cached by their text. The cache is limited by the size of the texts, because a syntax tree needs about 80
+ * times the memory of its text.
  */
-export function useDocuments(options: {
+export function createDocuments(options: {
   readonly schema: GraphQLSchema;
   readonly limits: DocumentLimits;
   readonly introspection: boolean;
-}): Plugin<{ state: Requester }, { state: Requester }> {
+}): Documents {
   const { schema, limits } = options;
   const turns = createTurns();
   const parsed = createCache<DocumentNode>();
@@ -53,54 +52,16 @@ export function useDocuments(options: {
   if (!options.introspection) rules.push(NoSchemaIntrospectionCustomRule);
 
   return {
-    /** Parses and validates a new document in a separate turn of the event loop, before Yoga does. */
-    async onParams({ params: { query: text }, request, context: { state }, setResult }) {
-      if (typeof text !== 'string') return;
-      const caller = state.caller?.counted.join(' ') || state.address || '';
-      try {
-        // Cached documents wait as many microtasks as new ones, so that simultaneous requests keep their order.
-        await (parsed.has(text) ? undefined : turns.run(caller, request.signal, () => prepareDocument(text)));
-      } catch (error) {
-        if (!(error instanceof GatewayError)) throw error;
-        setResult({ errors: [located(error)] });
-      }
+    async read(text, requester, signal) {
+      // Cached documents wait as many microtasks as new ones, so that simultaneous requests keep their order.
+      await (parsed.has(text) ? undefined : turns.run(requester, signal, () => prepare(text)));
+      return readDocument(text);
     },
-
-    onParse({ setParseFn }) {
-      setParseFn(readDocument);
-    },
-
-    onValidate({ setValidationFn }) {
-      setValidationFn((_schema: GraphQLSchema, document: DocumentNode) => checkDocument(document));
-    },
-
-    onExecute({ args, setExecuteFn }) {
-      const requestErrors = prepare(args);
-      if (requestErrors.length > 0) {
-        setExecuteFn(() => ({ errors: requestErrors }));
-        return undefined;
-      }
-      const isMutation = getOperationAST(args.document, args.operationName)?.operation === 'mutation';
-      const failures = collectFailures(args.contextValue as object, {
-        maxReported: maxReportedErrors,
-        maxTextBytes: isMutation ? limits.responseBytes : undefined,
-      });
-      return {
-        onExecuteDone({ result, setResult }) {
-          if (Symbol.asyncIterator in result) return;
-          const errors = [...failures(), ...(result.errors ?? [])].slice(0, maxReportedErrors);
-          // The outcome of a write must be reported, so in a mutation single texts become null instead.
-          const isTooLarge = !isMutation && exceedsJsonBytes(result.data, limits.responseBytes - envelopeBytes(errors));
-          // Errors first, as the specification recommends: people see them before a long answer.
-          if (isTooLarge) setResult({ errors: [located(tooLarge())], data: null });
-          else if (errors.length > 0) setResult(Object.assign({ errors }, result, { errors }));
-        },
-      };
-    },
+    check: checkDocument,
   };
 
-  /** Fills the caches. Ignores parse errors, because Yoga parses again and reports them. */
-  function prepareDocument(text: string): void {
+  /** Fills the caches. Ignores the errors of this document, because `read` throws them afterwards. */
+  function prepare(text: string): void {
     try {
       checkDocument(readDocument(text));
     } catch (error) {
@@ -137,28 +98,6 @@ export function useDocuments(options: {
     verdicts.set(document, errors);
     return errors;
   }
-
-  /** Reads the variables into `args`. Returns the errors that prevent execution. */
-  function prepare(args: ExecutionArgs): GraphQLError[] {
-    const { schema, document, operationName, variableValues } = args;
-    const operation = getOperationAST(document, operationName);
-    if (!operation) return [located(noSuchOperation())];
-    if (countItems(args, operation) > limits.items) {
-      const message = `The operation lists more than ${limits.items} customers.`;
-      return [located(invalid('OPERATION_TOO_COMPLEX', message))];
-    }
-    const read = readVariables(schema, document, operation, variableValues ?? {}, maxReportedErrors);
-    Object.assign(args, { variableValues: read.variables });
-    return read.problems.map(variableError);
-  }
-}
-
-/** Upper bound of the bytes of a response without its data, errors included. */
-function envelopeBytes(errors: readonly GraphQLError[]): number {
-  return errors.reduce(
-    (sum, { message, path }) => sum + 400 + JSON.stringify([message, path]).length,
-    '{"data":}'.length,
-  );
 }
 
 function parseText(text: string, limits: DocumentLimits): DocumentNode {
@@ -192,7 +131,7 @@ function withoutRepeats(document: DocumentNode): DocumentNode {
   });
 }
 
-function invalid(code: 'GRAPHQL_VALIDATION_FAILED' | 'OPERATION_TOO_COMPLEX', message: string): RequestError {
+export function invalid(code: 'GRAPHQL_VALIDATION_FAILED' | 'OPERATION_TOO_COMPLEX', message: string): RequestError {
   return new RequestError(code, { message, inDocument: true });
 }
 
@@ -228,17 +167,6 @@ function valueMessage(error: GraphQLError): string {
   const isObject = node?.kind === Kind.OBJECT || node?.kind === Kind.OBJECT_FIELD;
   if (isObject && !error.message.includes(print(node))) return error.message;
   return 'The value is not valid for the expected type.';
-}
-
-/** An error with the path of the invalid value, but without the value. */
-function variableError({ node, path }: VariableProblem): GraphQLError {
-  const at = path.length === 0 ? '' : ` at ${path.join('.')}`;
-  const message = `The value of the variable $${node.variable.name.value} is invalid${at}.`;
-  return located(new RequestError('BAD_USER_INPUT', { message, inDocument: true }), node);
-}
-
-function located(error: GatewayError, node?: ASTNode): GraphQLError {
-  return new GraphQLError(error.message, { nodes: node ?? null, originalError: error });
 }
 
 const maxCachedBytes = 512 * 1024;

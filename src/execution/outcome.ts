@@ -1,44 +1,36 @@
 import { GraphQLError } from 'graphql';
-import { type ErrorCode, GatewayError, RequestError } from '../errors.ts';
+import { GatewayError, RequestError } from '../errors.ts';
 import { type Correlation, correlationOf, type Log } from '../telemetry/log.ts';
-
-/** The `extensions` of an error that clients receive. No other keys are sent. */
-export interface ClientExtensions {
-  code: ErrorCode;
-  retryable: boolean;
-  requestId: string;
-  retryAfterSeconds?: number;
-}
 
 /** Maximum number of errors in one response. */
 export const maxReportedErrors = 5;
 
+/** An error in its public form, and the error that it stands for. */
+export interface ClientError {
+  readonly error: GraphQLError;
+  readonly cause: GatewayError;
+}
+
 /**
  * Converts an error to its public form: message and extensions of a {@link GatewayError}, locations and path. Any other
  * error is logged with its cause and becomes "Unexpected error.".
- *
- * @param executed whether the operation was executed. If so, the HTTP status is 200.
  */
 export function toClientError(
   error: unknown,
-  { correlation, executed, log }: { correlation: Correlation; executed: boolean; log: Log },
-): GraphQLError {
-  const gatewayError = findGatewayError(error) ?? unexpected(error);
-  const extensions: ClientExtensions & { http?: object } = {
-    ...gatewayError.extensions,
-    requestId: correlation.requestId,
-  };
-  if (!executed) extensions.http = httpOf(gatewayError);
+  { correlation, log }: { correlation: Correlation; log: Log },
+): ClientError {
+  const cause = findGatewayError(error) ?? unexpected(error);
   const located = error instanceof GraphQLError ? error : undefined;
-  const requestError = gatewayError instanceof RequestError ? gatewayError : undefined;
-  const origin = requestError?.at instanceof GraphQLError ? requestError.at : located;
-  return new GraphQLError(gatewayError.message, {
+  const origin = cause instanceof RequestError && cause.at instanceof GraphQLError ? cause.at : located;
+  const publicError = new GraphQLError(cause.message, {
     nodes: origin?.nodes ?? null,
     source: origin?.source ?? null,
     positions: origin?.positions ?? null,
     path: located?.path ?? null,
-    extensions: { ...extensions },
+    // No other keys are sent.
+    extensions: { ...cause.extensions, requestId: correlation.requestId },
   });
+  return { error: publicError, cause };
 
   function unexpected(cause: unknown): GatewayError {
     log.error('unexpected error', { ...correlationOf(correlation), cause });
@@ -66,25 +58,11 @@ function findGatewayError(error: unknown): GatewayError | undefined {
     if (cause instanceof GatewayError) return cause;
     // An error of graphql-js with nodes is about an argument at run time. Its message quotes the value, so it is replaced.
     const isRoot = !(cause as { originalError?: unknown }).originalError;
-    if (isRoot && cause instanceof GraphQLError && cause.nodes?.length)
-      return statusError(cause) ?? new RequestError('BAD_USER_INPUT', { inDocument: true });
-    if (isRoot && cause instanceof GraphQLError) return statusError(cause);
+    if (isRoot && cause instanceof GraphQLError && cause.nodes?.length) {
+      return new RequestError('BAD_USER_INPUT', { inDocument: true });
+    }
   }
   return undefined;
-}
-
-/** Converts an error of Yoga about the request. Such an error has an HTTP status and no code. */
-function statusError(error: GraphQLError): RequestError | undefined {
-  const { status, headers } = (error.extensions['http'] ?? {}) as { status?: number; headers?: Record<string, string> };
-  if (status === undefined || status >= 500) return undefined;
-  if (status === 405) {
-    return new RequestError('BAD_USER_INPUT', {
-      status,
-      ...(headers && { headers }),
-      message: 'Mutations must be sent with POST.',
-    });
-  }
-  return noSuchOperation();
 }
 
 /** `operationName` is unknown, or it is missing in a document with several operations. */
@@ -93,9 +71,11 @@ export function noSuchOperation(): RequestError {
   return new RequestError('BAD_USER_INPUT', { message, inDocument: true });
 }
 
-/** With `spec`, Yoga sends status 200 to clients that accept only `application/json`, as the GraphQL-over-HTTP specification says. */
-function httpOf(error: GatewayError): object {
-  if (!(error instanceof RequestError)) return { status: 500 };
-  const { status, headers } = error;
-  return { status, headers, spec: error.inDocument };
+/** A mutation over GET: browsers and proxies may repeat it. */
+export function mutationOverGet(): RequestError {
+  return new RequestError('BAD_USER_INPUT', {
+    status: 405,
+    headers: { allow: 'POST' },
+    message: 'Mutations must be sent with POST.',
+  });
 }

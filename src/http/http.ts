@@ -1,8 +1,10 @@
-import { type FetchAPI, type Plugin, processRegularResult } from 'graphql-yoga';
+import type { FetchAPI, Plugin } from 'graphql-yoga';
 import type { Caller } from '../auth/caller.ts';
 import { parseExactJson } from '../customers/exact-json.ts';
 import { overloaded, RequestError } from '../errors.ts';
-import { errorBody, toClientError, toRequestError } from '../execution/outcome.ts';
+import { type Answer, answerOf } from '../execution/answer.ts';
+import type { Engine } from '../execution/engine.ts';
+import { errorBody, toRequestError } from '../execution/outcome.ts';
 import { type DocumentRequest, documentOf, type Manifest } from '../execution/persisted.ts';
 import type { Correlation, Log, OperationType, Outcome } from '../telemetry/log.ts';
 import { type Bodies, tooLong } from './bodies.ts';
@@ -28,8 +30,10 @@ export interface RequestState {
   caller?: Caller;
   /** Code of the first error, or `OK`. Set when the result is known. */
   outcome?: Outcome;
-  /** Set at the start of execution. */
-  operationType?: OperationType;
+  /** Set when the answer of an operation is known. `undefined` if the operation was not executed. */
+  operationType?: OperationType | undefined;
+  /** Set when the engine has executed or refused the operation. */
+  answer?: Answer;
 }
 
 export interface HttpRules {
@@ -45,6 +49,13 @@ export interface HttpRules {
   readonly admit?: ((caller: Caller, address: string | undefined) => Promise<void>) | undefined;
   /** Counts a request with refused credentials. @throws RequestError if the rate limit of the address is exceeded. */
   readonly countRefused?: ((address: string | undefined) => Promise<void>) | undefined;
+  readonly engine: Engine;
+  /** @throws RequestError if authentication has not run. */
+  readonly createContext: (
+    request: Request,
+    state: RequestState,
+    operation: { readonly name: string | undefined },
+  ) => object;
   readonly manifest: Manifest;
   /** Whether callers may send only ids of persisted documents. */
   readonly persistedOnly: boolean;
@@ -101,19 +112,32 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
       });
     },
 
-    onResultProcess({ request, result, setResult, setResultProcessor, serverContext }) {
-      // Yoga ignores the weights in `Accept`.
-      setResultProcessor(processRegularResult, answerType(request.headers.get('accept')) ?? 'application/json');
-      if (Array.isArray(result) || Symbol.asyncIterator in result) return;
-      const { state } = serverContext;
-      state.outcome = 'OK';
-      if (!result.errors) return;
-      const executed = 'data' in result && result.data !== undefined;
-      const errors = result.errors.map((error) =>
-        toClientError(error, { correlation: state, executed, log: rules.log }),
+    async onParams({ params, request, context: { state }, setResult }) {
+      const { query = '', operationName, variables } = params;
+      state.answer = await rules.engine.run(
+        { query, operationName, variables },
+        {
+          correlation: state,
+          isGet: request.method === 'GET',
+          mediaType: mediaTypeOf(request),
+          requester: state.caller?.counted.join(' ') || state.address || '',
+          signal: request.signal,
+          createContext: (operation) => rules.createContext(request, state, operation),
+        },
       );
-      state.outcome = (errors[0]?.extensions['code'] as Outcome | undefined) ?? 'OK';
-      setResult({ ...result, errors });
+      // Yoga's own parsing, validation and execution do not run for a request that has a result.
+      setResult({ data: null });
+    },
+
+    onResultProcess({ request, result, setResultProcessor, serverContext: { state } }) {
+      if (Array.isArray(result) || Symbol.asyncIterator in result) return;
+      // Without an answer, the result has the errors of a request that the engine did not receive.
+      const answer =
+        state.answer ?? answerOf(result, { correlation: state, mediaType: mediaTypeOf(request) }, rules.log);
+      state.outcome = answer.outcome;
+      state.operationType = answer.operationType;
+      const { status, headers, body } = answer;
+      setResultProcessor((_result, fetchAPI) => new fetchAPI.Response(body, { status, headers }), '');
     },
 
     onResponse({ response, serverContext }) {
@@ -255,10 +279,13 @@ function parseJson(read: () => string, what: string): unknown {
 }
 
 function refusalResponse(error: RequestError, request: Request, requestId: string, fetchAPI: FetchAPI): Response {
-  // JSON is the fallback if the client accepts neither type.
-  const type = answerType(request.headers.get('accept')) ?? 'application/json';
   return new fetchAPI.Response(errorBody(error, requestId), {
     status: error.status,
-    headers: { ...error.headers, 'content-type': `${type}; charset=utf-8` },
+    headers: { ...error.headers, 'content-type': `${mediaTypeOf(request)}; charset=utf-8` },
   });
+}
+
+/** The media type of the response. JSON is the fallback if the client accepts neither type. Yoga ignores the weights in `Accept`. */
+function mediaTypeOf({ headers }: Request): 'application/json' | 'application/graphql-response+json' {
+  return answerType(headers.get('accept')) ?? 'application/json';
 }

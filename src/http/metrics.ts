@@ -1,4 +1,3 @@
-import { getOperationAST } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Metrics } from '../telemetry/log.ts';
 import type { RequestState } from './http.ts';
@@ -6,11 +5,6 @@ import type { RequestState } from './http.ts';
 /** Records type, outcome and duration of each operation. Requests without an outcome, such as `/health`, are not operations. */
 export function useMetrics(metrics: Metrics): Plugin<{ state: RequestState }, { state: RequestState }> {
   return {
-    onExecute({ args: { document, operationName, contextValue } }) {
-      const type = getOperationAST(document, operationName)?.operation;
-      if (type !== undefined) contextValue.state.operationType = type;
-    },
-
     onResponse({ serverContext: { state } }) {
       const { operationType: type, outcome, startedAtMs } = state;
       if (outcome !== undefined) metrics.operation({ type, outcome, durationMs: performance.now() - startedAtMs });
