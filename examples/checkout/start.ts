@@ -21,6 +21,8 @@ export interface ExampleOptions {
   readonly built?: string;
   /** The clock of the backend. */
   readonly now?: () => number;
+  /** Time limit of one upstream attempt, a quarter of the operation's. The default makes faults visible quickly. */
+  readonly timeoutMs?: number;
 }
 
 const configFile = fileURLToPath(new URL('vite.config.ts', import.meta.url));
@@ -31,7 +33,7 @@ export async function buildApp(outDir: string): Promise<void> {
 }
 
 /** Starts the sandbox, the gateway, the shop's backend, and one origin in front of them that also serves the app. */
-export async function startExample({ port = 0, built, now }: ExampleOptions = {}): Promise<Example> {
+export async function startExample({ port = 0, built, now, timeoutMs = 1500 }: ExampleOptions = {}): Promise<Example> {
   const stops: (() => Promise<unknown>)[] = [];
   const close = async () => {
     for (const stop of stops.toReversed()) await stop();
@@ -44,9 +46,8 @@ export async function startExample({ port = 0, built, now }: ExampleOptions = {}
     const jwt = { secret: randomBytes(32).toString('base64url'), iss: 'fern-and-frame', aud: 'customer-gateway' };
     const { url: baseUrl, merchantId, apiKey } = sandbox;
     const gateway = createNodeGateway({
-      juspay: { apiKey, merchantId, baseUrl, timeoutMs: 1500 },
-      // Shorter than the default, like `timeoutMs`, so that faults become visible quickly.
-      operationTimeoutMs: 6000,
+      juspay: { apiKey, merchantId, baseUrl, timeoutMs },
+      operationTimeoutMs: 4 * timeoutMs,
       auth: { mode: 'jwt', jwtSecret: jwt.secret, jwtIssuer: jwt.iss, jwtAudience: jwt.aud },
       // The page uses six operations. Visitors cannot send others.
       persisted: { only: true },
