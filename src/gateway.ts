@@ -13,8 +13,9 @@ import { proxyOf } from './config/proxies.ts';
 import { type Appliers, watchSettings } from './config/reload.ts';
 import { unknownMerchant } from './config/rules.ts';
 import { batched } from './customers/batching.ts';
-import type { CustomerApi, Operation } from './customers/customer.ts';
+import type { Operation } from './customers/customer.ts';
 import { forbidden, owned } from './customers/ownership.ts';
+import { tracked } from './customers/tracking.ts';
 import { RequestError } from './errors.ts';
 import { createEngine } from './execution/engine.ts';
 import { withBoundedFailures } from './execution/failures.ts';
@@ -38,7 +39,7 @@ import { type MerchantAccess, openMerchants } from './juspay/merchants.ts';
 import { fetchThrough } from './juspay/tunnels.ts';
 import { createAudit } from './telemetry/audit.ts';
 import { limited } from './telemetry/limited.ts';
-import { createFailureCount, type Log, type Metrics } from './telemetry/log.ts';
+import { correlationOf, createFailureCount, type Log, type Metrics } from './telemetry/log.ts';
 
 /** The configuration with access to a provider: the real one, or a sandbox that starts on first use. */
 export type GatewayConfig = Omit<Config, 'provider'> & { readonly provider: MerchantAccess | undefined };
@@ -208,10 +209,14 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
       deadlineAtMs: startedAtMs + Math.min(config.operationTimeoutMs, budgetOf(request)),
       signal: request.signal,
       onFailure: failures.add,
+      onWriteSent: () => {
+        write.isSent = true;
+      },
       onProviderRequest: (id) => {
         providerRequestId = id;
       },
     };
+    const write = { isSent: false };
     let providerRequestId: string | undefined;
     const client = merchants.of(caller);
     void client?.hold(state.over);
@@ -231,13 +236,14 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     const customers = client
       ? owned(
           batched(
-            trackingWrites(client.open(operation), (write) => inFlight.track(client.hold(failures.during(write)))),
+            tracked(client.open(operation), (write) => inFlight.track(client.hold(failures.during(write)))),
             { maxReads: limits.upstreamReads },
           ),
           rights,
         )
       : forbidden;
-    return { requestId, caller: rights, customers, audit, log };
+    const onUnexpected = (cause: unknown) => log.error('unexpected error', { ...correlationOf(state), cause });
+    return { requestId, caller: rights, customers, audit, write, onUnexpected };
   }
 }
 
@@ -272,15 +278,6 @@ function openManifestOf({ persisted }: GatewayConfig): Manifest {
 function budgetOf({ headers }: Request): number {
   const text = headers.get('x-request-timeout-ms') ?? '';
   return /^[1-9]\d*$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY;
-}
-
-/** Writes continue after the client disconnects, so a drain must wait for the write itself. */
-function trackingWrites(api: CustomerApi, track: <T>(write: Promise<T>) => Promise<T>): CustomerApi {
-  return {
-    get: api.get,
-    create: (input, options) => track(api.create(input, options)),
-    update: (id, changes) => track(api.update(id, changes)),
-  };
 }
 
 /** The caller with the scopes that apply to this operation. The schema's scope checks then report `FORBIDDEN` for each field. */

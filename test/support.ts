@@ -4,12 +4,12 @@ import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Socket } from 'node:net';
 import { loadConfig } from '../src/config/config.ts';
-import type { ProviderAccess } from '../src/config/merchants.ts';
 import { Secret } from '../src/config/secret.ts';
 import { openGateway } from '../src/gateway.ts';
 import type { NodeGateway } from '../src/http/handler.ts';
+import type { MerchantAccess } from '../src/juspay/merchants.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../src/sandbox/server.ts';
-import { createLog } from '../src/telemetry/log.ts';
+import { createLog, type Metrics } from '../src/telemetry/log.ts';
 
 /** A GraphQL response with its HTTP status and headers. */
 export interface Answer {
@@ -41,14 +41,14 @@ export interface World {
 /** Starts a sandbox on a free port and a gateway that uses it. */
 export async function startWorld(
   environment: Readonly<Record<string, string>> = {},
-  options: SandboxOptions & { provider?: Partial<ProviderAccess> } = {},
+  options: SandboxOptions & { provider?: Partial<MerchantAccess>; metrics?: Metrics } = {},
 ): Promise<World> {
   const sandbox = await startSandbox(options);
   const log: string[] = [];
   const { url: baseUrl, merchantId, apiKey } = sandbox;
   const provider = { baseUrl, merchantId, apiKey: new Secret(apiKey), ...options.provider };
   const config = { ...loadConfig(environment), provider };
-  const gateway = openGateway(config, { log: createLog('debug', (line) => log.push(line)) });
+  const gateway = openGateway(config, { log: createLog('debug', (line) => log.push(line)), metrics: options.metrics });
 
   const send = async ({ path = '/graphql', ...init }: RequestInit & { path?: string }): Promise<Answer> => {
     const response = await gateway.fetch(new Request(`http://gateway.test${path}`, init));

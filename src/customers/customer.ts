@@ -97,6 +97,8 @@ export interface Operation {
   readonly signal: AbortSignal;
   /** Called with the provider's request id of each response that has one. */
   readonly onProviderRequest?: (id: string) => void;
+  /** Called right before a write is sent. From then on, an unexpected error does not mean that nothing was changed. */
+  readonly onWriteSent?: () => void;
   /**
    * Counts an upstream failure by its code or an internal name.
    *

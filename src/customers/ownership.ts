@@ -39,7 +39,8 @@ export function owned(api: BatchedApi, caller: Access): CustomerApi {
       // Required at the caller's own path too: only the response shows which customer the path addresses.
       if ((await get({ any: id })) === null) throw new GatewayError('NOT_FOUND');
       const updated = await api.update(id, changes);
-      if (!owns(updated)) throw new GatewayError('NOT_FOUND');
+      // The owner changed after the read, or the provider ignores case. The write may have changed that customer.
+      if (!owns(updated)) throw new GatewayError('OUTCOME_UNKNOWN');
       return updated;
     },
   };

@@ -32,7 +32,9 @@ export function toClientError(
   });
   return { error: publicError, cause };
 
-  function unexpected(cause: unknown): GatewayError {
+  function unexpected(thrown: unknown): GatewayError {
+    // The error of the executor has no name and code of the original error.
+    const cause = (thrown instanceof GraphQLError && thrown.originalError) || thrown;
     log.error('unexpected error', { ...correlationOf(correlation), cause });
     return new GatewayError('INTERNAL_SERVER_ERROR');
   }

@@ -1,7 +1,6 @@
 import type { Caller } from '../auth/caller.ts';
 import type { CustomerApi } from '../customers/customer.ts';
 import type { AuditEntry } from '../telemetry/audit.ts';
-import type { Log } from '../telemetry/log.ts';
 
 /** The context that the resolvers of one GraphQL operation receive. */
 export interface OperationContext {
@@ -11,7 +10,13 @@ export interface OperationContext {
   readonly caller: Caller;
   /** Access to customers, with the rights, limits and deadline of this operation. */
   readonly customers: CustomerApi;
-  /** Writes the audit entry of a requested write. */
+  /** Writes the audit entry of a requested write. Never throws. */
   readonly audit: (entry: AuditEntry) => void;
-  readonly log: Log;
+  /**
+   * Whether the write of the current mutation field may have been sent. Each mutation field resets it: they run one after the
+   * other.
+   */
+  readonly write: { isSent: boolean };
+  /** Logs an unexpected error that the result hides. Never throws. */
+  readonly onUnexpected: (cause: unknown) => void;
 }

@@ -38,7 +38,7 @@ export function defineMutations(builder: Builder, CustomerRef: CustomerRef): voi
               const created = await context.customers.create(input, options);
               return { __typename: 'CreateCustomerSuccess' as const, ...created };
             } catch (error) {
-              return toFailure(error, input);
+              return toFailure(error, context, input);
             }
           }),
       }),
@@ -61,7 +61,7 @@ export function defineMutations(builder: Builder, CustomerRef: CustomerRef): voi
               const customer = await context.customers.update(id, changes);
               return { __typename: 'UpdateCustomerSuccess' as const, customer };
             } catch (error) {
-              return toFailure(error);
+              return toFailure(error, context);
             }
           }),
       }),
@@ -71,13 +71,14 @@ export function defineMutations(builder: Builder, CustomerRef: CustomerRef): voi
 
 /** Runs a write and writes its audit entry, also if the write fails. */
 async function recorded<Result extends object>(
-  { audit }: OperationContext,
+  context: OperationContext,
   { fieldName }: GraphQLResolveInfo,
   subject: string,
   changed: object,
   write: () => Promise<Result>,
 ): Promise<Result> {
-  const record = (outcome: string) => audit({ field: fieldName, subject, changed, outcome });
+  const record = (outcome: string) => context.audit({ field: fieldName, subject, changed, outcome });
+  context.write.isSent = false;
   try {
     const result = await write();
     if ('error' in result && result.error instanceof GatewayError) record(result.error.code);

@@ -55,7 +55,9 @@ const errorCodes = {
     'CustomerUpstreamError',
     'The key, the merchant id, the address or the IP allow-list of the gateway is wrong. An operator must fix it.',
   ],
-} as const satisfies Partial<Record<GatewayError['code'], readonly [CustomerErrorName, string]>>;
+} as const satisfies MembersByCode;
+type MembersByCode = Partial<Record<GatewayError['code'], readonly [CustomerErrorName, string]>>;
+const membersByCode: MembersByCode = errorCodes;
 
 const issueCodes: Readonly<Record<IssueCode, string>> = {
   REQUIRED: 'A required value is missing. An update requires at least one field.',
@@ -72,14 +74,21 @@ const origins: Readonly<Record<CreateOrigin, string>> = {
 };
 
 /**
- * Converts an expected failure to a member of the result union.
+ * Converts an expected failure to a member of the result union. After the write was sent, every other error becomes the unknown
+ * outcome. Logs the unexpected error behind an unknown outcome, because the result hides it.
  *
- * @throws the error itself if it is not an expected failure.
+ * @throws the error itself if it is not an expected failure and nothing was sent.
  */
-export function toFailure(error: unknown, input?: NewCustomer): Failure {
-  if (!(error instanceof GatewayError)) throw error;
-  const [typename] = (errorCodes as Partial<Record<string, readonly [CustomerErrorName, string]>>)[error.code] ?? [];
-  if (typename === undefined) throw error;
+export function toFailure(error: unknown, { write, onUnexpected }: OperationContext, input?: NewCustomer): Failure {
+  const [typename] = error instanceof GatewayError ? (membersByCode[error.code] ?? []) : [];
+  if (!(error instanceof GatewayError) || typename === undefined) {
+    if (!write.isSent) throw error;
+    onUnexpected(error);
+    return { __typename: 'CustomerOutcomeUnknownError', error: new GatewayError('OUTCOME_UNKNOWN', { cause: error }) };
+  }
+  // If the cause is a GatewayError, a failed call is the reason, and is in the log.
+  const { code, cause } = error;
+  if (code === 'OUTCOME_UNKNOWN' && cause !== undefined && !(cause instanceof GatewayError)) onUnexpected(cause);
   return { __typename: typename, error, ...(input !== undefined && { input }) };
 }
 
@@ -241,7 +250,12 @@ export function defineResults(builder: Builder, CustomerRef: CustomerRef) {
 }
 
 /** The stored customer; null if the caller may not read it or the read fails. */
-async function existing({ input }: AlreadyExists, { caller, customers }: OperationContext, options: ReadOptions = {}) {
-  if (!caller.scopes.has('customer:read')) return null;
-  return customers.get({ reference: input.objectReferenceId }, options).catch(() => null);
+async function existing({ input }: AlreadyExists, context: OperationContext, options: ReadOptions = {}) {
+  if (!context.caller.scopes.has('customer:read')) return null;
+  try {
+    return await context.customers.get({ reference: input.objectReferenceId }, options);
+  } catch (error) {
+    if (!(error instanceof GatewayError)) context.onUnexpected(error);
+    return null;
+  }
 }

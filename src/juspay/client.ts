@@ -21,6 +21,7 @@ import {
   refusalOfRepeat,
 } from './refusal.ts';
 import type { Answer, Resilience } from './resilience.ts';
+import type { Call } from './transport.ts';
 import { customerPath, decodeCustomer, encodeForm } from './wire.ts';
 import { type Calls, createWrites } from './writes.ts';
 
@@ -54,7 +55,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
       const reference = input.objectReferenceId;
       const form = encodeForm(input, withClientAuthToken);
       const call = { method: 'POST', path: '/customers', routingId: encodeURIComponent(reference), form } as const;
-      return resilience.call(call, operation, writing('create'), (answer, isRepeat) => {
+      return write('create', call, operation, (answer, isRepeat) => {
         try {
           return read('create', answer, { reference }, operation, withClientAuthToken);
         } catch (failure) {
@@ -65,9 +66,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
     update(id, changes, operation) {
       const form = encodeForm(changes);
       const call = { method: 'POST', path: customerPath(id), routingId: encodeURIComponent(id), form } as const;
-      return resilience.call(call, operation, writing('update'), (answer) =>
-        read('update', answer, { any: id }, operation, false),
-      );
+      return write('update', call, operation, (answer) => read('update', answer, { any: id }, operation, false));
     },
   };
   const writes = createWrites(calls);
@@ -85,6 +84,28 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
     create: (input, { withClientAuthToken = false } = {}) => writes.create(input, operation, withClientAuthToken),
     update: (id, changes) => writes.update(id, changes, operation),
   });
+
+  /** Makes a write. An unexpected error after it was sent is an ambiguous outcome, which `writes` settles. */
+  async function write(
+    kind: 'create' | 'update',
+    call: Call,
+    operation: Operation,
+    decode: (answer: Answer, isRepeat: boolean) => Customer,
+  ): Promise<Customer> {
+    let isSent = false;
+    const onWriteSent = () => {
+      isSent = true;
+      operation.onWriteSent?.();
+    };
+    try {
+      return await resilience.call(call, { ...operation, onWriteSent }, writing(kind), decode);
+    } catch (failure) {
+      if (!isSent || failure instanceof CallFailure || failure instanceof NoSuchCustomer) throw failure;
+      // Logged here, because the write may still succeed.
+      log.error('unexpected error', { ...correlationOf(operation), cause: failure });
+      throw new CallFailure(new GatewayError('OUTCOME_UNKNOWN', { cause: failure }), 'unknown', 'never');
+    }
+  }
 
   /**
    * Decodes a response and checks that it has the requested customer.

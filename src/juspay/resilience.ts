@@ -153,6 +153,7 @@ export function resilient(
             if (report === undefined) return true;
             // An attempt with the other key is neither a first attempt nor a repeat.
             if (call.method === 'GET' && (attempt > 1 || key === undefined)) budget.count(attempt);
+            if (call.method === 'POST') operation.onWriteSent?.();
             return false;
           },
           onExchange(exchange) {

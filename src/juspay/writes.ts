@@ -12,7 +12,10 @@ import { type Policy, reading, settling } from './policy.ts';
 import { CallFailure, NoSuchCustomer } from './refusal.ts';
 import { remainingMs } from './resilience.ts';
 
-/** The provider's calls. They throw CallFailure; `update` also throws NoSuchCustomer. */
+/**
+ * The provider's calls. They throw CallFailure; `update` also throws NoSuchCustomer. An unexpected error of `create` or `update`
+ * means that nothing was sent.
+ */
 export interface Calls {
   get(key: CustomerKey, operation: Operation, policy: Policy, withClientAuthToken: boolean): Promise<Customer | null>;
   create(input: NewCustomer, operation: Operation, withClientAuthToken: boolean): Promise<Customer>;
@@ -92,7 +95,7 @@ export function createWrites(calls: Calls) {
       return { customer: await calls.create(input, unabortable, withClientAuthToken), origin: 'CREATED' };
     } catch (failure) {
       // This refusal is not about the reference, so the first attempt may still have succeeded.
-      if (!isAmbiguous(failure) && errorOf(failure).code !== 'ALREADY_EXISTS') throw unknown(failure);
+      if (!isAmbiguous(failure) && !isAlreadyExists(failure)) throw unknown(failure);
       const policy = isAmbiguous(failure) ? reading : settling;
       const settled = await readBack(key, unabortable, policy, withClientAuthToken);
       if (settled === null) throw unknown(failure);
@@ -137,18 +140,24 @@ function withoutAbort(operation: Operation): Operation {
   return { ...operation, signal: new AbortController().signal };
 }
 
-/** Whether the write may have taken effect. Unexpected errors count as ambiguous. */
+/** Whether the write may have taken effect. */
 function isAmbiguous(failure: unknown): boolean {
-  return !(failure instanceof NoSuchCustomer) && !(failure instanceof CallFailure && failure.certainty !== 'unknown');
+  return failure instanceof CallFailure && failure.certainty === 'unknown';
 }
 
-function errorOf(failure: unknown): GatewayError {
+function isAlreadyExists(failure: unknown): boolean {
+  return failure instanceof CallFailure && failure.error.code === 'ALREADY_EXISTS';
+}
+
+/** The error for the caller. Returns an unexpected error unchanged. */
+function errorOf(failure: unknown): unknown {
   if (failure instanceof NoSuchCustomer) return new GatewayError('NOT_FOUND');
-  return failure instanceof CallFailure ? failure.error : unknown(failure);
+  return failure instanceof CallFailure ? failure.error : failure;
 }
 
-function unknown(cause: unknown): GatewayError {
-  return new GatewayError('OUTCOME_UNKNOWN', { cause });
+/** An unexpected error stays the cause, so that it is logged. */
+function unknown(failure: unknown): GatewayError {
+  return new GatewayError('OUTCOME_UNKNOWN', { cause: errorOf(failure) });
 }
 
 /** One first-in, first-out queue per key. */

@@ -30,8 +30,16 @@ export interface AuditEntry {
  * merchant, pseudonyms of the caller and the customer, the names of the changed fields, and the outcome. It contains no values.
  */
 export function createAudit(context: AuditContext, log: Log, metrics?: Metrics): (entry: AuditEntry) => void {
-  return ({ field, subject, changed, outcome }) => {
-    metrics?.write({ merchant: context.merchant ?? 'none', field, outcome });
+  return (entry) => {
+    try {
+      record(entry);
+    } catch (cause) {
+      // The entry is about a write that has ended. A fault of the audit must not change the result.
+      log.error('unexpected error', { ...correlationOf(context.correlation), cause });
+    }
+  };
+
+  function record({ field, subject, changed, outcome }: AuditEntry): void {
     const providerRequestId = context.providerRequestId();
     const fields: LogFields = {
       ...correlationOf(context.correlation),
@@ -47,5 +55,6 @@ export function createAudit(context: AuditContext, log: Log, metrics?: Metrics):
     // Call `audit` as a method: a custom log may be a class instance that uses `this`.
     if (log.audit) log.audit('audit', fields);
     else log.info('audit', fields);
-  };
+    metrics?.write({ merchant: context.merchant ?? 'none', field, outcome });
+  }
 }

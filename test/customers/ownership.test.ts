@@ -167,6 +167,25 @@ test("an update of a bound caller MUST NOT change another owner's customer if th
     jwtSettings,
   ));
 
+test("an update of a bound caller whose response is another owner's customer MUST be the unknown outcome: the POST was sent", () =>
+  inScriptedWorld(
+    ({ method }) =>
+      method === 'GET' ? { status: 200, body: { ...otherCustomer, object_reference_id: 'CUST-00001' } } : found,
+    async (world, calls) => {
+      const { data, errors } = await ask(
+        world,
+        'mutation { updateCustomer(id: "CUST-00001", input: { firstName: "X" }) { ... on CustomerError { __typename code retryable } } }',
+      );
+      assert.deepEqual(data, {
+        updateCustomer: { __typename: 'CustomerOutcomeUnknownError', code: 'OUTCOME_UNKNOWN', retryable: true },
+      });
+      assert.equal(errors, undefined);
+      assert.deepEqual(calls, ['GET /customers/CUST-00001', 'POST /customers/CUST-00001']);
+      assert.ok(world.log.some((line) => line.includes('"message":"audit"') && line.includes('"OUTCOME_UNKNOWN"')));
+    },
+    jwtSettings,
+  ));
+
 test('each update of a bound caller MUST be preceded by a read that checks the owner, at its own path too', () =>
   inScriptedWorld(
     () => ({ status: 200, body: { ...otherCustomer, object_reference_id: 'CUST-00001' } }),

@@ -6,7 +6,6 @@ import { anonymous } from '../../src/auth/caller.ts';
 import type { Customer, CustomerApi } from '../../src/customers/customer.ts';
 import type { OperationContext } from '../../src/graphql/context.ts';
 import { buildSchema } from '../../src/graphql/schema.ts';
-import { createLog } from '../../src/telemetry/log.ts';
 
 const schema = buildSchema();
 const customer: Customer = {
@@ -49,7 +48,8 @@ async function run(source: string, variableValues: Record<string, unknown>) {
     caller: anonymous,
     audit: () => undefined,
     customers,
-    log: createLog('silent', () => undefined),
+    write: { isSent: false },
+    onUnexpected: (cause) => assert.fail(String(cause)),
   };
   const { errors } = await graphql({ schema, source, variableValues, contextValue });
   return { asked, resolved, errors };
