@@ -2,9 +2,17 @@ import { RESTDataSource } from '@apollo/datasource-rest';
 import { ApolloServer } from '@apollo/server';
 import { startStandaloneServer } from '@apollo/server/standalone';
 import type { GraphQLResolveInfo } from 'graphql';
-import type { WireCustomer } from '../customer.ts';
 import { typeDefs, wantsToken } from './graphql.ts';
-import { type Customer, environment, headersFor, type NewCustomer, toCustomer, toForm, tokenOption } from './juspay.ts';
+import {
+  type Customer,
+  environment,
+  headersFor,
+  type NewCustomer,
+  toCustomer,
+  toForm,
+  tokenOption,
+  type WireCustomer,
+} from './juspay.ts';
 
 const { port, upstream } = environment();
 

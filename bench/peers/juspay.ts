@@ -1,5 +1,18 @@
 import { Pool } from 'undici';
-import type { WireCustomer } from '../customer.ts';
+
+/** A customer in the format of the provider. */
+export interface WireCustomer {
+  readonly id: string;
+  readonly object_reference_id: string;
+  readonly mobile_country_code: string;
+  readonly mobile_number: string;
+  readonly email_address: string;
+  readonly first_name: string;
+  readonly last_name: string;
+  readonly date_created: string;
+  readonly last_updated: string;
+  readonly juspay?: { readonly client_auth_token: string; readonly client_auth_token_expiry: string };
+}
 
 /** The provider client that all peers share. `limit` does this work only, without GraphQL. */
 export interface Customer {
@@ -32,17 +45,19 @@ export interface NewCustomer {
 
 export const tokenOption = 'options.get_client_auth_token';
 
-export function environment(): { port: number; upstream: string } {
-  const { PORT, UPSTREAM } = process.env;
+export function environment(): { port: number; upstream: string; connections: number } {
+  const { PORT, UPSTREAM, CONNECTIONS } = process.env;
   if (!PORT || !UPSTREAM) throw new Error('PORT and UPSTREAM must be set');
-  return { port: Number(PORT), upstream: UPSTREAM };
+  return { port: Number(PORT), upstream: UPSTREAM, connections: Number(CONNECTIONS ?? 64) };
 }
+
+const authorization = `Basic ${Buffer.from('key-of-the-bench:').toString('base64')}`;
 
 export function headersFor(routingId: string): Record<string, string> {
   return {
     accept: 'application/json',
-    authorization: `Basic ${Buffer.from('k:').toString('base64')}`,
-    'x-merchantid': 'm',
+    authorization,
+    'x-merchantid': 'merchant',
     'x-routing-id': encodeURIComponent(routingId),
   };
 }
@@ -84,8 +99,8 @@ export function toForm(input: NewCustomer, withToken: boolean): string {
   return form.toString();
 }
 
-export function createJuspay(upstream: string) {
-  const pool = new Pool(upstream, { connections: 64 });
+export function createJuspay({ upstream, connections }: { upstream: string; connections: number }) {
+  const pool = new Pool(upstream, { connections });
 
   return {
     async get(id: string, withToken: boolean): Promise<Customer | null> {

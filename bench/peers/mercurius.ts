@@ -4,8 +4,8 @@ import mercurius from 'mercurius';
 import { typeDefs, wantsToken } from './graphql.ts';
 import { createJuspay, environment, type NewCustomer } from './juspay.ts';
 
-const { port, upstream } = environment();
-const juspay = createJuspay(upstream);
+const { port, ...provider } = environment();
+const juspay = createJuspay(provider);
 const app = fastify();
 
 interface Read {

@@ -4,8 +4,8 @@ import { createYoga } from 'graphql-yoga';
 import { createLoaders, type Loaders, wantsToken } from './graphql.ts';
 import { type ClientAuthToken, type Customer, createJuspay, environment } from './juspay.ts';
 
-const { port, upstream } = environment();
-const juspay = createJuspay(upstream);
+const { port, ...provider } = environment();
+const juspay = createJuspay(provider);
 
 interface Created {
   readonly customer: Customer;

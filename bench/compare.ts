@@ -1,0 +1,166 @@
+import { compile, type LoadReport, runLoad, startUpstream, type Upstream } from './native.ts';
+import { residentMb, signalAll } from './processes.ts';
+import {
+  assertEverythingOn,
+  firstAnswer,
+  type Running,
+  requestOf,
+  type ServerName,
+  type ServerOptions,
+  startServer,
+} from './servers.ts';
+import { fill, problemOf, templateOf, toTemplate, type Workload } from './workloads.ts';
+
+/** One measurement, or the medians of several. */
+export interface Figures {
+  readonly cpuMsPer1000: number;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly callsPerOperation: number;
+  readonly memoryMb: number;
+  /** Failed and wrong responses. Medians hold the sum. */
+  readonly errors: number;
+  /** Share of its core that the server used, and the shares of the other core that upstream and load generator used. */
+  readonly serverShare: number;
+  readonly upstreamShare: number;
+  readonly loadShare: number;
+}
+
+/** A server that is ready to be measured. */
+interface Candidate {
+  readonly server: Running;
+  readonly request: string;
+  readonly response: string;
+}
+
+export interface Bench {
+  readonly folder: string;
+  readonly upstream: Upstream;
+  start(name: ServerName, workload: Workload, options?: Partial<ServerOptions>): Promise<Candidate>;
+  measure(candidate: Candidate, workload: Workload, seconds: number, primeSeconds: number): Promise<Figures>;
+  /** Unmeasured load. `during` runs while the load is on. */
+  warmUp(candidate: Candidate, workload: Workload, seconds: number): Promise<LoadReport>;
+}
+
+/** Numbers of operations begin here, so that no other number in a response looks like one. */
+const firstNumber = 7_000_000_000;
+
+/** Compiles and starts upstream and load generator. */
+export async function createBench(folder: string): Promise<Bench> {
+  compile(folder);
+  const upstream = await startUpstream(folder);
+  let next = firstNumber;
+
+  const load = async (
+    { server, request, response }: Candidate,
+    workload: Workload,
+    [seconds, primeSeconds]: readonly [number, number],
+    onReady: () => Promise<unknown> = async () => {},
+  ): Promise<LoadReport> => {
+    const { connections, stride } = workload;
+    const pids = [upstream.pid, ...server.pids()];
+    const options = { port: server.port, connections, seconds, primeSeconds, first: next, stride, request, response };
+    const report = await runLoad(folder, { ...options, pids, onReady });
+    next = report.next;
+    return report;
+  };
+
+  return {
+    folder,
+    upstream,
+    async start(name, workload, options = {}) {
+      await upstream.delay(workload.delayMs);
+      const server = await startServer(name, { folder, upstream: upstream.origin, ...options });
+      const body = JSON.stringify(name === 'limit' ? workload.plain : workload.body);
+      const n = next;
+      next += 1;
+      const text = await firstAnswer(server, fill(body, n, workload.stride));
+      const problem = problemOf(workload, n, text);
+      if (problem) throw new Error(`${name} answers the operation of the workload wrongly: ${problem}`);
+      if (server.metricsPort) await assertEverythingOn(server);
+      const request = toTemplate(requestOf(name, server.port, workload));
+      return { server, request, response: templateOf(text, n, workload) };
+    },
+    warmUp: (candidate, workload, seconds) => load(candidate, workload, [seconds, 0.05]),
+    async measure(candidate, workload, seconds, primeSeconds) {
+      const report = await load(candidate, workload, [seconds, primeSeconds], () => upstream.takeCalls());
+      const calls = await upstream.takeCalls();
+      const { operations, errors, elapsedNs, loadNs, p50Ms, p99Ms, wrong } = report;
+      const [upstreamNs = 0, ...own] = report.cpuNs;
+      const cpuNs = own.reduce((sum, value) => sum + value, 0);
+      if (wrong) process.stderr.write(`${candidate.server.name}: ${errors} wrong responses, such as ${wrong}\n`);
+      return {
+        cpuMsPer1000: cpuNs / 1e3 / operations,
+        perSecond: (operations * 1e9) / elapsedNs,
+        p50Ms,
+        p99Ms,
+        callsPerOperation: calls / operations,
+        memoryMb: residentMb(candidate.server.pids()),
+        errors,
+        serverShare: cpuNs / elapsedNs,
+        upstreamShare: upstreamNs / elapsedNs,
+        loadShare: loadNs / elapsedNs,
+      };
+    },
+  };
+}
+
+export interface CompareOptions {
+  readonly rounds: number;
+  readonly seconds: number;
+  /** Replaces the warm-up of the workload. */
+  readonly warmUpSeconds: number | undefined;
+}
+
+/**
+ * Measures the servers with one workload. All are alive; all but the measured one are stopped. The rounds are interleaved (A B C, A B C,
+ * …), so that disturbances affect all servers.
+ */
+export async function compare(
+  bench: Bench,
+  workload: Workload,
+  names: readonly ServerName[],
+  { rounds, seconds, warmUpSeconds = workload.warmUpSeconds }: CompareOptions,
+): Promise<ReadonlyMap<ServerName, Figures>> {
+  const candidates: Candidate[] = [];
+  const samples = new Map<ServerName, Figures[]>(names.map((name) => [name, []]));
+  try {
+    for (const name of names) {
+      const candidate = await bench.start(name, workload);
+      candidates.push(candidate);
+      await bench.warmUp(candidate, workload, warmUpSeconds);
+      signalAll(candidate.server.pids(), 'SIGSTOP');
+    }
+    for (let round = 0; round < rounds; round += 1) {
+      for (const candidate of candidates) {
+        signalAll(candidate.server.pids(), 'SIGCONT');
+        samples.get(candidate.server.name)?.push(await bench.measure(candidate, workload, seconds, seconds / 6));
+        signalAll(candidate.server.pids(), 'SIGSTOP');
+      }
+    }
+  } finally {
+    for (const { server } of candidates) await server.stop();
+  }
+  return new Map(names.map((name) => [name, mediansOf(samples.get(name) ?? [])]));
+}
+
+function mediansOf(samples: readonly Figures[]): Figures {
+  const of = (field: keyof Figures) => median(samples.map((sample) => sample[field]));
+  return {
+    cpuMsPer1000: of('cpuMsPer1000'),
+    perSecond: of('perSecond'),
+    p50Ms: of('p50Ms'),
+    p99Ms: of('p99Ms'),
+    callsPerOperation: of('callsPerOperation'),
+    memoryMb: of('memoryMb'),
+    errors: samples.reduce((sum, { errors }) => sum + errors, 0),
+    serverShare: of('serverShare'),
+    upstreamShare: of('upstreamShare'),
+    loadShare: of('loadShare'),
+  };
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}

@@ -1,0 +1,189 @@
+import type { ChildProcess } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePort, start, stop, treeOf } from './processes.ts';
+import type { Workload } from './workloads.ts';
+
+export const root = fileURLToPath(new URL('..', import.meta.url));
+
+export const serverNames = ['limit', 'gateway', 'baseline', 'yoga', 'apollo', 'mercurius'] as const;
+export type ServerName = (typeof serverNames)[number];
+
+/** The table shows ratios to `limit`. */
+export const servers: Readonly<Record<ServerName, { readonly title: string; readonly path: string }>> = {
+  limit: { title: 'bare `node:http` + undici, no GraphQL', path: '/' },
+  gateway: { title: 'this gateway, everything on', path: '/graphql' },
+  baseline: { title: 'the gateway of another checkout', path: '/graphql' },
+  yoga: { title: 'graphql-yoga + Pothos + DataLoader', path: '/graphql' },
+  apollo: { title: 'Apollo Server + RESTDataSource', path: '/' },
+  mercurius: { title: 'Mercurius + JIT', path: '/graphql' },
+};
+
+/** Servers whose packages are in `bench/package.json`. */
+export const isPeer = (name: ServerName): boolean => !['limit', 'gateway', 'baseline'].includes(name);
+
+export interface Running {
+  readonly name: ServerName;
+  readonly port: number;
+  /** Only for the gateway. */
+  readonly metricsPort: number | undefined;
+  /** The process tree. */
+  pids(): number[];
+  stop(): Promise<void>;
+}
+
+export interface ServerOptions {
+  readonly folder: string;
+  readonly upstream: string;
+  /** `JUSPAY_CONNECTIONS` of the gateway, and the same for `limit`. */
+  readonly connections?: number;
+  readonly nodeOptions?: readonly string[];
+  /** Replaces the command of the gateway. */
+  readonly command?: readonly string[];
+}
+
+const keyName = 'bench-key-of-a-caller-';
+/** Ten callers, so that the largest rate limit that can be set does not refuse any operation. */
+const keys = Array.from({ length: 10 }, (_, digit) => `${keyName}${digit}`);
+
+/** The request of a workload as a template of the load generator: the byte 3 is the last digit of the connection's number. */
+export function requestOf(name: ServerName, port: number, { body, plain }: Workload): string {
+  const text = JSON.stringify(name === 'limit' ? plain : body);
+  const head = [
+    `POST ${servers[name].path} HTTP/1.1`,
+    `host: 127.0.0.1:${port}`,
+    'content-type: application/json',
+    'accept: application/json',
+    `x-api-key: ${keyName}\u0003`,
+    `content-length: ${text.length}`,
+  ];
+  return `${head.join('\r\n')}\r\n\r\n${text}`;
+}
+
+/** Builds and packs the gateway of a checkout. @returns the folder of the unpacked package. */
+export function pack(checkout: string, folder: string, name: string): string {
+  const target = join(folder, name);
+  mkdirSync(target);
+  const run = (command: string, ...rest: string[]) => {
+    const { status } = spawnSync(command, rest, { cwd: checkout, stdio: ['ignore', 'ignore', 2] });
+    if (status !== 0) throw new Error(`${command} ${rest.join(' ')} failed: see above`);
+  };
+  run('npm', 'run', 'build', '--silent');
+  run('npm', 'pack', '--ignore-scripts', '--silent', '--pack-destination', target);
+  const archive = readdirSync(target).find((file) => file.endsWith('.tgz')) as string;
+  run('tar', '-xzf', join(target, archive), '-C', target);
+  symlinkSync(resolve(checkout, 'node_modules'), join(target, 'node_modules'));
+  return join(target, 'package');
+}
+
+/** Installs the packages of the peers in the versions of their lockfile. Does nothing if they are installed. */
+export function installPeers(): void {
+  const { status } = spawnSync(process.execPath, ['tools/install.js', 'bench'], { cwd: root, stdio: ['ignore', 2, 2] });
+  if (status !== 0) throw new Error('the packages of the peers could not be installed: see above');
+}
+
+/** Starts a server. It may not listen yet when the promise resolves: see `firstAnswer`. */
+export async function startServer(name: ServerName, options: ServerOptions): Promise<Running> {
+  const port = await freePort();
+  const isGateway = name === 'gateway' || name === 'baseline';
+  const metricsPort = isGateway ? await freePort() : undefined;
+  const node = [process.execPath, ...(options.nodeOptions ?? [])];
+  const command = isGateway
+    ? (options.command ?? [...node, join(options.folder, name, 'package/bin/customer-gateway.js'), 'serve'])
+    : [...node, fileURLToPath(new URL(`peers/${name}.ts`, import.meta.url))];
+  const env = isGateway
+    ? settingsOf(port, metricsPort, options)
+    : { PORT: String(port), UPSTREAM: options.upstream, CONNECTIONS: String(options.connections ?? 64) };
+  const log = isGateway ? openLog(options.folder, name) : undefined;
+  const child = start(command, { core: 'server', cwd: root, env, stdout: log?.fd ?? 'ignore' });
+  log?.close();
+  return {
+    name,
+    port,
+    metricsPort,
+    pids: () => {
+      const pids = treeOf(child.pid as number);
+      if (pids.length === 0) throw new Error(`${name} ended by itself: see above`);
+      return pids;
+    },
+    stop: async () => {
+      await stop(child);
+      if (log) await stop(log.reader);
+    },
+  };
+}
+
+function settingsOf(
+  port: number,
+  metricsPort: number | undefined,
+  { folder, upstream, connections = 64 }: ServerOptions,
+) {
+  const keysFile = join(folder, 'keys.json');
+  const scopes = ['customer:read', 'customer:write', 'customer:token'];
+  const entries = keys.map((key, index) => ({
+    name: `caller-${index}`,
+    sha256: createHash('sha256').update(key).digest('hex'),
+    scopes,
+  }));
+  writeFileSync(keysFile, JSON.stringify(entries));
+  return {
+    NODE_ENV: 'production',
+    PORT: String(port),
+    METRICS_PORT: String(metricsPort),
+    JUSPAY_BASE_URL: upstream,
+    JUSPAY_API_KEY: 'key-of-the-bench',
+    JUSPAY_MERCHANT_ID: 'merchant',
+    JUSPAY_CONNECTIONS: String(connections),
+    AUTH_MODE: 'api-key',
+    AUTH_API_KEYS_FILE: keysFile,
+    RATE_LIMIT_PER_MINUTE: '1000000',
+    LOG_LEVEL: 'info',
+  };
+}
+
+/** A real pipe, as in a container. Node would create a socket instead. A reader on the other core discards the lines. */
+function openLog(folder: string, name: string): { fd: number; reader: ChildProcess; close: () => void } {
+  const path = join(folder, `log-of-${name}-${process.hrtime.bigint()}`);
+  spawnSync('mkfifo', [path]);
+  const reader = start(['cat', path], { core: 'support' });
+  const fd = openSync(path, 'w');
+  return { fd, reader, close: () => closeSync(fd) };
+}
+
+/** Sends a request until it is answered with status 200. @returns the text of the response. */
+export async function firstAnswer(server: Running, body: string, pauseMs = 20): Promise<string> {
+  const { path } = servers[server.name];
+  for (const deadline = performance.now() + 30_000; ; ) {
+    server.pids();
+    try {
+      const response = await fetch(`http://127.0.0.1:${server.port}${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'application/json', 'x-api-key': keys[0] as string },
+        body,
+      });
+      const text = await response.text();
+      if (response.status === 200) return text;
+      throw new Error(`status ${response.status}: ${text.slice(0, 500)}`);
+    } catch (error) {
+      if (performance.now() > deadline) throw new Error(`${server.name} does not answer`, { cause: error });
+      await new Promise((done) => setTimeout(done, pauseMs));
+    }
+  }
+}
+
+/** Checks that the gateway authenticates and counts: the figures of a gateway without them are worth nothing. */
+export async function assertEverythingOn({ name, port, metricsPort }: Running): Promise<void> {
+  const anonymous = await fetch(`http://127.0.0.1:${port}${servers[name].path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query: '{ customer(id: "cth_1") { id } }' }),
+  });
+  const metrics = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+  await anonymous.arrayBuffer();
+  if (anonymous.status !== 401) throw new Error(`${name} answers without an API key: status ${anonymous.status}`);
+  if (!/operations.* [1-9]/.test(metrics))
+    throw new Error(`${name} does not count operations: ${metrics.slice(0, 300)}`);
+}
