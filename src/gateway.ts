@@ -13,6 +13,7 @@ import { proxyOf } from './config/proxies.ts';
 import { type Appliers, watchSettings } from './config/reload.ts';
 import { unknownMerchant } from './config/rules.ts';
 import { batched } from './customers/batching.ts';
+import { cancellationOf } from './customers/cancellation.ts';
 import type { Operation } from './customers/customer.ts';
 import { forbidden, owned } from './customers/ownership.ts';
 import { tracked } from './customers/tracking.ts';
@@ -207,7 +208,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
       traceId: state.traceId,
       caller: caller.counted.join(' ') || `address ${state.address}`,
       deadlineAtMs: startedAtMs + Math.min(config.operationTimeoutMs, budgetOf(request)),
-      signal: request.signal,
+      cancellation: cancellationOf(request.signal),
       onFailure: failures.add,
       onWriteSent: () => {
         write.isSent = true;

@@ -29,7 +29,7 @@ const table: Readonly<Record<string, Room>> = {
   },
   juspay: {
     rooms: ['errors', 'telemetry', 'customers'],
-    packages: ['node:crypto', 'node:net', 'node:perf_hooks', 'node:timers/promises', 'undici', 'zod'],
+    packages: ['node:crypto', 'node:net', 'node:perf_hooks', 'undici', 'zod'],
   },
   execution: {
     rooms: ['errors', 'telemetry', 'config'],

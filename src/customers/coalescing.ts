@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { GatewayError } from '../errors.ts';
+import { createCancellation } from './cancellation.ts';
 import type { Customer, CustomerApi, Operation, SharedRead } from './customer.ts';
 import { foldReference } from './identity.ts';
 
@@ -61,7 +62,7 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
   };
 
   function start(pathId: string, first: Operation): InFlightRead {
-    const controller = new AbortController();
+    const cancellation = createCancellation();
     const waiters = new Set<Operation>();
     const joinListeners: SharedRead['joinListeners'] = new Set();
     const backoff: InFlightRead['backoff'] = { untilMs: 0, listeners: new Set() };
@@ -69,7 +70,7 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
       requestId: first.requestId,
       traceId: first.traceId,
       ...(first.onFailure && { onFailure: first.onFailure }),
-      signal: controller.signal,
+      cancellation,
       sharedRead: { waiters, joinListeners },
       // The first caller that still waits.
       get caller() {
@@ -95,7 +96,7 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
       waiters,
       joinListeners,
       backoff,
-      abort: () => controller.abort(),
+      abort: () => cancellation.cancel(),
     };
     const onSettled = () => remove(read);
     response.then(onSettled, onSettled);
@@ -115,7 +116,7 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
     return new Promise((resolve, reject) => {
       const leave = () => {
         clearTimeout(timer);
-        operation.signal.removeEventListener('abort', onAbort);
+        operation.cancellation.remove(listener);
         read.backoff.listeners.delete(onBackoff);
         // Keep the last waiter: its deadline decides whether the attempt counts as a timeout for the circuit breaker.
         if (read.waiters.size > 1) read.waiters.delete(operation);
@@ -130,15 +131,16 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
         }
         reject(error);
       };
-      const onAbort = () => giveUp(new GatewayError('UPSTREAM_TIMEOUT'));
+      const onCancel = () => giveUp(new GatewayError('UPSTREAM_TIMEOUT'));
+      const listener = { onCancel };
       const onBackoff = () => {
         const backoffMs = read.backoff.untilMs - performance.now();
         if (backoffMs <= 0 || read.backoff.untilMs < operation.deadlineAtMs) return;
         giveUp(new GatewayError('RATE_LIMITED', { retryAfterSeconds: Math.ceil(backoffMs / 1000) }));
       };
       read.backoff.listeners.add(onBackoff);
-      const timer = setTimeout(onAbort, Math.max(0, operation.deadlineAtMs - performance.now()));
-      operation.signal.addEventListener('abort', onAbort);
+      const timer = setTimeout(onCancel, Math.max(0, operation.deadlineAtMs - performance.now()));
+      operation.cancellation.add(listener);
       read.response.then(
         (customer) => {
           leave();
@@ -149,7 +151,7 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
           reject(error);
         },
       );
-      if (operation.signal.aborted) onAbort();
+      if (operation.cancellation.isCancelled) onCancel();
       else onBackoff();
     });
   }

@@ -1,4 +1,5 @@
 import type { GatewayError } from '../errors.ts';
+import type { Cancellation } from './cancellation.ts';
 import { foldReference } from './identity.ts';
 import type { CustomerChanges, NewCustomer } from './input.ts';
 
@@ -93,8 +94,8 @@ export interface Operation {
   readonly sharedRead?: SharedRead;
   /** Milliseconds on the clock of `performance.now()`. The deadline includes attempts, retries and queueing. */
   readonly deadlineAtMs: number;
-  /** Aborted when the client disconnects. Stops reads; a write that was sent continues. */
-  readonly signal: AbortSignal;
+  /** Cancelled when the client disconnects. Stops reads; a write that was sent continues. */
+  readonly cancellation: Cancellation;
   /** Called with the provider's request id of each response that has one. */
   readonly onProviderRequest?: (id: string) => void;
   /** Called right before a write is sent. From then on, an unexpected error does not mean that nothing was changed. */

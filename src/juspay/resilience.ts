@@ -1,5 +1,4 @@
 import { performance } from 'node:perf_hooks';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Operation } from '../customers/customer.ts';
 import { GatewayError } from '../errors.ts';
 import { correlationOf, type Log, type LogFields, type Metrics, type Outcome } from '../telemetry/log.ts';
@@ -100,7 +99,7 @@ export function resilient(
           lastFailure = failure;
           const waitMs = Math.max(backoffMs(attempt), failure.pauseMs, heldUntilMs - now());
           // The provider's last error is more useful than the timeout or refusal that would follow.
-          if (operation.signal.aborted || waitMs >= remainingMs(operation)) throw failure;
+          if (operation.cancellation.isCancelled || waitMs >= remainingMs(operation)) throw failure;
           if (!policy.waitsIfRefused && refusedMs(call, operation, attempt + 1) > 0) throw failure;
           if (heldUntilMs > now()) operation.onBackoff?.(heldUntilMs);
           await pause(waitMs, operation);
@@ -159,7 +158,7 @@ export function resilient(
           onExchange(exchange) {
             const attemptMs = givenMs();
             const lateMs = now() - sentAtMs - attemptMs;
-            const isAborted = call.method === 'GET' && operation.signal.aborted;
+            const isAborted = call.method === 'GET' && operation.cancellation.isCancelled;
             const isTooShort = attemptMs < timeoutMs * minTimeoutShare;
             report?.(callResultOf(exchange, { attemptMs, lateMs, isTooShort, isAborted }));
             if (exchange.kind !== 'answered') return;
@@ -167,7 +166,7 @@ export function resilient(
             heldUntilMs = Math.max(heldUntilMs, now() + Math.min(askedMs, maxHoldMs));
           },
           // Never abort a write that was sent: it may take effect although the caller has disconnected.
-          ...(policy.kind === 'get' && { signal: operation.signal }),
+          ...(policy.kind === 'get' && { cancellation: operation.cancellation }),
           key,
         });
         if (exchange === 'full') {
@@ -196,8 +195,8 @@ export function resilient(
   async function waitUntilClear(call: Call, operation: Operation, policy: Policy, attempt: number): Promise<boolean> {
     for (;;) {
       const leftMs = remainingMs(operation);
-      // Check after each pause: a pause ends early when the operation is aborted.
-      if (operation.signal.aborted || leftMs <= 0) {
+      // Check after each pause: a pause ends early when the operation is cancelled.
+      if (operation.cancellation.isCancelled || leftMs <= 0) {
         throw new CallFailure(new GatewayError('UPSTREAM_TIMEOUT'), 'never', 'never');
       }
       const heldMs = heldUntilMs - now();
@@ -257,9 +256,19 @@ function backoffMs(attempt: number): number {
   return Math.random() * Math.min(backoffCapMs, backoffBaseMs * 2 ** (attempt - 1));
 }
 
-/** Ends early and without an error when the operation is aborted. The caller checks the signal. */
-async function pause(ms: number, { signal }: Operation): Promise<void> {
-  await delay(ms, undefined, { signal }).catch(() => undefined);
+/** Ends early and without an error when the operation is cancelled. The caller checks the cancellation. */
+function pause(ms: number, { cancellation }: Operation): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      cancellation.remove(listener);
+      resolve();
+    };
+    const listener = { onCancel: end };
+    const timer = setTimeout(end, ms);
+    if (cancellation.isCancelled) end();
+    else cancellation.add(listener);
+  });
 }
 
 /** The provider's id of the call, for the log. Ignores values that do not have the form of an id. */

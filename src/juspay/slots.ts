@@ -1,3 +1,4 @@
+import type { Cancellation } from '../customers/cancellation.ts';
 import type { Operation } from '../customers/customer.ts';
 
 /** The caller and the operation that wait for a connection. A shared read has several of them. */
@@ -12,7 +13,7 @@ interface Entry {
   readonly places: { readonly caller: string; readonly requestId: string }[];
 }
 
-/** `expired`: the wait took too long or was aborted. `full`: too many calls wait. */
+/** `expired`: the wait took too long or was cancelled. `full`: too many calls wait. */
 export type SlotResult = 'taken' | 'expired' | 'full';
 
 /**
@@ -24,8 +25,12 @@ export function createSlots(count: number, limit = maxWaiting) {
   let free = count;
   const queue = createFairQueue(limit);
   return {
-    take(waitMs: () => number, signal: AbortSignal | undefined, waiter: Waiter): Promise<SlotResult> | SlotResult {
-      if (signal?.aborted) return 'expired';
+    take(
+      waitMs: () => number,
+      cancellation: Cancellation | undefined,
+      waiter: Waiter,
+    ): Promise<SlotResult> | SlotResult {
+      if (cancellation?.isCancelled) return 'expired';
       if (free > 0) {
         free -= 1;
         return 'taken';
@@ -34,13 +39,13 @@ export function createSlots(count: number, limit = maxWaiting) {
       return new Promise((resolve) => {
         const settle = (result: SlotResult) => {
           clearTimeout(timer);
-          signal?.removeEventListener('abort', onAbort);
+          cancellation?.remove(listener);
           waiter.sharedRead?.joinListeners.delete(onJoined);
           queue.remove(entry);
           resolve(result);
         };
         const entry: Entry = { settle, places: [] };
-        const onAbort = () => settle('expired');
+        const listener = { onCancel: () => settle('expired') };
         // A shared read has a place in the queue of each of its callers, including those that join later.
         const onJoined = ({ caller, requestId }: Waiter) => queue.add(entry, caller, requestId);
         const watch = () => {
@@ -49,7 +54,7 @@ export function createSlots(count: number, limit = maxWaiting) {
           else settle('expired');
         };
         let timer = setTimeout(watch, Math.max(1, waitMs()));
-        signal?.addEventListener('abort', onAbort);
+        cancellation?.add(listener);
         for (const each of waiter.sharedRead?.waiters ?? [waiter]) onJoined(each);
         waiter.sharedRead?.joinListeners.add(onJoined);
       });

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { type Dispatcher, Pool } from 'undici';
+import type { Cancellation } from '../customers/cancellation.ts';
 import { createSlots, type Waiter } from './slots.ts';
 import { createTunnels } from './tunnels.ts';
 
@@ -66,7 +67,7 @@ export interface Transport {
    * @param limits.waitMs returns the remaining time in ms to wait for a free connection. Called again like `leftMs`.
    * @param limits.isRefused called when a connection is free, right before the call is sent. `true` prevents the call.
    * @param limits.onExchange called with the result of each call that was sent, before the connection is released.
-   * @param limits.signal aborts the attempt. It counts as failed.
+   * @param limits.cancellation aborts the attempt. It counts as failed.
    * @param limits.key the key to use because the other one was refused. If it is accepted, it becomes the preferred key.
    * @returns `refused` if `isRefused` returned `true`, or if the wait ended without a connection; `full` if too many calls wait.
    *   In both cases nothing was sent.
@@ -79,7 +80,7 @@ export interface Transport {
       waitMs: () => number;
       isRefused: () => boolean;
       onExchange: (exchange: Exchange) => void;
-      signal?: AbortSignal;
+      cancellation?: Cancellation;
       key?: Key | undefined;
     },
   ): Promise<Exchange | 'refused' | 'full'>;
@@ -124,13 +125,13 @@ export function createTransport(options: TransportOptions): Transport {
   };
 
   return {
-    async send(call, { waiter, leftMs, waitMs, isRefused, onExchange, signal, key }) {
-      const turn = await slots.take(waitMs, signal, waiter);
+    async send(call, { waiter, leftMs, waitMs, isRefused, onExchange, cancellation, key }) {
+      const turn = await slots.take(waitMs, cancellation, waiter);
       if (turn !== 'taken') return turn === 'full' ? 'full' : 'refused';
       try {
         if (isRefused()) return 'refused';
         const used = currentKey(key);
-        const exchange = await attempt(pool, request(call, used), leftMs, signal);
+        const exchange = await attempt(pool, request(call, used), leftMs, cancellation);
         onExchange(exchange);
         if (exchange.kind === 'failed') return exchange;
         if (exchange.status === 401) return { ...exchange, otherKey: keys().find((other) => other !== used) };
@@ -180,7 +181,7 @@ function attempt(
   pool: Pool,
   request: Dispatcher.DispatchOptions,
   leftMs: (startedAtMs: number) => number,
-  signal: AbortSignal | undefined,
+  cancellation: Cancellation | undefined,
 ): Promise<Exchange> {
   const startedAtMs = performance.now();
   return new Promise((resolve) => {
@@ -196,7 +197,7 @@ function attempt(
       if (settled) return;
       settled = true;
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      cancellation?.remove(listener);
       resolve(exchange);
     };
     const fail = (cause: unknown, timedOut: boolean) => {
@@ -214,9 +215,10 @@ function attempt(
       else abort(new Error('attempt timed out'), true);
     };
     let timer = setTimeout(watch, Math.max(1, leftMs(startedAtMs)));
-    const onAbort = () => abort(new Error('the operation was aborted'), false);
-    if (signal?.aborted) return onAbort();
-    signal?.addEventListener('abort', onAbort);
+    const onCancel = () => abort(new Error('the operation was cancelled'), false);
+    const listener = { onCancel };
+    if (cancellation?.isCancelled) return onCancel();
+    cancellation?.add(listener);
 
     try {
       pool.dispatch(request, {

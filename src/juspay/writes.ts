@@ -1,3 +1,4 @@
+import { never } from '../customers/cancellation.ts';
 import {
   type CreateOrigin,
   type Customer,
@@ -137,7 +138,7 @@ export function createWrites(calls: Calls) {
 
 /** A write that was sent is settled before the deadline even if the caller disconnects. */
 function withoutAbort(operation: Operation): Operation {
-  return { ...operation, signal: new AbortController().signal };
+  return { ...operation, cancellation: never };
 }
 
 /** Whether the write may have taken effect. */

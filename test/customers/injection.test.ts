@@ -4,6 +4,7 @@ import { after, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { anonymous, type Caller } from '../../src/auth/caller.ts';
 import { batched } from '../../src/customers/batching.ts';
+import { createCancellation } from '../../src/customers/cancellation.ts';
 import { coalescing } from '../../src/customers/coalescing.ts';
 import type { Customer, CustomerApi, Operation } from '../../src/customers/customer.ts';
 import { owned } from '../../src/customers/ownership.ts';
@@ -30,12 +31,12 @@ const input = { objectReferenceId: 'reference-1', mobileNumber: '1', emailAddres
 /** An API that calls `onStep` at each await. Steps are numbered across all operations. */
 function createApi(onStep: (step: number) => void): (operation: Operation) => CustomerApi {
   let steps = 0;
-  return ({ signal }) => {
+  return ({ cancellation }) => {
     const step = async () => {
       steps += 1;
       onStep(steps);
       await Promise.resolve();
-      if (signal.aborted) throw new GatewayError('UPSTREAM_TIMEOUT');
+      if (cancellation.isCancelled) throw new GatewayError('UPSTREAM_TIMEOUT');
     };
     return {
       async get(_key, { withClientAuthToken = false } = {}) {
@@ -85,23 +86,23 @@ for (const [role, caller] of Object.entries(callers)) {
     test(`two operations of a caller that is ${role} MUST leave no unhandled rejection if ${kind} at any await`, async () => {
       for (const maxReads of [1, 2, 100]) {
         for (let firstFailure = 1; firstFailure <= 60; firstFailure += 1) {
-          const clients = [new AbortController(), new AbortController()];
+          const clients = [createCancellation(), createCancellation()];
           const open = coalescing(
             createApi((step) => {
               // All later steps fail too, as in an outage.
               if (step < firstFailure) return;
               if (kind === 'the upstream fails') throw new GatewayError('UPSTREAM_UNAVAILABLE');
-              for (const controller of clients) controller.abort();
+              for (const client of clients) client.cancel();
             }),
           );
-          const work = clients.map(({ signal }, n) =>
+          const work = clients.map((cancellation, n) =>
             runOperation(
               owned(
                 batched(
                   open({
                     requestId: `r${n}`,
                     caller: role,
-                    signal,
+                    cancellation,
                     deadlineAtMs: performance.now() + 60_000,
                   }),
                   { maxReads },

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { graphql } from 'graphql';
 import { anonymous, type Caller } from '../../src/auth/caller.ts';
 import { batched } from '../../src/customers/batching.ts';
+import { never } from '../../src/customers/cancellation.ts';
 import { coalescing } from '../../src/customers/coalescing.ts';
 import type { Customer, CustomerApi, Operation } from '../../src/customers/customer.ts';
 import { owned } from '../../src/customers/ownership.ts';
@@ -48,7 +49,7 @@ async function run(source: string, { caller = anonymous, client, track, layer = 
   const operation: Operation = {
     requestId: 'r',
     caller: 'c',
-    signal: new AbortController().signal,
+    cancellation: never,
     deadlineAtMs: performance.now() + 60_000,
     onWriteSent: () => {
       write.isSent = true;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type Cancellation, createCancellation, never } from '../../src/customers/cancellation.ts';
 import type { Operation } from '../../src/customers/customer.ts';
 import { createSlots } from '../../src/juspay/slots.ts';
 
@@ -7,7 +8,7 @@ const operationOf = (caller: string, requestId: string): Operation => ({
   caller,
   requestId,
   deadlineAtMs: Number.POSITIVE_INFINITY,
-  signal: new AbortController().signal,
+  cancellation: never,
 });
 const forever = () => 60_000;
 
@@ -16,8 +17,8 @@ function createWorld(limit?: number) {
   const slots = createSlots(1, limit);
   assert.equal(slots.take(forever, undefined, operationOf('first', 'r')), 'taken');
   const served: string[] = [];
-  const wait = async (name: string, operation: Operation, signal?: AbortSignal): Promise<void> => {
-    const turn = await slots.take(forever, signal, operation);
+  const wait = async (name: string, operation: Operation, cancellation?: Cancellation): Promise<void> => {
+    const turn = await slots.take(forever, cancellation, operation);
     served.push(turn === 'taken' ? name : `${name} ${turn}`);
     if (turn === 'taken') slots.release();
   };
@@ -65,15 +66,15 @@ test('a shared read MUST have a place in the queue of each of its callers, inclu
   assert.equal(joinListeners.size, 0);
 });
 
-test('an aborted call MUST be skipped and removed from the queue', async () => {
+test('a cancelled call MUST be skipped and removed from the queue', async () => {
   const { slots, served, wait } = createWorld();
-  const controller = new AbortController();
+  const client = createCancellation();
   const calls = [
-    wait('a', operationOf('a', 'a1'), controller.signal),
+    wait('a', operationOf('a', 'a1'), client),
     wait('b', operationOf('b', 'b1')),
     wait('a', operationOf('a', 'a2')),
   ];
-  controller.abort();
+  client.cancel();
   slots.release();
   await Promise.all(calls);
   assert.deepEqual(served, ['a expired', 'a', 'b']);

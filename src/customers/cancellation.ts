@@ -1,0 +1,90 @@
+/** Tells that nobody waits for the result of an operation any more: its client disconnected. */
+export interface Cancellation {
+  readonly isCancelled: boolean;
+  /** Adds a listener. It is called at most once, and never if the operation was cancelled before. */
+  add(listener: CancelListener): void;
+  remove(listener: CancelListener): void;
+}
+
+/**
+ * An object with a method, not a function. A function kept as a listener keeps its whole scope alive, and an `AbortController`
+ * with a listener costs 3 µs.
+ */
+export interface CancelListener {
+  onCancel(): void;
+}
+
+/** A cancellation with the method that triggers it. */
+export interface CancellationSource extends Cancellation {
+  cancel(): void;
+}
+
+export function createCancellation(): CancellationSource {
+  return new Source();
+}
+
+/** The cancellation of an operation that cannot be cancelled. */
+export const never: Cancellation = { isCancelled: false, add() {}, remove() {} };
+
+/** The cancellation that a signal triggers. */
+export function cancellationOf(signal: AbortSignal): Cancellation {
+  return new SignalSource(signal);
+}
+
+class Source implements CancellationSource {
+  readonly #listeners: CancelListener[] = [];
+  #isCancelled = false;
+
+  get isCancelled(): boolean {
+    return this.#isCancelled;
+  }
+
+  get isHeard(): boolean {
+    return this.#listeners.length > 0;
+  }
+
+  add(listener: CancelListener): void {
+    if (!this.isCancelled) this.#listeners.push(listener);
+  }
+
+  remove(listener: CancelListener): void {
+    const index = this.#listeners.lastIndexOf(listener);
+    const last = index < 0 ? undefined : this.#listeners.pop();
+    if (last !== undefined && last !== listener) this.#listeners[index] = last;
+  }
+
+  cancel(): void {
+    this.#isCancelled = true;
+    // A listener may remove others, which are then not called.
+    for (let next = this.#listeners.pop(); next !== undefined; next = this.#listeners.pop()) next.onCancel();
+  }
+}
+
+/** Listens to the signal only while it has listeners of its own. */
+class SignalSource extends Source {
+  readonly #signal: AbortSignal;
+
+  constructor(signal: AbortSignal) {
+    super();
+    this.#signal = signal;
+  }
+
+  override get isCancelled(): boolean {
+    return this.#signal.aborted;
+  }
+
+  override add(listener: CancelListener): void {
+    const wasHeard = this.isHeard;
+    super.add(listener);
+    if (!wasHeard && this.isHeard) this.#signal.addEventListener('abort', this);
+  }
+
+  override remove(listener: CancelListener): void {
+    super.remove(listener);
+    if (!this.isHeard) this.#signal.removeEventListener('abort', this);
+  }
+
+  handleEvent(): void {
+    this.cancel();
+  }
+}

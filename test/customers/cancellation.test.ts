@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
+import { test } from 'node:test';
+import { type Cancellation, cancellationOf, createCancellation, never } from '../../src/customers/cancellation.ts';
+
+/** A source of cancellation: an object of our own, or a signal. */
+type Source = () => { cancellation: Cancellation; cancel: () => void };
+
+const sources: Readonly<Record<string, Source>> = {
+  'a source': () => {
+    const cancellation = createCancellation();
+    return { cancellation, cancel: () => cancellation.cancel() };
+  },
+  'a signal': () => {
+    const controller = new AbortController();
+    return { cancellation: cancellationOf(controller.signal), cancel: () => controller.abort() };
+  },
+};
+
+for (const [name, open] of Object.entries(sources)) {
+  test(`a cancellation of ${name} MUST call each listener once, and none that was removed`, () => {
+    const { cancellation, cancel } = open();
+    const called: number[] = [];
+    const listeners = [0, 1, 2, 3].map((n) => ({ onCancel: () => called.push(n) }));
+    for (const listener of listeners) cancellation.add(listener);
+    const [first, , third] = listeners;
+    assert(first && third);
+    cancellation.remove(first);
+    cancellation.remove(first);
+    cancellation.remove(third);
+    assert.equal(cancellation.isCancelled, false);
+    cancel();
+    cancel();
+    assert.equal(cancellation.isCancelled, true);
+    assert.deepEqual(called.sort(), [1, 3]);
+  });
+
+  test(`a listener of ${name} MUST not be called if another one removes it, nor if it comes after the end`, () => {
+    const { cancellation, cancel } = open();
+    const called: string[] = [];
+    const pair = ['a', 'b'].map((own) => ({
+      onCancel() {
+        called.push(own);
+        for (const listener of pair) cancellation.remove(listener);
+        cancellation.add(late);
+      },
+    }));
+    const late = { onCancel: () => called.push('late') };
+    for (const listener of pair) cancellation.add(listener);
+    cancel();
+    cancel();
+    assert.equal(called.length, 1);
+    assert.notEqual(called[0], 'late');
+  });
+}
+
+test('a cancellation of a signal MUST listen to it only while it has listeners', () => {
+  const { signal } = new AbortController();
+  const cancellation = cancellationOf(signal);
+  const count = () => getEventListeners(signal, 'abort').length;
+  const listeners = [1, 2].map(() => ({ onCancel() {} }));
+  assert.equal(count(), 0);
+  for (const listener of listeners) cancellation.add(listener);
+  assert.equal(count(), 1);
+  for (const listener of listeners) cancellation.remove(listener);
+  assert.equal(count(), 0);
+});
+
+test('an operation that cannot be cancelled MUST never be', () => {
+  never.add({ onCancel: () => assert.fail() });
+  assert.equal(never.isCancelled, false);
+});
