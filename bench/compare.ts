@@ -15,6 +15,7 @@ import { fill, problemOf, templateOf, toTemplate, type Workload } from './worklo
 export interface Figures {
   readonly cpuMsPer1000: number;
   readonly perSecond: number;
+  readonly elapsedSeconds: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly callsPerOperation: number;
@@ -39,7 +40,7 @@ export interface Bench {
   readonly upstream: Upstream;
   start(name: ServerName, workload: Workload, options?: Partial<ServerOptions>): Promise<Candidate>;
   measure(candidate: Candidate, workload: Workload, seconds: number, primeSeconds: number): Promise<Figures>;
-  /** Unmeasured load. `during` runs while the load is on. */
+  /** Unmeasured load. */
   warmUp(candidate: Candidate, workload: Workload, seconds: number): Promise<LoadReport>;
 }
 
@@ -93,6 +94,7 @@ export async function createBench(folder: string): Promise<Bench> {
       return {
         cpuMsPer1000: cpuNs / 1e3 / operations,
         perSecond: (operations * 1e9) / elapsedNs,
+        elapsedSeconds: elapsedNs / 1e9,
         p50Ms,
         p99Ms,
         callsPerOperation: calls / operations,
@@ -150,6 +152,7 @@ function mediansOf(samples: readonly Figures[]): Figures {
   return {
     cpuMsPer1000: of('cpuMsPer1000'),
     perSecond: of('perSecond'),
+    elapsedSeconds: of('elapsedSeconds'),
     p50Ms: of('p50Ms'),
     p99Ms: of('p99Ms'),
     callsPerOperation: of('callsPerOperation'),

@@ -39,7 +39,7 @@ function ratioOf(byServer: ReadonlyMap<ServerName, Figures>, figures: Figures): 
 const precise = (value: number) => value.toFixed(value < 100 ? 1 : 0);
 
 /** Aligned, so that it is readable on a terminal too. Text on the left, numbers on the right. */
-function markdown([titles = [], ...rows]: readonly (readonly string[])[]): string {
+export function markdown([titles = [], ...rows]: readonly (readonly string[])[]): string {
   const widths = titles.map((title, index) => Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)));
   const isText = (index: number) => rows.some((row) => /^[a-z]/i.test(row[index] ?? ''));
   const line = (cells: readonly string[]) =>

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { compare, createBench, type Figures } from './compare.ts';
+import { profile } from './profile.ts';
 import { legendOf, tableOf } from './report.ts';
 import { installPeers, isPeer, pack, root, type ServerName, serverNames } from './servers.ts';
 import { type WorkloadName, workloadNames, workloads } from './workloads.ts';
@@ -14,6 +15,7 @@ const usage = `npm run bench -- [options]
   --against DIR      measure the gateway of another checkout too, as \`baseline\`
   --rounds N         measured rounds of each server (5)
   --seconds S        length of a round, in CPU seconds of the server (3)
+  --profile W1       profile the gateway with one workload instead: self time by room, file and function, garbage collection
   --warm-up S        replaces the warm-up of the workloads (4; W6: 20)
 `;
 
@@ -25,6 +27,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '3' },
     'warm-up': { type: 'string' },
+    profile: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -56,6 +59,15 @@ async function main(): Promise<void> {
     seconds: Number(values.seconds),
     warmUpSeconds: values['warm-up'] === undefined ? undefined : Number(values['warm-up']),
   };
+  const output = join(root, 'bench/out');
+  mkdirSync(output, { recursive: true });
+  if (values.profile !== undefined) {
+    const [name] = chosen('profile', values.profile, workloadNames);
+    pack(root, folder, 'gateway');
+    const bench = await createBench(folder);
+    process.stdout.write(`${await profile(bench, workloads[name as WorkloadName], options, output)}\n`);
+    return;
+  }
   if (names.some(isPeer)) installPeers();
   if (names.includes('gateway')) pack(root, folder, 'gateway');
   if (values.against !== undefined) pack(resolve(values.against), folder, 'baseline');
@@ -66,8 +78,6 @@ async function main(): Promise<void> {
     process.stderr.write(`${name} done\n`);
   }
   process.stdout.write(`${tableOf(results)}\n\n${legendOf(results)}\n`);
-  const output = join(root, 'bench/out');
-  mkdirSync(output, { recursive: true });
   const byWorkload = Object.fromEntries([...results].map(([name, map]) => [name, Object.fromEntries(map)]));
   writeFileSync(join(output, 'results.json'), `${JSON.stringify(byWorkload, undefined, 2)}\n`);
 }

@@ -41,8 +41,8 @@ export interface ServerOptions {
   /** `JUSPAY_CONNECTIONS` of the gateway, and the same for `limit`. */
   readonly connections?: number;
   readonly nodeOptions?: readonly string[];
-  /** Replaces the command of the gateway. */
-  readonly command?: readonly string[];
+  /** Keeps the output of the gateway. Without it, the output is discarded. */
+  readonly logFile?: string;
 }
 
 const keyName = 'bench-key-of-a-caller-';
@@ -92,12 +92,12 @@ export async function startServer(name: ServerName, options: ServerOptions): Pro
   const metricsPort = isGateway ? await freePort() : undefined;
   const node = [process.execPath, ...(options.nodeOptions ?? [])];
   const command = isGateway
-    ? (options.command ?? [...node, join(options.folder, name, 'package/bin/customer-gateway.js'), 'serve'])
+    ? [...node, join(options.folder, name, 'package/bin/customer-gateway.js'), 'serve']
     : [...node, fileURLToPath(new URL(`peers/${name}.ts`, import.meta.url))];
   const env = isGateway
     ? settingsOf(port, metricsPort, options)
     : { PORT: String(port), UPSTREAM: options.upstream, CONNECTIONS: String(options.connections ?? 64) };
-  const log = isGateway ? openLog(options.folder, name) : undefined;
+  const log = isGateway ? openLog(options) : undefined;
   const child = start(command, { core: 'server', cwd: root, env, stdout: log?.fd ?? 'ignore' });
   log?.close();
   return {
@@ -111,7 +111,7 @@ export async function startServer(name: ServerName, options: ServerOptions): Pro
     },
     stop: async () => {
       await stop(child);
-      if (log) await stop(log.reader);
+      if (log?.reader) await stop(log.reader);
     },
   };
 }
@@ -144,13 +144,13 @@ function settingsOf(
   };
 }
 
-/** A real pipe, as in a container. Node would create a socket instead. A reader on the other core discards the lines. */
-function openLog(folder: string, name: string): { fd: number; reader: ChildProcess; close: () => void } {
-  const path = join(folder, `log-of-${name}-${process.hrtime.bigint()}`);
-  spawnSync('mkfifo', [path]);
-  const reader = start(['cat', path], { core: 'support' });
-  const fd = openSync(path, 'w');
-  return { fd, reader, close: () => closeSync(fd) };
+/** A file or a real pipe, as in a container: Node would create a socket instead. A reader on the other core discards the lines. */
+function openLog({ folder, logFile }: ServerOptions): { fd: number; reader?: ChildProcess; close: () => void } {
+  const path = logFile ?? join(folder, `log-${process.hrtime.bigint()}`);
+  if (logFile === undefined) spawnSync('mkfifo', [path]);
+  const reader = logFile === undefined ? start(['cat', path], { core: 'support' }) : undefined;
+  const fd = openSync(path, 'a');
+  return { fd, ...(reader && { reader }), close: () => closeSync(fd) };
 }
 
 /** Sends a request until it is answered with status 200. @returns the text of the response. */
