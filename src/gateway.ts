@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto';
-import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { createYoga } from 'graphql-yoga';
 import { addressOf } from './auth/address.ts';
@@ -12,16 +10,9 @@ import { readKeyEntries } from './config/operator-files.ts';
 import { proxyOf } from './config/proxies.ts';
 import { type Appliers, watchSettings } from './config/reload.ts';
 import { unknownMerchant } from './config/rules.ts';
-import { batched } from './customers/batching.ts';
-import { cancellationOf } from './customers/cancellation.ts';
-import type { Operation } from './customers/customer.ts';
-import { forbidden, owned } from './customers/ownership.ts';
-import { tracked } from './customers/tracking.ts';
-import { RequestError } from './errors.ts';
 import { createEngine } from './execution/engine.ts';
 import { withBoundedFailures } from './execution/failures.ts';
 import { type Manifest, openManifest } from './execution/persisted.ts';
-import type { OperationContext } from './graphql/context.ts';
 import { buildSubgraph } from './graphql/schema.ts';
 import { createBodies, tooLong } from './http/bodies.ts';
 import { createCors } from './http/cors.ts';
@@ -29,18 +20,19 @@ import { createDelivery } from './http/delivery.ts';
 import { createGraphiqlRenderer, type Examples, graphiqlOptions, usePagePolicy } from './http/graphiql.ts';
 import type { NodeGateway } from './http/handler.ts';
 import { useHealth } from './http/health.ts';
-import { type RequestState, useHttp } from './http/http.ts';
+import { useHttp } from './http/http.ts';
 import { countInFlight } from './http/in-flight.ts';
 import { answer, type Message, parsedBody } from './http/listener.ts';
 import { useMetrics } from './http/metrics.ts';
 import { createOverload } from './http/overload.ts';
 import { hasValidHost, refuseRequest } from './http/raw.ts';
+import { type RequestOrigin, RequestState } from './http/state.ts';
 import { readTarget } from './http/target.ts';
 import { type MerchantAccess, openMerchants } from './juspay/merchants.ts';
 import { fetchThrough } from './juspay/tunnels.ts';
-import { createAudit } from './telemetry/audit.ts';
+import { createOperations } from './operations.ts';
 import { limited } from './telemetry/limited.ts';
-import { correlationOf, createFailureCount, type Log, type Metrics } from './telemetry/log.ts';
+import type { Log, Metrics } from './telemetry/log.ts';
 
 /** The configuration with access to a provider: the real one, or a sandbox that starts on first use. */
 export type GatewayConfig = Omit<Config, 'provider'> & { readonly provider: MerchantAccess | undefined };
@@ -78,6 +70,14 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log, metrics, merchantOf);
   const schema = withBoundedFailures(buildSubgraph({ exposesSdl: config.introspection }));
   const inFlight = countInFlight(metrics);
+  const operations = createOperations({
+    merchants,
+    inFlight,
+    timeoutMs: config.operationTimeoutMs,
+    maxReads: limits.upstreamReads,
+    log,
+    metrics,
+  });
 
   const engine = createEngine({ schema, limits, introspection: config.introspection, log });
 
@@ -104,11 +104,11 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
         bodies,
         isDraining: inFlight.isDraining,
         authenticate: authenticator.authenticate,
-        enter: (caller, over) => overload.enter(merchantOf(caller) ?? '', over),
+        slotsOf: (caller) => overload.slotsOf(merchantOf(caller) ?? ''),
         admit: rateLimit?.admit,
         countRefused: rateLimit?.countRefused,
         engine,
-        createContext,
+        openOperation: operations.open,
         manifest,
         persistedOnly: config.persisted.only,
         log,
@@ -139,25 +139,26 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
 
   return {
     schema,
-    fetch: (request, peer) => {
-      const { promise: over, resolve } = Promise.withResolvers<void>();
-      const address = callerAddress(peer?.clientAddress, request.headers.get('x-forwarded-for'));
-      const state = createState({ target: readTarget(request.url), address, over });
-      return inFlight.track(Promise.resolve(yoga.fetch(request, { state })).finally(resolve));
+    async fetch(request, peer) {
+      const findAddress = () => callerAddress(peer?.clientAddress, request.headers.get('x-forwarded-for'));
+      const state = openState({ target: readTarget(request.url), findAddress });
+      try {
+        return await yoga.fetch(request, { state });
+      } finally {
+        state.end();
+      }
     },
     listener: (request: Message, response) => {
       delivery.limit(response);
       if (!hasValidHost(request)) return refuseRequest(response, 400);
-      // Resolves when the response is finished or the connection is closed.
-      const over = inFlight.track(new Promise<void>((resolve) => response.once('close', resolve)));
-      const forwardedFor = String(request.headers['x-forwarded-for'] ?? '');
       const target = readTarget(request.originalUrl ?? request.url ?? '/');
-      const state = createState({
+      const { remoteAddress } = request.socket;
+      const state = openState({
         target,
-        address: callerAddress(request.socket.remoteAddress, forwardedFor),
-        over,
+        findAddress: () => callerAddress(remoteAddress, String(request.headers['x-forwarded-for'] ?? '')),
         readBody: (maxBytes) => readBody(request, maxBytes),
       });
+      response.once('close', () => state.end());
       const isKnown = [endpoint, '/health', '/ready'].includes(target.path);
       // Use a fixed host, and only paths that a URL parser does not change.
       const url = `http://localhost${isKnown ? target.path : '/'}${target.query}`;
@@ -182,8 +183,10 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     return addressOf(socketAddress, forwardedFor?.slice(-maxForwardedForLength), config.trustedProxies);
   }
 
-  function createState(request: Pick<RequestState, 'target' | 'address' | 'over' | 'readBody'>): RequestState {
-    return { requestId: randomUUID(), startedAtMs: performance.now(), ...request };
+  function openState(origin: RequestOrigin): RequestState {
+    const state = new RequestState(origin);
+    state.use(inFlight);
+    return state;
   }
 
   async function readBody(message: Message, maxBytes: number): Promise<Uint8Array> {
@@ -191,60 +194,6 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     if (parsed === undefined) return bodies.read(message, maxBytes);
     if (parsed.byteLength > maxBytes) throw tooLong(maxBytes);
     return parsed;
-  }
-
-  function createContext(
-    request: Request,
-    state: RequestState,
-    { name }: { readonly name: string | undefined },
-  ): OperationContext {
-    const { requestId, startedAtMs, caller } = state;
-    // Reject the request if authentication has not run. This guards against routes that bypass `useHttp`.
-    if (caller === undefined) throw new RequestError('UNAUTHENTICATED', { status: 401 });
-    const failures = createFailureCount(log, state);
-    failures.during(state.over).catch(() => undefined);
-    const operation: Operation = {
-      requestId,
-      traceId: state.traceId,
-      caller: caller.counted.join(' ') || `address ${state.address}`,
-      deadlineAtMs: startedAtMs + Math.min(config.operationTimeoutMs, budgetOf(request)),
-      cancellation: cancellationOf(request.signal),
-      onFailure: failures.add,
-      onWriteSent: () => {
-        write.isSent = true;
-      },
-      onProviderRequest: (id) => {
-        providerRequestId = id;
-      },
-    };
-    const write = { isSent: false };
-    let providerRequestId: string | undefined;
-    const client = merchants.of(caller);
-    void client?.hold(state.over);
-    const rights = rightsOf(caller, { hasMerchant: client !== undefined, isGet: request.method === 'GET' });
-    const audit = createAudit(
-      {
-        correlation: state,
-        caller,
-        merchant: client?.merchantId,
-        pseudonym: client?.pseudonym ?? (() => 'unknown'),
-        operationName: name,
-        providerRequestId: () => providerRequestId,
-      },
-      log,
-      metrics,
-    );
-    const customers = client
-      ? owned(
-          batched(
-            tracked(client.open(operation), (write) => inFlight.track(client.hold(failures.during(write)))),
-            { maxReads: limits.upstreamReads },
-          ),
-          rights,
-        )
-      : forbidden;
-    const onUnexpected = (cause: unknown) => log.error('unexpected error', { ...correlationOf(state), cause });
-    return { requestId, caller: rights, customers, audit, write, onUnexpected };
   }
 }
 
@@ -273,20 +222,4 @@ function openManifestOf({ persisted }: GatewayConfig): Manifest {
   } catch (error) {
     throw new ConfigError([error instanceof Error ? error.message : 'PERSISTED_DOCUMENTS_FILE is unusable.']);
   }
-}
-
-/** Time limit from the header `X-Request-Timeout-Ms`, in ms. `Infinity` if the header is missing or invalid. */
-function budgetOf({ headers }: Request): number {
-  const text = headers.get('x-request-timeout-ms') ?? '';
-  return /^[1-9]\d*$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY;
-}
-
-/** The caller with the scopes that apply to this operation. The schema's scope checks then report `FORBIDDEN` for each field. */
-function rightsOf(caller: Caller, { hasMerchant, isGet }: { hasMerchant: boolean; isGet: boolean }): Caller {
-  if (!hasMerchant || caller.denied || caller.customers === 'none') {
-    return { ...caller, denied: true, scopes: new Set() };
-  }
-  // A GET never creates tokens, because browsers and proxies may repeat, cache and log it.
-  const scopes = [...caller.scopes].filter((scope) => !isGet || scope !== 'customer:token');
-  return { ...caller, scopes: new Set(scopes) };
 }

@@ -32,7 +32,7 @@ const table: Readonly<Record<string, Room>> = {
     packages: ['node:crypto', 'node:net', 'node:perf_hooks', 'undici', 'zod'],
   },
   execution: {
-    rooms: ['errors', 'telemetry', 'config'],
+    rooms: ['errors', 'telemetry', 'customers', 'config'],
     packages: ['graphql', 'node:crypto', 'node:fs', 'node:perf_hooks'],
   },
   graphql: {
@@ -55,10 +55,14 @@ const table: Readonly<Record<string, Room>> = {
   },
   // Written from the provider's document alone: shared encoders would make both sides agree on one mistake.
   sandbox: { rooms: [], packages: ['node:crypto', 'node:http', 'node:net', 'node:zlib'] },
+  operations: {
+    rooms: ['errors', 'telemetry', 'customers', 'auth', 'juspay', 'graphql', 'http'],
+    packages: [],
+  },
   // The composition root.
   gateway: {
-    rooms: ['errors', 'telemetry', 'customers', 'config', 'auth', 'juspay', 'execution', 'graphql', 'http'],
-    packages: ['graphql-yoga', 'node:crypto', 'node:perf_hooks', 'node:url'],
+    rooms: ['telemetry', 'config', 'auth', 'juspay', 'execution', 'graphql', 'http', 'operations'],
+    packages: ['graphql-yoga', 'node:url'],
   },
   cli: {
     rooms: ['telemetry', 'config', 'auth', 'graphql', 'http', 'sandbox', 'gateway'],
@@ -201,7 +205,14 @@ test('modules of Node MUST be imported with their prefix', () => {
   }
 });
 
-test('the root of src MUST hold entry points, the composition root and the errors only', () => {
+test('the root of src MUST hold entry points, the composition root with the contexts of its operations, and the errors only', () => {
   const atRoot = files.filter((path) => !path.slice('src/'.length).includes('/')).toSorted();
-  assert.deepEqual(atRoot, ['src/errors.ts', 'src/gateway.ts', 'src/index.ts', 'src/node.ts', 'src/schema.ts']);
+  assert.deepEqual(atRoot, [
+    'src/errors.ts',
+    'src/gateway.ts',
+    'src/index.ts',
+    'src/node.ts',
+    'src/operations.ts',
+    'src/schema.ts',
+  ]);
 });

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import type { KeyEntry } from '../config/operator-files.ts';
 import type { Caller } from './caller.ts';
 
@@ -13,24 +13,25 @@ export interface ApiKeys {
 
 /** Finds callers by API key. Stores only digests of the keys. */
 export function createApiKeys(initial: readonly KeyEntry[]): ApiKeys {
-  let entries = withDigests(initial);
+  let entries = initial.map(prepare);
   return {
     find(key) {
-      const digest = createHash('sha256').update(key).digest();
-      let found: KeyEntry | undefined;
+      const digest = hash('sha256', key, 'buffer');
+      let found: Caller | undefined;
       // Compare with all entries, so that the time does not depend on the match.
-      for (const { entry, digest: own } of entries) if (timingSafeEqual(own, digest)) found ??= entry;
-      return found && callerOf(found);
+      for (const { caller, digest: own } of entries) if (timingSafeEqual(own, digest)) found ??= caller;
+      return found;
     },
-    merchants: () => entries.flatMap(({ entry }) => entry.merchant ?? []),
+    merchants: () => entries.flatMap(({ caller }) => caller.merchant ?? []),
     replace(next) {
-      entries = withDigests(next);
+      entries = next.map(prepare);
     },
   };
 }
 
-function withDigests(entries: readonly KeyEntry[]): { entry: KeyEntry; digest: Buffer }[] {
-  return entries.map((entry) => ({ entry, digest: Buffer.from(entry.sha256, 'hex') }));
+/** All requests of an entry have the same caller object, so what is derived from a caller can be kept for it. */
+function prepare(entry: KeyEntry): { caller: Caller; digest: Buffer } {
+  return { caller: callerOf(entry), digest: Buffer.from(entry.sha256, 'hex') };
 }
 
 function callerOf({ name, scopes: granted, merchant, customer, documents }: KeyEntry): Caller {

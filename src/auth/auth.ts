@@ -19,15 +19,20 @@ export interface AuthOptions {
   readonly optional?: boolean | undefined;
 }
 
+/** Reads the headers of a request. Names are in lower case. `Headers` is one. */
+export interface HeaderReader {
+  get(name: string): string | null | undefined;
+}
+
 export interface Authenticator {
   /**
-   * Identifies the caller.
+   * Identifies the caller. Returns a promise only for a token, whose verification takes one, and otherwise throws directly.
    *
    * @param correlation correlation fields for the log line about a refused credential.
    * @throws RequestError `UNAUTHENTICATED` (401) for missing or invalid credentials, and for credentials of a kind that
    *   `AUTH_MODE` does not enable. `OVERLOADED` (503) if the key set cannot be read and the key of the token is unknown.
    */
-  authenticate(headers: Headers, correlation?: Correlation): Promise<Caller>;
+  authenticate(headers: HeaderReader, correlation?: Correlation): Caller | Promise<Caller>;
   /** Whether credentials can be verified. */
   isReady(): boolean;
   /** Merchant ids of all API key entries, for the check at startup. */
@@ -50,14 +55,18 @@ export function createAuthenticator(options: AuthOptions, log: Log, metrics?: Me
     modes.includes('jwt') && jwt ? createJwtVerifier({ fetch: options.fetch, ...jwt, log, metrics }) : undefined;
 
   return {
-    async authenticate(headers, correlation) {
+    authenticate(headers, correlation) {
       if (modes.length === 0) return anonymous;
       if (options.optional && !isFrom(headers.get('authorization'), jwt?.issuer)) return anonymous;
-      try {
-        return await identify(headers);
-      } catch (error) {
+      const refuse = (error: unknown): never => {
         if (error instanceof CredentialRefused) report(error, correlation);
         throw translate(error);
+      };
+      try {
+        const caller = identify(headers);
+        return caller instanceof Promise ? caller.catch(refuse) : caller;
+      } catch (error) {
+        return refuse(error);
       }
     },
     isReady: () => verifier?.isReady() ?? true,
@@ -71,35 +80,37 @@ export function createAuthenticator(options: AuthOptions, log: Log, metrics?: Me
     log.warn('credential refused', { ...(correlation && correlationOf(correlation)), reason });
   }
 
-  async function identify(headers: Headers): Promise<Caller> {
-    const callers: Caller[] = [];
+  function identify(headers: HeaderReader): Caller | Promise<Caller> {
     const apiKey = headers.get('x-api-key')?.trim();
-    if (apiKey) {
-      if (keys === undefined) throw new CredentialRefused('unsupported');
-      const caller = keys.find(apiKey);
-      if (caller === undefined) throw new CredentialRefused('unknown_key');
-      callers.push(caller);
-    }
+    const keyCaller = apiKey ? findByKey(apiKey) : undefined;
     const token = bearerOf(headers.get('authorization'));
-    if (token) {
-      if (verifier === undefined) throw new CredentialRefused('unsupported');
-      if (!/^[\w.+/=~-]+$/.test(token)) throw new CredentialRefused('malformed');
-      callers.push(await verifier.verify(token));
+    if (!token) {
+      if (keyCaller === undefined) throw new CredentialRefused('missing');
+      return keyCaller;
     }
-    const [first, second] = callers;
-    if (first === undefined) throw new CredentialRefused('missing');
-    return second === undefined ? first : combine(first, second);
+    if (verifier === undefined) throw new CredentialRefused('unsupported');
+    if (!/^[\w.+/=~-]+$/.test(token)) throw new CredentialRefused('malformed');
+    const verified = verifier.verify(token);
+    return keyCaller === undefined ? verified : verified.then((caller) => combine(keyCaller, caller));
+  }
+
+  function findByKey(apiKey: string): Caller {
+    if (keys === undefined) throw new CredentialRefused('unsupported');
+    const caller = keys.find(apiKey);
+    if (caller === undefined) throw new CredentialRefused('unknown_key');
+    return caller;
   }
 }
 
 /** The token of the scheme `Bearer`. Ignores other schemes, such as `Basic` for a proxy. */
-function bearerOf(authorization: string | null): string | undefined {
-  const [, token] = /^Bearer(?:\s+(.*))?$/is.exec(authorization?.trim() ?? '') ?? [];
+function bearerOf(authorization: string | null | undefined): string | undefined {
+  if (authorization == null) return undefined;
+  const [, token] = /^Bearer(?:\s+(.*))?$/is.exec(authorization.trim()) ?? [];
   return token;
 }
 
 /** Whether the unverified payload of the token contains this issuer. */
-function isFrom(authorization: string | null, issuer: string | undefined): boolean {
+function isFrom(authorization: string | null | undefined, issuer: string | undefined): boolean {
   const [, payload] = authorization?.split('.') ?? [];
   return (
     issuer !== undefined &&

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { RequestError } from '../errors.ts';
 import type { Log, Metrics } from '../telemetry/log.ts';
 import type { Caller } from './caller.ts';
-import { createLocalCounters } from './local-counters.ts';
+import { type Count, createLocalCounters } from './local-counters.ts';
 import { createSharedCounters } from './shared-counters.ts';
 
 export interface RateLimitOptions {
@@ -14,17 +14,17 @@ export interface RateLimitOptions {
 
 export interface RateLimit {
   /**
-   * Counts an operation.
+   * Counts an operation: by the credentials of the caller, or by address if there are none. Returns a promise only if the counters are in Redis, and otherwise throws directly.
    *
    * @throws RequestError `RATE_LIMITED` (429 with `Retry-After`) if the limit is exceeded.
    */
-  admit(caller: Caller, address: string | undefined): Promise<void>;
+  admit(caller: Caller, address: string | undefined): void | Promise<void>;
   /**
-   * Counts a request with refused credentials against its address.
+   * Counts a request with refused credentials against its address. Returns a promise as `admit` does.
    *
    * @throws RequestError `RATE_LIMITED` (429 with `Retry-After`) if the limit of the address is exceeded.
    */
-  countRefused(address: string | undefined): Promise<void>;
+  countRefused(address: string | undefined): void | Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -45,17 +45,32 @@ export function createRateLimit(
 ): RateLimit {
   const countLocally = createLocalCounters({ windowMs });
   const shared = redisUrl && createSharedCounters({ url: redisUrl, windowMs }, log, metrics);
+  // Callers with an API key are the same objects in each request. Two digests for each operation would cost 1.5 µs.
+  const keysByCaller = new WeakMap<Caller, { merchant: string | undefined; keys: readonly string[] }>();
 
   return {
-    admit: (caller, address) => consume(keysOf(caller, merchantOf(caller) ?? caller.merchant, address)),
+    admit(caller, address) {
+      if (caller.counted.length === 0) return consume([addressKey(address)]);
+      const merchant = merchantOf(caller) ?? caller.merchant;
+      let known = keysByCaller.get(caller);
+      if (known?.merchant !== merchant || known === undefined) {
+        known = { merchant, keys: keysOf(caller, merchant) };
+        keysByCaller.set(caller, known);
+      }
+      return consume(known.keys);
+    },
     countRefused: (address) => consume([addressKey(address)]),
     async dispose() {
       shared?.dispose();
     },
   };
 
-  async function consume(keys: readonly string[]): Promise<void> {
-    const counts = (await shared?.count(keys)) ?? keys.map(countLocally);
+  function consume(keys: readonly string[]): void | Promise<void> {
+    if (shared === undefined) return refuseAbove(keys.map(countLocally));
+    return shared.count(keys).then((counts) => refuseAbove(counts ?? keys.map(countLocally)));
+  }
+
+  function refuseAbove(counts: readonly Count[]): void {
     const exceeded = counts.filter(({ count }) => count > perMinute);
     if (exceeded.length === 0) return;
     const retryAfterSeconds = Math.max(1, ...exceeded.map(({ resetMs }) => Math.ceil(resetMs / 1000)));
@@ -64,9 +79,8 @@ export function createRateLimit(
   }
 }
 
-/** Returns the keys of the counters. Removes duplicates: both credentials of a request may be bound to the same customer. */
-function keysOf({ counted, customers }: Caller, merchant: string | undefined, address: string | undefined): string[] {
-  if (counted.length === 0) return [addressKey(address)];
+/** The counters of a caller with credentials. Removes duplicates: both credentials of a request may be bound to the same customer. */
+function keysOf({ counted, customers }: Caller, merchant: string | undefined): string[] {
   const bound = typeof customers === 'string' ? [] : customers;
   return [
     ...new Set([
@@ -82,5 +96,5 @@ function addressKey(address: string | undefined): string {
 
 /** A digest, so that Redis stores no names and no addresses. JSON separates the parts unambiguously. */
 function digest(parts: readonly (string | undefined)[]): string {
-  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
+  return hash('sha256', JSON.stringify(parts), 'base64url');
 }

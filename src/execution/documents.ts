@@ -13,6 +13,7 @@ import {
   validate,
   visit,
 } from 'graphql';
+import type { Cancellation } from '../customers/cancellation.ts';
 import { GatewayError, RequestError } from '../errors.ts';
 import { assertLimits, assertTokens, type DocumentLimits } from './limits.ts';
 import { maxReportedErrors } from './outcome.ts';
@@ -26,7 +27,7 @@ export interface Documents {
    *
    * @throws RequestError if the document exceeds a limit or cannot be parsed; `OVERLOADED` if too many documents wait.
    */
-  read(text: string, requester: string, signal: AbortSignal): Promise<DocumentNode>;
+  read(text: string, requester: string, cancellation: Cancellation): Promise<DocumentNode>;
   /** The errors of validation, at most {@link maxReportedErrors}. */
   check(document: DocumentNode): readonly GraphQLError[];
 }
@@ -52,9 +53,9 @@ export function createDocuments(options: {
   if (!options.introspection) rules.push(NoSchemaIntrospectionCustomRule);
 
   return {
-    async read(text, requester, signal) {
+    async read(text, requester, cancellation) {
       // Cached documents wait as many microtasks as new ones, so that simultaneous requests keep their order.
-      await (parsed.has(text) ? undefined : turns.run(requester, signal, () => prepare(text)));
+      await (parsed.has(text) ? undefined : turns.run(requester, cancellation, () => prepare(text)));
       return readDocument(text);
     },
     check: checkDocument,

@@ -7,6 +7,7 @@ import {
   getOperationAST,
   type OperationDefinitionNode,
 } from 'graphql';
+import type { Cancellation } from '../customers/cancellation.ts';
 import { RequestError } from '../errors.ts';
 import type { Log, OperationType } from '../telemetry/log.ts';
 import { type Answer, type AnswerRequest, answerOf, type Result } from './answer.ts';
@@ -36,7 +37,7 @@ export interface EngineRequest extends AnswerRequest {
   readonly isGet: boolean;
   /** Key for fair scheduling of validation: the credentials, or the address if the caller is anonymous. */
   readonly requester: string;
-  readonly signal: AbortSignal;
+  readonly cancellation: Cancellation;
   /** Creates the context of the resolvers. Called at most once, immediately before execution. */
   createContext(operation: { readonly name: string | undefined; readonly type: OperationType }): object;
 }
@@ -56,7 +57,7 @@ export function createEngine({ schema, limits, introspection, log }: EngineOptio
     async run(params, request) {
       let operationType: OperationType | undefined;
       try {
-        const document = await documents.read(params.query, request.requester, request.signal);
+        const document = await documents.read(params.query, request.requester, request.cancellation);
         const operation = operationOf(document, params.operationName, request.isGet);
         const errors = documents.check(document);
         if (errors.length > 0) return answerOf({ errors }, request, log);

@@ -1,9 +1,10 @@
 import { performance } from 'node:perf_hooks';
+import type { Cancellation } from '../customers/cancellation.ts';
 import { overloaded } from '../errors.ts';
 
 interface Waiting {
   readonly sinceMs: number;
-  readonly signal: AbortSignal;
+  readonly cancellation: Cancellation;
   readonly start: () => void;
   readonly refuse: () => void;
 }
@@ -41,7 +42,7 @@ export function createTurns(limits: TurnLimits = defaults) {
      * @throws RequestError `OVERLOADED` if too much work waits, the work waits too long or the client disconnects. The work
      *   does not run then.
      */
-    run(caller: string, signal: AbortSignal, work: () => void): Promise<void> {
+    run(caller: string, cancellation: Cancellation, work: () => void): Promise<void> {
       if (waiting === 0 && usedMs < limits.turnMs) {
         take(work);
         return Promise.resolve();
@@ -53,7 +54,7 @@ export function createTurns(limits: TurnLimits = defaults) {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       queue.push({
         sinceMs: performance.now(),
-        signal,
+        cancellation,
         start: () => {
           take(work);
           resolve();
@@ -92,7 +93,7 @@ export function createTurns(limits: TurnLimits = defaults) {
       if (queue.length > 0) queues.set(caller, queue);
       if (entry === undefined) continue;
       waiting -= 1;
-      if (entry.signal.aborted || performance.now() - entry.sinceMs > limits.maxWaitMs) entry.refuse();
+      if (entry.cancellation.isCancelled || performance.now() - entry.sinceMs > limits.maxWaitMs) entry.refuse();
       else entry.start();
       return;
     }

@@ -1,5 +1,5 @@
 import type { GraphiQLOptions, Plugin } from 'graphql-yoga';
-import type { RequestState } from './http.ts';
+import type { RequestState } from './state.ts';
 
 /** An existing customer for the example operations. */
 export interface Examples {

@@ -1,5 +1,5 @@
 import type { Plugin } from 'graphql-yoga';
-import type { RequestState } from './http.ts';
+import type { RequestState } from './state.ts';
 
 /**
  * Serves `/health` and `/ready`. `/health` is 200 while the process runs. `/ready` is 200 if `isReady` returns `true`, else

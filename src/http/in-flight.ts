@@ -1,14 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Metrics } from '../telemetry/log.ts';
+import type { Resource } from './state.ts';
 
 /** Counts in-flight requests and writes, and holds the drain state. */
-export interface InFlight {
+export interface InFlight extends Resource {
   /** `false` as soon as `drain` is called. */
   isReady(): boolean;
   /** `true` once the delay of `drain` is over. New operations are refused then. */
   isDraining(): boolean;
-  /** Counts `work` until it is settled. */
-  track<T>(work: Promise<T>): Promise<T>;
   /** Ends readiness at once and starts draining after `delayMs` (default 0). Resolves when nothing is in flight. */
   drain(delayMs?: number): Promise<void>;
 }
@@ -24,16 +23,14 @@ export function countInFlight(metrics: Pick<Metrics, 'inFlight'> | undefined): I
   return {
     isReady: () => !withdrawn,
     isDraining: () => draining,
-    async track<T>(work: Promise<T>): Promise<T> {
+    acquire() {
       count += 1;
       metrics?.inFlight(count);
-      try {
-        return await work;
-      } finally {
-        count -= 1;
-        metrics?.inFlight(count);
-        resolveIfIdle();
-      }
+    },
+    release() {
+      count -= 1;
+      metrics?.inFlight(count);
+      resolveIfIdle();
     },
     async drain(delayMs = 0): Promise<void> {
       withdrawn = true;

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FetchAPI } from 'graphql-yoga';
-import type { RequestState } from './http.ts';
 import { discardRest } from './raw.ts';
+import type { RequestState } from './state.ts';
 
 /** A request of `node:http`, with the properties that a framework may add. */
 export type Message = IncomingMessage & {

@@ -11,8 +11,8 @@ const maxContentTypeLength = 256;
  * @returns `undefined` if the client accepts neither type.
  * @see RFC 9110, section 12.5.1: the most specific matching range defines the weight of a type.
  */
-export function answerType(accept: string | null): (typeof answerTypes)[number] | undefined {
-  if (accept === null || accept.trim() === '') return answerTypes[0];
+export function answerType(accept: string | null | undefined): (typeof answerTypes)[number] | undefined {
+  if (accept == null || accept.trim() === '') return answerTypes[0];
   const ranges = accept
     .slice(0, maxAcceptLength)
     .split(',')
@@ -28,8 +28,8 @@ export function answerType(accept: string | null): (typeof answerTypes)[number] 
 }
 
 /** Whether the type is `application/json`, in UTF-8 if it has a charset. Ignores other parameters. */
-export function isJson(contentType: string | null): boolean {
-  if (contentType === null || contentType.length > maxContentTypeLength) return false;
+export function isJson(contentType: string | null | undefined): boolean {
+  if (contentType == null || contentType.length > maxContentTypeLength) return false;
   const { type, isUtf8 } = readRange(contentType);
   return type === 'application/json' && isUtf8;
 }

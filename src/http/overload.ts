@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { overloaded } from '../errors.ts';
+import type { Resource } from './state.ts';
 
 /**
  * Concurrency limit of one merchant: operations for each connection of its pool, and a minimum for small pools. With calls of
@@ -23,7 +24,7 @@ const retryAfterSeconds = 1;
  * normal. It lowers the limit.
  */
 export function createOverload({ connections }: { connections: number }) {
-  const inFlight = new Map<string, number>();
+  const known = new Map<string, Resource>();
   let checkedAtMs = performance.now();
   let lagUntilMs = 0;
   const check = () => {
@@ -35,22 +36,32 @@ export function createOverload({ connections }: { connections: number }) {
 
   return {
     /**
-     * Counts an operation as in flight until `over` settles.
+     * The slots of a merchant, by its id.
      *
-     * @throws RequestError `OVERLOADED` (503 with `Retry-After`) if the limit is reached. The operation is not counted then.
+     * Acquiring a slot throws RequestError `OVERLOADED` (503 with `Retry-After`) if the limit is reached.
      */
-    enter(merchant: string, over: Promise<unknown>): void {
-      const { perConnection, atLeast } = performance.now() < lagUntilMs ? limitDuringLag : limit;
-      const count = (inFlight.get(merchant) ?? 0) + 1;
-      if (count > Math.max(atLeast, perConnection * connections)) throw overloaded(retryAfterSeconds);
-      inFlight.set(merchant, count);
-      const leave = () => {
-        const left = (inFlight.get(merchant) ?? 0) - 1;
-        if (left > 0) inFlight.set(merchant, left);
-        else inFlight.delete(merchant);
-      };
-      over.then(leave, leave);
+    slotsOf(merchant: string): Resource {
+      let slots = known.get(merchant);
+      if (slots === undefined) {
+        slots = createSlots();
+        known.set(merchant, slots);
+      }
+      return slots;
     },
     dispose: () => clearInterval(timer),
   };
+
+  function createSlots(): Resource {
+    let inFlight = 0;
+    return {
+      acquire() {
+        const { perConnection, atLeast } = performance.now() < lagUntilMs ? limitDuringLag : limit;
+        if (inFlight + 1 > Math.max(atLeast, perConnection * connections)) throw overloaded(retryAfterSeconds);
+        inFlight += 1;
+      },
+      release() {
+        inFlight -= 1;
+      },
+    };
+  }
 }

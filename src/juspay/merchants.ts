@@ -26,8 +26,9 @@ export interface Merchant {
   readonly open: (operation: Operation) => CustomerApi;
   /** The pseudonym of a person in the audit log: an HMAC with the merchant's current key. */
   readonly pseudonym: (text: string) => string;
-  /** Keeps the connections of this merchant open until `work` settles, even if the merchant is removed. */
-  readonly hold: <T>(work: Promise<T>) => Promise<T>;
+  /** Keeps the connections of this merchant open until `release`, even if the merchant is removed. */
+  readonly acquire: () => void;
+  readonly release: () => void;
 }
 
 export interface Merchants {
@@ -147,14 +148,12 @@ function openMerchant(
     merchantId,
     open: coalescing(client),
     pseudonym: (text) => createHmac('sha256', apiKey.reveal()).update(text).digest('hex').slice(0, 16),
-    hold(work) {
+    acquire() {
       inUse += 1;
-      const release = () => {
-        inUse -= 1;
-        settle();
-      };
-      work.then(release, release);
-      return work;
+    },
+    release() {
+      inUse -= 1;
+      settle();
     },
     replaceKeys(next) {
       if (next.baseUrl !== baseUrl) return false;

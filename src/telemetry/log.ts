@@ -89,36 +89,45 @@ export function correlationOf({ requestId, traceId }: Correlation): LogFields {
 }
 
 /**
- * Counts the upstream failures of one operation. The caller logs the first failure of each name. One line sums up the rest when all
- * promises that were passed to `during` have settled.
+ * Counts the upstream failures of one operation. The caller logs the first failure of each name. One line sums up the rest when the
+ * operation and all its writes have ended: each acquires the count and releases it at its end. A write may outlast its request.
  */
-export function createFailureCount(log: Log, correlation: Correlation) {
-  const counts = new Map<string, number>();
-  let inProgress = 0;
-  const settle = () => {
-    inProgress -= 1;
-    if (inProgress === 0) report();
-  };
-  return {
-    /** @returns whether this failure is the first of its name. */
-    add(name: string): boolean {
-      const count = (counts.get(name) ?? 0) + 1;
-      counts.set(name, count);
-      return count === 1;
-    },
-    /** Delays the summary until `work` settles. A write may outlast the request that started it. */
-    during<T>(work: Promise<T>): Promise<T> {
-      inProgress += 1;
-      work.then(settle, settle);
-      return work;
-    },
-  };
+export class FailureCount {
+  readonly #log: Log;
+  readonly #correlation: Correlation;
+  /** Created by the first failure: most operations have none. */
+  #counts: Map<string, number> | undefined;
+  #inProgress = 0;
 
-  function report(): void {
+  constructor(log: Log, correlation: Correlation) {
+    this.#log = log;
+    this.#correlation = correlation;
+  }
+
+  /** @returns whether this failure is the first of its name. */
+  add(name: string): boolean {
+    this.#counts ??= new Map();
+    const count = (this.#counts.get(name) ?? 0) + 1;
+    this.#counts.set(name, count);
+    return count === 1;
+  }
+
+  acquire(): void {
+    this.#inProgress += 1;
+  }
+
+  release(): void {
+    this.#inProgress -= 1;
+    if (this.#inProgress === 0 && this.#counts !== undefined) this.#report(this.#counts);
+  }
+
+  #report(counts: ReadonlyMap<string, number>): void {
     const isRepeated = [...counts.values()].some((count) => count > 1);
-    if (isRepeated)
-      log.warn('repeated upstream failures', { ...correlationOf(correlation), failures: Object.fromEntries(counts) });
-    counts.clear();
+    if (isRepeated) {
+      const fields = { ...correlationOf(this.#correlation), failures: Object.fromEntries(counts) };
+      this.#log.warn('repeated upstream failures', fields);
+    }
+    this.#counts = undefined;
   }
 }
 

@@ -489,7 +489,7 @@ test('an unexpected error during verification MUST NOT become a 401', async () =
     },
     silent,
   );
-  await assert.rejects(broken.authenticate(bearer(hs(good))), { name: 'TypeError' });
+  await assert.rejects(async () => broken.authenticate(bearer(hs(good))), { name: 'TypeError' });
 });
 
 const digest = (key: string) => createHash('sha256').update(key).digest('hex');

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
+import { type Cancellation, createCancellation, never } from '../../src/customers/cancellation.ts';
 import { RequestError } from '../../src/errors.ts';
 import { createTurns } from '../../src/execution/turns.ts';
 import { type Answer, bearer, codesOf, inWorld, jwtSettings } from '../support.ts';
 
-const { signal } = new AbortController();
 const limits = { turnMs: 5, maxWaiting: 10, maxWaitingByCaller: 6, maxWaitMs: 60_000 };
 
 /** Synchronous work that exceeds the budget of a turn. */
@@ -28,7 +28,7 @@ test('after work that exceeds the budget of a turn, the event loop MUST run befo
   const ranIn: number[] = [];
   await Promise.all(
     Array.from({ length: 5 }, () =>
-      turns.run('a', signal, () => {
+      turns.run('a', never, () => {
         ranIn.push(turn);
         spin();
       }),
@@ -43,7 +43,7 @@ test('callers MUST be served round-robin', async () => {
   const turns = createTurns(limits);
   const order: string[] = [];
   const run = (caller: string) =>
-    turns.run(caller, signal, () => {
+    turns.run(caller, never, () => {
       order.push(caller);
       spin();
     });
@@ -54,7 +54,7 @@ test('callers MUST be served round-robin', async () => {
 test('work above the queue limits, of a disconnected client or past the maximum wait MUST be rejected and not run', async () => {
   const turns = createTurns(limits);
   let done = 0;
-  const run = (caller: string, by = signal) =>
+  const run = (caller: string, by: Cancellation = never) =>
     turns.run(caller, by, () => {
       done += 1;
       spin();
@@ -66,16 +66,16 @@ test('work above the queue limits, of a disconnected client or past the maximum 
   await Promise.all([...first, ...others]);
   assert.equal(done, 11);
 
-  const disconnected = new AbortController();
+  const disconnected = createCancellation();
   spin();
-  const waiting = [run('a'), run('a', disconnected.signal)];
-  disconnected.abort();
+  const waiting = [run('a'), run('a', disconnected)];
+  disconnected.cancel();
   const [, left] = await Promise.allSettled(waiting);
   assert.ok(left?.status === 'rejected' && isOverloaded(left.reason));
 
   const noWait = createTurns({ ...limits, maxWaitMs: 0 });
-  await noWait.run('a', signal, spin);
-  await assert.rejects(Promise.all([noWait.run('a', signal, spin), noWait.run('a', signal, spin)]), isOverloaded);
+  await noWait.run('a', never, spin);
+  await assert.rejects(Promise.all([noWait.run('a', never, spin), noWait.run('a', never, spin)]), isOverloaded);
 });
 
 test('many new documents of one caller MUST NOT delay another caller, and MUST be rejected above the queue limit', () =>

@@ -154,20 +154,14 @@ test('each merchant MUST have its own limit of 32 operations for each connection
   ] as const) {
     const overload = createOverload({ connections });
     context.after(overload.dispose);
-    const { promise: over, resolve } = Promise.withResolvers<void>();
-    for (let n = 0; n < most; n += 1) overload.enter('a', over);
-    assert.throws(() => overload.enter('a', over), { code: 'OVERLOADED', status: 503 });
-    overload.enter('b', over);
-    resolve();
-    await over;
-    // Failed operations, and operations that had already ended, free their slots.
-    await assert.rejects(async () => {
-      const failed = Promise.reject(new Error('gone'));
-      for (let n = 0; n < most; n += 1) overload.enter('a', failed);
-      await failed;
-    });
-    for (let n = 0; n < most; n += 1) overload.enter('a', over);
-    assert.throws(() => overload.enter('a', over), { code: 'OVERLOADED' });
+    const slots = overload.slotsOf('a');
+    for (let n = 0; n < most; n += 1) slots.acquire();
+    assert.throws(() => slots.acquire(), { code: 'OVERLOADED', status: 503 });
+    overload.slotsOf('b').acquire();
+    // A refused operation has no slot.
+    for (let n = 0; n < most; n += 1) slots.release();
+    for (let n = 0; n < most; n += 1) slots.acquire();
+    assert.throws(() => overload.slotsOf('a').acquire(), { code: 'OVERLOADED' });
   }
 });
 
@@ -175,12 +169,12 @@ test('event loop lag MUST lower the limit until it ends', async (context) => {
   const overload = createOverload({ connections: 4 });
   context.after(overload.dispose);
   const taken = () => {
-    const { promise: over, resolve } = Promise.withResolvers<void>();
+    const slots = overload.slotsOf('a');
     let count = 0;
     try {
-      for (; count < 2_000; count += 1) overload.enter('a', over);
+      for (; count < 2_000; count += 1) slots.acquire();
     } catch {
-      resolve();
+      for (let n = 0; n < count; n += 1) slots.release();
     }
     return count;
   };

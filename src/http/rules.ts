@@ -1,0 +1,238 @@
+import type { HeaderReader } from '../auth/auth.ts';
+import type { Caller } from '../auth/caller.ts';
+import type { Cancellation } from '../customers/cancellation.ts';
+import { overloaded, RequestError } from '../errors.ts';
+import type { Answer } from '../execution/answer.ts';
+import type { Engine } from '../execution/engine.ts';
+import { errorBody, toRequestError } from '../execution/outcome.ts';
+import { documentOf, type Manifest } from '../execution/persisted.ts';
+import type { Correlation, Log } from '../telemetry/log.ts';
+import { type Bodies, tooLong } from './bodies.ts';
+import { answerType, isJson } from './media.ts';
+import type { Params } from './params.ts';
+import type { RequestState, Resource } from './state.ts';
+
+export interface HttpRules {
+  readonly endpoint: string;
+  readonly maxBodyBytes: number;
+  readonly bodies: Bodies;
+  readonly isDraining: () => boolean;
+  /**
+   * Returns a promise only if the verification takes one.
+   *
+   * @throws RequestError for missing or invalid credentials.
+   */
+  readonly authenticate: (headers: HeaderReader, correlation: Correlation) => Caller | Promise<Caller>;
+  /** The slots of the caller's merchant. Acquiring one throws RequestError if the concurrency limit is reached. */
+  readonly slotsOf: (caller: Caller) => Resource;
+  /** @throws RequestError if the rate limit of the caller is exceeded. */
+  readonly admit?: ((caller: Caller, address: string | undefined) => void | Promise<void>) | undefined;
+  /** Counts a request with refused credentials. @throws RequestError if the rate limit of the address is exceeded. */
+  readonly countRefused?: ((address: string | undefined) => void | Promise<void>) | undefined;
+  readonly engine: Engine;
+  /** Opens the context of an operation. @throws RequestError if authentication has not run. */
+  readonly openOperation: (
+    state: RequestState,
+    request: OperationRequest & { readonly name: string | undefined },
+  ) => object;
+  readonly manifest: Manifest;
+  /** Whether callers may send only ids of persisted documents. */
+  readonly persistedOnly: boolean;
+  readonly log: Log;
+}
+
+/** The head of a request. */
+export interface Head {
+  readonly method: string;
+  readonly headers: HeaderReader;
+  /** The parameters of the URL. `undefined` if there are none. */
+  readonly searchParams: URLSearchParams | undefined;
+}
+
+/** Custom headers: a browser sends a CORS preflight before a cross-origin request that has one. */
+const preflightHeaders = ['x-graphql-yoga-csrf', 'apollo-require-preflight'];
+
+const drainRetryAfterSeconds = 1;
+
+/** Headers of every response. */
+export const commonHeaders = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' } as const;
+
+/**
+ * The steps of a request before its operation, in order: {@link checkHead}, {@link identify}, reading the body,
+ * {@link admit}, reading the parameters, {@link execute}. Both ways to serve a request call these functions, so that
+ * each rule exists once. A step that returns a promise only sometimes saves the others the turn of an `await`.
+ *
+ * @throws RequestError for a request that is refused whoever sends it.
+ */
+export function checkHead(head: Head, state: RequestState, rules: HttpRules): void {
+  state.traceId = traceIdOf(head.headers.get('traceparent'));
+  // Yoga also accepts other paths, such as `/any/graphql`.
+  if (state.target.path !== rules.endpoint) throw notFound(rules.endpoint);
+  if (rules.isDraining()) throw overloaded(drainRetryAfterSeconds);
+  const fault = findFault(head, rules.maxBodyBytes);
+  if (fault !== undefined) throw fault;
+}
+
+/** Sets the caller. @throws RequestError for missing or invalid credentials, or if the address sent too many of them. */
+export function identify(headers: HeaderReader, state: RequestState, rules: HttpRules): void | Promise<void> {
+  const refuse = (error: unknown): void | Promise<void> => {
+    const counted = isRefusedCredential(error) ? rules.countRefused?.(state.address) : undefined;
+    if (counted === undefined) throw error;
+    return counted.then(() => {
+      throw error;
+    });
+  };
+  try {
+    const caller = rules.authenticate(headers, state);
+    if (caller instanceof Promise) {
+      return caller.then((identified) => {
+        state.caller = identified;
+      }, refuse);
+    }
+    state.caller = caller;
+    return undefined;
+  } catch (error) {
+    return refuse(error);
+  }
+}
+
+/**
+ * Counts the operation against the limits of its merchant and its caller. Call it after the body is read: slow senders must
+ * not take slots of the concurrency limit.
+ *
+ * @throws RequestError if a limit is reached.
+ */
+export function admit(state: RequestState, rules: HttpRules): void | Promise<void> {
+  const caller = callerOf(state);
+  state.use(rules.slotsOf(caller));
+  // After load shedding: a request that is shed does not count against its caller's rate limit.
+  return rules.admit?.(caller, caller.counted.length === 0 ? state.address : undefined);
+}
+
+/** The properties of a request that its operation depends on. */
+export interface OperationRequest {
+  readonly isGet: boolean;
+  readonly headers: HeaderReader;
+  /** Cancelled when the client disconnects. */
+  readonly cancellation: Cancellation;
+}
+
+/** Executes the operation. @throws RequestError for a document that may not be executed, see `documentOf`. */
+export function execute(
+  params: Params,
+  request: OperationRequest,
+  state: RequestState,
+  rules: HttpRules,
+): Answer | Promise<Answer> {
+  const caller = callerOf(state);
+  const query = documentOf(params, rules.manifest, rules.persistedOnly && !caller.anyDocument);
+  const { operationName, variables } = params;
+  const { isGet, headers, cancellation } = request;
+  const answer = rules.engine.run(
+    { query, operationName, variables },
+    {
+      correlation: state,
+      isGet,
+      mediaType: mediaTypeOf(headers),
+      requester: caller.counted.join(' ') || state.address || '',
+      cancellation,
+      createContext: ({ name }) => rules.openOperation(state, { ...request, name }),
+    },
+  );
+  if (answer instanceof Promise) return answer.then(keep);
+  return keep(answer);
+
+  function keep(answered: Answer): Answer {
+    state.answer = answered;
+    return answered;
+  }
+}
+
+/** Answers a request that is refused before its operation. Translates every error: an unknown one is logged and masked. */
+export function refuse(error: unknown, headers: HeaderReader, state: RequestState, { log }: HttpRules): Answer {
+  const refusal = toRequestError(error, { correlation: state, log });
+  const mediaType = mediaTypeOf(headers);
+  state.answer = {
+    // The GraphQL-over-HTTP specification: with `application/json`, an invalid document does not change the status.
+    status: refusal.inDocument && mediaType === 'application/json' ? 200 : refusal.status,
+    headers: { ...refusal.headers, 'content-type': `${mediaType}; charset=utf-8` },
+    body: errorBody(refusal, state.requestId),
+    outcome: refusal.code,
+    operationType: undefined,
+  };
+  return state.answer;
+}
+
+/** The media type of the response. JSON is the fallback if the client accepts neither type. Yoga ignores the weights in `Accept`. */
+function mediaTypeOf(headers: HeaderReader): 'application/json' | 'application/graphql-response+json' {
+  return answerType(headers.get('accept')) ?? 'application/json';
+}
+
+/** Rejects the request if authentication has not run. This guards against routes that bypass it. */
+function callerOf({ caller }: RequestState): Caller {
+  if (caller === undefined) throw new RequestError('UNAUTHENTICATED', { status: 401 });
+  return caller;
+}
+
+function isRefusedCredential(error: unknown): boolean {
+  return error instanceof RequestError && error.code === 'UNAUTHENTICATED';
+}
+
+/**
+ * Reads the trace id of `traceparent`. Ignores an invalid or repeated header. Of later versions, reads the known fields.
+ *
+ * @see W3C Trace Context, section 3.2
+ */
+function traceIdOf(traceparent: string | null | undefined): string | undefined {
+  if (traceparent == null) return undefined;
+  const [, version, traceId, more] =
+    /^([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$/.exec(traceparent) ?? [];
+  return version === 'ff' || (version === '00' && more !== undefined) ? undefined : traceId;
+}
+
+function notFound(endpoint: string): RequestError {
+  return new RequestError('BAD_USER_INPUT', {
+    status: 404,
+    message: `Not found. The GraphQL endpoint is ${endpoint}.`,
+  });
+}
+
+function findFault({ method, headers, searchParams }: Head, maxBodyBytes: number): RequestError | undefined {
+  if (method === 'GET') {
+    const forced = preflightHeaders.some((name) => has(headers, name)) || isJson(headers.get('content-type'));
+    if (!forced || (has(headers, 'content-type') && !isJson(headers.get('content-type')))) {
+      const message = `GET needs one of the headers ${preflightHeaders.join(', ')} or content-type: application/json. Or send POST.`;
+      return new RequestError('BAD_USER_INPUT', { status: 403, message });
+    }
+    return findUnreadable(headers);
+  }
+  if (method !== 'POST') {
+    return new RequestError('BAD_USER_INPUT', {
+      status: 405,
+      headers: { allow: 'GET, POST' },
+      message: 'Send GET or POST.',
+    });
+  }
+  if (searchParams?.has('query')) {
+    return new RequestError('BAD_USER_INPUT', { message: 'Send the document of a POST in the body, not in the URL.' });
+  }
+  if (!isJson(headers.get('content-type'))) {
+    return new RequestError('BAD_USER_INPUT', { status: 415, message: 'The body must be application/json in UTF-8.' });
+  }
+  const encoding = headers.get('content-encoding')?.trim().toLowerCase();
+  if (encoding !== undefined && encoding !== '' && encoding !== 'identity') {
+    return new RequestError('BAD_USER_INPUT', { status: 415, message: 'The body must not be compressed.' });
+  }
+  return Number(headers.get('content-length')) > maxBodyBytes ? tooLong(maxBodyBytes) : findUnreadable(headers);
+}
+
+/** Checked before execution: a client that cannot read the response would not see the result of a mutation. */
+function findUnreadable(headers: HeaderReader): RequestError | undefined {
+  if (answerType(headers.get('accept')) !== undefined) return undefined;
+  const message = 'Accept must allow application/graphql-response+json or application/json, in UTF-8.';
+  return new RequestError('BAD_USER_INPUT', { status: 406, message });
+}
+
+function has(headers: HeaderReader, name: string): boolean {
+  return headers.get(name) != null;
+}

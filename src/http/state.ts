@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import type { Caller } from '../auth/caller.ts';
+import type { Answer } from '../execution/answer.ts';
+import type { Target } from './target.ts';
+
+/** Something that requests use and that counts its users, such as the slots of the concurrency limit. */
+export interface Resource {
+  acquire(): void;
+  release(): void;
+}
+
+/** The properties of a request that its entry point provides. */
+export interface RequestOrigin {
+  /** The request target as sent. `request.url` differs, because URL parsers normalise the path. */
+  readonly target: Target;
+  /** Returns the IP address of the client; `undefined` if it is unknown. Called at most once. */
+  readonly findAddress: () => string | undefined;
+  /** Reads the body from the `node:http` message. Set for requests of the listener, whose `Request` has no body. */
+  readonly readBody?: ((maxBytes: number) => Promise<Uint8Array>) | undefined;
+}
+
+/** State of one request, from its head to the end of its response. */
+export class RequestState {
+  readonly requestId = randomUUID();
+  /** Start of the request on the monotonic clock, in ms. */
+  readonly startedAtMs = performance.now();
+  readonly target: Target;
+  readonly readBody: RequestOrigin['readBody'];
+  /** Trace id from the header `traceparent`. Set before authentication. */
+  traceId: string | undefined;
+  /** Set after authentication. */
+  caller: Caller | undefined;
+  /** Set when the answer of an operation, or of a refused one, is known. */
+  answer: Answer | undefined;
+  readonly #findAddress: () => string | undefined;
+  #address: { readonly text: string | undefined } | undefined;
+  /** `undefined` after the end. */
+  #resources: Resource[] | undefined = [];
+
+  constructor({ target, findAddress, readBody }: RequestOrigin) {
+    this.target = target;
+    this.readBody = readBody;
+    this.#findAddress = findAddress;
+  }
+
+  /** IP address of the client. Read on demand: callers with an API key are not identified by it. */
+  get address(): string | undefined {
+    this.#address ??= { text: this.#findAddress() };
+    return this.#address.text;
+  }
+
+  /** Uses a resource until the response is finished or the client disconnects. @throws if it cannot be acquired. */
+  use(resource: Resource): void {
+    resource.acquire();
+    if (this.#resources === undefined) resource.release();
+    else this.#resources.push(resource);
+  }
+
+  /** Releases all resources. Call it when the response is finished or the client disconnects. */
+  end(): void {
+    const resources = this.#resources ?? [];
+    this.#resources = undefined;
+    for (const resource of resources) resource.release();
+  }
+}
