@@ -40,7 +40,7 @@ export function createOperations({ merchants, inFlight, timeoutMs, maxReads, log
     const operation: Operation = {
       requestId,
       traceId: state.traceId,
-      caller: caller.counted.join(' ') || `address ${state.address}`,
+      caller: caller.credentialKeys.join(' ') || `address ${state.address}`,
       deadlineAtMs: startedAtMs + Math.min(timeoutMs, budgetOf(headers.get('x-request-timeout-ms'))),
       cancellation,
       onFailure: (failure) => failures.add(failure),

@@ -37,7 +37,7 @@ function prepare(entry: KeyEntry): { caller: Caller; digest: Buffer } {
 function callerOf({ name, scopes: granted, merchant, customer, documents }: KeyEntry): Caller {
   return {
     name,
-    counted: [`key ${name}`],
+    credentialKeys: [`key ${name}`],
     scopes: new Set(granted),
     merchant,
     customers: customer === undefined ? 'any' : [customer],

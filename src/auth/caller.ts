@@ -4,8 +4,8 @@ import { type Access, type Scope, scopes } from '../customers/access.ts';
 export interface Caller extends Access {
   /** For the audit: the name of the API key entry, or the `sub` of the token. Logged only as a pseudonym. */
   readonly name: string;
-  /** Keys for the rate limit, one for each credential. Empty for the anonymous caller, which is counted by address. */
-  readonly counted: readonly string[];
+  /** One key for each credential: the rate limit and the fair queues use them. Empty for the anonymous caller, who is identified by address. */
+  readonly credentialKeys: readonly string[];
   readonly scopes: ReadonlySet<Scope>;
   /** Merchant id from the credentials. `undefined` for the default merchant. */
   readonly merchant: string | undefined;
@@ -16,7 +16,7 @@ export interface Caller extends Access {
 /** The caller of every request with `AUTH_MODE=none`, and of requests without a token on the sandbox. */
 export const anonymous: Caller = {
   name: 'anonymous',
-  counted: [],
+  credentialKeys: [],
   scopes: new Set(scopes),
   merchant: undefined,
   customers: 'any',
@@ -28,7 +28,7 @@ export const anonymous: Caller = {
 export function combine(one: Caller, other: Caller): Caller {
   return {
     name: `${one.name} ${other.name}`,
-    counted: [...one.counted, ...other.counted],
+    credentialKeys: [...one.credentialKeys, ...other.credentialKeys],
     scopes: new Set(scopes.filter((scope) => one.scopes.has(scope) && other.scopes.has(scope))),
     merchant: one.merchant ?? other.merchant,
     customers: bothOf(one.customers, other.customers),

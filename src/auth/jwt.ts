@@ -144,7 +144,7 @@ function callerOf(payload: Readonly<Record<string, unknown>>, options: JwtOption
   const granted = scopesOf(payload);
   return {
     name: subject,
-    counted: [`subject ${subject}`],
+    credentialKeys: [`subject ${subject}`],
     scopes: new Set(scopes.filter((scope) => granted.includes(scope))),
     merchant: textClaim(payload, merchantClaim),
     customers: customer !== undefined ? [customer] : granted.includes('customer:any') ? 'any' : 'none',

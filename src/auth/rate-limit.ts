@@ -50,7 +50,7 @@ export function createRateLimit(
 
   return {
     admit(caller, address) {
-      if (caller.counted.length === 0) return consume([addressKey(address)]);
+      if (caller.credentialKeys.length === 0) return consume([addressKey(address)]);
       const merchant = merchantOf(caller) ?? caller.merchant;
       let known = keysByCaller.get(caller);
       if (known?.merchant !== merchant || known === undefined) {
@@ -80,11 +80,11 @@ export function createRateLimit(
 }
 
 /** The counters of a caller with credentials. Removes duplicates: both credentials of a request may be bound to the same customer. */
-function keysOf({ counted, customers }: Caller, merchant: string | undefined): string[] {
+function keysOf({ credentialKeys, customers }: Caller, merchant: string | undefined): string[] {
   const bound = typeof customers === 'string' ? [] : customers;
   return [
     ...new Set([
-      ...counted.map((credential) => digest(['credential', merchant, credential])),
+      ...credentialKeys.map((credential) => digest(['credential', merchant, credential])),
       ...bound.map((customer) => digest(['customer', merchant, customer])),
     ]),
   ];

@@ -58,7 +58,7 @@ export function createSharedCounters(
     dispose() {
       closing.abort();
       clearTimeout(retryTimer);
-      enter({ name: 'fallback' });
+      setState({ name: 'fallback' });
     },
   };
 
@@ -67,7 +67,7 @@ export function createSharedCounters(
     return { name: 'connecting', settled: promise, settle: resolve, isAwaited: false };
   }
 
-  function enter(next: State): void {
+  function setState(next: State): void {
     const previous = state;
     state = next;
     if (previous.name === 'connecting') previous.settle();
@@ -118,7 +118,7 @@ export function createSharedCounters(
       log.warn('shared counters are used again');
       metrics?.rateLimitFallback(false);
     }
-    enter({ name: 'shared', session, sinceMs: monotonicMs() });
+    setState({ name: 'shared', session, sinceMs: monotonicMs() });
   }
 
   function onLost({ reason }: CountersUnavailable, wasBusy: boolean): void {
@@ -128,7 +128,7 @@ export function createSharedCounters(
     if (wasStable) failures = 0;
     if (wasStable && !wasBusy) {
       // Servers and load balancers close idle connections. Reconnect without a fallback, because no count failed.
-      enter(connecting());
+      setState(connecting());
       connect();
       return;
     }
@@ -141,7 +141,7 @@ export function createSharedCounters(
       log.debug('shared counters still cannot be used', { reason });
       return;
     }
-    enter({ name: 'fallback' });
+    setState({ name: 'fallback' });
     log.warn('shared counters cannot be used: each instance counts for itself', { reason });
     metrics?.rateLimitFallback(true);
   }

@@ -30,7 +30,7 @@ export function fieldsOf(
   sets: readonly SelectionSetNode[],
 ): FieldNode[] {
   const found: FieldNode[] = [];
-  const entered = new Set<string>();
+  const visited = new Set<string>();
   for (const set of sets) collect(set);
   return found;
 
@@ -41,8 +41,8 @@ export function fieldsOf(
         found.push(node);
       } else if (node.kind === Kind.INLINE_FRAGMENT) {
         if (applies(context, type, node.typeCondition?.name.value)) collect(node.selectionSet);
-      } else if (!entered.has(node.name.value)) {
-        entered.add(node.name.value);
+      } else if (!visited.has(node.name.value)) {
+        visited.add(node.name.value);
         const fragment = context.fragments[node.name.value];
         if (fragment !== undefined && applies(context, type, fragment.typeCondition.name.value)) {
           collect(fragment.selectionSet);

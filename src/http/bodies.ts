@@ -16,7 +16,7 @@ const firstBufferBytes = 4_096;
 const retryAfterSeconds = 1;
 
 /** Receives the chunks of one body, and its end or its failure. */
-interface Sink {
+interface IncompleteBody {
   add(chunk: Uint8Array): void;
   end(): void;
   fail(error: unknown): void;
@@ -38,7 +38,7 @@ export interface Bodies {
  */
 export function createBodies({ maxCount, maxBytes: maxTotalBytes, timeoutMs }: BodyLimits = defaults): Bodies {
   // In order of arrival.
-  const incomplete = new Set<Sink>();
+  const incomplete = new Set<IncompleteBody>();
   let totalBytes = 0;
 
   return {
@@ -47,10 +47,10 @@ export function createBodies({ maxCount, maxBytes: maxTotalBytes, timeoutMs }: B
         let buffer = Buffer.alloc(0);
         let length = 0;
         let stop: () => void = () => undefined;
-        const sink: Sink = {
+        const body: IncompleteBody = {
           add(chunk) {
-            if (!incomplete.has(sink)) return;
-            if (length + chunk.byteLength > maxBytes) return sink.fail(tooLong(maxBytes));
+            if (!incomplete.has(body)) return;
+            if (length + chunk.byteLength > maxBytes) return body.fail(tooLong(maxBytes));
             // Copy into one buffer: a body sent byte by byte would otherwise take thousands of small buffers.
             if (length + chunk.byteLength > buffer.byteLength) grow(length + chunk.byteLength);
             buffer.set(chunk, length);
@@ -59,10 +59,10 @@ export function createBodies({ maxCount, maxBytes: maxTotalBytes, timeoutMs }: B
           end: () => settle() && resolve(buffer.subarray(0, length)),
           fail: (error) => settle() && reject(error),
         };
-        const timer = setTimeout(() => sink.fail(tooSlow()), timeoutMs);
-        incomplete.add(sink);
+        const timer = setTimeout(() => body.fail(tooSlow()), timeoutMs);
+        incomplete.add(body);
         evict(maxCount, Number.POSITIVE_INFINITY);
-        if (incomplete.has(sink)) stop = 'getReader' in source ? readStream(source, sink) : readMessage(source, sink);
+        if (incomplete.has(body)) stop = 'getReader' in source ? readStream(source, body) : readMessage(source, body);
 
         function grow(neededBytes: number): void {
           const bytes = Math.min(maxBytes, Math.max(neededBytes, buffer.byteLength * 2, firstBufferBytes));
@@ -75,7 +75,7 @@ export function createBodies({ maxCount, maxBytes: maxTotalBytes, timeoutMs }: B
 
         /** Stops reading. Returns `false` if the body is already settled. */
         function settle(): boolean {
-          if (!incomplete.delete(sink)) return false;
+          if (!incomplete.delete(body)) return false;
           totalBytes -= buffer.byteLength;
           clearTimeout(timer);
           stop();
@@ -93,13 +93,13 @@ export function createBodies({ maxCount, maxBytes: maxTotalBytes, timeoutMs }: B
 }
 
 /** @returns a function that stops reading. */
-function readMessage(message: IncomingMessage, sink: Sink): () => void {
-  const onData = (chunk: Buffer) => sink.add(chunk);
-  const onEnd = () => sink.end();
-  const onClose = () => sink.fail(endedEarly());
+function readMessage(message: IncomingMessage, body: IncompleteBody): () => void {
+  const onData = (chunk: Buffer) => body.add(chunk);
+  const onEnd = () => body.end();
+  const onClose = () => body.fail(endedEarly());
   if (message.readableEnded || message.destroyed) {
-    if (message.readableEnded) sink.end();
-    else sink.fail(endedEarly());
+    if (message.readableEnded) body.end();
+    else body.fail(endedEarly());
     return () => undefined;
   }
   message.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
@@ -107,18 +107,18 @@ function readMessage(message: IncomingMessage, sink: Sink): () => void {
   return () => message.off('data', onData).off('end', onEnd).off('close', onClose);
 }
 
-function readStream(stream: ReadableStream<Uint8Array>, sink: Sink): () => void {
+function readStream(stream: ReadableStream<Uint8Array>, body: IncompleteBody): () => void {
   let isStopped = false;
   // Not `for await`: leaving the loop early would destroy the socket before the error response is sent.
   const reader = stream.getReader();
   const pump = async () => {
     for (let read = await reader.read(); !read.done; read = await reader.read()) {
-      sink.add(read.value);
+      body.add(read.value);
       if (isStopped) return;
     }
-    sink.end();
+    body.end();
   };
-  void pump().catch(() => sink.fail(endedEarly()));
+  void pump().catch(() => body.fail(endedEarly()));
   return () => {
     isStopped = true;
   };

@@ -106,7 +106,7 @@ export function admit(state: RequestState, rules: HttpRules): void | Promise<voi
   const caller = callerOf(state);
   state.use(rules.slotsOf(caller));
   // After load shedding: a request that is shed does not count against its caller's rate limit.
-  return rules.admit?.(caller, caller.counted.length === 0 ? state.address : undefined);
+  return rules.admit?.(caller, caller.credentialKeys.length === 0 ? state.address : undefined);
 }
 
 /** The properties of a request that its operation depends on. */
@@ -134,7 +134,7 @@ export function execute(
       correlation: state,
       isGet,
       mediaType: mediaTypeOf(headers),
-      requester: caller.counted.join(' ') || state.address || '',
+      requester: caller.credentialKeys.join(' ') || state.address || '',
       cancellation,
       createContext: ({ name }) => rules.openOperation(state, { ...request, name }),
     },

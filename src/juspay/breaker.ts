@@ -148,7 +148,7 @@ export function callResultOf(
   exchange: Exchange,
   given: { attemptMs: number; lateMs: number; isTooShort: boolean; isAborted: boolean },
 ): CallResult {
-  if (exchange.kind === 'answered') return exchange.status >= 500 ? 'failed' : 'succeeded';
+  if (exchange.kind === 'response') return exchange.status >= 500 ? 'failed' : 'succeeded';
   // For example an invalid certificate. An open breaker would hide this error from callers behind UPSTREAM_UNAVAILABLE.
   if (isMisconfigured(exchange)) return 'ignored';
   const { attemptMs, lateMs, isTooShort, isAborted } = given;

@@ -20,7 +20,7 @@ import {
   refusal,
   refusalOfRepeat,
 } from './refusal.ts';
-import type { Answer, Resilience } from './resilience.ts';
+import type { Resilience, UpstreamResponse } from './resilience.ts';
 import type { Call } from './transport.ts';
 import { customerPath, decodeCustomer, encodeForm } from './wire.ts';
 import { type Calls, createWrites } from './writes.ts';
@@ -90,7 +90,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
     kind: 'create' | 'update',
     call: Call,
     operation: Operation,
-    decode: (answer: Answer, isRepeat: boolean) => Customer,
+    decode: (answer: UpstreamResponse, isRepeat: boolean) => Customer,
   ): Promise<Customer> {
     let isSent = false;
     const onWriteSent = () => {
@@ -114,7 +114,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
    */
   function read(
     kind: CallKind,
-    { status, headers, body }: Answer,
+    { status, headers, body }: UpstreamResponse,
     key: CustomerKey,
     operation: Operation,
     withClientAuthToken: boolean,

@@ -7,10 +7,10 @@ import { inputPath } from './wire.ts';
 export type CallKind = 'get' | 'create' | 'update';
 
 /**
- * The effect of a failed call. `never`: it was not sent. `refused`: definite failure, the provider changed nothing.
+ * The effect of a failed call. `unsent`: it was not sent. `refused`: definite failure, the provider changed nothing.
  * `unknown`: ambiguous outcome, it was sent and may have taken effect.
  */
-export type Certainty = 'never' | 'refused' | 'unknown';
+export type Certainty = 'unsent' | 'refused' | 'unknown';
 
 /** The failure of one attempt. Carries the error for the client, in case the call is not repeated. */
 export class CallFailure extends Error {
@@ -183,7 +183,7 @@ const setupCodes =
 
 /** Whether a call failed because of the setup of its host or of the gateway. Nothing was sent, and repeats fail too. */
 export function isMisconfigured(exchange: Exchange): boolean {
-  if (exchange.kind !== 'failed' || exchange.sent) return false;
+  if (exchange.kind !== 'failure' || exchange.sent) return false;
   return hasSetupCode(exchange.cause);
 }
 
@@ -194,13 +194,13 @@ function hasSetupCode(thrown: unknown): boolean {
 }
 
 /** Maps an attempt without a response to its failure. */
-export function unanswered(exchange: Extract<Exchange, { kind: 'failed' }>): CallFailure {
+export function transportFailure(exchange: Extract<Exchange, { kind: 'failure' }>): CallFailure {
   const { sent, timedOut, cause } = exchange;
   if (isMisconfigured(exchange)) {
-    return new CallFailure(new GatewayError('UPSTREAM_MISCONFIGURED', { cause }), 'never', 'never');
+    return new CallFailure(new GatewayError('UPSTREAM_MISCONFIGURED', { cause }), 'unsent', 'never');
   }
   const error = new GatewayError(timedOut ? 'UPSTREAM_TIMEOUT' : 'UPSTREAM_UNAVAILABLE', { cause });
-  return new CallFailure(error, sent ? 'unknown' : 'never', 'always');
+  return new CallFailure(error, sent ? 'unknown' : 'unsent', 'always');
 }
 
 /** Whether the body of a 2xx is an error. */

@@ -6,11 +6,11 @@ import { type Breaker, callResultOf, minTimeoutShare } from './breaker.ts';
 import { type Breakers, createBreakers } from './breakers.ts';
 import { createRetryBudget } from './budget.ts';
 import type { Policy } from './policy.ts';
-import { CallFailure, NoSuchCustomer, retryAfterMs, unanswered } from './refusal.ts';
+import { CallFailure, NoSuchCustomer, retryAfterMs, transportFailure } from './refusal.ts';
 import type { Call, Exchange, Key, Transport } from './transport.ts';
 
 /** A response of the provider, successful or not. */
-export type Answer = Extract<Exchange, { kind: 'answered' }>;
+export type UpstreamResponse = Extract<Exchange, { kind: 'response' }>;
 
 const now = () => performance.now();
 
@@ -25,7 +25,7 @@ export interface Resilience {
     call: Call,
     operation: Operation,
     policy: Policy,
-    decode: (answer: Answer, isRepeat: boolean) => T,
+    decode: (response: UpstreamResponse, isRepeat: boolean) => T,
   ): Promise<T>;
 }
 
@@ -65,13 +65,13 @@ export function resilient(
         const sent = await send(call, operation, policy, { attempt, key });
         if (sent === 'refused') {
           log.debug('upstream call refused', { ...correlationOf(operation), call: policy.kind, attempt });
-          throw lastFailure ?? new CallFailure(new GatewayError('UPSTREAM_UNAVAILABLE'), 'never', 'never');
+          throw lastFailure ?? new CallFailure(new GatewayError('UPSTREAM_UNAVAILABLE'), 'unsent', 'never');
         }
         const { exchange, startedAtMs } = sent;
-        const known = exchange.kind === 'answered' ? providerRequestId(exchange.headers['x-request-id']) : undefined;
+        const known = exchange.kind === 'response' ? providerRequestId(exchange.headers['x-request-id']) : undefined;
         if (known !== undefined) operation.onProviderRequest?.(known);
         try {
-          if (exchange.kind === 'failed') throw unanswered(exchange);
+          if (exchange.kind === 'failure') throw transportFailure(exchange);
           const value = decode(exchange, attempt > 1);
           count('OK');
           log.debug('upstream call', describe(exchange, startedAtMs));
@@ -88,7 +88,7 @@ export function resilient(
             code: error.code,
             cause: error.cause,
           });
-          if (exchange.kind === 'answered' && exchange.otherKey !== undefined && key === undefined) {
+          if (exchange.kind === 'response' && exchange.otherKey !== undefined && key === undefined) {
             // This is not a retry: the host works and only the key was refused, so send at once and do not count an attempt.
             key = exchange.otherKey;
             attempt -= 1;
@@ -117,7 +117,7 @@ export function resilient(
             call: policy.kind,
             attempt,
             durationMs: Math.round(now() - startedAtMs),
-            ...(exchange.kind === 'answered' && {
+            ...(exchange.kind === 'response' && {
               status: exchange.status,
               ...(known !== undefined && { providerRequestId: known }),
             }),
@@ -161,7 +161,7 @@ export function resilient(
             const isAborted = call.method === 'GET' && operation.cancellation.isCancelled;
             const isTooShort = attemptMs < timeoutMs * minTimeoutShare;
             report?.(callResultOf(exchange, { attemptMs, lateMs, isTooShort, isAborted }));
-            if (exchange.kind !== 'answered') return;
+            if (exchange.kind !== 'response') return;
             const askedMs = retryAfterMs(exchange) ?? 0;
             heldUntilMs = Math.max(heldUntilMs, now() + Math.min(askedMs, maxHoldMs));
           },
@@ -172,7 +172,7 @@ export function resilient(
         if (exchange === 'full') {
           // Nothing was sent.
           const code = call.method === 'GET' ? 'OVERLOADED' : 'UPSTREAM_UNAVAILABLE';
-          if (!policy.waitsIfRefused) throw new CallFailure(new GatewayError(code), 'never', 'never');
+          if (!policy.waitsIfRefused) throw new CallFailure(new GatewayError(code), 'unsent', 'never');
           await pause(budgetPauseMs, operation);
         } else if (exchange !== 'refused') {
           return { exchange, startedAtMs };
@@ -197,13 +197,13 @@ export function resilient(
       const leftMs = remainingMs(operation);
       // Check after each pause: a pause ends early when the operation is cancelled.
       if (operation.cancellation.isCancelled || leftMs <= 0) {
-        throw new CallFailure(new GatewayError('UPSTREAM_TIMEOUT'), 'never', 'never');
+        throw new CallFailure(new GatewayError('UPSTREAM_TIMEOUT'), 'unsent', 'never');
       }
       const heldMs = heldUntilMs - now();
       if (heldMs >= leftMs) {
         // Check this before the breaker: the error tells the caller when to retry.
         const retryAfterSeconds = Math.ceil(heldMs / 1000);
-        throw new CallFailure(new GatewayError('RATE_LIMITED', { retryAfterSeconds }), 'never', 'never');
+        throw new CallFailure(new GatewayError('RATE_LIMITED', { retryAfterSeconds }), 'unsent', 'never');
       }
       const refused = refusedMs(call, operation, attempt);
       if (refused > 0) {

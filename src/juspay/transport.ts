@@ -18,7 +18,7 @@ export interface Call {
 /** The result of one attempt. */
 export type Exchange =
   | {
-      readonly kind: 'answered';
+      readonly kind: 'response';
       readonly status: number;
       readonly headers: Readonly<Record<string, string | string[] | undefined>>;
       /**
@@ -30,7 +30,7 @@ export type Exchange =
       readonly otherKey?: Key | undefined;
     }
   | {
-      readonly kind: 'failed';
+      readonly kind: 'failure';
       /** `false`: no byte of the request was written, so the call has no effect. */
       readonly sent: boolean;
       readonly timedOut: boolean;
@@ -133,7 +133,7 @@ export function createTransport(options: TransportOptions): Transport {
         const used = currentKey(key);
         const exchange = await attempt(pool, request(call, used), leftMs, cancellation);
         onExchange(exchange);
-        if (exchange.kind === 'failed') return exchange;
+        if (exchange.kind === 'failure') return exchange;
         if (exchange.status === 401) return { ...exchange, otherKey: keys().find((other) => other !== used) };
         if (key !== undefined) preferredKey = used;
         return exchange;
@@ -202,8 +202,8 @@ function attempt(
     };
     const fail = (cause: unknown, timedOut: boolean) => {
       // The status decides for 408, 429 and 5xx. A truncated body does not matter.
-      if (status === 408 || status === 429 || status >= 500) settle({ kind: 'answered', status, headers, body: null });
-      else settle({ kind: 'failed', sent, timedOut, cause });
+      if (status === 408 || status === 429 || status >= 500) settle({ kind: 'response', status, headers, body: null });
+      else settle({ kind: 'failure', sent, timedOut, cause });
     };
     const abort = (cause: Error, timedOut: boolean) => {
       fail(cause, timedOut);
@@ -240,12 +240,12 @@ function attempt(
             return;
           }
           chunks = [];
-          settle({ kind: 'answered', status, headers, body: status < 300 ? null : Buffer.alloc(0) });
+          settle({ kind: 'response', status, headers, body: status < 300 ? null : Buffer.alloc(0) });
           running.abort(new Error('response body is too long'));
         },
         onResponseEnd() {
           const body = isCompressed(headers) ? null : Buffer.concat(chunks, bytes);
-          settle({ kind: 'answered', status, headers, body });
+          settle({ kind: 'response', status, headers, body });
         },
         onResponseError(_controller, cause) {
           fail(cause, (cause as { code?: unknown }).code === 'UND_ERR_CONNECT_TIMEOUT');

@@ -41,7 +41,7 @@ export function createWrites(calls: Calls) {
       withClientAuthToken: boolean,
     ): Promise<{ customer: Customer; origin: CreateOrigin }> {
       // Case-sensitive key: the provider decides whether two spellings are one reference.
-      const turn = await creates.enter(input.objectReferenceId, operation);
+      const turn = await creates.waitForTurn(input.objectReferenceId, operation);
       let state: ReferenceState = turn.previous ?? 'free';
       try {
         const created = await createOnce(input, operation, withClientAuthToken, state);
@@ -59,7 +59,7 @@ export function createWrites(calls: Calls) {
     },
 
     async update(id: string, changes: CustomerChanges, operation: Operation): Promise<Customer> {
-      const turn = await updates.enter(foldReference(id), operation);
+      const turn = await updates.waitForTurn(foldReference(id), operation);
       try {
         return await updateOnce(id, changes, operation);
       } finally {
@@ -171,7 +171,7 @@ function createQueues<Outcome>() {
      * @returns `previous`: the outcome of the previous entry, `undefined` if the queue was empty.
      * @throws GatewayError `UPSTREAM_TIMEOUT` if the deadline passes first. Nothing was sent.
      */
-    async enter(
+    async waitForTurn(
       key: string,
       operation: Operation,
     ): Promise<{ previous: Outcome | undefined; release(outcome: Outcome): void }> {

@@ -102,7 +102,7 @@ const statusOf = async (authenticator: Authenticator, headers: Headers): Promise
 test('a valid token MUST return its caller, scopes and bindings', async () => {
   const expected = {
     name: 'user-1',
-    counted: ['subject user-1'],
+    credentialKeys: ['subject user-1'],
     scopes: new Set(['customer:read', 'customer:token']),
     merchant: undefined,
     customers: ['reference-1'],
@@ -517,7 +517,7 @@ test('an API key MUST return its caller, two keys MAY share a name, and a new li
   assert.deepEqual((await authenticator.authenticate(key('key-canary-1'))).customers, 'any');
   assert.deepEqual(await authenticator.authenticate(key('key-canary-2')), {
     name: 'bff',
-    counted: ['key bff'],
+    credentialKeys: ['key bff'],
     scopes: new Set(['customer:read']),
     merchant: 'm-1',
     customers: ['reference-1'],

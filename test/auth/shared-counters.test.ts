@@ -20,7 +20,7 @@ let callers = 0;
 /** A caller with an unused counter. */
 function newCaller(more: Partial<Caller> = {}): Caller {
   callers += 1;
-  return { ...anonymous, name: 'caller', counted: [`key caller-${callers}`], ...more };
+  return { ...anonymous, name: 'caller', credentialKeys: [`key caller-${callers}`], ...more };
 }
 
 /** Number of admitted operations out of `attempts` concurrent ones. */
@@ -346,7 +346,7 @@ test('keys in Redis MUST be digests with an expiry in one slot, and a customer o
   await redis.run('FLUSHALL');
   const canary = process.env['CANARY'] ?? 'canary-0001';
   await limit.admit(
-    newCaller({ counted: [`subject ${canary}`], customers: [canary, canary], merchant: canary }),
+    newCaller({ credentialKeys: [`subject ${canary}`], customers: [canary, canary], merchant: canary }),
     canary,
   );
   await limit.admit(anonymous, canary);
@@ -365,12 +365,12 @@ test('keys in Redis MUST be digests with an expiry in one slot, and a customer o
 test('the parts of a key MUST be separated unambiguously', async () => {
   const limit = createRateLimit({ perMinute: 1 }, createLog('silent'));
   const credentials: Partial<Caller>[] = [
-    { merchant: 'a b', counted: ['c'] },
-    { merchant: 'a', counted: ['b c'] },
-    { merchant: 'a","b', counted: ['c'] },
-    { merchant: '', counted: ['customer x'] },
-    { merchant: undefined, counted: ['customer x'] },
-    { merchant: '', counted: ['y'], customers: ['x'] },
+    { merchant: 'a b', credentialKeys: ['c'] },
+    { merchant: 'a', credentialKeys: ['b c'] },
+    { merchant: 'a","b', credentialKeys: ['c'] },
+    { merchant: '', credentialKeys: ['customer x'] },
+    { merchant: undefined, credentialKeys: ['customer x'] },
+    { merchant: '', credentialKeys: ['y'], customers: ['x'] },
   ];
   for (const credential of credentials) assert.equal(await admitted(limit, newCaller(credential), 3), 1);
 });

@@ -15,7 +15,7 @@ const silent = createLog('silent', () => undefined);
 const bound = (name: string, customer: string): Caller => ({
   ...anonymous,
   name,
-  counted: [name],
+  credentialKeys: [name],
   customers: [customer],
 });
 
@@ -55,12 +55,12 @@ test('a caller with the name `anonymous`, or the name of another kind of caller,
   const plain: Caller = { ...anonymous, customers: 'any' };
   assert.equal(await admitted(limit, plain, 8, '10.0.0.1'), 5);
   for (const who of ['subject anonymous', 'subject a', 'key a']) {
-    assert.equal(await admitted(limit, { ...plain, name: 'anonymous', counted: [who] }, 8, '10.0.0.1'), 5);
+    assert.equal(await admitted(limit, { ...plain, name: 'anonymous', credentialKeys: [who] }, 8, '10.0.0.1'), 5);
   }
   // A request with two credentials counts for both.
-  assert.equal(await admitted(limit, { ...plain, counted: ['key a', 'subject b'] }, 8), 0);
-  assert.equal(await admitted(limit, { ...plain, counted: ['key c', 'subject c'] }, 3), 3);
-  assert.equal(await admitted(limit, { ...plain, counted: ['key c'] }, 8), 2);
+  assert.equal(await admitted(limit, { ...plain, credentialKeys: ['key a', 'subject b'] }, 8), 0);
+  assert.equal(await admitted(limit, { ...plain, credentialKeys: ['key c', 'subject c'] }, 3), 3);
+  assert.equal(await admitted(limit, { ...plain, credentialKeys: ['key c'] }, 8), 2);
 });
 
 test('an operation beyond the limit MUST return 429 with Retry-After without execution; rejected documents MUST count', () =>
