@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { tables } from '../tools/tables.ts';
-import { inWorld, rowsOf } from './support.ts';
+import { rowsOf, withHarness } from './support.ts';
 
 const root = new URL('../', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
@@ -38,11 +38,11 @@ test('the field table MUST list every field of Customer and ClientAuthToken', ()
 
 for (const page of ['README.md', 'docs/graphiql.md', 'docs/composing.md']) {
   test(`every operation of ${page} MUST return the result that follows it`, () =>
-    inWorld(async (world) => {
+    withHarness(async (harness) => {
       const pairs = [...read(page).matchAll(/```graphql\n((?:(?!```)[\s\S])*)```\n\n```json\n([\s\S]*?)```/g)];
       assert.ok(pairs.length >= 1);
       for (const [, operation = '', expected = ''] of pairs) {
-        const { text } = await world.ask(operation);
+        const { text } = await harness.ask(operation);
         assert.deepEqual(blurred(JSON.parse(text), JSON.parse(expected)), JSON.parse(expected), operation);
       }
     }));

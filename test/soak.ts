@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FaultName } from '../src/sandbox/faults.ts';
-import { countDifferences, createRandom, noDifferences } from './hostility.ts';
+import { countDifferences, createRandom, noDifferences } from './fault-injection.ts';
 import {
   bearer,
   createOperation,
+  type Harness,
   jwtSettings,
   newCustomer,
-  startWorld,
+  startHarness,
   updateOperation,
-  type World,
 } from './support.ts';
 
 /** Faults that damage a response, before or after the commit. None of them reports a false result. */
@@ -93,7 +93,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
   };
   process.on('unhandledRejection', onRejection);
   let pauseUntilMs = 0;
-  const world = await startWorld({
+  const harness = await startHarness({
     ...jwtSettings,
     JUSPAY_TIMEOUT_MS: '400',
     OPERATION_TIMEOUT_MS: String(deadlineMs),
@@ -108,7 +108,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
       if (elapsedMs() >= (durationMs * (heap.length + 1)) / 5 && heap.length < 5) heap.push(heapUsed());
     } while (elapsedMs() < durationMs);
   } finally {
-    await world.close();
+    await harness.close();
     process.off('unhandledRejection', onRejection);
   }
   return { seed, ...counts, differences, heap, outcomes };
@@ -121,7 +121,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
       // Retry, because breakers may still be open from the previous epoch.
       while ((await setUp(n)) !== 'CreateCustomerSuccess') await delay(500);
     }
-    world.sandbox.clearCalls();
+    harness.sandbox.clearCalls();
     let left = operationsPerEpoch;
     const work = async () => {
       while (left-- > 0) {
@@ -133,10 +133,10 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
     await Promise.all(Array.from({ length: concurrency }, work));
     // Writes continue after their clients have disconnected.
     await delay(deadlineMs + 250);
-    const compared = countDifferences(world.sandbox, { created, updates });
+    const compared = countDifferences(harness.sandbox, { created, updates });
     for (const kind of Object.keys(differences) as (keyof typeof differences)[]) differences[kind] += compared[kind];
-    world.sandbox.reset();
-    (world.log as string[]).length = 0;
+    harness.sandbox.reset();
+    (harness.log as string[]).length = 0;
   }
 
   async function setUp(n: number): Promise<unknown> {
@@ -172,7 +172,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
       const value = `8${String(number).padStart(9, '0')}`;
       const result = resultOf(await send(updateOperation, { id, input: { mobileNumber: value } }), 'updateCustomer');
       updates.push({ value, result });
-      if (role === 'foreign' && world.sandbox.calls.some(({ form }) => form?.['mobile_number'] === value))
+      if (role === 'foreign' && harness.sandbox.calls.some(({ form }) => form?.['mobile_number'] === value))
         counts.violations += 1;
       count('update', role, result);
     } else {
@@ -195,7 +195,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
     for (let more = random() < faultyShare ? Math.ceil(random() * 3) : 0; more > 0; more -= 1) {
       const target = random() < 0.7 ? on : 'get';
       const afterCommit = target !== 'get' && random() < 0.5;
-      world.sandbox.arm({ fault: pick(faults), on: target, pathId, delayMs: 100, afterCommit });
+      harness.sandbox.arm({ fault: pick(faults), on: target, pathId, delayMs: 100, afterCommit });
     }
   }
 
@@ -206,10 +206,10 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
     query: string,
     variables?: object,
     { headers = {}, signal }: { headers?: Record<string, string>; signal?: AbortSignal } = {},
-  ): Promise<Awaited<ReturnType<World['fetch']>> | undefined> {
+  ): Promise<Awaited<ReturnType<Harness['fetch']>> | undefined> {
     const claims = roles[role](id);
     try {
-      return await world.fetch({
+      return await harness.fetch({
         method: 'POST',
         headers: {
           'content-type': 'application/json',
@@ -228,7 +228,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
 }
 
 /** A client that disconnected does not know the outcome of its write. A field without the right has an error instead of a result. */
-function resultOf(answer: Awaited<ReturnType<World['fetch']>> | undefined, field: string): Record<string, unknown> {
+function resultOf(answer: Awaited<ReturnType<Harness['fetch']>> | undefined, field: string): Record<string, unknown> {
   if (answer === undefined) return { code: 'OUTCOME_UNKNOWN' };
   const refused = { code: answer.errors?.[0]?.extensions['code'] };
   return (answer.data?.[field] ?? refused) as Record<string, unknown>;

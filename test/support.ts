@@ -26,7 +26,8 @@ export interface AnswerError {
   readonly extensions: Readonly<Record<string, unknown>>;
 }
 
-export interface World {
+/** A gateway with its sandbox, and shortcuts for requests and assertions. */
+export interface Harness {
   readonly sandbox: Sandbox;
   readonly gateway: NodeGateway;
   /** All log lines of the gateway. */
@@ -39,10 +40,10 @@ export interface World {
 }
 
 /** Starts a sandbox on a free port and a gateway that uses it. */
-export async function startWorld(
+export async function startHarness(
   environment: Readonly<Record<string, string>> = {},
   options: SandboxOptions & { provider?: Partial<MerchantAccess>; metrics?: Metrics } = {},
-): Promise<World> {
+): Promise<Harness> {
   const sandbox = await startSandbox(options);
   const log: string[] = [];
   const { url: baseUrl, merchantId, apiKey } = sandbox;
@@ -79,16 +80,16 @@ export async function startWorld(
   };
 }
 
-/** Runs `test` with a new sandbox and gateway, and closes them. */
-export async function inWorld(
-  test: (world: World) => Promise<void>,
-  ...setup: Parameters<typeof startWorld>
+/** Runs `test` with a new sandbox and gateway, and closes both. */
+export async function withHarness(
+  test: (harness: Harness) => Promise<void>,
+  ...setup: Parameters<typeof startHarness>
 ): Promise<void> {
-  const world = await startWorld(...setup);
+  const harness = await startHarness(...setup);
   try {
-    await test(world);
+    await test(harness);
   } finally {
-    await world.close();
+    await harness.close();
   }
 }
 
@@ -125,9 +126,9 @@ export interface ScriptedResponse {
 }
 
 /** Runs `test` with a gateway and a provider whose responses come from `answer`, for responses that the sandbox cannot send. */
-export async function inScriptedWorld(
+export async function withScriptedProvider(
   answer: (call: { readonly number: number; readonly method: string; readonly target: string }) => ScriptedResponse,
-  test: (world: World, calls: readonly string[]) => Promise<void>,
+  test: (harness: Harness, calls: readonly string[]) => Promise<void>,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const calls: string[] = [];
@@ -142,7 +143,7 @@ export async function inScriptedWorld(
   await once(server, 'listening');
   const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   try {
-    await inWorld((world) => test(world, calls), environment, { provider: { baseUrl } });
+    await withHarness((harness) => test(harness, calls), environment, { provider: { baseUrl } });
   } finally {
     server.closeAllConnections();
     server.close();

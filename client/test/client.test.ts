@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DocumentNode } from 'graphql';
-import { inWorld, newCustomer, type World } from '../../test/support.ts';
+import { type Harness, newCustomer, withHarness } from '../../test/support.ts';
 import {
   CreateCustomerDocument,
   CreateCustomerWithTokenDocument,
@@ -36,8 +36,8 @@ function clientOf(
   return { client: createCustomerClient({ url, fetch, ...options }), sent };
 }
 
-const clientIn = (world: World, options: Partial<CustomerClientOptions> = {}) =>
-  createCustomerClient({ url, fetch: (input, init) => world.gateway.fetch(new Request(input, init)), ...options });
+const clientIn = (harness: Harness, options: Partial<CustomerClientOptions> = {}) =>
+  createCustomerClient({ url, fetch: (input, init) => harness.gateway.fetch(new Request(input, init)), ...options });
 
 const unauthenticated = () =>
   Response.json(
@@ -146,12 +146,12 @@ test('a rejected request that was sent before a renewal MUST NOT start another r
 });
 
 test('an abort MUST reject with its reason and cancel the request', () =>
-  inWorld(async (world) => {
-    const client = clientIn(world);
+  withHarness(async (harness) => {
+    const client = clientIn(harness);
     const abort = new AbortController();
-    world.sandbox.arm({ fault: 'timeout', on: 'get', times: 1 });
+    harness.sandbox.arm({ fault: 'timeout', on: 'get', times: 1 });
     const running = client.execute(CustomerDocument, { id: 'u7' }, { signal: abort.signal });
-    await world.sandbox.whenCalled(({ pathId }) => pathId === 'u7');
+    await harness.sandbox.whenCalled(({ pathId }) => pathId === 'u7');
     abort.abort();
     await assert.rejects(running, { name: 'AbortError' });
     await assert.rejects(client.execute(CustomerDocument, { id: 'u7' }, { signal: abort.signal }), {
@@ -160,8 +160,8 @@ test('an abort MUST reject with its reason and cancel the request', () =>
   }));
 
 test('a failure MUST be a CustomerClientError with code, retryable, request id, path and status, and without sent values', () =>
-  inWorld(async (world) => {
-    const client = clientIn(world);
+  withHarness(async (harness) => {
+    const client = clientIn(harness);
     const failureOf = async (id: string): Promise<CustomerClientError> => {
       const error = await client.execute(CustomerDocument, { id }).catch((reason: unknown) => reason);
       assert.ok(error instanceof CustomerClientError);
@@ -374,8 +374,8 @@ test('errors of `headers` and `refresh` MUST be thrown unchanged', async () => {
 });
 
 test('if one customer of a list fails, `execute` MUST throw and `request` MUST return the others', () =>
-  inWorld(async (world) => {
-    const client = clientIn(world);
+  withHarness(async (harness) => {
+    const client = clientIn(harness);
     const variables = { ids: ['u7', 'fault_rejected', 'nobody'] };
     await assert.rejects(client.execute(CustomersDocument, variables), { code: 'UPSTREAM_REJECTED' });
     const { data, errors } = await client.request(CustomersDocument, variables);
@@ -390,9 +390,9 @@ test('if one customer of a list fails, `execute` MUST throw and `request` MUST r
   }));
 
 test('an error of the token MUST NOT discard an acknowledged write', () =>
-  inWorld(async (world) => {
-    world.sandbox.arm({ fault: 'no_token', on: 'create' });
-    const client = clientIn(world);
+  withHarness(async (harness) => {
+    harness.sandbox.arm({ fault: 'no_token', on: 'create' });
+    const client = clientIn(harness);
     const variables = { input: newCustomer('client-no-token') };
     const made = await client.mutate(CreateCustomerWithTokenDocument, variables);
     assert.ok(made.status === 'success');
@@ -401,27 +401,27 @@ test('an error of the token MUST NOT discard an acknowledged write', () =>
   }));
 
 test('the token in the result of a mutation MUST be moved to `tokens`, under the id and the reference', () =>
-  inWorld(async (world) => {
-    const client = clientIn(world);
+  withHarness(async (harness) => {
+    const client = clientIn(harness);
     const made = await client.mutate(CreateCustomerWithTokenDocument, { input: newCustomer('client-with-token') });
     assert.ok(made.status === 'success');
     assert.doesNotMatch(JSON.stringify(made), /tkn_/);
     for (const name of [made.customer.id, 'client-with-token']) {
       assert.match((await client.tokens.get(name)).token, /^tkn_/);
     }
-    assert.deepEqual(world.upstream(), ['POST /customers']);
+    assert.deepEqual(harness.upstream(), ['POST /customers']);
   }));
 
 test('after an ambiguous outcome, "already exists" without differing fields MUST become the lost success', () =>
-  inWorld(
-    async (world) => {
-      const client = clientIn(world);
+  withHarness(
+    async (harness) => {
+      const client = clientIn(harness);
       const create = (more: object = {}) =>
         client.mutate(CreateCustomerDocument, { input: newCustomer('client-lost-create', more) });
-      world.sandbox.arm({ fault: '500', on: 'create', afterCommit: true, times: 1 });
-      world.sandbox.arm({ fault: '500', on: 'get', times: 50 });
+      harness.sandbox.arm({ fault: '500', on: 'create', afterCommit: true, times: 1 });
+      harness.sandbox.arm({ fault: '500', on: 'get', times: 50 });
       assert.equal((await create()).status, 'outcomeUnknown');
-      world.sandbox.disarm();
+      harness.sandbox.disarm();
 
       const other = await create({ mobileNumber: '1' });
       assert.ok(other.status === 'exists');
@@ -437,11 +437,11 @@ test('after an ambiguous outcome, "already exists" without differing fields MUST
   ));
 
 test('a response that is lost between gateway and app MUST count as an ambiguous outcome', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     let isDisconnected = true;
-    const client = clientIn(world, {
+    const client = clientIn(harness, {
       async fetch(input, init) {
-        const response = await world.gateway.fetch(new Request(input, init));
+        const response = await harness.gateway.fetch(new Request(input, init));
         if (isDisconnected) throw new TypeError('connection lost');
         return response;
       },
@@ -454,11 +454,11 @@ test('a response that is lost between gateway and app MUST count as an ambiguous
   }));
 
 test('a create that the app cancelled MUST count as an ambiguous outcome', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const abort = new AbortController();
-    const client = clientIn(world, {
+    const client = clientIn(harness, {
       async fetch(input, init) {
-        const response = await world.gateway.fetch(new Request(input, { ...init, signal: null }));
+        const response = await harness.gateway.fetch(new Request(input, { ...init, signal: null }));
         abort.abort();
         init?.signal?.throwIfAborted();
         return response;
@@ -472,13 +472,13 @@ test('a create that the app cancelled MUST count as an ambiguous outcome', () =>
   }));
 
 test('an error of a router MUST count as an ambiguous outcome, and a rejection by the gateway MUST NOT', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const router = (code: string, data: unknown, isDone: boolean) =>
-      clientIn(world, {
+      clientIn(harness, {
         async fetch(input, init) {
-          if (answers.length === 0) return world.gateway.fetch(new Request(input, init));
+          if (answers.length === 0) return harness.gateway.fetch(new Request(input, init));
           answers.pop();
-          if (isDone) await world.gateway.fetch(new Request(input, init));
+          if (isDone) await harness.gateway.fetch(new Request(input, init));
           return Response.json({
             data,
             errors: [{ message: 'upstream', path: ['createCustomer'], extensions: { code } }],
@@ -497,18 +497,18 @@ test('an error of a router MUST count as an ambiguous outcome, and a rejection b
       'success',
     );
     assert.equal(await createTwice(router('GATEWAY_TIMEOUT', null, true), 'client-router-2'), 'success');
-    await clientIn(world).mutate(CreateCustomerDocument, { input: newCustomer('client-router-3') });
+    await clientIn(harness).mutate(CreateCustomerDocument, { input: newCustomer('client-router-3') });
     assert.equal(await createTwice(router('UNAUTHENTICATED', null, false), 'client-router-3'), 'exists');
   }));
 
 test('"already exists" without an ambiguous outcome MUST stay `exists`', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const variables = { input: newCustomer('client-duplicate') };
-    assert.equal((await clientIn(world).mutate(CreateCustomerDocument, variables)).status, 'success');
-    assert.equal((await clientIn(world).mutate(CreateCustomerDocument, variables)).status, 'exists');
+    assert.equal((await clientIn(harness).mutate(CreateCustomerDocument, variables)).status, 'success');
+    assert.equal((await clientIn(harness).mutate(CreateCustomerDocument, variables)).status, 'exists');
     // A create that was never sent has no ambiguous outcome.
     let isSignedOut = true;
-    const client = clientIn(world, { headers: () => (isSignedOut ? Promise.reject(new Error('signed out')) : {}) });
+    const client = clientIn(harness, { headers: () => (isSignedOut ? Promise.reject(new Error('signed out')) : {}) });
     await assert.rejects(client.mutate(CreateCustomerDocument, variables), /signed out/);
     isSignedOut = false;
     assert.equal((await client.mutate(CreateCustomerDocument, variables)).status, 'exists');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as server from '../../src/customers/input.ts';
-import { inWorld, newCustomer } from '../../test/support.ts';
+import { newCustomer, withHarness } from '../../test/support.ts';
 import { CreateCustomerDocument, createCustomerClient } from '../src/client.ts';
 import {
   applyIssues,
@@ -22,8 +22,8 @@ test('the rules MUST be those of the server', () => {
 });
 
 test('the rules MUST find the same issues with the same messages as the gateway', () =>
-  inWorld(async (world) => {
-    const fetch: typeof globalThis.fetch = (input, init) => world.gateway.fetch(new Request(input, init));
+  withHarness(async (harness) => {
+    const fetch: typeof globalThis.fetch = (input, init) => harness.gateway.fetch(new Request(input, init));
     const client = createCustomerClient({ url: 'http://gateway.test/graphql', fetch });
     const outcome = await client.mutate(CreateCustomerDocument, { input: invalid });
     assert.ok(outcome.status === 'invalid');

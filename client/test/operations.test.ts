@@ -6,7 +6,7 @@ import { buildSchema, isInterfaceType, isUnionType, Kind, parse, print, visit } 
 import * as asts from '../../schema/generated/asts.ts';
 import * as documents from '../../schema/generated/documents.ts';
 import * as fixtures from '../../schema/generated/fixtures.ts';
-import { newCustomer, startWorld, type World } from '../../test/support.ts';
+import { type Harness, newCustomer, startHarness } from '../../test/support.ts';
 import type { TypedAst } from '../src/ast.ts';
 import { createCustomerClient } from '../src/client.ts';
 import type { TypedDocument } from '../src/document.ts';
@@ -18,23 +18,23 @@ const all = Object.values(documents) as readonly TypedDocument<unknown, unknown>
 const schema = buildSchema(read('schema/schema.graphql'));
 
 /** Runs a test with a client that sends texts, and with one that sends ids to a gateway with PERSISTED_ONLY=on. */
-async function withEach(run: (client: ReturnType<typeof clientOf>, world: World) => Promise<void>): Promise<void> {
+async function withEach(run: (client: ReturnType<typeof clientOf>, harness: Harness) => Promise<void>): Promise<void> {
   for (const persisted of [false, true]) {
-    const world = await startWorld(persisted ? { PERSISTED_ONLY: 'on' } : {});
+    const harness = await startHarness(persisted ? { PERSISTED_ONLY: 'on' } : {});
     try {
-      await run(clientOf(world, persisted), world);
+      await run(clientOf(harness, persisted), harness);
     } finally {
-      await world.close();
+      await harness.close();
     }
   }
 }
 
-function clientOf(world: World, persisted: boolean) {
+function clientOf(harness: Harness, persisted: boolean) {
   const fetch: typeof globalThis.fetch = (input, init) => {
     const { query, documentId } = JSON.parse(String(init?.body)) as { query?: string; documentId?: string };
     const sent = all.find(({ id, text }) => (query === undefined ? id === documentId : text === query));
     executed.add(`${sent?.name}${query === undefined ? ' by id' : ''}`);
-    return world.gateway.fetch(new Request(input, init));
+    return harness.gateway.fetch(new Request(input, init));
   };
   return createCustomerClient({ url: 'http://gateway.test/graphql', persisted, fetch });
 }
@@ -45,17 +45,17 @@ const executed = new Set<string>();
 const asha = 'cth_A1b2C3d4E5f6G7h8';
 
 test('Customer MUST read one customer with one upstream call and without a token', () =>
-  withEach(async (client, world) => {
+  withEach(async (client, harness) => {
     const { customer } = await client.execute(documents.CustomerDocument, { id: asha });
     assert.equal(customer?.firstName, 'Asha');
-    assert.deepEqual(world.upstream(), [`GET /customers/${asha}`]);
+    assert.deepEqual(harness.upstream(), [`GET /customers/${asha}`]);
   }));
 
 test('CustomerWithToken MUST request a token', () =>
-  withEach(async (client, world) => {
+  withEach(async (client, harness) => {
     const { customer } = await client.execute(documents.CustomerWithTokenDocument, { id: asha });
     assert.match(customer?.clientAuthToken?.token ?? '', /^tkn_/);
-    assert.deepEqual(world.upstream(), [`GET /customers/${asha}?options.get_client_auth_token=true`]);
+    assert.deepEqual(harness.upstream(), [`GET /customers/${asha}?options.get_client_auth_token=true`]);
   }));
 
 test('Customers MUST read several customers, with null for those that do not exist', () =>
@@ -68,14 +68,14 @@ test('Customers MUST read several customers, with null for those that do not exi
   }));
 
 test('CreateCustomer MUST create a customer, and distinguish all other outcomes', () =>
-  withEach(async (client, world) => {
+  withEach(async (client, harness) => {
     const create = (input: ReturnType<typeof newCustomer>) =>
       client.mutate(documents.CreateCustomerDocument, { input });
     const made = await create(newCustomer('operations-1'));
     assert.ok(
       made.status === 'success' && made.origin === 'CREATED' && made.customer.emailAddress === 'new@example.com',
     );
-    assert.equal(world.sandbox.calls[0]?.form?.['options.get_client_auth_token'], undefined);
+    assert.equal(harness.sandbox.calls[0]?.form?.['options.get_client_auth_token'], undefined);
 
     const again = await create(newCustomer('operations-1', { mobileNumber: '1' }));
     assert.ok(again.status === 'exists');
@@ -96,27 +96,27 @@ test('CreateCustomer MUST create a customer, and distinguish all other outcomes'
   }));
 
 test('CreateCustomerWithToken MUST request the token with the create call', () =>
-  withEach(async (client, world) => {
+  withEach(async (client, harness) => {
     const made = await client.mutate(documents.CreateCustomerWithTokenDocument, { input: newCustomer('operations-2') });
     assert.equal(made.status, 'success');
-    assert.deepEqual(world.upstream(), ['POST /customers']);
-    assert.equal(world.sandbox.calls[0]?.form?.['options.get_client_auth_token'], 'true');
+    assert.deepEqual(harness.upstream(), ['POST /customers']);
+    assert.equal(harness.sandbox.calls[0]?.form?.['options.get_client_auth_token'], 'true');
   }));
 
 test('UpdateCustomer MUST update a customer, and distinguish all other outcomes', () =>
-  withEach(async (client, world) => {
+  withEach(async (client, harness) => {
     const update = (id: string, input: object) => client.mutate(documents.UpdateCustomerDocument, { id, input });
     const changed = await update('u7', { firstName: 'Ravi' });
     assert.ok(changed.status === 'success' && changed.customer.firstName === 'Ravi');
-    assert.deepEqual(world.upstream(), ['POST /customers/u7']);
+    assert.deepEqual(harness.upstream(), ['POST /customers/u7']);
     assert.equal((await update('nobody-at-all', { firstName: 'Ravi' })).status, 'notFound');
     assert.equal((await update('u7', {})).status, 'invalid');
   }));
 
 test('an ambiguous outcome MUST have the status `outcomeUnknown`', async () => {
-  const world = await startWorld({ OPERATION_TIMEOUT_MS: '1500' });
+  const harness = await startHarness({ OPERATION_TIMEOUT_MS: '1500' });
   try {
-    const client = clientOf(world, false);
+    const client = clientOf(harness, false);
     const [made, changed] = await Promise.all([
       client.mutate(documents.CreateCustomerDocument, { input: newCustomer('fault_500_x9') }),
       client.mutate(documents.UpdateCustomerDocument, { id: 'fault_500_x8', input: { firstName: 'A' } }),
@@ -124,7 +124,7 @@ test('an ambiguous outcome MUST have the status `outcomeUnknown`', async () => {
     assert.ok(made.status === 'outcomeUnknown' && made.retryable);
     assert.equal(changed.status, 'outcomeUnknown');
   } finally {
-    await world.close();
+    await harness.close();
   }
 });
 
@@ -243,29 +243,29 @@ test('at least one release MUST be recorded, each with all its operations', () =
 for (const path of releases) {
   test(`every document of ${path} MUST still be executed, by text, and by id with PERSISTED_ONLY=on`, async () => {
     const released = Object.entries(JSON.parse(read(path)) as Record<string, string>);
-    const [open, closed] = await Promise.all([startWorld(), startWorld({ PERSISTED_ONLY: 'on' })]);
+    const [open, closed] = await Promise.all([startHarness(), startHarness({ PERSISTED_ONLY: 'on' })]);
     try {
       let number = 0;
       for (const [id, text] of released) {
         const name = nameOf(text);
         const trial = trials[name];
         assert.ok(trial, `${name} has no trial`);
-        for (const [world, document] of [
+        for (const [harness, document] of [
           [open, { query: text }],
           [closed, { documentId: id }],
           // The format of Apollo's persisted-query link.
           [closed, { extensions: { persistedQuery: { version: 1, sha256Hash: id.replace('sha256:', '') } } }],
         ] as const) {
           number += 1;
-          world.sandbox.clearCalls();
-          const { data, errors } = await world.fetch({
+          harness.sandbox.clearCalls();
+          const { data, errors } = await harness.fetch({
             method: 'POST',
             headers: { 'content-type': 'application/json' },
             body: JSON.stringify({ ...document, variables: trial.variables(number) }),
           });
           assert.equal(errors, undefined, name);
           assert.partialDeepStrictEqual(data, trial.answers, name);
-          assert.deepEqual(world.upstream(), trial.upstream, name);
+          assert.deepEqual(harness.upstream(), trial.upstream, name);
         }
       }
     } finally {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { addressOf, canonicalAddress } from '../../src/auth/address.ts';
-import { codesOf, inWorld, jwtSettings } from '../support.ts';
+import { codesOf, jwtSettings, withHarness } from '../support.ts';
 
 test('all spellings of an address MUST be counted as one', () => {
   const same: readonly (readonly [string, readonly string[]])[] = [
@@ -39,10 +39,10 @@ test('an invalid address MUST NOT create a key: the address of the socket MUST b
 });
 
 test('refused credentials MUST count against the address, with 429 when its limit is exceeded', () =>
-  inWorld(
-    async (world) => {
+  withHarness(
+    async (harness) => {
       const send = (address: string, headers: Record<string, string> = { authorization: 'Bearer x' }) =>
-        world.fetch({
+        harness.fetch({
           method: 'POST',
           headers: { 'content-type': 'application/json', 'x-forwarded-for': address, ...headers },
           body: '{"query":"{ customer(id: \\"u7\\") { id } }"}',
@@ -59,7 +59,7 @@ test('refused credentials MUST count against the address, with 429 when its limi
       assert.match(last.headers.get('retry-after') ?? '', /^\d+$/);
       assert.deepEqual(codesOf(last), { '': 'RATE_LIMITED' });
       assert.equal((await send('2001:db8:1::1')).status, 401);
-      assert.deepEqual(world.upstream(), []);
+      assert.deepEqual(harness.upstream(), []);
     },
     { ...jwtSettings, RATE_LIMIT_PER_MINUTE: '3', TRUST_PROXY: '1' },
   ));

@@ -6,7 +6,7 @@ import { makeToken } from '../../src/cli/tokens.ts';
 import { codes, type ErrorCode } from '../../src/errors.ts';
 import { toClientError } from '../../src/execution/outcome.ts';
 import { createLog } from '../../src/telemetry/log.ts';
-import { jwtSettings as auth, rowsOf, type World } from '../support.ts';
+import { jwtSettings as auth, type Harness, rowsOf } from '../support.ts';
 import { type GraphOptions, inGraph, type RoutedAnswer, routerNames } from './graph.ts';
 
 const readme = readFileSync(new URL('../../examples/bff/README.md', import.meta.url), 'utf8');
@@ -21,7 +21,7 @@ interface Case {
   readonly operation?: string;
   readonly headers?: () => Promise<Record<string, string>>;
   readonly onCustomersRequest?: NonNullable<GraphOptions['onCustomersRequest']>;
-  readonly before?: (world: World) => unknown;
+  readonly before?: (harness: Harness) => unknown;
 }
 
 /** Changes the body of the router's request, to simulate an outdated or faulty router. */
@@ -78,9 +78,9 @@ const cases: readonly Case[] = [
   {
     code: 'RATE_LIMITED',
     environment: { RATE_LIMIT_PER_MINUTE: '1' },
-    before: (world) => world.ask('{ __typename }'),
+    before: (harness) => harness.ask('{ __typename }'),
   },
-  { code: 'OVERLOADED', before: (world) => void world.gateway.drain() },
+  { code: 'OVERLOADED', before: (harness) => void harness.gateway.drain() },
   { code: 'OPERATION_TOO_COMPLEX', environment: { LIMIT_TOKENS: '5' } },
   {
     code: 'GRAPHQL_PARSE_FAILED',
@@ -164,8 +164,8 @@ for (const [index, { code, ...setup }] of cases.entries()) {
         return response;
       },
     };
-    await inGraph(options, async ({ world, ask }) => {
-      await setup.before?.(world);
+    await inGraph(options, async ({ harness, ask }) => {
+      await setup.before?.(harness);
       const statuses = new Set<number>();
       const kinds = new Set<keyof typeof documented>();
       const cells: string[] = [];

@@ -18,7 +18,7 @@ import {
   ticketsSdl,
 } from '../../examples/bff/subgraphs.ts';
 import { stitchingMerge } from '../../src/graphql/stitching.ts';
-import { type AnswerError, startWorld, type World } from '../support.ts';
+import { type AnswerError, type Harness, startHarness } from '../support.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
@@ -48,7 +48,7 @@ export type RouterName = keyof typeof openers;
 export const routerNames = Object.keys(openers) as RouterName[];
 
 export interface Graph {
-  readonly world: World;
+  readonly harness: Harness;
   /** Runs an operation through a router. */
   readonly ask: (router: RouterName, ...asked: Parameters<Ask>) => Promise<RoutedAnswer>;
 }
@@ -63,8 +63,8 @@ export interface GraphOptions {
 
 /** Runs a test with the customer gateway, the two subgraphs of the example and all routers, in process. */
 export async function inGraph(options: GraphOptions, test: (graph: Graph) => Promise<void>): Promise<void> {
-  const world = await startWorld(options.environment);
-  const customers = (request: Request) => world.gateway.fetch(request);
+  const harness = await startHarness(options.environment);
+  const customers = (request: Request) => harness.gateway.fetch(request);
   const { onCustomersRequest = (request, next) => next(request) } = options;
   const orders = createOrders(options.orders ?? []);
   const tickets = createTickets(options.tickets ?? []);
@@ -82,7 +82,7 @@ export async function inGraph(options: GraphOptions, test: (graph: Graph) => Pro
   const opened = new Map<RouterName, ReturnType<(typeof openers)[RouterName]>>();
   try {
     await test({
-      world,
+      harness,
       async ask(router, ...asked) {
         const running = opened.get(router) ?? openers[router](send);
         opened.set(router, running);
@@ -91,7 +91,7 @@ export async function inGraph(options: GraphOptions, test: (graph: Graph) => Pro
     });
   } finally {
     for (const running of opened.values()) await (await running).close();
-    await world.close();
+    await harness.close();
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeToken } from '../../src/cli/tokens.ts';
-import { newCustomer, type World } from '../support.ts';
+import { type Harness, newCustomer } from '../support.ts';
 import { type GraphOptions, inGraph, type RoutedAnswer, routerNames } from './graph.ts';
 
 const asha = { id: 'cth_A1b2C3d4E5f6G7h8', objectReferenceId: 'asha.rao@example.com' };
@@ -21,10 +21,10 @@ interface Person {
 }
 
 /** Creates thirty customers at the provider. */
-async function createThirty(world: World): Promise<Person[]> {
+async function createThirty(harness: Harness): Promise<Person[]> {
   const created: Person[] = [];
   for (let n = 0; n < 30; n += 1) {
-    const answer = await world.ask(
+    const answer = await harness.ask(
       `mutation ($input: CreateCustomerInput!) {
         createCustomer(input: $input) { ... on CreateCustomerSuccess { customer { id objectReferenceId firstName } } }
       }`,
@@ -33,13 +33,13 @@ async function createThirty(world: World): Promise<Person[]> {
     const result = answer.data?.['createCustomer'] as { customer: Person } | undefined;
     created.push(result?.customer ?? assert.fail(answer.text));
   }
-  world.sandbox.clearCalls();
+  harness.sandbox.clearCalls();
   return created;
 }
 
 for (const router of routerNames) {
   test(`${router}: the customer of an order, by id, and of a ticket, by reference, MUST cost one call each`, () =>
-    inGraph({ orders: [orderOf(u7.id)], tickets: [ticketOf(asha.objectReferenceId)] }, async ({ world, ask }) => {
+    inGraph({ orders: [orderOf(u7.id)], tickets: [ticketOf(asha.objectReferenceId)] }, async ({ harness, ask }) => {
       assert.deepEqual(await ask(router, '{ order(id: "1") { total customer { id objectReferenceId firstName } } }'), {
         data: { order: { total: '10 INR', customer: { ...u7, firstName: null } } },
       });
@@ -47,7 +47,7 @@ for (const router of routerNames) {
         await ask(router, '{ ticket(id: "1") { subject customer { id objectReferenceId firstName } } }'),
         { data: { ticket: { subject: 'Hello', customer: { ...asha, firstName: 'Asha' } } } },
       );
-      assert.deepEqual(world.upstream(), [`GET /customers/${u7.id}`, 'GET /customers/asha.rao%40example.com']);
+      assert.deepEqual(harness.upstream(), [`GET /customers/${u7.id}`, 'GET /customers/asha.rao%40example.com']);
     }));
 
   test(`${router}: 100 orders of 30 customers MUST cost 30 reads, by id and by reference`, () => {
@@ -60,8 +60,8 @@ for (const router of routerNames) {
       asked.push(...Object.values(variables).map((list: unknown[]) => list.length));
       return next(request);
     };
-    return inGraph({ orders, tickets, onCustomersRequest }, async ({ world, ask }) => {
-      const people = await createThirty(world);
+    return inGraph({ orders, tickets, onCustomersRequest }, async ({ harness, ask }) => {
+      const people = await createThirty(harness);
       const hundred = Array.from({ length: 100 }, (_, n) => people[n % 30] ?? assert.fail());
       for (const [n, { id, objectReferenceId }] of hundred.entries()) {
         orders.push(orderOf(id, `o${n}`));
@@ -69,11 +69,11 @@ for (const router of routerNames) {
       }
       const customers = hundred.map(({ firstName }) => ({ customer: { firstName } }));
       assert.deepEqual(await ask(router, '{ orders { customer { firstName } } }'), { data: { orders: customers } });
-      assert.deepEqual(world.upstream().toSorted(), people.map(({ id }) => `GET /customers/${id}`).toSorted());
-      world.sandbox.clearCalls();
+      assert.deepEqual(harness.upstream().toSorted(), people.map(({ id }) => `GET /customers/${id}`).toSorted());
+      harness.sandbox.clearCalls();
       assert.deepEqual(await ask(router, '{ tickets { customer { firstName } } }'), { data: { tickets: customers } });
       assert.deepEqual(
-        world.upstream().toSorted(),
+        harness.upstream().toSorted(),
         people.map(({ objectReferenceId }) => `GET /customers/${objectReferenceId}`).toSorted(),
       );
       // Other routers remove duplicates. With @apollo/gateway the customer gateway merges them.
@@ -83,18 +83,18 @@ for (const router of routerNames) {
   });
 
   test(`${router}: a token in a federated query MUST be requested with the same read, and only if it is selected`, () =>
-    inGraph({ orders: [orderOf(u7.id, '1'), orderOf(u7.id, '2')] }, async ({ world, ask }) => {
+    inGraph({ orders: [orderOf(u7.id, '1'), orderOf(u7.id, '2')] }, async ({ harness, ask }) => {
       const answer = await ask(router, '{ order(id: "1") { total customer { firstName clientAuthToken { token } } } }');
       assert.equal(answer.errors, undefined);
       assert.match(JSON.stringify(answer.data), /"clientAuthToken":\{"token":"tkn_[0-9a-f]{32}"\}/);
-      assert.deepEqual(world.upstream(), [`GET /customers/${u7.id}?options.get_client_auth_token=true`]);
-      world.sandbox.clearCalls();
+      assert.deepEqual(harness.upstream(), [`GET /customers/${u7.id}?options.get_client_auth_token=true`]);
+      harness.sandbox.clearCalls();
       await ask(router, '{ order(id: "1") { customer { firstName clientAuthToken @skip(if: true) { token } } } }');
-      assert.deepEqual(world.upstream(), [`GET /customers/${u7.id}`]);
+      assert.deepEqual(harness.upstream(), [`GET /customers/${u7.id}`]);
     }));
 
   test(`${router}: the router MUST pass on the results of mutations unchanged`, () =>
-    inGraph({}, async ({ world, ask }) => {
+    inGraph({}, async ({ harness, ask }) => {
       const create = `mutation {
         good: createCustomer(input: { objectReferenceId: "reference-77", mobileNumber: "9000000077", emailAddress: "new@example.com" }) {
           __typename ... on CreateCustomerSuccess { origin customer { objectReferenceId mobileCountryCode } }
@@ -135,7 +135,7 @@ for (const router of routerNames) {
         },
       });
       // Each write is sent once: routers must not retry writes.
-      assert.deepEqual(world.upstream(), [
+      assert.deepEqual(harness.upstream(), [
         'POST /customers',
         'POST /customers',
         'GET /customers/customer-10002',
@@ -151,7 +151,7 @@ for (const router of routerNames) {
       AUTH_JWT_AUDIENCE: 'a',
     };
     const orders = [orderOf(asha.id, '1'), orderOf(u7.id, '2'), orderOf('nobody-0001', '3')];
-    return inGraph({ environment, orders }, async ({ world, ask }) => {
+    return inGraph({ environment, orders }, async ({ harness, ask }) => {
       const bearer = async (...argv: string[]) => ({ authorization: `Bearer ${await makeToken(argv, environment)}` });
       const query = '{ orders { customer { objectReferenceId clientAuthToken { __typename } } } }';
       const withToken = { clientAuthToken: { __typename: 'ClientAuthToken' } };
@@ -162,7 +162,7 @@ for (const router of routerNames) {
         data: { orders: [{ customer: { objectReferenceId: asha.objectReferenceId, ...withToken } }, missing, missing] },
       });
       assert.deepEqual(
-        world.upstream().filter((call) => call.includes('token')),
+        harness.upstream().filter((call) => call.includes('token')),
         [`GET /customers/${asha.id}?options.get_client_auth_token=true`],
       );
 
@@ -177,7 +177,7 @@ for (const router of routerNames) {
         },
       });
 
-      world.sandbox.clearCalls();
+      harness.sandbox.clearCalls();
       const writer = await ask(
         router,
         '{ order(id: "2") { total customer { firstName } } }',
@@ -185,7 +185,7 @@ for (const router of routerNames) {
       );
       assert.deepEqual(writer.data, { order: { total: '10 INR', customer: { firstName: null } } });
       assert.deepEqual(codesOf(writer), ['FORBIDDEN']);
-      assert.deepEqual(world.upstream(), []);
+      assert.deepEqual(harness.upstream(), []);
     });
   });
 

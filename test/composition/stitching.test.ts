@@ -6,7 +6,7 @@ import { stitchSchemas } from '@graphql-tools/stitch';
 import { stitchingDirectives } from '@graphql-tools/stitching-directives';
 import { buildSchema, graphql } from 'graphql';
 import { createOrders } from '../../examples/bff/subgraphs.ts';
-import { inWorld } from '../support.ts';
+import { withHarness } from '../support.ts';
 import { inGraph } from './graph.ts';
 
 const print = readFileSync(new URL('../../schema/stitching.graphql', import.meta.url), 'utf8');
@@ -27,17 +27,17 @@ test('more customers than the limit of one field MUST be requested in batches of
         return next(request);
       },
     },
-    async ({ world, ask }) => {
+    async ({ harness, ask }) => {
       const answer = await ask('stitching, served by Yoga', '{ tickets { customer { firstName } } }');
       assert.equal(answer.errors, undefined);
       assert.deepEqual(asked, [100, 50]);
-      assert.equal(world.upstream().length, 150);
+      assert.equal(harness.upstream().length, 150);
     },
   );
 });
 
 test('the directives of the stitching print MUST suffice to merge customers by id', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const { stitchingDirectivesTransformer } = stitchingDirectives();
     const subgraph = createOrders([{ id: '1', total: '10 INR', customer: { id: 'cth_A1b2C3d4E5f6G7h8' } }]);
     const executorOf = (fetch: (request: Request) => Response | Promise<Response>) =>
@@ -54,7 +54,7 @@ test('the directives of the stitching print MUST suffice to merge customers by i
     };
     const customers = stitchingDirectivesTransformer({
       schema: buildSchema(print),
-      executor: executorOf((request) => world.gateway.fetch(request)),
+      executor: executorOf((request) => harness.gateway.fetch(request)),
     });
     const schema = stitchSchemas({ subschemas: [customers, orders] });
     const source = '{ order(id: "1") { customer { firstName objectReferenceId } } }';
@@ -62,5 +62,5 @@ test('the directives of the stitching print MUST suffice to merge customers by i
     assert.deepEqual(JSON.parse(JSON.stringify(answer)), {
       data: { order: { customer: { firstName: 'Asha', objectReferenceId: 'asha.rao@example.com' } } },
     });
-    assert.deepEqual(world.upstream(), ['GET /customers/cth_A1b2C3d4E5f6G7h8']);
+    assert.deepEqual(harness.upstream(), ['GET /customers/cth_A1b2C3d4E5f6G7h8']);
   }));

@@ -8,7 +8,7 @@ import { ConfigError, loadConfig } from '../../src/config/config.ts';
 import { settings } from '../../src/config/settings.ts';
 import { createGateway } from '../../src/index.ts';
 import { start } from '../program.ts';
-import { inWorld, jwtSettings } from '../support.ts';
+import { jwtSettings, withHarness } from '../support.ts';
 
 const real = { JUSPAY_API_KEY: 'key', JUSPAY_MERCHANT_ID: 'merchant', AUTH_MODE: 'none' };
 const { AUTH_JWT_SECRET: secret, ...jwt } = jwtSettings;
@@ -268,17 +268,17 @@ test('manifests of Apollo, Relay and GraphQL Code Generator MUST be accepted', a
   ];
   for (const [manifest, id] of taken) {
     const { path } = writeFiles(context, { path: JSON.stringify(manifest) });
-    await inWorld(
-      async (world) => {
+    await withHarness(
+      async (harness) => {
         for (const body of [{ documentId: id }, { extensions: { persistedQuery: { version: 1, sha256Hash: id } } }]) {
-          const answer = await world.fetch({
+          const answer = await harness.fetch({
             method: 'POST',
             headers: { 'content-type': 'application/json' },
             body: JSON.stringify({ ...body, variables: { id: 'u7' } }),
           });
           assert.equal(answer.text, '{"data":{"customer":{"id":"cst_0123456789abcdef"}}}');
         }
-        assert.deepEqual(world.upstream(), ['GET /customers/u7', 'GET /customers/u7']);
+        assert.deepEqual(harness.upstream(), ['GET /customers/u7', 'GET /customers/u7']);
       },
       { PERSISTED_ONLY: 'on', PERSISTED_DOCUMENTS_FILE: path },
     );
@@ -316,13 +316,13 @@ test('manifests of another format MUST be rejected with a message that lists the
 });
 
 test('an unknown id MUST return PersistedQueryNotFound, and the following request with the document MUST be executed', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const document = '{ customer(id: "u7") { id } }';
     const extensions = {
       persistedQuery: { version: 1, sha256Hash: createHash('sha256').update(document).digest('hex') },
     };
     const send = (accept: string, body: object) =>
-      world.fetch({
+      harness.fetch({
         method: 'POST',
         headers: { 'content-type': 'application/json', accept },
         body: JSON.stringify({ operationName: null, variables: {}, extensions, ...body }),
@@ -337,10 +337,10 @@ test('an unknown id MUST return PersistedQueryNotFound, and the following reques
       assert.equal(unknown.errors?.length, 1);
       assert.equal(unknown.errors?.[0]?.message, 'PersistedQueryNotFound');
       assert.equal(unknown.errors?.[0]?.extensions['code'], 'PERSISTED_QUERY_NOT_FOUND');
-      assert.equal(world.upstream().length, 0);
+      assert.equal(harness.upstream().length, 0);
       const known = await send(accept, { query: document });
       assert.equal(known.text, '{"data":{"customer":{"id":"cst_0123456789abcdef"}}}');
-      world.sandbox.clearCalls();
+      harness.sandbox.clearCalls();
     }
   }));
 

@@ -8,11 +8,11 @@ import {
   type Answer,
   bearer,
   codesOf,
-  inScriptedWorld,
-  inWorld,
+  type Harness,
   jwtSettings,
   type ScriptedResponse,
-  type World,
+  withHarness,
+  withScriptedProvider,
 } from '../support.ts';
 
 const own: Customer = {
@@ -45,32 +45,32 @@ test('the owner MUST be checked in the read with the token as well as in the rea
 });
 
 test('if the token cannot be read, only its field MUST fail and the customer MUST be returned', () =>
-  inWorld(
-    async (world) => {
+  withHarness(
+    async (harness) => {
       const token = bearer({ customer: 'u7', scope: 'customer:read customer:token' });
-      const answer = await world.fetch({
+      const answer = await harness.fetch({
         method: 'POST',
         headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
         body: JSON.stringify({ query: '{ customer(id: "cst_0123456789abcdef") { id clientAuthToken { token } } }' }),
       });
       assert.deepEqual(answer.data, { customer: { id: 'cst_0123456789abcdef', clientAuthToken: null } });
       assert.deepEqual(codesOf(answer), { 'customer.clientAuthToken': 'OPERATION_TOO_COMPLEX' });
-      assert.deepEqual(world.upstream(), ['GET /customers/cst_0123456789abcdef']);
+      assert.deepEqual(harness.upstream(), ['GET /customers/cst_0123456789abcdef']);
     },
     { ...jwtSettings, LIMIT_UPSTREAM_READS: '1' },
   ));
 
 /** Sends a query as a caller that is bound to `u7`, with a limit of three reads. */
 const askBound = (query: string, check: (answer: Answer, upstream: string[]) => void) =>
-  inWorld(
-    async (world) => {
+  withHarness(
+    async (harness) => {
       const token = bearer({ customer: 'u7', scope: 'customer:read customer:token' });
-      const answer = await world.fetch({
+      const answer = await harness.fetch({
         method: 'POST',
         headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
         body: JSON.stringify({ query: `{ ${query} } fragment token on Customer { clientAuthToken { __typename } }` }),
       });
-      check(answer, world.upstream());
+      check(answer, harness.upstream());
     },
     { ...jwtSettings, LIMIT_UPSTREAM_READS: '3' },
   );
@@ -118,8 +118,8 @@ const otherCustomer = {
 const found: ScriptedResponse = { status: 200, body: otherCustomer };
 const taken: ScriptedResponse = { status: 400, body: { error_code: 'unique', error_info: { code: 'ALREADY_EXISTS' } } };
 
-const ask = (world: World, query: string) =>
-  world.fetch({
+const ask = (harness: Harness, query: string) =>
+  harness.fetch({
     method: 'POST',
     headers: {
       'content-type': 'application/json',
@@ -138,10 +138,10 @@ const queries = {
 
 for (const [field, query] of Object.entries(queries)) {
   test(`a read at the caller's own path MUST NOT return another owner's customer if the provider ignores case: ${field}`, () =>
-    inScriptedWorld(
+    withScriptedProvider(
       () => found,
-      async (world) => {
-        const { data, errors } = await ask(world, query);
+      async (harness) => {
+        const { data, errors } = await ask(harness, query);
         const isList = field === 'customers' || field === '_entities';
         assert.deepEqual([data, errors], [{ [field]: isList ? [null] : null }, undefined]);
       },
@@ -150,13 +150,13 @@ for (const [field, query] of Object.entries(queries)) {
 }
 
 test("an update of a bound caller MUST NOT change another owner's customer if the provider ignores case", () =>
-  inScriptedWorld(
+  withScriptedProvider(
     () => found,
-    async (world, calls) => {
+    async (harness, calls) => {
       let seen = 0;
       for (const id of ['CUST-00001', 'cust-00001', 'cth_0123456789abcdef']) {
         const { data } = await ask(
-          world,
+          harness,
           `mutation { updateCustomer(id: "${id}", input: { firstName: "X" }) { __typename } }`,
         );
         assert.deepEqual(data, { updateCustomer: { __typename: 'CustomerNotFoundError' } });
@@ -168,12 +168,12 @@ test("an update of a bound caller MUST NOT change another owner's customer if th
   ));
 
 test("an update of a bound caller whose response is another owner's customer MUST be the unknown outcome: the POST was sent", () =>
-  inScriptedWorld(
+  withScriptedProvider(
     ({ method }) =>
       method === 'GET' ? { status: 200, body: { ...otherCustomer, object_reference_id: 'CUST-00001' } } : found,
-    async (world, calls) => {
+    async (harness, calls) => {
       const { data, errors } = await ask(
-        world,
+        harness,
         'mutation { updateCustomer(id: "CUST-00001", input: { firstName: "X" }) { ... on CustomerError { __typename code retryable } } }',
       );
       assert.deepEqual(data, {
@@ -181,17 +181,17 @@ test("an update of a bound caller whose response is another owner's customer MUS
       });
       assert.equal(errors, undefined);
       assert.deepEqual(calls, ['GET /customers/CUST-00001', 'POST /customers/CUST-00001']);
-      assert.ok(world.log.some((line) => line.includes('"message":"audit"') && line.includes('"OUTCOME_UNKNOWN"')));
+      assert.ok(harness.log.some((line) => line.includes('"message":"audit"') && line.includes('"OUTCOME_UNKNOWN"')));
     },
     jwtSettings,
   ));
 
 test('each update of a bound caller MUST be preceded by a read that checks the owner, at its own path too', () =>
-  inScriptedWorld(
+  withScriptedProvider(
     () => ({ status: 200, body: { ...otherCustomer, object_reference_id: 'CUST-00001' } }),
-    async (world, calls) => {
+    async (harness, calls) => {
       const update = 'updateCustomer(id: "CUST-00001", input: { firstName: "X" }) { __typename }';
-      const { data } = await ask(world, `mutation { a: ${update} b: ${update} }`);
+      const { data } = await ask(harness, `mutation { a: ${update} b: ${update} }`);
       const success = { __typename: 'UpdateCustomerSuccess' };
       assert.deepEqual(data, { a: success, b: success });
       const pair = ['GET /customers/CUST-00001', 'POST /customers/CUST-00001'];
@@ -201,11 +201,11 @@ test('each update of a bound caller MUST be preceded by a read that checks the o
   ));
 
 test('the read that checks the owner MUST count against LIMIT_UPSTREAM_READS', () =>
-  inScriptedWorld(
+  withScriptedProvider(
     () => ({ status: 200, body: { ...otherCustomer, object_reference_id: 'CUST-00001' } }),
-    async (world, calls) => {
+    async (harness, calls) => {
       const update = (id: string) => `updateCustomer(id: "${id}", input: { firstName: "X" }) { __typename }`;
-      const answer = await ask(world, `mutation { a: ${update('CUST-00001')} b: ${update(otherCustomer.id)} }`);
+      const answer = await ask(harness, `mutation { a: ${update('CUST-00001')} b: ${update(otherCustomer.id)} }`);
       assert.deepEqual(codesOf(answer), { b: 'OPERATION_TOO_COMPLEX' });
       assert.deepEqual(calls, ['GET /customers/CUST-00001', 'POST /customers/CUST-00001']);
     },
@@ -227,10 +227,10 @@ for (const [what, first, result] of [
   ['successful', found, { __typename: 'CustomerOutcomeUnknownError' }],
 ] as const) {
   test(`a create of a bound caller that is ${what} MUST NOT return another owner's customer if the provider ignores case`, () =>
-    inScriptedWorld(
+    withScriptedProvider(
       ({ method }) => (method === 'POST' ? first : found),
-      async (world) => {
-        assert.deepEqual((await ask(world, create)).data, { createCustomer: result });
+      async (harness) => {
+        assert.deepEqual((await ask(harness, create)).data, { createCustomer: result });
       },
       jwtSettings,
     ));

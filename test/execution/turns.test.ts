@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { type Cancellation, createCancellation, never } from '../../src/customers/cancellation.ts';
 import { RequestError } from '../../src/errors.ts';
 import { createTurns } from '../../src/execution/turns.ts';
-import { type Answer, bearer, codesOf, inWorld, jwtSettings } from '../support.ts';
+import { type Answer, bearer, codesOf, jwtSettings, withHarness } from '../support.ts';
 
 const limits = { turnMs: 5, maxWaiting: 10, maxWaitingByCaller: 6, maxWaitMs: 60_000 };
 
@@ -79,7 +79,7 @@ test('work above the queue limits, of a disconnected client or past the maximum 
 });
 
 test('many new documents of one caller MUST NOT delay another caller, and MUST be rejected above the queue limit', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const answers: string[] = [];
     const ask = async (sub: string, n: number, size = 28): Promise<Answer> => {
       // 28 fragments give the largest number of field comparisons that the limits allow.
@@ -88,7 +88,7 @@ test('many new documents of one caller MUST NOT delay another caller, and MUST b
         return `fragment F${i} on Query { ${spreads} customer(id: "x") { id } }`;
       });
       const query = `{ ...F0 z${sub}${n}: __typename } ${fragments.join(' ')} fragment F${size} on Query { __typename }`;
-      const answer = await world.fetch({
+      const answer = await harness.fetch({
         method: 'POST',
         headers: {
           'content-type': 'application/json',

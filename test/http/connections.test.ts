@@ -7,7 +7,7 @@ import { createBodies } from '../../src/http/bodies.ts';
 import { createDelivery, deliveryLimits } from '../../src/http/delivery.ts';
 import { type Server, startServer } from '../../src/http/server.ts';
 import { openConnection, postRequest } from '../connections.ts';
-import { createOperation, inWorld, newCustomer, type World } from '../support.ts';
+import { createOperation, type Harness, newCustomer, withHarness } from '../support.ts';
 
 const readBody = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });
 
@@ -16,13 +16,13 @@ function createRequest(reference: string, headers = ''): string {
 }
 
 async function inServer(
-  run: (world: World, server: Server) => Promise<void>,
+  run: (harness: Harness, server: Server) => Promise<void>,
   options: { deliveryTimeoutMs?: number } = {},
 ): Promise<void> {
-  await inWorld(async (world) => {
-    const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0, ...options });
+  await withHarness(async (harness) => {
+    const server = await startServer(harness.gateway, { host: '127.0.0.1', port: 0, ...options });
     try {
-      await run(world, server);
+      await run(harness, server);
     } finally {
       await server.stop(0);
     }
@@ -46,8 +46,8 @@ for (const [name, tail, status] of [
   ['a chunk with long extensions', `${chunked}1;${'x'.repeat(20_000)}\r\n{\r\n`, 413],
 ] as const) {
   test(`${name} after a create MUST be answered only after the create`, () =>
-    inServer(async (world, { port }) => {
-      world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: status === 408 ? 4_500 : 300 });
+    inServer(async (harness, { port }) => {
+      harness.sandbox.arm({ fault: 'slow', on: 'create', delayMs: status === 408 ? 4_500 : 300 });
       const connection = openConnection(port);
       connection.socket.write(createRequest('reference-1') + tail);
       await connection.closed;
@@ -57,16 +57,16 @@ for (const [name, tail, status] of [
       assert.ok(Array.isArray((JSON.parse(refused?.body ?? '') as { errors?: unknown }).errors));
       assert.equal(refused?.headers.get('connection'), 'close');
       assert.deepEqual(connection.errors, []);
-      assert.deepEqual(world.upstream(), ['POST /customers']);
+      assert.deepEqual(harness.upstream(), ['POST /customers']);
     }));
 }
 
 test('invalid bytes after two pending creates MUST get a response after both', () =>
-  inServer(async (world, { port }) => {
-    world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 300 });
+  inServer(async (harness, { port }) => {
+    harness.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 300 });
     const connection = openConnection(port);
     connection.socket.write(createRequest('reference-1') + createRequest('reference-2'));
-    await world.sandbox.whenCalled(({ method }) => method === 'POST');
+    await harness.sandbox.whenCalled(({ method }) => method === 'POST');
     connection.socket.write('no HTTP');
     connection.socket.write(' at all\r\n\r\n');
     await connection.closed;
@@ -74,12 +74,12 @@ test('invalid bytes after two pending creates MUST get a response after both', (
       connection.answers().map(({ status }) => status),
       [200, 200, 400],
     );
-    assert.deepEqual(world.upstream(), ['POST /customers', 'POST /customers']);
+    assert.deepEqual(harness.upstream(), ['POST /customers', 'POST /customers']);
   }));
 
 test('bytes after the last request of a connection MUST NOT replace its response', () =>
-  inServer(async (world, { port }) => {
-    world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 300 });
+  inServer(async (harness, { port }) => {
+    harness.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 300 });
     const connection = openConnection(port);
     connection.socket.write(`${createRequest('reference-1', 'connection: close\r\n')}no HTTP at all\r\n\r\n`);
     await connection.closed;
@@ -88,13 +88,13 @@ test('bytes after the last request of a connection MUST NOT replace its response
   }));
 
 test('all pipelined requests MUST get a response, also if one is refused or the server drains', () =>
-  inServer(async (world, server) => {
-    world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 500 });
+  inServer(async (harness, server) => {
+    harness.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 500 });
     const connection = openConnection(server.port);
     connection.socket.write(
       `GET /health HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n${createRequest('reference-1')}GET /ready HTTP/1.1\r\nhost: a\r\n\r\n`,
     );
-    await world.sandbox.whenCalled(({ method }) => method === 'POST');
+    await harness.sandbox.whenCalled(({ method }) => method === 'POST');
     const stopped = server.stop(10_000);
     await connection.closed;
     await stopped;
@@ -112,16 +112,16 @@ test('all pipelined requests MUST get a response, also if one is refused or the 
   }));
 
 test('pipelined requests MUST be served one at a time, and not at all after the client disconnects', () =>
-  inServer(async (world, server) => {
-    world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 300 });
+  inServer(async (harness, server) => {
+    harness.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 300 });
     const connection = openConnection(server.port);
     connection.socket.write(createRequest('reference-1') + createRequest('reference-2').repeat(20));
-    await world.sandbox.whenCalled(({ method }) => method === 'POST');
+    await harness.sandbox.whenCalled(({ method }) => method === 'POST');
     connection.socket.destroy();
     await connection.closed;
     // Resolves when nothing is in flight: requests of a closed connection must not count.
-    await world.gateway.drain();
-    assert.deepEqual(world.upstream(), ['POST /customers']);
+    await harness.gateway.drain();
+    assert.deepEqual(harness.upstream(), ['POST /customers']);
   }));
 
 test('the delivery timeout MUST be 30 s', () => {
@@ -139,10 +139,10 @@ async function askForPage(port: number): Promise<Socket> {
 
 test('a client that does not read its response MUST be disconnected', () =>
   inServer(
-    async (world, { port }) => {
+    async (harness, { port }) => {
       const socket = await askForPage(port);
       // Resolves when nothing is in flight: the response is finished or its connection is closed.
-      await world.gateway.drain();
+      await harness.gateway.drain();
       socket.resume();
       const [hadError] = await once(socket, 'close');
       assert.ok(hadError || socket.bytesRead < 9_000_000, `${socket.bytesRead} bytes came`);
@@ -191,7 +191,7 @@ test('a shutdown MUST NOT wait for clients that do not read their responses', ()
   ));
 
 test('requests with incomplete bodies MUST NOT block other requests', () =>
-  inServer(async (world, { port, url }) => {
+  inServer(async (harness, { port, url }) => {
     const idle = Array.from({ length: 2_200 }, () => {
       const socket = connect(port, '127.0.0.1');
       socket.on('error', () => undefined);
@@ -210,7 +210,7 @@ test('requests with incomplete bodies MUST NOT block other requests', () =>
       assert.equal(response.status, 200);
     }
     for (const socket of idle) socket.destroy();
-    assert.equal(world.upstream().length, 20);
+    assert.equal(harness.upstream().length, 20);
   }));
 
 test('bytes and time of incomplete bodies MUST be limited', async () => {

@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { startServer } from '../../src/http/server.ts';
 import { openConnection, postRequest, type RawAnswer } from '../connections.ts';
 import { start } from '../program.ts';
-import { createOperation, inWorld, newCustomer } from '../support.ts';
+import { createOperation, newCustomer, withHarness } from '../support.ts';
 
 const body = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });
 const stops = 6;
@@ -16,8 +16,8 @@ const graceMs = 5_000;
 function outcomeOf({ status, headers, body: text }: RawAnswer): string {
   const { data, errors } = JSON.parse(text) as { data?: unknown; errors?: { extensions: { code: string } }[] };
   if (status === 200 && data) return 'served';
-  const isSaid = headers.get('retry-after') === '1' && errors?.[0]?.extensions.code === 'OVERLOADED';
-  return status === 503 && isSaid ? 'refused' : `${status} ${text}`;
+  const isOverloaded = headers.get('retry-after') === '1' && errors?.[0]?.extensions.code === 'OVERLOADED';
+  return status === 503 && isOverloaded ? 'refused' : `${status} ${text}`;
 }
 
 /** Sends requests until the port is closed. A connection that closes before the request is sent is not a failure. */
@@ -84,8 +84,8 @@ test(`a shutdown MUST NOT reset a request, in ${stops} runs: each is served or r
 });
 
 test('a request on an idle connection MUST get a response while the server closes', () =>
-  inWorld(async (world) => {
-    const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0 });
+  withHarness(async (harness) => {
+    const server = await startServer(harness.gateway, { host: '127.0.0.1', port: 0 });
     const connection = openConnection(server.port);
     connection.socket.write('GET /health HTTP/1.1\r\nhost: a\r\n\r\n');
     await connection.answered(1);
@@ -106,12 +106,12 @@ test('a request on an idle connection MUST get a response while the server close
     assert.equal(outcomeOf(refused), 'refused');
     assert.equal(refused.headers.get('connection'), 'close');
     assert.deepEqual(connection.errors, []);
-    assert.deepEqual(world.upstream(), []);
+    assert.deepEqual(harness.upstream(), []);
   }));
 
 test('an incomplete request MUST get 503 at the end of a shutdown, and an idle connection MUST be closed without a response', () =>
-  inWorld(async (world) => {
-    const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0 });
+  withHarness(async (harness) => {
+    const server = await startServer(harness.gateway, { host: '127.0.0.1', port: 0 });
     const [begun, idle] = [openConnection(server.port), openConnection(server.port)];
     for (const { socket, answered } of [begun, idle]) {
       socket.write('GET /health HTTP/1.1\r\nhost: a\r\n\r\n');

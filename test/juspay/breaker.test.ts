@@ -93,7 +93,7 @@ test('repeats MUST NOT exceed 20 % of the first attempts of the last 10 s plus 1
 });
 
 /** A breaker with its own clock, and a list of its state changes. */
-function createWorld() {
+function setUp() {
   const clock = createClock();
   const changes: string[] = [];
   const breaker = createBreaker(clock.now, {
@@ -114,14 +114,14 @@ function createWorld() {
 }
 
 test('a breaker MUST open when half of at least 20 calls failed, in any order, and not before', () => {
-  const { changes, call } = createWorld();
+  const { changes, call } = setUp();
   for (let n = 0; n < 10; n += 1) call('failed');
   for (let n = 0; n < 9; n += 1) call('succeeded');
   assert.deepEqual(changes, []);
   call('reset');
   assert.deepEqual(changes, ['opened 10']);
 
-  const busy = createWorld();
+  const busy = setUp();
   for (let n = 0; n < 11; n += 1) busy.call('succeeded');
   for (let n = 0; n < 10; n += 1) assert.ok(busy.call('failed'));
   assert.deepEqual(busy.changes, []);
@@ -130,18 +130,18 @@ test('a breaker MUST open when half of at least 20 calls failed, in any order, a
 });
 
 test('ignored calls MUST NOT count at all, and reset ones MUST count as calls but not as failures', () => {
-  const { changes, call } = createWorld();
+  const { changes, call } = setUp();
   for (let n = 0; n < 19; n += 1) call('failed');
   for (let n = 0; n < 99; n += 1) call('ignored');
   assert.deepEqual(changes, []);
-  const other = createWorld();
+  const other = setUp();
   for (let n = 0; n < 99; n += 1) other.call('reset');
   for (let n = 0; n < 98; n += 1) other.call('failed');
   assert.deepEqual(other.changes, []);
 });
 
 test('an open breaker MUST refuse calls for 5 s, then admit one probe, and all calls after its success', () => {
-  const { clock, changes, breaker, call, open } = createWorld();
+  const { clock, changes, breaker, call, open } = setUp();
   open();
   assert.equal(breaker.refusedMs(), 5_000);
   clock.pass(4_999);
@@ -166,7 +166,7 @@ test('an open breaker MUST refuse calls for 5 s, then admit one probe, and all c
 
 test('a probe without a usable result MUST be followed by the next probe at once', () => {
   for (const result of ['ignored', 'reset'] as const) {
-    const { clock, changes, call, open } = createWorld();
+    const { clock, changes, call, open } = setUp();
     open();
     clock.pass(5_000);
     for (let n = 0; n < 3; n += 1) assert.ok(call(result));
@@ -177,7 +177,7 @@ test('a probe without a usable result MUST be followed by the next probe at once
 });
 
 test('a late result MUST NOT count in a later period, and a second report MUST have no effect', () => {
-  const { clock, changes, breaker, call, open } = createWorld();
+  const { clock, changes, breaker, call, open } = setUp();
   const lateReports = Array.from({ length: 50 }, () => breaker.admit());
   open();
   clock.pass(5_000);
@@ -190,7 +190,7 @@ test('a late result MUST NOT count in a later period, and a second report MUST h
   assert.deepEqual(changes, ['opened 20', 'closed']);
   assert.ok(call('succeeded'));
 
-  const other = createWorld();
+  const other = setUp();
   other.open();
   other.clock.pass(5_000);
   const first = other.breaker.admit();
@@ -206,7 +206,7 @@ test('a breaker MUST behave like a reference model that keeps all calls', () => 
   const step = fc.tuple(fc.constantFrom(0, 0, 0, 100, 300, 1_000, 5_000, 11_000), result);
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200, size: 'max' }), (steps) => {
-      const { clock, breaker } = createWorld();
+      const { clock, breaker } = setUp();
       let calls: { atMs: number; result: CallResult }[] = [];
       let openUntilMs: number | undefined;
       for (const [ms, result] of steps) {

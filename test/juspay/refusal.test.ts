@@ -5,11 +5,11 @@ import { retryAfterMs } from '../../src/juspay/refusal.ts';
 import {
   codesOf,
   createOperation,
-  inScriptedWorld,
   newCustomer,
   resultOf,
   type ScriptedResponse,
   updateOperation,
+  withScriptedProvider,
 } from '../support.ts';
 
 /** The result of each operation: an error code, `null` for no customer, `ok` for a customer. */
@@ -96,17 +96,17 @@ const answers: readonly (readonly [name: string, response: ScriptedResponse, cod
 
 for (const [name, said, [read, create, update]] of answers) {
   test(`${name} MUST be ${read} for a read, ${create} for a create, ${update} for an update`, () =>
-    inScriptedWorld(
+    withScriptedProvider(
       () => said,
-      async (world) => {
-        const answer = await world.ask('{ customer(id: "reference-1") { id } }');
+      async (harness) => {
+        const answer = await harness.ask('{ customer(id: "reference-1") { id } }');
         const found = answer.data?.['customer'] === null ? null : 'ok';
         assert.equal(codesOf(answer)['customer'] ?? found, read);
         const input = newCustomer('reference-1');
-        const created = resultOf(await world.ask(createOperation, { input }), 'createCustomer');
+        const created = resultOf(await harness.ask(createOperation, { input }), 'createCustomer');
         assert.equal(created['code'] ?? 'ok', create);
         const changes = { id: 'reference-1', input: { mobileNumber: '1' } };
-        const updated = resultOf(await world.ask(updateOperation, changes), 'updateCustomer');
+        const updated = resultOf(await harness.ask(updateOperation, changes), 'updateCustomer');
         assert.equal(updated['code'] ?? 'ok', update);
       },
       // Ambiguous writes are settled until the deadline.
@@ -146,10 +146,10 @@ for (const text of ['', '-1', '1.5', '1e3', 'soon', '1,2', '2030-01-01T00:00:00Z
 }
 
 test('retryAfterSeconds MUST NOT exceed a day for any Retry-After', () =>
-  inScriptedWorld(
+  withScriptedProvider(
     () => ({ status: 429, body: '', headers: { 'retry-after': 'Fri, 31 Dec 9999 23:59:59 GMT' } }),
-    async (world) => {
-      const [error] = (await world.ask('{ customer(id: "a") { id } }')).errors ?? [];
+    async (harness) => {
+      const [error] = (await harness.ask('{ customer(id: "a") { id } }')).errors ?? [];
       assert.deepEqual([error?.extensions['code'], error?.extensions['retryAfterSeconds']], ['RATE_LIMITED', 86_400]);
     },
   ));

@@ -13,7 +13,7 @@ const operationOf = (caller: string, requestId: string): Operation => ({
 const forever = () => 60_000;
 
 /** Slots with one connection, which is taken. Records the order in which waiting calls get it. */
-function createWorld(limit?: number) {
+function setUp(limit?: number) {
   const slots = createSlots(1, limit);
   assert.equal(slots.take(forever, undefined, operationOf('first', 'r')), 'taken');
   const served: string[] = [];
@@ -26,7 +26,7 @@ function createWorld(limit?: number) {
 }
 
 test('connections MUST go round robin by caller, then by operation, then first in, first out', async () => {
-  const { slots, served, wait } = createWorld();
+  const { slots, served, wait } = setUp();
   const calls = [
     wait('a1.1', operationOf('a', 'a1')),
     wait('a1.2', operationOf('a', 'a1')),
@@ -43,7 +43,7 @@ test('connections MUST go round robin by caller, then by operation, then first i
 });
 
 test('a caller with one call MUST get the second free connection while another caller has 10,000 waiting calls', async () => {
-  const { slots, served, wait } = createWorld();
+  const { slots, served, wait } = setUp();
   const flood = Array.from({ length: 10_000 }, (_, n) => wait('a', operationOf('a', `a${n % 100}`)));
   const one = wait('b', operationOf('b', 'b1'));
   slots.release();
@@ -52,7 +52,7 @@ test('a caller with one call MUST get the second free connection while another c
 });
 
 test('a shared read MUST have a place in the queue of each of its callers, including one that joins later', async () => {
-  const { slots, served, wait } = createWorld();
+  const { slots, served, wait } = setUp();
   const [a, b] = [operationOf('a', 'a1'), operationOf('b', 'b1')];
   const waiters = new Set([a]);
   const joinListeners = new Set<(operation: Operation) => void>();
@@ -67,7 +67,7 @@ test('a shared read MUST have a place in the queue of each of its callers, inclu
 });
 
 test('a cancelled call MUST be skipped and removed from the queue', async () => {
-  const { slots, served, wait } = createWorld();
+  const { slots, served, wait } = setUp();
   const client = createCancellation();
   const calls = [
     wait('a', operationOf('a', 'a1'), client),
@@ -82,7 +82,7 @@ test('a cancelled call MUST be skipped and removed from the queue', async () => 
 });
 
 test('a full queue MUST refuse calls of the caller with the most calls, and accept those of others', async () => {
-  const { slots, served, wait } = createWorld(10);
+  const { slots, served, wait } = setUp(10);
   const calls = Array.from({ length: 12 }, (_, n) => wait(`a${n}`, operationOf('a', 'a1')));
   calls.push(wait('b0', operationOf('b', 'b1')), wait('c0', operationOf('c', 'c1')));
   slots.release();

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { parseExactJson } from '../../src/customers/exact-json.ts';
 import { isPathId } from '../../src/customers/identity.ts';
 import { customerPath, decodeCustomer, encodeForm } from '../../src/juspay/wire.ts';
-import { codesOf, inScriptedWorld, inWorld, newCustomer } from '../support.ts';
+import { codesOf, newCustomer, withHarness, withScriptedProvider } from '../support.ts';
 
 /** Ids that are used in path traversal attacks. */
 const hostileIds = [
@@ -75,18 +75,18 @@ test('any id MUST become exactly one segment of the path', () => {
 });
 
 test('the provider MUST receive each hostile id unchanged, and none of the impossible ones', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const read = 'query ($id: ID!) { customer(id: $id) { id } }';
     for (const id of hostileIds) {
-      const answer = await world.ask(read, { id });
+      const answer = await harness.ask(read, { id });
       assert.deepEqual(answer.data, { customer: null }, JSON.stringify(id));
-      assert.equal(world.sandbox.calls.at(-1)?.pathId, id);
+      assert.equal(harness.sandbox.calls.at(-1)?.pathId, id);
     }
-    assert.equal(world.sandbox.calls.length, hostileIds.length);
+    assert.equal(harness.sandbox.calls.length, hostileIds.length);
     for (const id of impossibleIds) {
-      assert.deepEqual(codesOf(await world.ask(read, { id })), { customer: 'BAD_USER_INPUT' }, JSON.stringify(id));
+      assert.deepEqual(codesOf(await harness.ask(read, { id })), { customer: 'BAD_USER_INPUT' }, JSON.stringify(id));
     }
-    assert.equal(world.sandbox.calls.length, hostileIds.length);
+    assert.equal(harness.sandbox.calls.length, hostileIds.length);
   }, {}));
 
 test('a form MUST decode to the given fields and no others', () => {
@@ -232,43 +232,43 @@ for (const [name, body, expected] of [
 }
 
 test('a rounded id in a response MUST NOT match the requested id', () =>
-  inScriptedWorld(
+  withScriptedProvider(
     () => ({ status: 200, body: '{"id":9007199254740991.4,"mobile_number":1.0000000000000000001}' }),
-    async (world, calls) => {
-      const answer = await world.ask('{ customer(id: "9007199254740991") { id mobileNumber } }');
+    async (harness, calls) => {
+      const answer = await harness.ask('{ customer(id: "9007199254740991") { id mobileNumber } }');
       assert.deepEqual(codesOf(answer), { customer: 'UPSTREAM_MALFORMED' });
       assert.equal(calls.length, 2);
     },
   ));
 
 test('a numeric id MUST match its digits, and a rounded id MUST match no request', () =>
-  inScriptedWorld(
+  withScriptedProvider(
     ({ target }) => ({
       status: 200,
       body: `{"id":${target.split('/').at(-1)},"object_reference_id":null,"mobile_number":9000000001}`,
     }),
-    async (world, calls) => {
+    async (harness, calls) => {
       const read = 'query ($id: ID!) { customer(id: $id) { id mobileNumber } }';
-      const exact = await world.ask(read, { id: '1234567' });
+      const exact = await harness.ask(read, { id: '1234567' });
       assert.deepEqual(exact.data, { customer: { id: '1234567', mobileNumber: '9000000001' } });
       // The result of JSON.parse for 1234567890123456789.
-      const rounded = await world.ask(read, { id: '1234567890123456800' });
+      const rounded = await harness.ask(read, { id: '1234567890123456800' });
       assert.deepEqual(codesOf(rounded), { customer: 'UPSTREAM_MALFORMED' });
       assert.equal(calls.filter((call) => call === 'GET /customers/1234567890123456800').length, 2);
     },
   ));
 
 test('a customer with an id of 1 MiB MUST be UPSTREAM_MALFORMED, and its create MUST be OUTCOME_UNKNOWN', () =>
-  inScriptedWorld(
+  withScriptedProvider(
     ({ target }) => {
       const reference = target === '/customers' ? 'reference-1' : target.split('/').at(-1);
       return { status: 200, body: { id: 'x'.repeat(1_000_000), object_reference_id: reference } };
     },
-    async (world, calls) => {
-      assert.deepEqual(codesOf(await world.ask('{ customer(id: "a") { id } }')), { customer: 'UPSTREAM_MALFORMED' });
+    async (harness, calls) => {
+      assert.deepEqual(codesOf(await harness.ask('{ customer(id: "a") { id } }')), { customer: 'UPSTREAM_MALFORMED' });
       assert.deepEqual(calls, ['GET /customers/a', 'GET /customers/a']);
       const aliases = Array.from({ length: 50 }, (_, n) => `a${n}: id`).join(' ');
-      const created = await world.ask(
+      const created = await harness.ask(
         `mutation ($input: CreateCustomerInput!) {
           createCustomer(input: $input) {
             ... on CreateCustomerSuccess { customer { ${aliases} } }

@@ -329,8 +329,10 @@ async function leftBy(script: string, environment: Record<string, string> = {}):
 }
 
 test('importing the entry points MUST have no side effects', async () => {
-  const doors = ['index.ts', 'node.ts', 'schema.ts', 'sandbox/server.ts'];
-  const imports = doors.map((door) => `await import(${JSON.stringify(import.meta.resolve(`../../src/${door}`))});`);
+  const entryPoints = ['index.ts', 'node.ts', 'schema.ts', 'sandbox/server.ts'];
+  const imports = entryPoints.map(
+    (path) => `await import(${JSON.stringify(import.meta.resolve(`../../src/${path}`))});`,
+  );
   assert.deepEqual(await leftBy(imports.join('\n')), []);
 });
 

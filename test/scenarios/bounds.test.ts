@@ -5,16 +5,16 @@ import {
   bearer,
   codesOf,
   createOperation,
-  inScriptedWorld,
-  inWorld,
+  type Harness,
   jwtSettings,
   newCustomer,
   resultOf,
-  type World,
+  withHarness,
+  withScriptedProvider,
 } from '../support.ts';
 
-const asBearer = (world: World, claims: object, query: string, variables: object = {}): Promise<Answer> =>
-  world.fetch({
+const asBearer = (harness: Harness, claims: object, query: string, variables: object = {}): Promise<Answer> =>
+  harness.fetch({
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${bearer(claims)}` },
     body: JSON.stringify({ query, variables }),
@@ -28,16 +28,16 @@ function listOf({ data, text }: Answer): unknown[] {
 }
 
 /** Asserts that the operation was rejected and not executed. */
-function assertTooComplex(world: World, answer: Answer, what: string): void {
+function assertTooComplex(harness: Harness, answer: Answer, what: string): void {
   assert.deepEqual(codesOf(answer), { '': 'OPERATION_TOO_COMPLEX' }, `${what}: ${answer.text.slice(0, 200)}`);
   assert.equal(answer.errors?.length, 1);
   assert.equal('data' in JSON.parse(answer.text), false, what);
-  assert.deepEqual(world.upstream(), [], what);
+  assert.deepEqual(harness.upstream(), [], what);
 }
 
 test('an operation MUST have at most LIMIT_ITEMS list items, in literals, variables, aliases and fragments', () =>
-  inWorld(
-    async (world) => {
+  withHarness(
+    async (harness) => {
       const six = { ids: repeat(6, (n) => `id-${n}`), one: 'id-1' };
       const entities = { representations: repeat(6, (n) => entity(`id-${n}`)) };
       const idsType = 'query ($ids: [ID!]!, $one: ID = "x")';
@@ -70,11 +70,11 @@ test('an operation MUST have at most LIMIT_ITEMS list items, in literals, variab
         ],
       ];
       for (const [document, variables] of refused) {
-        const answer = await world.ask(document, variables);
-        assertTooComplex(world, answer, document);
+        const answer = await harness.ask(document, variables);
+        assertTooComplex(harness, answer, document);
         assert.equal(answer.status, 200);
       }
-      const strict = await world.fetch({
+      const strict = await harness.fetch({
         method: 'POST',
         headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json' },
         body: JSON.stringify({ query: refused[0]?.[0], variables: six }),
@@ -97,7 +97,7 @@ test('an operation MUST have at most LIMIT_ITEMS list items, in literals, variab
         ],
       ];
       for (const [document, variables] of taken) {
-        const answer = await world.ask(document, variables);
+        const answer = await harness.ask(document, variables);
         assert.equal(answer.errors, undefined, `${document}: ${answer.text}`);
       }
     },
@@ -105,15 +105,15 @@ test('an operation MUST have at most LIMIT_ITEMS list items, in literals, variab
   ));
 
 test('2,000 list items MUST be accepted by default, and 2,001 MUST be rejected', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const document = 'query ($r: [_Any!]!) { _entities(representations: $r) { __typename } }';
-    assertTooComplex(world, await world.ask(document, { r: repeat(2001, () => 'x') }), '2001');
-    const answer = await world.ask(document, { r: repeat(2000, () => 'x') });
+    assertTooComplex(harness, await harness.ask(document, { r: repeat(2001, () => 'x') }), '2001');
+    const answer = await harness.ask(document, { r: repeat(2000, () => 'x') });
     assert.equal(listOf(answer).length, 2000);
   }));
 
 test('names and aliases MUST have at most 128 characters', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const name = (length: number) => 'n'.repeat(length);
     const documents = (long: string): string[] => [
       `{ ${long}: __typename }`,
@@ -128,31 +128,31 @@ test('names and aliases MUST have at most 128 characters', () =>
       `{ customer(id: ${long}) { id } }`,
     ];
     for (const document of documents(name(129))) {
-      const answer = await world.ask(document);
-      assertTooComplex(world, answer, document);
+      const answer = await harness.ask(document);
+      assertTooComplex(harness, answer, document);
       assert.doesNotMatch(answer.text, /nnn/);
     }
     for (const document of documents(name(128))) {
-      const answer = await world.ask(document);
+      const answer = await harness.ask(document);
       assert.notEqual(codesOf(answer)[''], 'OPERATION_TOO_COMPLEX', document);
     }
-    assert.deepEqual((await world.ask(`{ ${name(128)}: __typename }`)).data, { [name(128)]: 'Query' });
+    assert.deepEqual((await harness.ask(`{ ${name(128)}: __typename }`)).data, { [name(128)]: 'Query' });
   }));
 
 test('a response above LIMIT_RESPONSE_BYTES MUST be replaced by one error, and a response of exactly that size MUST be sent', async () => {
   const document =
     '{ customers(ids: ["u7","asha.rao@example.com"]) { id objectReferenceId emailAddress dateCreated } }';
   let bytes = 0;
-  await inWorld(async (world) => {
-    bytes = Buffer.byteLength((await world.ask(document)).text);
+  await withHarness(async (harness) => {
+    bytes = Buffer.byteLength((await harness.ask(document)).text);
   });
   for (const [limit, isTaken] of [
     [bytes, true],
     [bytes - 1, false],
   ] as const) {
-    await inWorld(
-      async (world) => {
-        const answer = await world.ask(document);
+    await withHarness(
+      async (harness) => {
+        const answer = await harness.ask(document);
         assert.equal(answer.status, 200);
         if (isTaken) {
           assert.equal(answer.errors, undefined, answer.text);
@@ -160,7 +160,7 @@ test('a response above LIMIT_RESPONSE_BYTES MUST be replaced by one error, and a
         }
         assert.equal(answer.data, null);
         assert.deepEqual(codesOf(answer), { '': 'OPERATION_TOO_COMPLEX' });
-        assert.equal(world.upstream().length, 2);
+        assert.equal(harness.upstream().length, 2);
       },
       { LIMIT_RESPONSE_BYTES: String(limit) },
     );
@@ -170,7 +170,7 @@ test('a response above LIMIT_RESPONSE_BYTES MUST be replaced by one error, and a
 const large = 'é'.repeat(3000);
 
 test('the outcome of a write MUST be reported in a large response: texts above the limit are null', () =>
-  inScriptedWorld(
+  withScriptedProvider(
     () => ({
       status: 200,
       body: {
@@ -181,9 +181,9 @@ test('the outcome of a write MUST be reported in a large response: texts above t
         email_address: 'new@example.com',
       },
     }),
-    async (world, calls) => {
+    async (harness, calls) => {
       const document = createOperation.replace('firstName', 'a: firstName b: firstName firstName');
-      const answer = await world.ask(document, { input: newCustomer('large-0001') });
+      const answer = await harness.ask(document, { input: newCustomer('large-0001') });
       assert.equal(answer.status, 200);
       const result = resultOf(answer, 'createCustomer');
       assert.equal(result['__typename'], 'CreateCustomerSuccess');
@@ -206,7 +206,7 @@ test('the outcome of a write MUST be reported in a large response: texts above t
   ));
 
 test('at most 5 errors MUST be reported, in document order, and every other failed field MUST be null', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const document = `query ($r: [_Any!]!) {
       ...Late
       first: customer(id: "fault_rejected") { id }
@@ -214,7 +214,7 @@ test('at most 5 errors MUST be reported, in document order, and every other fail
     }
     fragment Late on Query { _entities(representations: $r) { ... on Customer { id } } }`;
     const r = [entity('fault_rejected'), entity('cst_0123456789abcdef'), 7];
-    const answer = await world.ask(document, { r });
+    const answer = await harness.ask(document, { r });
     assert.deepEqual(answer.data, {
       _entities: [null, { id: 'cst_0123456789abcdef' }, null],
       first: null,
@@ -231,7 +231,7 @@ test('at most 5 errors MUST be reported, in document order, and every other fail
       ],
     );
     // The last fields of the document fail first, because they need no call.
-    const six = await world.ask(
+    const six = await harness.ask(
       '{ a: customer(id: "fault_rejected") { id } b: customer(id: "..") { id } c: customer(id: ".") { id } d: customer(id: "") { id } e: customer(id: " ") { id } f: customer(id: "..") { id } g: customer(id: "u7") { id } }',
     );
     assert.deepEqual(Object.keys(codesOf(six)), ['a', 'b', 'c', 'd', 'e']);
@@ -247,12 +247,12 @@ test('at most 5 errors MUST be reported, in document order, and every other fail
   }));
 
 test('entities of a caller without scope MUST be null with 5 errors, and MUST cost almost no CPU time', (context) =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const fields = repeat(57, (n) => `a${n}: clientAuthToken { token }`).join(' ');
     const document = `query ($r: [_Any!]!) { _entities(representations: $r) { ... on Customer { ${fields} } } }`;
     const cost = async () => {
       const before = process.cpuUsage();
-      const answer = await asBearer(world, { scope: '', customer: 'u7' }, document, {
+      const answer = await asBearer(harness, { scope: '', customer: 'u7' }, document, {
         r: repeat(1200, () => entity('u7')),
       });
       const { user, system } = process.cpuUsage(before);
@@ -267,18 +267,18 @@ test('entities of a caller without scope MUST be null with 5 errors, and MUST co
     const costs = [await cost(), await cost(), await cost()];
     context.diagnostic(`${costs.map((ms) => Math.round(ms)).join(', ')} ms`);
     assert.ok(Math.min(...costs) < 250);
-    assert.deepEqual(world.upstream(), []);
+    assert.deepEqual(harness.upstream(), []);
     // An empty list causes no error.
-    const none = await asBearer(world, { scope: '', customer: 'u7' }, document, { r: [] });
+    const none = await asBearer(harness, { scope: '', customer: 'u7' }, document, { r: [] });
     assert.deepEqual([none.data, none.errors], [{ _entities: [] }, undefined]);
   }, jwtSettings));
 
 test('a missing scope for 60,000 fields below a list MUST give 5 errors', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const fields = repeat(55, (n) => `a${n}: clientAuthToken { token }`).join(' ');
     const document = `query ($r: [_Any!]!) { _entities(representations: $r) { ... on Customer { id ${fields} } } }`;
     const r = repeat(1100, () => ({ __typename: 'Customer', objectReferenceId: 'u7' }));
-    const answer = await asBearer(world, { scope: 'customer:read customer:any' }, document, { r });
+    const answer = await asBearer(harness, { scope: 'customer:read customer:any' }, document, { r });
     assert.deepEqual(
       Object.entries(codesOf(answer)),
       repeat(5, (n) => [`_entities.0.a${n}`, 'FORBIDDEN']),
@@ -286,14 +286,14 @@ test('a missing scope for 60,000 fields below a list MUST give 5 errors', () =>
     const entities = listOf(answer) as Record<string, unknown>[];
     assert.equal(entities.length, 1100);
     assert.ok(entities.every(({ id, a0, a54 }) => id === 'cst_0123456789abcdef' && a0 === null && a54 === null));
-    assert.deepEqual(world.upstream(), ['GET /customers/u7']);
+    assert.deepEqual(harness.upstream(), ['GET /customers/u7']);
   }, jwtSettings));
 
 test('introspection MUST be exempt from LIMIT_DEPTH and limited in the number of aliases', () =>
-  inWorld(
-    async (world) => {
+  withHarness(
+    async (harness) => {
       const deep = '{ __schema { types { fields { type { ofType { ofType { ofType { name } } } } } } } }';
-      assert.equal((await world.ask(deep)).errors, undefined);
+      assert.equal((await harness.ask(deep)).errors, undefined);
       const types = (count: number) => repeat(count, (n) => `t${n}: types { ...F }`).join(' ');
       const fragment = 'fragment F on __Type { name fields { name } }';
       for (const document of [
@@ -302,13 +302,13 @@ test('introspection MUST be exempt from LIMIT_DEPTH and limited in the number of
         `{ ...S } fragment S on Query { __schema { ...T } } fragment T on __Schema { ${types(4)} } ${fragment}`,
         `{ __type(name: "Customer") { ${repeat(5, (n) => `a${n}: name`).join(' ')} } }`,
       ]) {
-        assertTooComplex(world, await world.ask(document), document);
+        assertTooComplex(harness, await harness.ask(document), document);
       }
       for (const document of [
         `{ ${repeat(4, (n) => `a${n}: __schema { types { ...F } }`).join(' ')} } ${fragment}`,
         `{ ${repeat(6, (n) => `a${n}: __type(name: "Customer") { name }`).join(' ')} }`,
       ]) {
-        assert.equal((await world.ask(document)).errors, undefined, document);
+        assert.equal((await harness.ask(document)).errors, undefined, document);
       }
     },
     { LIMIT_DEPTH: '1' },

@@ -4,7 +4,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { createAuthority, selfSigned, trust } from '../certificates.ts';
-import { codesOf, createOperation, inWorld, newCustomer, resultOf, updateOperation } from '../support.ts';
+import { codesOf, createOperation, newCustomer, resultOf, updateOperation, withHarness } from '../support.ts';
 
 const authority = createAuthority();
 trust(authority);
@@ -30,20 +30,20 @@ for (const [name, certificate] of [
     await once(server, 'listening');
     const baseUrl = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
     try {
-      await inWorld(
-        async (world) => {
-          const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+      await withHarness(
+        async (harness) => {
+          const created = await harness.ask(createOperation, { input: newCustomer('reference-1') });
           const { __typename, code, retryable } = resultOf(created, 'createCustomer');
           assert.deepEqual([__typename, code, retryable], ['CustomerUpstreamError', 'UPSTREAM_MISCONFIGURED', false]);
           const input = { mobileNumber: '1' };
-          const updated = resultOf(await world.ask(updateOperation, { id: 'u7', input }), 'updateCustomer');
+          const updated = resultOf(await harness.ask(updateOperation, { id: 'u7', input }), 'updateCustomer');
           assert.deepEqual(
             [updated['__typename'], updated['code']],
             ['CustomerUpstreamError', 'UPSTREAM_MISCONFIGURED'],
           );
           const ids = Array.from({ length: 25 }, (_, n) => `id-${n}`);
           for (const id of ids) {
-            const read = await world.ask('query ($id: ID!) { customer(id: $id) { id } }', { id });
+            const read = await harness.ask('query ($id: ID!) { customer(id: $id) { id } }', { id });
             assert.deepEqual(codesOf(read), { customer: 'UPSTREAM_MISCONFIGURED' });
           }
           assert.equal(handshakes, ids.length + 2);
@@ -67,9 +67,9 @@ test('a certificate of a trusted authority MUST be accepted', async () => {
   await once(server, 'listening');
   const baseUrl = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
   try {
-    await inWorld(
-      async (world) => {
-        assert.deepEqual((await world.ask('{ customer(id: "u7") { id } }')).data, { customer: { id: 'u7' } });
+    await withHarness(
+      async (harness) => {
+        assert.deepEqual((await harness.ask('{ customer(id: "u7") { id } }')).data, { customer: { id: 'u7' } });
       },
       {},
       { provider: { baseUrl } },

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type FaultName, faultNames } from '../../src/sandbox/faults.ts';
-import { codesOf, createOperation, inWorld, newCustomer, resultOf, updateOperation, type World } from '../support.ts';
+import {
+  codesOf,
+  createOperation,
+  type Harness,
+  newCustomer,
+  resultOf,
+  updateOperation,
+  withHarness,
+} from '../support.ts';
 
 /** The results of each operation under a persistent fault. `null`: there is no such customer. */
 interface Expected {
@@ -105,8 +113,8 @@ const shortDeadline = { JUSPAY_TIMEOUT_MS: '400', OPERATION_TIMEOUT_MS: '1200' }
 const retryAfter = '50';
 
 /** The stored customers with this reference. */
-const stored = (world: World, reference: string) =>
-  world.sandbox.customers.filter(({ objectReferenceId }) => objectReferenceId === reference);
+const stored = (harness: Harness, reference: string) =>
+  harness.sandbox.customers.filter(({ objectReferenceId }) => objectReferenceId === reference);
 
 const codeOf = (result: Record<string, unknown>) => result['code'] ?? 'ok';
 
@@ -115,45 +123,45 @@ for (const fault of faultNames) {
   const delayMs = 20;
 
   test(`${fault}: a read MUST return ${expected.read} after ${expected.calls} calls`, () =>
-    inWorld(async (world) => {
-      world.sandbox.arm({ fault, times: 99, delayMs, ...(fault === '429' && { retryAfter }) });
-      const answer = await world.ask('{ customer(id: "u7") { id } }');
+    withHarness(async (harness) => {
+      harness.sandbox.arm({ fault, times: 99, delayMs, ...(fault === '429' && { retryAfter }) });
+      const answer = await harness.ask('{ customer(id: "u7") { id } }');
       assert.deepEqual(
         codesOf(answer),
         expected.read === 'ok' || expected.read === null ? {} : { customer: expected.read },
       );
       assert.equal(answer.data?.['customer'] === null, expected.read !== 'ok');
-      assert.equal(world.sandbox.calls.length, expected.calls);
+      assert.equal(harness.sandbox.calls.length, expected.calls);
       assert.equal(answer.status, 200);
       if (fault === '429') assert.equal(answer.errors?.[0]?.extensions['retryAfterSeconds'], 50);
     }, timeoutFor(fault)));
 
   test(`${fault}: a create with this fault on every call MUST NOT duplicate or lose a customer`, () =>
-    inWorld(
-      async (world) => {
-        world.sandbox.arm({ fault, times: 99, delayMs, ...(fault === '429' && { retryAfter }) });
+    withHarness(
+      async (harness) => {
+        harness.sandbox.arm({ fault, times: 99, delayMs, ...(fault === '429' && { retryAfter }) });
         const result = resultOf(
-          await world.ask(createOperation, { input: newCustomer('reference-1') }),
+          await harness.ask(createOperation, { input: newCustomer('reference-1') }),
           'createCustomer',
         );
         assert.equal(codeOf(result), expected.create);
-        assert.equal(stored(world, 'reference-1').length, fault === 'slow' ? 1 : 0);
-        assert.ok(world.sandbox.calls.filter(({ route }) => route === 'create').length <= 2);
+        assert.equal(stored(harness, 'reference-1').length, fault === 'slow' ? 1 : 0);
+        assert.ok(harness.sandbox.calls.filter(({ route }) => route === 'create').length <= 2);
       },
       expected.create === 'OUTCOME_UNKNOWN' ? shortDeadline : timeoutFor(fault),
     ));
 
   test(`${fault}: an update with this fault on every call MUST return ${expected.update}`, () =>
-    inWorld(
-      async (world) => {
-        world.sandbox.arm({ fault, times: 99, delayMs, ...(fault === '429' && { retryAfter }) });
+    withHarness(
+      async (harness) => {
+        harness.sandbox.arm({ fault, times: 99, delayMs, ...(fault === '429' && { retryAfter }) });
         // The response may show the stored name instead of the new one. It is a success: the provider accepted the update.
         const result = resultOf(
-          await world.ask(updateOperation, { id: 'u7', input: { firstName: 'New' } }),
+          await harness.ask(updateOperation, { id: 'u7', input: { firstName: 'New' } }),
           'updateCustomer',
         );
         assert.equal(codeOf(result), expected.update);
-        assert.ok(world.sandbox.calls.filter(({ route }) => route === 'update').length <= 2);
+        assert.ok(harness.sandbox.calls.filter(({ route }) => route === 'update').length <= 2);
       },
       expected.update === 'OUTCOME_UNKNOWN' ? shortDeadline : timeoutFor(fault),
     ));
@@ -162,42 +170,42 @@ for (const fault of faultNames) {
   if (isRefusal) continue;
 
   test(`${fault}, once, before the commit: a create MUST succeed and create one customer`, () =>
-    inWorld(async (world) => {
-      world.sandbox.arm({ fault, on: 'create', delayMs });
+    withHarness(async (harness) => {
+      harness.sandbox.arm({ fault, on: 'create', delayMs });
       const result = resultOf(
-        await world.ask(createOperation, { input: newCustomer('reference-1') }),
+        await harness.ask(createOperation, { input: newCustomer('reference-1') }),
         'createCustomer',
       );
       // These responses contain a customer that was never stored. The gateway cannot detect this.
       if (expected === fine && fault !== 'slow') return;
       assert.equal(result['origin'], 'CREATED');
-      assert.equal(stored(world, 'reference-1').length, 1);
+      assert.equal(stored(harness, 'reference-1').length, 1);
     }, timeoutFor(fault)));
 
   test(`${fault}, once, after the commit: a create MUST succeed with one POST`, () =>
-    inWorld(async (world) => {
-      world.sandbox.arm({ fault, on: 'create', afterCommit: true, delayMs });
+    withHarness(async (harness) => {
+      harness.sandbox.arm({ fault, on: 'create', afterCommit: true, delayMs });
       const result = resultOf(
-        await world.ask(createOperation, { input: newCustomer('reference-1') }),
+        await harness.ask(createOperation, { input: newCustomer('reference-1') }),
         'createCustomer',
       );
       assert.equal(result['origin'], expected === fine ? 'CREATED' : 'RECONCILED');
-      assert.equal(stored(world, 'reference-1').length, 1);
-      assert.equal(world.sandbox.calls.filter(({ route }) => route === 'create').length, 1);
+      assert.equal(stored(harness, 'reference-1').length, 1);
+      assert.equal(harness.sandbox.calls.filter(({ route }) => route === 'create').length, 1);
     }, timeoutFor(fault)));
 
   for (const afterCommit of [false, true]) {
     test(`${fault}, once, ${afterCommit ? 'after' : 'before'} the commit: an update MUST succeed`, () =>
-      inWorld(async (world) => {
-        world.sandbox.arm({ fault, on: 'update', afterCommit, delayMs });
+      withHarness(async (harness) => {
+        harness.sandbox.arm({ fault, on: 'update', afterCommit, delayMs });
         const result = resultOf(
-          await world.ask(updateOperation, { id: 'u7', input: { mobileNumber: '9111111111' } }),
+          await harness.ask(updateOperation, { id: 'u7', input: { mobileNumber: '9111111111' } }),
           'updateCustomer',
         );
         assert.equal(result['__typename'], 'UpdateCustomerSuccess');
         if (expected === fine && fault !== 'slow' && !afterCommit) return;
-        assert.equal(stored(world, 'u7')[0]?.mobileNumber, '9111111111');
-        const posts = world.sandbox.calls.filter(({ route }) => route === 'update').length;
+        assert.equal(stored(harness, 'u7')[0]?.mobileNumber, '9111111111');
+        const posts = harness.sandbox.calls.filter(({ route }) => route === 'update').length;
         // "Another request is in progress" says nothing about this update, so it is sent again.
         assert.equal(posts, (afterCommit && fault !== 'busy') || expected === fine ? 1 : 2);
       }, timeoutFor(fault)));

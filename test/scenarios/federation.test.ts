@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { codesOf, inWorld } from '../support.ts';
+import { codesOf, withHarness } from '../support.ts';
 
 const entities = `query ($representations: [_Any!]!, $token: Boolean! = false) {
   _entities(representations: $representations) { ... on Customer { id firstName clientAuthToken @include(if: $token) { __typename } } }
@@ -11,7 +11,7 @@ const byReference = (objectReferenceId: string) => ({ __typename: 'Customer', ob
 const subgraph = readFileSync(new URL('../../schema/subgraph.graphql', import.meta.url), 'utf8');
 
 test('entities MUST be found by either key, and each MUST be null or fail alone', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const representations = [
       byId('cst_0123456789abcdef'),
       byReference('asha.rao@example.com'),
@@ -23,7 +23,7 @@ test('entities MUST be found by either key, and each MUST be null or fail alone'
       { __typename: 'Customer' },
       { __typename: 'Order', id: '1' },
     ];
-    const answer = await world.ask(entities, { representations });
+    const answer = await harness.ask(entities, { representations });
     assert.deepEqual(answer.data, {
       _entities: [
         { id: 'cst_0123456789abcdef', firstName: null },
@@ -45,28 +45,28 @@ test('entities MUST be found by either key, and each MUST be null or fail alone'
   }));
 
 test('100 representations of 30 customers MUST cost 30 reads, with the token if it is selected', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const representations = Array.from({ length: 100 }, (_, n) =>
       n % 30 < 15 ? byId(`id-${n % 30}`) : byReference(`ref-${n % 30}`),
     );
-    await world.ask(entities, { representations });
-    assert.equal(new Set(world.upstream()).size, 30);
-    assert.equal(world.upstream().length, 30);
-    world.sandbox.clearCalls();
-    await world.ask(entities, { representations: [byId('u7'), byId('cst_0123456789abcdef')], token: true });
-    assert.deepEqual(world.upstream(), [
+    await harness.ask(entities, { representations });
+    assert.equal(new Set(harness.upstream()).size, 30);
+    assert.equal(harness.upstream().length, 30);
+    harness.sandbox.clearCalls();
+    await harness.ask(entities, { representations: [byId('u7'), byId('cst_0123456789abcdef')], token: true });
+    assert.deepEqual(harness.upstream(), [
       'GET /customers/u7?options.get_client_auth_token=true',
       'GET /customers/cst_0123456789abcdef?options.get_client_auth_token=true',
     ]);
   }));
 
 test('only the representations above LIMIT_UPSTREAM_READS MUST fail', () =>
-  inWorld(
-    async (world) => {
-      const answer = await world.ask(entities, {
+  withHarness(
+    async (harness) => {
+      const answer = await harness.ask(entities, {
         representations: Array.from({ length: 500 }, (_, n) => byId(`id-${n}`)),
       });
-      assert.equal(world.sandbox.calls.length, 10);
+      assert.equal(harness.sandbox.calls.length, 10);
       const first = Array.from({ length: 5 }, (_, n) => [`_entities.${n + 10}`, 'OPERATION_TOO_COMPLEX']);
       assert.deepEqual(codesOf(answer), Object.fromEntries(first));
     },
@@ -74,20 +74,20 @@ test('only the representations above LIMIT_UPSTREAM_READS MUST fail', () =>
   ));
 
 test('_service MUST return the committed print, and MUST exist only if introspection is on', async () => {
-  await inWorld(async (world) => {
-    assert.deepEqual((await world.ask('{ _service { sdl } }')).data, { _service: { sdl: subgraph } });
+  await withHarness(async (harness) => {
+    assert.deepEqual((await harness.ask('{ _service { sdl } }')).data, { _service: { sdl: subgraph } });
   });
-  await inWorld(
-    async (world) =>
-      assert.deepEqual(codesOf(await world.ask('{ _service { sdl } }')), { '': 'GRAPHQL_VALIDATION_FAILED' }),
+  await withHarness(
+    async (harness) =>
+      assert.deepEqual(codesOf(await harness.ask('{ _service { sdl } }')), { '': 'GRAPHQL_VALIDATION_FAILED' }),
     { INTROSPECTION: 'off' },
   );
 });
 
 test('a representation with both keys MUST match both and cost one read', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const both = (id: string, objectReferenceId: string | null) => ({ ...byId(id), objectReferenceId });
-    const answer = await world.ask(entities, {
+    const answer = await harness.ask(entities, {
       representations: [
         both('cth_A1b2C3d4E5f6G7h8', 'asha.rao@example.com'),
         both('cth_A1b2C3d4E5f6G7h8', 'customer-10002'),
@@ -101,7 +101,7 @@ test('a representation with both keys MUST match both and cost one read', () =>
     assert.deepEqual(answer.data, {
       _entities: [{ id: 'cth_A1b2C3d4E5f6G7h8', firstName: 'Asha' }, null, nameless, nameless],
     });
-    assert.deepEqual(world.upstream().toSorted(), [
+    assert.deepEqual(harness.upstream().toSorted(), [
       'GET /customers/cst_0123456789abcdef',
       'GET /customers/cth_A1b2C3d4E5f6G7h8',
       'GET /customers/u7',
@@ -109,7 +109,7 @@ test('a representation with both keys MUST match both and cost one read', () =>
   }));
 
 test('an invalid representation MUST fail alone, without a read', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const hostile = [
       {},
       [],
@@ -131,39 +131,39 @@ test('an invalid representation MUST fail alone, without a read', () =>
       JSON.parse('{ "__typename": "Customer", "__proto__": { "id": "u7" } }'),
     ];
     for (const representation of hostile) {
-      const answer = await world.ask(entities, {
+      const answer = await harness.ask(entities, {
         representations: [representation, byReference('asha.rao@example.com')],
       });
       assert.deepEqual(answer.data?.['_entities'], [null, { id: 'cth_A1b2C3d4E5f6G7h8', firstName: 'Asha' }]);
       assert.deepEqual(codesOf(answer), { '_entities.0': 'BAD_USER_INPUT' });
     }
-    assert.deepEqual(new Set(world.upstream()), new Set(['GET /customers/asha.rao%40example.com']));
+    assert.deepEqual(new Set(harness.upstream()), new Set(['GET /customers/asha.rao%40example.com']));
   }));
 
 test('representations that contain null or are not a list MUST be rejected before any read', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     for (const representations of [null, [null], [byReference('u7'), null]]) {
-      const answer = await world.ask(entities, { representations });
+      const answer = await harness.ask(entities, { representations });
       assert.deepEqual(codesOf(answer), { '': 'BAD_USER_INPUT' });
     }
-    assert.deepEqual(world.upstream(), []);
+    assert.deepEqual(harness.upstream(), []);
   }));
 
 test('a full body of representations MUST NOT cost more reads than the limit', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const variables = { representations: Array.from({ length: 1500 }, (_, n) => byId(`i${n}`)) };
-    const answer = await world.ask(
+    const answer = await harness.ask(
       'query ($representations: [_Any!]!) { _entities(representations: $representations) { __typename } }',
       variables,
     );
-    assert.equal(world.sandbox.calls.length, 100);
+    assert.equal(harness.sandbox.calls.length, 100);
     assert.equal((answer.data?.['_entities'] as unknown[] | undefined)?.length, 1500);
     const variablesTooLong = { representations: Array.from({ length: 5000 }, (_, n) => byId(`i${n}`)) };
-    assert.equal((await world.ask(entities, variablesTooLong)).status, 413);
+    assert.equal((await harness.ask(entities, variablesTooLong)).status, 413);
   }));
 
 test('a token MUST be requested for entities only if it is selected', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const u7 = '_entities(representations: [{ __typename: "Customer", id: "cst_0123456789abcdef" }])';
     for (const [document, isMinted] of [
       [`{ ${u7} { ... on Customer { clientAuthToken { token } } } }`, true],
@@ -179,10 +179,10 @@ test('a token MUST be requested for entities only if it is selected', () =>
       ],
       [`{ ${u7} { ... on Customer { clientAuthToken: id ... @skip(if: true) { clientAuthToken: id } } } }`, false],
     ] as const) {
-      world.sandbox.clearCalls();
-      const answer = await world.ask(document);
+      harness.sandbox.clearCalls();
+      const answer = await harness.ask(document);
       assert.equal(answer.errors, undefined, answer.text);
       const option = isMinted ? '?options.get_client_auth_token=true' : '';
-      assert.deepEqual(world.upstream(), [`GET /customers/cst_0123456789abcdef${option}`], document);
+      assert.deepEqual(harness.upstream(), [`GET /customers/cst_0123456789abcdef${option}`], document);
     }
   }));

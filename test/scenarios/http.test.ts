@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { serverAudits } from 'graphql-http';
-import { codesOf, inWorld } from '../support.ts';
+import { codesOf, withHarness } from '../support.ts';
 
 const json = { 'content-type': 'application/json' };
 const post = (body: string, headers: Record<string, string> = json) => ({ method: 'POST', headers, body });
@@ -9,7 +9,7 @@ const query = (text: string, more: object = {}) => JSON.stringify({ query: text,
 const canary = 'canary-7f3a';
 
 test('the GraphQL-over-HTTP audits MUST all pass, with the header that forces a preflight', () =>
-  inWorld(async ({ gateway }) => {
+  withHarness(async ({ gateway }) => {
     const audits = serverAudits({
       url: 'http://gateway.test/graphql',
       fetchFn: (url: string, init: RequestInit = {}) => {
@@ -89,18 +89,18 @@ const refused: readonly [string, RequestInit & { path?: string }, number, string
 
 for (const [name, init, status, code] of refused) {
   test(`${name} MUST be refused with ${status} and an error body`, () =>
-    inWorld(async (world) => {
-      const answer = await world.fetch(init);
+    withHarness(async (harness) => {
+      const answer = await harness.fetch(init);
       assert.equal(answer.status, status);
       assert.deepEqual(codesOf(answer), { '': code });
       assert.equal(answer.text.includes(canary), false);
       assert.equal(answer.headers.get('cache-control'), 'no-store');
-      assert.deepEqual(world.upstream(), []);
+      assert.deepEqual(harness.upstream(), []);
     }));
 }
 
 test('a mutation MUST NOT be executed if the client does not accept the type of the response', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const document = 'mutation { updateCustomer(id: "u7", input: { firstName: "A" }) { __typename } }';
     for (const accept of [
       'text/plain',
@@ -112,18 +112,18 @@ test('a mutation MUST NOT be executed if the client does not accept the type of 
       'application/json;q=0, application/graphql-response+json; q=0.0, text/html',
       '*/*;q=0',
     ]) {
-      const answer = await world.fetch(post(query(document), { ...json, accept }));
+      const answer = await harness.fetch(post(query(document), { ...json, accept }));
       assert.equal(answer.status, 406, accept);
       assert.deepEqual(codesOf(answer), { '': 'BAD_USER_INPUT' });
     }
-    assert.deepEqual(world.upstream(), []);
+    assert.deepEqual(harness.upstream(), []);
     for (const accept of [
       '*/*',
       'application/*',
       'text/html, application/json;q=0.9',
       'text/event-stream, application/graphql-response+json',
     ]) {
-      const answer = await world.fetch(post(query(document), { ...json, accept }));
+      const answer = await harness.fetch(post(query(document), { ...json, accept }));
       assert.equal(answer.status, 200, accept);
       assert.deepEqual(answer.data, { updateCustomer: { __typename: 'UpdateCustomerSuccess' } }, accept);
     }
@@ -145,14 +145,14 @@ const wanted: readonly [string | undefined, 'json' | 'graphql-response+json'][] 
 ];
 
 test('each response MUST have the accepted type with the highest weight', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     for (const [accept, type] of wanted) {
       const headers = { ...json, ...(accept !== undefined && { accept }) };
-      const executed = await world.fetch(post(query('{ __typename }'), headers));
-      const invalid = await world.fetch(post(query('{ nothing }'), headers));
-      const unparsed = await world.fetch(post(query('{'), headers));
-      const refused = await world.fetch(post('{', headers));
-      const badBody = await world.fetch(post('x', { ...headers, 'content-type': 'text/plain' }));
+      const executed = await harness.fetch(post(query('{ __typename }'), headers));
+      const invalid = await harness.fetch(post(query('{ nothing }'), headers));
+      const unparsed = await harness.fetch(post(query('{'), headers));
+      const refused = await harness.fetch(post('{', headers));
+      const badBody = await harness.fetch(post('x', { ...headers, 'content-type': 'text/plain' }));
       const answers = [executed, invalid, unparsed, refused, badBody];
       const inDocument = type === 'json' ? 200 : 400;
       assert.deepEqual(
@@ -166,7 +166,7 @@ test('each response MUST have the accepted type with the highest weight', () =>
   }));
 
 test('reading an endless chunked body MUST stop at the limit', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     let sent = 0;
     const body = new ReadableStream({
       pull(controller) {
@@ -174,7 +174,7 @@ test('reading an endless chunked body MUST stop at the limit', () =>
         controller.enqueue(new Uint8Array(1024).fill(32));
       },
     });
-    const answer = await world.fetch({ method: 'POST', headers: json, body, duplex: 'half' } as RequestInit);
+    const answer = await harness.fetch({ method: 'POST', headers: json, body, duplex: 'half' } as RequestInit);
     assert.equal(answer.status, 413);
     assert.ok(sent < 200_000, `${sent} bytes were taken`);
   }));
@@ -230,9 +230,9 @@ const documents: readonly [string, string, string][] = [
 
 for (const [name, document, code] of documents) {
   test(`${name} MUST be refused as ${code}, with nothing executed and no value repeated`, () =>
-    inWorld(async (world) => {
+    withHarness(async (harness) => {
       for (const accept of ['application/json', 'application/graphql-response+json']) {
-        const answer = await world.fetch(post(query(document), { ...json, accept }));
+        const answer = await harness.fetch(post(query(document), { ...json, accept }));
         assert.equal(answer.status, accept === 'application/json' ? 200 : 400);
         assert.equal('data' in JSON.parse(answer.text), false);
         const codes = answer.errors?.map(({ extensions }) => extensions['code']);
@@ -240,20 +240,20 @@ for (const [name, document, code] of documents) {
         assert.ok((answer.errors?.length ?? 0) <= 5);
         assert.doesNotMatch(answer.text, new RegExp(`${canary}|did you mean|node_modules| at `, 'i'));
       }
-      assert.deepEqual(world.upstream(), []);
+      assert.deepEqual(harness.upstream(), []);
     }));
 }
 
 test('operations just within the limits MUST be executed', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const answers = await Promise.all([
-      world.ask(`{ ${repeat(60, (n) => `a${n}: __typename`)} }`),
-      world.ask(`{ ${repeat(1998, () => '__typename')} }`),
-      world.ask(`{ customer(id: "u7") ${nested(30)} }`),
-      world.ask(
+      harness.ask(`{ ${repeat(60, (n) => `a${n}: __typename`)} }`),
+      harness.ask(`{ ${repeat(1998, () => '__typename')} }`),
+      harness.ask(`{ customer(id: "u7") ${nested(30)} }`),
+      harness.ask(
         `mutation { __typename ${repeat(10, (n) => `a${n}: updateCustomer(id: "", input: { firstName: "A" }) { __typename }`)} }`,
       ),
-      world.ask(
+      harness.ask(
         '{ __schema { types { fields { type { ofType { ofType { ofType { ofType { ofType { ofType { name } } } } } } } } } } }',
       ),
     ]);
@@ -261,18 +261,18 @@ test('operations just within the limits MUST be executed', () =>
   }));
 
 test('a document with too many repeated fields to compare MUST be too complex, for any LIMIT_TOKENS', () =>
-  inWorld(
-    async (world) => {
-      const answer = await world.ask(`{ ${repeat(2000, () => '... { __typename }')} }`);
+  withHarness(
+    async (harness) => {
+      const answer = await harness.ask(`{ ${repeat(2000, () => '... { __typename }')} }`);
       assert.deepEqual(codesOf(answer), { '': 'OPERATION_TOO_COMPLEX' });
     },
     { LIMIT_TOKENS: '100000' },
   ));
 
 test('invalid variables MUST be reported by path, without a value', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const document = 'mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) { __typename } }';
-    const answer = await world.ask(document, {
+    const answer = await harness.ask(document, {
       input: { objectReferenceId: { [canary]: canary }, mobileNumber: '1', surname: canary },
     });
     assert.deepEqual(
@@ -284,28 +284,28 @@ test('invalid variables MUST be reported by path, without a value', () =>
       ],
     );
     assert.deepEqual(codesOf(answer), { '': 'BAD_USER_INPUT' });
-    const missing = await world.ask('query ($id: ID!) { customers(ids: [$id]) { id } }');
+    const missing = await harness.ask('query ($id: ID!) { customers(ids: [$id]) { id } }');
     assert.deepEqual(codesOf(missing), { '': 'BAD_USER_INPUT' });
-    const unknown = await world.fetch(
+    const unknown = await harness.fetch(
       post(query('query A { __typename } query B { __typename }', { operationName: canary })),
     );
     assert.deepEqual(codesOf(unknown), { '': 'BAD_USER_INPUT' });
     assert.doesNotMatch(answer.text + unknown.text, new RegExp(canary));
-    assert.deepEqual(world.upstream(), []);
+    assert.deepEqual(harness.upstream(), []);
   }));
 
 test('x-request-timeout-ms MUST shorten the deadline, and MUST NOT extend it', () =>
-  inWorld(
-    async (world) => {
+  withHarness(
+    async (harness) => {
       // The caller's deadline allows one attempt, the gateway's allows two.
       const budgets = { 900: 1, 999999999: 2, '-5': 2, '1e4': 2, 0: 2 };
       const attempts = await Promise.all(
         Object.keys(budgets).map(async (budget) => {
           const id = `fault_timeout_x${budget}`;
           const body = query(`{ customer(id: "${id}") { id } }`);
-          const answer = await world.fetch(post(body, { ...json, 'x-request-timeout-ms': budget }));
+          const answer = await harness.fetch(post(body, { ...json, 'x-request-timeout-ms': budget }));
           assert.deepEqual(codesOf(answer), { customer: 'UPSTREAM_TIMEOUT' });
-          return [budget, world.sandbox.calls.filter(({ pathId }) => pathId === id).length];
+          return [budget, harness.sandbox.calls.filter(({ pathId }) => pathId === id).length];
         }),
       );
       assert.deepEqual(Object.fromEntries(attempts), budgets);
@@ -314,9 +314,9 @@ test('x-request-timeout-ms MUST shorten the deadline, and MUST NOT extend it', (
   ));
 
 test('CORS MUST allow listed origins only, without credentials', () =>
-  inWorld(
-    async (world) => {
-      const ask = (origin: string) => world.fetch(post(query('{__typename}'), { ...json, origin }));
+  withHarness(
+    async (harness) => {
+      const ask = (origin: string) => harness.fetch(post(query('{__typename}'), { ...json, origin }));
       const listed = await ask('https://shop.example');
       assert.equal(listed.headers.get('access-control-allow-origin'), 'https://shop.example');
       assert.equal(listed.headers.get('access-control-expose-headers'), 'retry-after, x-request-id');
@@ -332,7 +332,7 @@ test('CORS MUST allow listed origins only, without credentials', () =>
       ]) {
         assert.equal((await ask(origin)).headers.get('access-control-allow-origin'), null, origin);
       }
-      const preflight = await world.fetch({
+      const preflight = await harness.fetch({
         method: 'OPTIONS',
         headers: { origin: 'https://shop.example', 'access-control-request-method': 'POST' },
       });
@@ -352,66 +352,68 @@ test('CORS MUST allow listed origins only, without credentials', () =>
   ));
 
 test('the settings MUST be able to disable introspection and GraphiQL', () =>
-  inWorld(
-    async (world) => {
+  withHarness(
+    async (harness) => {
       for (const document of [
         '{ __schema { queryType { name } } }',
         '{ __type(name: "Customer") { name } }',
         'query { ...f } fragment f on Query { x: __schema { __typename } }',
       ]) {
-        assert.deepEqual(codesOf(await world.ask(document)), { '': 'GRAPHQL_VALIDATION_FAILED' });
+        assert.deepEqual(codesOf(await harness.ask(document)), { '': 'GRAPHQL_VALIDATION_FAILED' });
       }
-      const page = await world.fetch({ headers: { accept: 'text/html' } });
+      const page = await harness.fetch({ headers: { accept: 'text/html' } });
       assert.equal(page.status, 403);
     },
     { INTROSPECTION: 'off', GRAPHIQL: 'off' },
   ));
 
 test('every response MUST have the request id of its errors and log lines', () =>
-  inWorld(async (world) => {
-    const answer = await world.ask('{ customer(id: "fault_unauthorized") { id } }');
+  withHarness(async (harness) => {
+    const answer = await harness.ask('{ customer(id: "fault_unauthorized") { id } }');
     const requestId = answer.headers.get('x-request-id');
     assert.equal(answer.errors?.[0]?.extensions['requestId'], requestId);
     assert.ok(
-      world.log.some((line) => line.includes(`"requestId":"${requestId}"`) && line.includes('UPSTREAM_MISCONFIGURED')),
+      harness.log.some(
+        (line) => line.includes(`"requestId":"${requestId}"`) && line.includes('UPSTREAM_MISCONFIGURED'),
+      ),
     );
     assert.deepEqual(Object.keys(answer.errors?.[0]?.extensions ?? {}).sort(), ['code', 'requestId', 'retryable']);
   }));
 
 test('errors and log lines MUST NOT contain values of the provider or of the caller', () =>
-  inWorld(
-    async (world) => {
+  withHarness(
+    async (harness) => {
       const reference = `${canary}@example.com`;
-      world.sandbox.arm({ fault: '500', times: 99 });
+      harness.sandbox.arm({ fault: '500', times: 99 });
       const answers = await Promise.all([
-        world.ask(`{ customer(id: "${reference}") { id } }`),
-        world.ask(
+        harness.ask(`{ customer(id: "${reference}") { id } }`),
+        harness.ask(
           `mutation { updateCustomer(id: "${reference}", input: { firstName: "${canary}" }) { ... on CustomerError { message } } }`,
         ),
       ]);
       // The provider received the call, and its response has the value.
-      assert.ok(world.sandbox.calls.length >= 2);
-      const all = answers.map(({ text }) => text).join('\n') + world.log.join('\n');
+      assert.ok(harness.sandbox.calls.length >= 2);
+      const all = answers.map(({ text }) => text).join('\n') + harness.log.join('\n');
       assert.doesNotMatch(
         all,
-        new RegExp(`${canary}|db-17|asha|127\\.0\\.0\\.1|${world.sandbox.apiKey}|Something went wrong`),
+        new RegExp(`${canary}|db-17|asha|127\\.0\\.0\\.1|${harness.sandbox.apiKey}|Something went wrong`),
       );
     },
     { OPERATION_TIMEOUT_MS: '800', JUSPAY_TIMEOUT_MS: '200' },
   ));
 
 test('an unexpected error MUST be masked and logged with its request id', () =>
-  inWorld(
-    async (world) => {
-      const answer = await world.ask('{ customer(id: "u7") { id } }');
+  withHarness(
+    async (harness) => {
+      const answer = await harness.ask('{ customer(id: "u7") { id } }');
       assert.deepEqual(codesOf(answer), { customer: 'INTERNAL_SERVER_ERROR' });
       assert.equal(answer.errors?.[0]?.message, 'Unexpected error.');
-      const lines = world.log.filter((line) => line.includes('unexpected error'));
+      const lines = harness.log.filter((line) => line.includes('unexpected error'));
       assert.deepEqual(
         lines.map((line) => (JSON.parse(line) as { requestId?: string }).requestId),
         [answer.errors?.[0]?.extensions['requestId']],
       );
-      assert.doesNotMatch(world.log.join('\n'), new RegExp(canary));
+      assert.doesNotMatch(harness.log.join('\n'), new RegExp(canary));
     },
     {},
     {
@@ -446,10 +448,10 @@ test('every log line of an operation MUST have the trace id of the caller, and M
     [`00-${traceId}-${span}`, false],
     ['', false],
   ] as const) {
-    await inWorld(async (world) => {
-      const answer = await world.fetch(post(body, { ...json, traceparent, tracestate: 'a=b' }));
+    await withHarness(async (harness) => {
+      const answer = await harness.fetch(post(body, { ...json, traceparent, tracestate: 'a=b' }));
       const requestId = answer.headers.get('x-request-id');
-      const lines = world.log.map((line) => JSON.parse(line) as Record<string, unknown>);
+      const lines = harness.log.map((line) => JSON.parse(line) as Record<string, unknown>);
       const about = lines.filter((line) => line['requestId'] === requestId);
       assert.deepEqual(
         new Set(about.map((line) => line['message'])),
@@ -461,7 +463,7 @@ test('every log line of an operation MUST have the trace id of the caller, and M
         traceparent,
       );
       // The gateway sends no header of the caller upstream.
-      for (const { headers } of world.sandbox.calls) {
+      for (const { headers } of harness.sandbox.calls) {
         assert.deepEqual([headers['traceparent'], headers['tracestate']], [undefined, undefined]);
       }
     });
@@ -469,11 +471,11 @@ test('every log line of an operation MUST have the trace id of the caller, and M
 });
 
 test('a shared read MUST be logged with the trace id of the operation that started it', () =>
-  inWorld(async (world) => {
-    world.sandbox.arm({ fault: '501', on: 'get' });
+  withHarness(async (harness) => {
+    harness.sandbox.arm({ fault: '501', on: 'get' });
     const traceId = 'a'.repeat(32);
     const body = query('{ customer(id: "u7") { id } }');
-    await world.fetch(post(body, { ...json, traceparent: `00-${traceId}-${'b'.repeat(16)}-01` }));
-    const failed = world.log.find((line) => line.includes('upstream call failed'));
+    await harness.fetch(post(body, { ...json, traceparent: `00-${traceId}-${'b'.repeat(16)}-01` }));
+    const failed = harness.log.find((line) => line.includes('upstream call failed'));
     assert.match(failed ?? '', new RegExp(`"traceId":"${traceId}"`));
   }));

@@ -9,7 +9,7 @@ import { Secret } from '../../src/config/secret.ts';
 import { openGateway } from '../../src/gateway.ts';
 import { startServer } from '../../src/http/server.ts';
 import { createLog } from '../../src/telemetry/log.ts';
-import { bearer, jwtSettings, startWorld } from '../support.ts';
+import { bearer, jwtSettings, startHarness } from '../support.ts';
 
 const merchants = 50;
 const callers = 20;
@@ -100,8 +100,8 @@ test('10,000 concurrent operations of 50 merchants with 20 callers each MUST NOT
 });
 
 test('150 slow connections MUST be closed within 10 s, and other requests MUST be served meanwhile', async () => {
-  const world = await startWorld();
-  const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0 });
+  const harness = await startHarness();
+  const server = await startServer(harness.gateway, { host: '127.0.0.1', port: 0 });
   const writes: number[] = Array.from({ length: 150 }, () => 0);
   const closed = Array.from({ length: 150 }, (_, n) => {
     const socket = connect(server.port, '127.0.0.1');
@@ -129,5 +129,5 @@ test('150 slow connections MUST be closed within 10 s, and other requests MUST b
   // Count writes, two a second, instead of time: a stalled machine does not write.
   assert.ok(Math.max(...writes) < 20);
   await server.stop(0);
-  await world.close();
+  await harness.close();
 });

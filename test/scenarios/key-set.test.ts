@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { inWorld, type World } from '../support.ts';
+import { type Harness, withHarness } from '../support.ts';
 
 const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const set = JSON.stringify({ keys: [{ ...pair.publicKey.export({ format: 'jwk' }), kid: 'one' }] });
@@ -16,8 +16,8 @@ function token(claims: object): string {
   return `${input}.${sign('sha256', Buffer.from(input), pair.privateKey).toString('base64url')}`;
 }
 
-const ask = (world: World, claims: object) =>
-  world.fetch({
+const ask = (harness: Harness, claims: object) =>
+  harness.fetch({
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${token(claims)}` },
     body: '{"query":"{ customer(id: \\"u7\\") { id } }"}',
@@ -42,25 +42,25 @@ test('/ready and requests with a token MUST get 503 until the key set has been r
     AUTH_AUDIENCE_CLAIM: 'client_id',
   };
   try {
-    await inWorld(async (world) => {
+    await withHarness(async (harness) => {
       const good = { client_id: 'a', scope: 'customer:read customer:any' };
       // The key set is fetched at startup, before the first request.
       await fetched.promise;
-      assert.equal((await world.fetch({ path: '/ready' })).status, 503);
-      assert.equal((await world.fetch({ path: '/health' })).status, 200);
-      const early = await ask(world, good);
+      assert.equal((await harness.fetch({ path: '/ready' })).status, 503);
+      assert.equal((await harness.fetch({ path: '/health' })).status, 200);
+      const early = await ask(harness, good);
       assert.deepEqual([early.status, early.headers.get('retry-after')], [503, '1']);
-      assert.deepEqual(world.upstream(), []);
+      assert.deepEqual(harness.upstream(), []);
 
       isUp = true;
       fetched = Promise.withResolvers();
       await fetched.promise;
-      while ((await world.fetch({ path: '/ready' })).status !== 200) await turn();
-      assert.deepEqual((await ask(world, good)).data, { customer: { id: 'cst_0123456789abcdef' } });
-      const refused = await ask(world, { ...good, client_id: 'b', aud: 'a' });
+      while ((await harness.fetch({ path: '/ready' })).status !== 200) await turn();
+      assert.deepEqual((await ask(harness, good)).data, { customer: { id: 'cst_0123456789abcdef' } });
+      const refused = await ask(harness, { ...good, client_id: 'b', aud: 'a' });
       assert.equal(refused.status, 401);
-      assert.equal(world.upstream().length, 1);
-      const line = world.log.find((text) => text.includes('credential refused')) ?? '';
+      assert.equal(harness.upstream().length, 1);
+      const line = harness.log.find((text) => text.includes('credential refused')) ?? '';
       assert.match(line, /"reason":"audience"/);
       assert.ok(line.includes(refused.headers.get('x-request-id') ?? 'none'));
     }, settings);

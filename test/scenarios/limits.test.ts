@@ -9,7 +9,7 @@ import { anonymous, type Caller } from '../../src/auth/caller.ts';
 import { createRateLimit, type RateLimit } from '../../src/auth/rate-limit.ts';
 import { RequestError } from '../../src/errors.ts';
 import { createLog } from '../../src/telemetry/log.ts';
-import { type Answer, bearer, codesOf, inWorld, jwtSettings, type World } from '../support.ts';
+import { type Answer, bearer, codesOf, type Harness, jwtSettings, withHarness } from '../support.ts';
 
 const silent = createLog('silent', () => undefined);
 const bound = (name: string, customer: string): Caller => ({
@@ -64,24 +64,24 @@ test('a caller with the name `anonymous`, or the name of another kind of caller,
 });
 
 test('an operation beyond the limit MUST return 429 with Retry-After without execution; rejected documents MUST count', () =>
-  inWorld(
-    async (world) => {
-      await world.ask('{ nothing }');
-      assert.equal((await world.ask('{ customer(id: "u7") { id } }')).status, 200);
-      const answer = await world.ask('{ customer(id: "u7") { id } }');
+  withHarness(
+    async (harness) => {
+      await harness.ask('{ nothing }');
+      assert.equal((await harness.ask('{ customer(id: "u7") { id } }')).status, 200);
+      const answer = await harness.ask('{ customer(id: "u7") { id } }');
       assert.equal(answer.status, 429);
       assert.match(answer.headers.get('retry-after') ?? '', /^\d+$/);
       assert.deepEqual(codesOf(answer), { '': 'RATE_LIMITED' });
-      assert.equal(world.sandbox.calls.length, 1);
+      assert.equal(harness.sandbox.calls.length, 1);
     },
     { RATE_LIMIT_PER_MINUTE: '2' },
   ));
 
 test('a token that names the default merchant and one that names none MUST share the counters of their customer and subject', () =>
-  inWorld(
-    async (world) => {
+  withHarness(
+    async (harness) => {
       const send = (claims: object) =>
-        world.fetch({
+        harness.fetch({
           method: 'POST',
           headers: {
             'content-type': 'application/json',
@@ -89,7 +89,7 @@ test('a token that names the default merchant and one that names none MUST share
           },
           body: '{"query":"{ customer(id: \\"u7\\") { id } }"}',
         });
-      const merchant_id = world.sandbox.merchantId;
+      const merchant_id = harness.sandbox.merchantId;
       const bySubject = { sub: 'subject', scope: 'customer:read customer:any' };
       for (const [first, second] of [
         [
@@ -100,10 +100,10 @@ test('a token that names the default merchant and one that names none MUST share
       ] as const) {
         assert.equal((await send(first)).status, 200);
         assert.equal((await send(second)).status, 200);
-        const callsBefore = world.upstream().length;
+        const callsBefore = harness.upstream().length;
         assert.deepEqual(codesOf(await send(first)), { '': 'RATE_LIMITED' });
         assert.deepEqual(codesOf(await send(second)), { '': 'RATE_LIMITED' });
-        assert.equal(world.upstream().length, callsBefore);
+        assert.equal(harness.upstream().length, callsBefore);
       }
     },
     { ...jwtSettings, RATE_LIMIT_PER_MINUTE: '2' },
@@ -127,8 +127,8 @@ test('documents MUST be found by id, in `documentId` and in the extension of Apo
     { documentId: hash },
     { extensions: { persistedQuery: { version: 1, sha256Hash: hash } } },
   ];
-  const send = (world: World, body: object, headers: object = {}) =>
-    world.fetch({
+  const send = (harness: Harness, body: object, headers: object = {}) =>
+    harness.fetch({
       method: 'POST',
       headers: { 'content-type': 'application/json', ...headers },
       body: JSON.stringify({ variables: { id: 'u7' }, ...body }),
@@ -138,23 +138,23 @@ test('documents MUST be found by id, in `documentId` and in the extension of Apo
     assert.match(JSON.stringify(answer.data), /"id":"cst_0123456789abcdef"/);
   };
   for (const PERSISTED_ONLY of ['on', 'off']) {
-    await inWorld(
-      async (world) => {
-        for (const body of withId) assertRead(await send(world, body));
+    await withHarness(
+      async (harness) => {
+        for (const body of withId) assertRead(await send(harness, body));
         const query = new URLSearchParams({ documentId: hash, variables: '{"id":"u7"}' });
-        assertRead(await world.fetch({ path: `/graphql?${query}`, headers: { 'apollo-require-preflight': '1' } }));
+        assertRead(await harness.fetch({ path: `/graphql?${query}`, headers: { 'apollo-require-preflight': '1' } }));
         for (const body of [{ documentId: 'sha256:00' }, { documentId: '__proto__' }]) {
-          assert.deepEqual(codesOf(await send(world, body)), { '': 'PERSISTED_QUERY_NOT_FOUND' });
+          assert.deepEqual(codesOf(await send(harness, body)), { '': 'PERSISTED_QUERY_NOT_FOUND' });
         }
-        assert.deepEqual(codesOf(await send(world, {})), { '': 'BAD_USER_INPUT' });
-        assert.equal(world.sandbox.calls.length, 4);
+        assert.deepEqual(codesOf(await send(harness, {})), { '': 'BAD_USER_INPUT' });
+        assert.equal(harness.sandbox.calls.length, 4);
         if (PERSISTED_ONLY === 'on') {
           for (const body of [{ query: '{ __typename }' }, ...withId.map((id) => ({ query: text, ...id }))]) {
-            assert.deepEqual(codesOf(await send(world, body)), { '': 'PERSISTED_QUERY_ONLY' });
+            assert.deepEqual(codesOf(await send(harness, body)), { '': 'PERSISTED_QUERY_ONLY' });
           }
         } else {
-          for (const id of withId) assertRead(await send(world, { query: text, ...id }));
-          assert.deepEqual(codesOf(await send(world, { query: '{ __typename }', ...withId[0] })), {
+          for (const id of withId) assertRead(await send(harness, { query: text, ...id }));
+          assert.deepEqual(codesOf(await send(harness, { query: '{ __typename }', ...withId[0] })), {
             '': 'BAD_USER_INPUT',
           });
         }
@@ -175,34 +175,34 @@ test('with PERSISTED_ONLY, only a key entry with `documents: any` MUST be able t
     ...more,
   });
   writeFileSync(file, JSON.stringify([entry('router', { documents: 'any' }), entry('app')]));
-  await inWorld(
-    async (world) => {
+  await withHarness(
+    async (harness) => {
       const send = (key: string) =>
-        world.fetch({
+        harness.fetch({
           method: 'POST',
           headers: { 'content-type': 'application/json', 'x-api-key': key },
           body: '{"query":"{ customer(id: \\"u7\\") { id } }"}',
         });
       assert.deepEqual((await send('router')).data, { customer: { id: 'cst_0123456789abcdef' } });
       assert.deepEqual(codesOf(await send('app')), { '': 'PERSISTED_QUERY_ONLY' });
-      assert.equal(world.sandbox.calls.length, 1);
+      assert.equal(harness.sandbox.calls.length, 1);
     },
     { PERSISTED_ONLY: 'on', AUTH_MODE: 'api-key', AUTH_API_KEYS_FILE: file },
   );
 });
 
 test('every write MUST write one audit line without values, whatever its outcome', () =>
-  inWorld(async (world) => {
-    await world.ask(
+  withHarness(async (harness) => {
+    await harness.ask(
       'mutation Register { createCustomer(input: { objectReferenceId: "canary-0001", mobileNumber: "9000000055", emailAddress: "canary@example.com" }) { __typename } }',
     );
-    await world.ask(
+    await harness.ask(
       'mutation Rename { updateCustomer(id: "fault_unauthorized", input: { firstName: "Canary" }) { __typename } }',
     );
-    await world.ask(
+    await harness.ask(
       'mutation { createCustomer(input: { objectReferenceId: "canary", mobileNumber: "+", emailAddress: "canary" }) { __typename } }',
     );
-    const lines = world.log
+    const lines = harness.log
       .map((line) => JSON.parse(line) as Record<string, unknown>)
       .filter(({ message }) => message === 'audit');
     assert.deepEqual(
@@ -239,21 +239,21 @@ test('every write MUST write one audit line without values, whatever its outcome
     );
     assert.match(String(lines[0]?.['providerRequestId']), /^req_\d+$/);
     assert.match(String(lines[0]?.['customer']), /^[0-9a-f]{16}$/);
-    assert.doesNotMatch(world.log.join('\n'), /canary|9000000055|fault_unauthorized/i);
+    assert.doesNotMatch(harness.log.join('\n'), /canary|9000000055|fault_unauthorized/i);
   }));
 
 test('1,100 distinct documents of maximum size MUST use less than 64 MB of heap', (context) =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const collect = globalThis.gc ?? assert.fail('run with --expose-gc');
     // Maximum number of tokens and bytes. The document is rejected only during execution, for its 1,900 ids.
     const id = (n: number, i: number) => `"document-${n}-${String(i).padStart(12, '0')}"`;
     const largest = (n: number) =>
       `{ customers(ids: [${Array.from({ length: 1900 }, (_, i) => id(n, i)).join(' ')}]) { id } }`;
-    await world.ask(largest(-1));
+    await harness.ask(largest(-1));
     collect();
     const beforeBytes = process.memoryUsage().heapUsed;
     for (let n = 0; n < 1100; n += 1)
-      assert.deepEqual(codesOf(await world.ask(largest(n))), { customers: 'BAD_USER_INPUT' });
+      assert.deepEqual(codesOf(await harness.ask(largest(n))), { customers: 'BAD_USER_INPUT' });
     collect();
     const heldBytes = process.memoryUsage().heapUsed - beforeBytes;
     context.diagnostic(`${Math.round(heldBytes / 1024 / 1024)} MB held`);

@@ -12,13 +12,13 @@ import {
   bearer,
   codesOf,
   createOperation,
-  inWorld,
+  type Harness,
   jwtSettings,
   newCustomer,
   resultOf,
   startRaw,
   updateOperation,
-  type World,
+  withHarness,
 } from '../support.ts';
 
 /** Outages and recovery of the provider. These tests wait the 5 s of an open breaker in real time, so they run in parallel. */
@@ -27,30 +27,30 @@ const tests = { concurrency: 8 };
 const read = 'query ($id: ID!) { customer(id: $id) { objectReferenceId } }';
 const isGet = (call: string) => call.startsWith('GET');
 const isPost = (call: string) => call.startsWith('POST');
-const changes = (world: World) => world.log.filter((line) => line.includes('circuit breaker'));
+const changes = (harness: Harness) => harness.log.filter((line) => line.includes('circuit breaker'));
 
 /** Reads different customers one after the other. Returns the error codes, or `ok`. */
-async function readInTurn(world: World, count: number, prefix = 'r'): Promise<unknown[]> {
+async function readInTurn(harness: Harness, count: number, prefix = 'r'): Promise<unknown[]> {
   const codes: unknown[] = [];
   for (let n = 0; n < count; n += 1) {
-    codes.push(codesOf(await world.ask(read, { id: `${prefix}-${n}` }))['customer'] ?? 'ok');
+    codes.push(codesOf(await harness.ask(read, { id: `${prefix}-${n}` }))['customer'] ?? 'ok');
   }
   return codes;
 }
 
 /** Opens the breaker of reads. A 501 is not repeated, so each read is one call. */
-async function openReads(world: World): Promise<void> {
-  world.sandbox.arm({ fault: '501', on: 'get', times: 999 });
-  await readInTurn(world, 20);
-  assert.equal(changes(world).length, 1);
-  world.sandbox.disarm();
-  world.sandbox.clearCalls();
+async function openReads(harness: Harness): Promise<void> {
+  harness.sandbox.arm({ fault: '501', on: 'get', times: 999 });
+  await readInTurn(harness, 20);
+  assert.equal(changes(harness).length, 1);
+  harness.sandbox.disarm();
+  harness.sandbox.clearCalls();
 }
 
 /** Calls `ask` until the provider receives a call. Returns the elapsed ms. */
-async function untilCalled(world: World, ask: () => Promise<unknown>): Promise<number> {
+async function untilCalled(harness: Harness, ask: () => Promise<unknown>): Promise<number> {
   const startedAtMs = performance.now();
-  while (world.sandbox.calls.length === 0) {
+  while (harness.sandbox.calls.length === 0) {
     await ask();
     await delay(20);
   }
@@ -60,32 +60,32 @@ async function untilCalled(world: World, ask: () => Promise<unknown>): Promise<n
 test('an outage', tests, async (outage) => {
   await Promise.all([
     outage.test('after 20 failed calls, reads MUST fail at once without a call, and writes MUST go on', () =>
-      inWorld(async (world) => {
-        world.sandbox.arm({ fault: '503', on: 'get', times: 999 });
-        const codes = await readInTurn(world, 40);
+      withHarness(async (harness) => {
+        harness.sandbox.arm({ fault: '503', on: 'get', times: 999 });
+        const codes = await readInTurn(harness, 40);
         assert.deepEqual(new Set(codes), new Set(['UPSTREAM_UNAVAILABLE']));
-        assert.equal(world.sandbox.calls.length, 20);
+        assert.equal(harness.sandbox.calls.length, 20);
         const startedAtMs = performance.now();
-        const answer = await world.ask(read, { id: 'u7' });
+        const answer = await harness.ask(read, { id: 'u7' });
         assert.ok(performance.now() - startedAtMs < 100);
         const { requestId, ...extensions } = answer.errors?.[0]?.extensions ?? {};
         assert.deepEqual(extensions, { code: 'UPSTREAM_UNAVAILABLE', retryable: true });
         assert.equal(answer.status, 200);
-        assert.ok(world.log.some((line) => line.includes(String(requestId))));
-        const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+        assert.ok(harness.log.some((line) => line.includes(String(requestId))));
+        const created = await harness.ask(createOperation, { input: newCustomer('reference-1') });
         assert.equal(resultOf(created, 'createCustomer')['origin'], 'CREATED');
-        const [opened, ...more] = changes(world);
+        const [opened, ...more] = changes(harness);
         assert.deepEqual(more, []);
         assert.match(opened ?? '', /"level":"warn".*"method":"GET".*"message":"circuit breaker opened"/);
       }),
     ),
 
     outage.test('the breaker MUST open when half of at least 20 calls failed, and not before', () =>
-      inWorld(async (world) => {
-        await readInTurn(world, 11, 'well');
-        world.sandbox.arm({ fault: '501', on: 'get', times: 999 });
-        await readInTurn(world, 40);
-        assert.equal(world.sandbox.calls.length, 22);
+      withHarness(async (harness) => {
+        await readInTurn(harness, 11, 'well');
+        harness.sandbox.arm({ fault: '501', on: 'get', times: 999 });
+        await readInTurn(harness, 40);
+        assert.equal(harness.sandbox.calls.length, 22);
       }),
     ),
 
@@ -93,17 +93,17 @@ test('an outage', tests, async (outage) => {
       ['unauthorized', 'forbidden', 'wrong_route', 'rejected', '429', 'reset', 'truncated', 'html', 'redirect'] as const
     ).map((fault: FaultName) =>
       outage.test(`${fault} MUST NOT open the breaker, however often it occurs`, () =>
-        inWorld(
-          async (world) => {
-            world.sandbox.arm({ fault, times: 999, retryAfter: '' });
-            await readInTurn(world, 25);
+        withHarness(
+          async (harness) => {
+            harness.sandbox.arm({ fault, times: 999, retryAfter: '' });
+            await readInTurn(harness, 25);
             for (let n = 0; n < 25; n += 1) {
-              await world.ask(updateOperation, { id: `u-${n}`, input: { firstName: 'A' } });
+              await harness.ask(updateOperation, { id: `u-${n}`, input: { firstName: 'A' } });
             }
-            const calls = world.upstream();
+            const calls = harness.upstream();
             assert.ok(calls.filter(isGet).length >= 25);
             assert.ok(calls.filter(isPost).length >= 25);
-            assert.deepEqual(changes(world), []);
+            assert.deepEqual(changes(harness), []);
           },
           { OPERATION_TIMEOUT_MS: '400' },
         ),
@@ -117,25 +117,25 @@ test('an outage', tests, async (outage) => {
         { OPERATION_TIMEOUT_MS: '100' },
       ];
       for (const environment of settings) {
-        await inWorld(async (world) => {
-          world.sandbox.arm({ fault: 'timeout', times: 999 });
+        await withHarness(async (harness) => {
+          harness.sandbox.arm({ fault: 'timeout', times: 999 });
           // Repeat until it opens: timeouts under event loop lag do not count.
-          for (let n = 0; n < 60 && changes(world).length === 0; n += 1) await readInTurn(world, 1, `r${n}`);
-          assert.equal(changes(world).length, 1);
-          world.sandbox.clearCalls();
-          assert.deepEqual(await readInTurn(world, 3), Array(3).fill('UPSTREAM_UNAVAILABLE'));
-          assert.deepEqual(world.upstream(), []);
+          for (let n = 0; n < 60 && changes(harness).length === 0; n += 1) await readInTurn(harness, 1, `r${n}`);
+          assert.equal(changes(harness).length, 1);
+          harness.sandbox.clearCalls();
+          assert.deepEqual(await readInTurn(harness, 3), Array(3).fill('UPSTREAM_UNAVAILABLE'));
+          assert.deepEqual(harness.upstream(), []);
         }, environment);
       }
     }),
 
     outage.test('timeouts of callers with short deadlines MUST NOT open the breaker', () =>
-      inWorld(async (world) => {
-        world.sandbox.arm({ fault: 'timeout', times: 999 });
+      withHarness(async (harness) => {
+        harness.sandbox.arm({ fault: 'timeout', times: 999 });
         // Repeat until there are enough calls: on a slow machine some operations time out before a call is sent.
-        for (let n = 0; n < 60 && world.sandbox.calls.length < 60; n += 1) {
+        for (let n = 0; n < 60 && harness.sandbox.calls.length < 60; n += 1) {
           const ids = Array.from({ length: 15 }, (_, id) => `r-${n}-${id}`);
-          const answer = await world.fetch({
+          const answer = await harness.fetch({
             method: 'POST',
             headers: { 'content-type': 'application/json', 'x-request-timeout-ms': '400' },
             body: JSON.stringify({
@@ -145,24 +145,24 @@ test('an outage', tests, async (outage) => {
           });
           assert.deepEqual(new Set(Object.values(codesOf(answer))), new Set(['UPSTREAM_TIMEOUT']));
         }
-        assert.ok(world.sandbox.calls.length >= 60);
-        assert.deepEqual(changes(world), []);
+        assert.ok(harness.sandbox.calls.length >= 60);
+        assert.deepEqual(changes(harness), []);
       }),
     ),
 
     outage.test(
       'a shared read MUST time out at the deadline of its last reader, even if a reader with a later deadline has left',
       () =>
-        inWorld(
-          async (world) => {
-            world.sandbox.arm({ fault: 'timeout', times: 999 });
+        withHarness(
+          async (harness) => {
+            harness.sandbox.arm({ fault: 'timeout', times: 999 });
             // Repeat until it opens: timeouts under event loop lag do not count.
-            for (let n = 0; n < 60 && changes(world).length === 0; n += 1) {
-              const next = world.sandbox.calls.length + 1;
-              const called = world.sandbox.whenCalled(({ number }) => number === next);
+            for (let n = 0; n < 60 && changes(harness).length === 0; n += 1) {
+              const next = harness.sandbox.calls.length + 1;
+              const called = harness.sandbox.whenCalled(({ number }) => number === next);
               const controller = new AbortController();
-              const longRead = world.ask(read, { id: `r-${n}` }, controller.signal).catch(() => undefined);
-              const shortRead = world.fetch({
+              const longRead = harness.ask(read, { id: `r-${n}` }, controller.signal).catch(() => undefined);
+              const shortRead = harness.fetch({
                 method: 'POST',
                 headers: { 'content-type': 'application/json', 'x-request-timeout-ms': '150' },
                 body: JSON.stringify({ query: read, variables: { id: `r-${n}` } }),
@@ -173,7 +173,7 @@ test('an outage', tests, async (outage) => {
               await longRead;
               assert.deepEqual(codesOf(await shortRead), { customer: 'UPSTREAM_TIMEOUT' });
             }
-            assert.equal(changes(world).length, 1);
+            assert.equal(changes(harness).length, 1);
           },
           { JUSPAY_TIMEOUT_MS: '500' },
         ),
@@ -184,21 +184,21 @@ test('an outage', tests, async (outage) => {
       async () => {
         const raw = await startRaw(() => undefined);
         await raw.close();
-        await inWorld(
-          async (world) => {
+        await withHarness(
+          async (harness) => {
             const attempts = (call: string) =>
-              world.log.filter((line) => line.includes('upstream call failed') && line.includes(`"call":"${call}"`))
+              harness.log.filter((line) => line.includes('upstream call failed') && line.includes(`"call":"${call}"`))
                 .length;
             for (let n = 0; n < 10; n += 1) {
-              const created = await world.ask(createOperation, { input: newCustomer(`reference-${n}`) });
+              const created = await harness.ask(createOperation, { input: newCustomer(`reference-${n}`) });
               const result = resultOf(created, 'createCustomer');
               assert.deepEqual([result['code'], result['retryable']], ['UPSTREAM_UNAVAILABLE', true]);
             }
             assert.equal(attempts('create'), 20);
-            assert.match(changes(world).join(), /^[^\n]*"method":"POST"[^\n]*\n?$/);
-            await readInTurn(world, 20);
+            assert.match(changes(harness).join(), /^[^\n]*"method":"POST"[^\n]*\n?$/);
+            await readInTurn(harness, 20);
             assert.equal(attempts('get'), 20);
-            assert.equal(changes(world).length, 2);
+            assert.equal(changes(harness).length, 2);
           },
           {},
           { provider: { baseUrl: raw.url } },
@@ -207,35 +207,35 @@ test('an outage', tests, async (outage) => {
     ),
 
     outage.test('calls that wait for a connection MUST NOT be sent after the breaker opens', () =>
-      inWorld(
-        async (world) => {
-          world.sandbox.arm({ fault: '501', times: 999 });
+      withHarness(
+        async (harness) => {
+          harness.sandbox.arm({ fault: '501', times: 999 });
           const ids = Array.from({ length: 100 }, (_, n) => `r-${n}`);
-          const answer = await world.ask('query ($ids: [ID!]!) { customers(ids: $ids) { id } }', { ids });
+          const answer = await harness.ask('query ($ids: [ID!]!) { customers(ids: $ids) { id } }', { ids });
           assert.deepEqual(answer.data, { customers: ids.map(() => null) });
           assert.equal(Object.keys(codesOf(answer)).length, 5);
-          assert.equal(world.sandbox.calls.length, 20);
+          assert.equal(harness.sandbox.calls.length, 20);
         },
         { JUSPAY_CONNECTIONS: '1' },
       ),
     ),
 
     outage.test('one call MUST be sent after 5 s, and all calls after its response, also after a refusal', () =>
-      inWorld(async (world) => {
-        await openReads(world);
-        world.sandbox.arm({ fault: '501', on: 'get' });
-        const crowd = () => Promise.all(Array.from({ length: 20 }, (_, n) => world.ask(read, { id: `c-${n}` })));
-        const firstMs = await untilCalled(world, crowd);
+      withHarness(async (harness) => {
+        await openReads(harness);
+        harness.sandbox.arm({ fault: '501', on: 'get' });
+        const crowd = () => Promise.all(Array.from({ length: 20 }, (_, n) => harness.ask(read, { id: `c-${n}` })));
+        const firstMs = await untilCalled(harness, crowd);
         assert.ok(firstMs > 4_500 && firstMs < 6_000, `${firstMs}`);
-        assert.equal(world.sandbox.calls.length, 1);
-        world.sandbox.clearCalls();
-        world.sandbox.arm({ fault: 'slow', on: 'get', delayMs: 200 });
-        const secondMs = await untilCalled(world, crowd);
+        assert.equal(harness.sandbox.calls.length, 1);
+        harness.sandbox.clearCalls();
+        harness.sandbox.arm({ fault: 'slow', on: 'get', delayMs: 200 });
+        const secondMs = await untilCalled(harness, crowd);
         assert.ok(secondMs > 4_500 && secondMs < 6_000, `${secondMs}`);
-        assert.deepEqual(await readInTurn(world, 5), Array(5).fill('ok'));
-        assert.equal(world.sandbox.calls.length, 6);
+        assert.deepEqual(await readInTurn(harness, 5), Array(5).fill('ok'));
+        assert.equal(harness.sandbox.calls.length, 6);
         assert.deepEqual(
-          changes(world).map((line) => /"message":"([^"]*)"/.exec(line)?.[1]),
+          changes(harness).map((line) => /"message":"([^"]*)"/.exec(line)?.[1]),
           ['circuit breaker opened', 'circuit breaker closed'],
         );
       }),
@@ -243,13 +243,13 @@ test('an outage', tests, async (outage) => {
 
     ...(['rejected', 'unauthorized', '429'] as const).map((fault: FaultName) =>
       outage.test(`a probe with the response ${fault} MUST close the breaker: the host works`, () =>
-        inWorld(async (world) => {
-          await openReads(world);
-          world.sandbox.arm({ fault, on: 'get', ...(fault === '429' && { retryAfter: '30' }) });
-          await untilCalled(world, () => world.ask(read, { id: 'u7' }));
-          assert.equal(changes(world).length, 2);
+        withHarness(async (harness) => {
+          await openReads(harness);
+          harness.sandbox.arm({ fault, on: 'get', ...(fault === '429' && { retryAfter: '30' }) });
+          await untilCalled(harness, () => harness.ask(read, { id: 'u7' }));
+          assert.equal(changes(harness).length, 2);
           const held = fault === '429' ? 'RATE_LIMITED' : 'ok';
-          assert.deepEqual(await readInTurn(world, 2), [held, held]);
+          assert.deepEqual(await readInTurn(harness, 2), [held, held]);
         }),
       ),
     ),
@@ -257,42 +257,42 @@ test('an outage', tests, async (outage) => {
     outage.test(
       'an open breaker MUST NOT hide Retry-After of the provider from callers whose deadline ends before it',
       () =>
-        inWorld(async (world) => {
-          world.sandbox.arm({ fault: '503', on: 'get', times: 999, retryAfter: '40' });
+        withHarness(async (harness) => {
+          harness.sandbox.arm({ fault: '503', on: 'get', times: 999, retryAfter: '40' });
           const ids = Array.from({ length: 30 }, (_, n) => `r-${n}`);
-          await world.ask('query ($ids: [ID!]!) { customers(ids: $ids) { id } }', { ids });
-          assert.equal(changes(world).length, 1);
-          world.sandbox.clearCalls();
-          const answer = await world.ask(read, { id: 'u7' });
+          await harness.ask('query ($ids: [ID!]!) { customers(ids: $ids) { id } }', { ids });
+          assert.equal(changes(harness).length, 1);
+          harness.sandbox.clearCalls();
+          const answer = await harness.ask(read, { id: 'u7' });
           const { code, retryAfterSeconds } = answer.errors?.[0]?.extensions ?? {};
           assert.equal(code, 'RATE_LIMITED');
           assert.ok(Number(retryAfterSeconds) > 30 && Number(retryAfterSeconds) <= 40);
-          assert.deepEqual(world.upstream(), []);
+          assert.deepEqual(harness.upstream(), []);
         }),
     ),
 
     outage.test('a probe whose caller disconnects MUST be followed by the next probe', () =>
-      inWorld(async (world) => {
-        await openReads(world);
-        world.sandbox.arm({ fault: 'timeout', on: 'get' });
+      withHarness(async (harness) => {
+        await openReads(harness);
+        harness.sandbox.arm({ fault: 'timeout', on: 'get' });
         const controller = new AbortController();
-        const called = world.sandbox.whenCalled(({ route }) => route === 'get').then(() => controller.abort());
-        await untilCalled(world, () => world.ask(read, { id: 'u7' }, controller.signal).catch(() => undefined));
+        const called = harness.sandbox.whenCalled(({ route }) => route === 'get').then(() => controller.abort());
+        await untilCalled(harness, () => harness.ask(read, { id: 'u7' }, controller.signal).catch(() => undefined));
         await called;
-        assert.deepEqual(await readInTurn(world, 3), ['ok', 'ok', 'ok']);
-        assert.equal(changes(world).length, 2);
+        assert.deepEqual(await readInTurn(harness, 3), ['ok', 'ok', 'ok']);
+        assert.equal(changes(harness).length, 2);
       }),
     ),
 
     outage.test('a write that the breaker refuses MUST be a definite failure that is retryable', () =>
-      inWorld(async (world) => {
-        world.sandbox.arm({ fault: '501', on: 'update', times: 999 });
-        for (let n = 0; n < 10; n += 1) await world.ask(updateOperation, { id: 'u7', input: { firstName: 'A' } });
-        assert.equal(changes(world).length, 1);
-        world.sandbox.disarm();
-        world.sandbox.clearCalls();
-        const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
-        const updated = await world.ask(updateOperation, { id: 'u7', input: { firstName: 'A' } });
+      withHarness(async (harness) => {
+        harness.sandbox.arm({ fault: '501', on: 'update', times: 999 });
+        for (let n = 0; n < 10; n += 1) await harness.ask(updateOperation, { id: 'u7', input: { firstName: 'A' } });
+        assert.equal(changes(harness).length, 1);
+        harness.sandbox.disarm();
+        harness.sandbox.clearCalls();
+        const created = await harness.ask(createOperation, { input: newCustomer('reference-1') });
+        const updated = await harness.ask(updateOperation, { id: 'u7', input: { firstName: 'A' } });
         for (const result of [resultOf(created, 'createCustomer'), resultOf(updated, 'updateCustomer')]) {
           assert.equal(result['__typename'], 'CustomerUpstreamError');
           assert.deepEqual(
@@ -300,59 +300,61 @@ test('an outage', tests, async (outage) => {
             ['UPSTREAM_UNAVAILABLE', true, null],
           );
         }
-        assert.deepEqual(world.upstream(), []);
-        assert.deepEqual(await readInTurn(world, 1), ['ok']);
+        assert.deepEqual(harness.upstream(), []);
+        assert.deepEqual(await readInTurn(harness, 1), ['ok']);
       }),
     ),
 
     outage.test('an ambiguous write MUST wait for the probe and be settled, if its deadline allows', () =>
-      inWorld(async (world) => {
-        await openReads(world);
-        world.sandbox.arm({ fault: '500', on: 'create', afterCommit: true, times: 5 });
-        world.sandbox.arm({ fault: '500', on: 'update', afterCommit: true });
+      withHarness(async (harness) => {
+        await openReads(harness);
+        harness.sandbox.arm({ fault: '500', on: 'create', afterCommit: true, times: 5 });
+        harness.sandbox.arm({ fault: '500', on: 'update', afterCommit: true });
         // All of them check at the same time: one becomes the probe, and the others follow it.
         const answers = await Promise.all([
-          ...Array.from({ length: 5 }, (_, n) => world.ask(createOperation, { input: newCustomer(`reference-${n}`) })),
-          world.ask(updateOperation, { id: 'u7', input: { firstName: 'New' } }),
+          ...Array.from({ length: 5 }, (_, n) =>
+            harness.ask(createOperation, { input: newCustomer(`reference-${n}`) }),
+          ),
+          harness.ask(updateOperation, { id: 'u7', input: { firstName: 'New' } }),
         ]);
         const results = answers.map(({ data }) => Object.values(data ?? {})[0] as Record<string, unknown>);
         assert.deepEqual(
           results.map((result) => result['origin'] ?? result['__typename']),
           [...Array(5).fill('RECONCILED'), 'UpdateCustomerSuccess'],
         );
-        assert.equal(world.upstream().filter(isPost).length, 6);
-        assert.equal(world.upstream().filter(isGet).length, 6);
+        assert.equal(harness.upstream().filter(isPost).length, 6);
+        assert.equal(harness.upstream().filter(isGet).length, 6);
       }),
     ),
 
     outage.test('an ambiguous write that cannot be settled before its deadline MUST be OUTCOME_UNKNOWN at once', () =>
-      inWorld(
-        async (world) => {
-          await openReads(world);
-          world.sandbox.arm({ fault: '500', on: 'create', afterCommit: true });
-          world.sandbox.arm({ fault: '500', on: 'update' });
+      withHarness(
+        async (harness) => {
+          await openReads(harness);
+          harness.sandbox.arm({ fault: '500', on: 'create', afterCommit: true });
+          harness.sandbox.arm({ fault: '500', on: 'update' });
           const startedAtMs = performance.now();
-          const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
-          const updated = await world.ask(updateOperation, { id: 'u7', input: { firstName: 'New' } });
+          const created = await harness.ask(createOperation, { input: newCustomer('reference-1') });
+          const updated = await harness.ask(updateOperation, { id: 'u7', input: { firstName: 'New' } });
           assert.ok(performance.now() - startedAtMs < 1_500);
           for (const result of [resultOf(created, 'createCustomer'), resultOf(updated, 'updateCustomer')]) {
             assert.deepEqual([result['code'], result['retryable']], ['OUTCOME_UNKNOWN', true]);
           }
-          assert.deepEqual(world.upstream(), ['POST /customers', 'POST /customers/u7']);
+          assert.deepEqual(harness.upstream(), ['POST /customers', 'POST /customers/u7']);
         },
         { OPERATION_TIMEOUT_MS: '3000' },
       ),
     ),
 
     outage.test('a token whose read is refused MUST fail alone, next to the updated customer', () =>
-      inWorld(async (world) => {
-        await openReads(world);
-        const answer = await world.ask(
+      withHarness(async (harness) => {
+        await openReads(harness);
+        const answer = await harness.ask(
           'mutation { updateCustomer(id: "u7", input: { firstName: "A" }) { ... on UpdateCustomerSuccess { customer { firstName clientAuthToken { token } } } } }',
         );
         assert.deepEqual(answer.data, { updateCustomer: { customer: { firstName: 'A', clientAuthToken: null } } });
         assert.deepEqual(codesOf(answer), { 'updateCustomer.customer.clientAuthToken': 'UPSTREAM_UNAVAILABLE' });
-        assert.deepEqual(world.upstream(), ['POST /customers/u7']);
+        assert.deepEqual(harness.upstream(), ['POST /customers/u7']);
       }),
     ),
 
@@ -408,96 +410,96 @@ test('an outage', tests, async (outage) => {
     ),
 
     outage.test('repeated reads MUST NOT exceed 20 % of the first attempts plus 10', () =>
-      inWorld(async (world) => {
-        world.sandbox.arm({ fault: 'reset', on: 'get', times: 9999 });
+      withHarness(async (harness) => {
+        harness.sandbox.arm({ fault: 'reset', on: 'get', times: 9999 });
         const ids = Array.from({ length: 100 }, (_, n) => `r-${n}`);
-        const answer = await world.ask('query ($ids: [ID!]!) { customers(ids: $ids) { id } }', { ids });
+        const answer = await harness.ask('query ($ids: [ID!]!) { customers(ids: $ids) { id } }', { ids });
         assert.deepEqual(new Set(Object.values(codesOf(answer))), new Set(['UPSTREAM_UNAVAILABLE']));
-        assert.equal(world.sandbox.calls.length, 130);
+        assert.equal(harness.sandbox.calls.length, 130);
         // Each five first attempts allow one more repeat.
-        await readInTurn(world, 10, 's');
-        assert.equal(world.sandbox.calls.length, 142);
+        await readInTurn(harness, 10, 's');
+        assert.equal(harness.sandbox.calls.length, 142);
       }),
     ),
 
     outage.test('a read that the budget does not repeat MUST fail with the error of the provider', () =>
-      inWorld(async (world) => {
-        world.sandbox.arm({ fault: 'html', on: 'get', times: 9999 });
+      withHarness(async (harness) => {
+        harness.sandbox.arm({ fault: 'html', on: 'get', times: 9999 });
         const ids = Array.from({ length: 100 }, (_, n) => `r-${n}`);
-        const answer = await world.ask('query ($ids: [ID!]!) { customers(ids: $ids) { id } }', { ids });
+        const answer = await harness.ask('query ($ids: [ID!]!) { customers(ids: $ids) { id } }', { ids });
         assert.deepEqual(new Set(Object.values(codesOf(answer))), new Set(['UPSTREAM_MALFORMED']));
-        assert.equal(world.sandbox.calls.length, 130);
+        assert.equal(harness.sandbox.calls.length, 130);
       }),
     ),
 
     outage.test('aborted reads MUST NOT count as calls', () =>
-      inWorld(async (world) => {
-        world.sandbox.arm({ fault: 'timeout', on: 'get', times: 30 });
+      withHarness(async (harness) => {
+        harness.sandbox.arm({ fault: 'timeout', on: 'get', times: 30 });
         for (let n = 0; n < 30; n += 1) {
           const controller = new AbortController();
-          const answer = world.ask(read, { id: `aborted-${n}` }, controller.signal).catch(() => undefined);
-          await world.sandbox.whenCalled(({ number }) => number === n + 1);
+          const answer = harness.ask(read, { id: `aborted-${n}` }, controller.signal).catch(() => undefined);
+          await harness.sandbox.whenCalled(({ number }) => number === n + 1);
           controller.abort();
           await answer;
         }
-        world.sandbox.arm({ fault: '501', on: 'get', times: 999 });
-        await readInTurn(world, 40);
-        assert.equal(world.sandbox.calls.length, 50);
+        harness.sandbox.arm({ fault: '501', on: 'get', times: 999 });
+        await readInTurn(harness, 40);
+        assert.equal(harness.sandbox.calls.length, 50);
       }),
     ),
 
     outage.test('a call MUST have at most three attempts, and writes MUST NOT use the budget', () =>
-      inWorld(async (world) => {
-        world.sandbox.arm({ fault: 'reset', on: 'get', times: 9999 });
+      withHarness(async (harness) => {
+        harness.sandbox.arm({ fault: 'reset', on: 'get', times: 9999 });
         for (let n = 1; n <= 4; n += 1) {
-          await readInTurn(world, 1, `r${n}`);
-          assert.equal(world.sandbox.calls.length, 3 * n);
+          await readInTurn(harness, 1, `r${n}`);
+          assert.equal(harness.sandbox.calls.length, 3 * n);
         }
-        await readInTurn(world, 30, 's');
-        world.sandbox.clearCalls();
-        world.sandbox.arm({ fault: '429', on: 'update', times: 9999, retryAfter: '' });
-        for (let n = 0; n < 20; n += 1) await world.ask(updateOperation, { id: 'u7', input: { firstName: 'A' } });
-        assert.equal(world.sandbox.calls.length, 60);
-        world.sandbox.clearCalls();
+        await readInTurn(harness, 30, 's');
+        harness.sandbox.clearCalls();
+        harness.sandbox.arm({ fault: '429', on: 'update', times: 9999, retryAfter: '' });
+        for (let n = 0; n < 20; n += 1) await harness.ask(updateOperation, { id: 'u7', input: { firstName: 'A' } });
+        assert.equal(harness.sandbox.calls.length, 60);
+        harness.sandbox.clearCalls();
         // They do not add to it either. Only reads do.
-        await readInTurn(world, 2, 't');
-        assert.ok(world.sandbox.calls.length <= 3);
+        await readInTurn(harness, 2, 't');
+        assert.ok(harness.sandbox.calls.length <= 3);
       }),
     ),
 
     outage.test('reads that settle a write MUST use the budget too, and wait if it is exhausted', () =>
-      inWorld(
-        async (world) => {
-          world.sandbox.arm({ fault: 'reset', times: 9999 });
+      withHarness(
+        async (harness) => {
+          harness.sandbox.arm({ fault: 'reset', times: 9999 });
           const results = await Promise.all(
             Array.from({ length: 20 }, async (_, n) =>
-              resultOf(await world.ask(createOperation, { input: newCustomer(`reference-${n}`) }), 'createCustomer'),
+              resultOf(await harness.ask(createOperation, { input: newCustomer(`reference-${n}`) }), 'createCustomer'),
             ),
           );
           assert.deepEqual(new Set(results.map(({ code }) => code)), new Set(['OUTCOME_UNKNOWN']));
-          const gets = world.upstream().filter(isGet).length;
+          const gets = harness.upstream().filter(isGet).length;
           assert.ok(gets <= 20 + 10 + 4, `${gets} reads`);
-          assert.equal(world.upstream().filter(isPost).length, 20);
+          assert.equal(harness.upstream().filter(isPost).length, 20);
         },
         { OPERATION_TIMEOUT_MS: '3000' },
       ),
     ),
 
     outage.test('a caller that disconnects during a hold-back MUST NOT block the event loop', () =>
-      inWorld(async (world) => {
-        world.sandbox.arm({ fault: '429', on: 'get', retryAfter: '15' });
+      withHarness(async (harness) => {
+        harness.sandbox.arm({ fault: '429', on: 'get', retryAfter: '15' });
         const controller = new AbortController();
         const token = '{ customer(id: "u7") { clientAuthToken { token } } }';
-        const first = world.ask(token, {}, controller.signal).catch(() => undefined);
+        const first = harness.ask(token, {}, controller.signal).catch(() => undefined);
         // Abort after the response: before it there is a call in flight to abort.
-        while (!world.log.some((line) => line.includes('upstream call failed'))) await delay(5);
+        while (!harness.log.some((line) => line.includes('upstream call failed'))) await delay(5);
         const startedAtMs = performance.now();
         controller.abort();
         await first;
         // A loop of microtasks would block timers and sockets.
         await delay(1);
         assert.ok(performance.now() - startedAtMs < 5_000);
-        assert.equal(world.sandbox.calls.length, 1);
+        assert.equal(harness.sandbox.calls.length, 1);
       }),
     ),
   ]);

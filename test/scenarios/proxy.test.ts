@@ -4,7 +4,7 @@ import { configText } from '../../src/cli/help.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { createGateway } from '../../src/index.ts';
 import type { GatewayOptions } from '../../src/library/options.ts';
-import { codesOf, inWorld } from '../support.ts';
+import { codesOf, withHarness } from '../support.ts';
 import { withProxy } from '../tunnels.ts';
 
 const provider = { provider: { baseUrl: 'https://127.0.0.1:1' } };
@@ -19,9 +19,9 @@ for (const [exception, tunnels] of [
 ] as const) {
   test(`with NO_PROXY=${exception} a read MUST request ${tunnels} tunnels`, () =>
     withProxy(refusing, (proxy) =>
-      inWorld(
-        async (world) => {
-          const read = await world.ask('{ customer(id: "a") { id } }');
+      withHarness(
+        async (harness) => {
+          const read = await harness.ask('{ customer(id: "a") { id } }');
           assert.deepEqual(codesOf(read), { customer: 'UPSTREAM_UNAVAILABLE' });
           assert.equal(proxy.requested.length, tunnels);
         },
@@ -33,9 +33,9 @@ for (const [exception, tunnels] of [
 
 test('a local provider over plain http MUST be called directly', () =>
   withProxy(refusing, (proxy) =>
-    inWorld(
-      async (world) => {
-        assert.deepEqual((await world.ask('{ customer(id: "u7") { objectReferenceId } }')).data, {
+    withHarness(
+      async (harness) => {
+        assert.deepEqual((await harness.ask('{ customer(id: "u7") { objectReferenceId } }')).data, {
           customer: { objectReferenceId: 'u7' },
         });
         assert.deepEqual(proxy.requested, []);

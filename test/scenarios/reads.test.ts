@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
-import { codesOf, inWorld, startRaw } from '../support.ts';
+import { codesOf, startRaw, withHarness } from '../support.ts';
 
 const asha = 'cth_A1b2C3d4E5f6G7h8';
 const ashaPath = '/customers/asha.rao%40example.com';
@@ -129,11 +129,11 @@ const scenarios: readonly Scenario[] = [
 
 for (const { name, operation, variables, upstream, data, codes = {} } of scenarios) {
   test(name, () =>
-    inWorld(async (world) => {
-      const answer = await world.ask(operation, variables);
+    withHarness(async (harness) => {
+      const answer = await harness.ask(operation, variables);
       assert.deepEqual(answer.data, data);
       assert.deepEqual(codesOf(answer), codes);
-      assert.deepEqual(world.upstream(), upstream);
+      assert.deepEqual(harness.upstream(), upstream);
       assert.equal(answer.status, 200);
     }),
   );
@@ -142,9 +142,9 @@ for (const { name, operation, variables, upstream, data, codes = {} } of scenari
 for (const dialect of ['real', 'seed', 'both'] as const) {
   for (const dates of ['utc', 'offset', 'micros'] as const) {
     test(`the ${dialect} dialect with ${dates} dates MUST be decoded to the same customer`, () =>
-      inWorld(
-        async (world) => {
-          const { data } = await world.ask('{ customer(id: "u7") { id dateCreated lastUpdated } }');
+      withHarness(
+        async (harness) => {
+          const { data } = await harness.ask('{ customer(id: "u7") { id dateCreated lastUpdated } }');
           const at = dates === 'micros' ? '2024-05-01T10:00:00.123Z' : '2024-05-01T10:00:00Z';
           assert.deepEqual(data, { customer: { id: 'cst_0123456789abcdef', dateCreated: at, lastUpdated: at } });
         },
@@ -155,9 +155,9 @@ for (const dialect of ['real', 'seed', 'both'] as const) {
 }
 
 test('upstream calls MUST have the key, the merchant and the routing id, and no headers of the caller', () =>
-  inWorld(
-    async (world) => {
-      await world.fetch({
+  withHarness(
+    async (harness) => {
+      await harness.fetch({
         method: 'POST',
         headers: {
           'content-type': 'application/json',
@@ -168,17 +168,17 @@ test('upstream calls MUST have the key, the merchant and the routing id, and no 
         },
         body: JSON.stringify({ query: '{ customer(id: "asha.rao@example.com") { id } }' }),
       });
-      const { headers, target } = world.sandbox.calls[0] ?? assert.fail('no call');
+      const { headers, target } = harness.sandbox.calls[0] ?? assert.fail('no call');
       assert.equal(target, ashaPath);
       assert.deepEqual(
         { ...headers },
         {
-          host: world.sandbox.url.replace('http://', ''),
+          host: harness.sandbox.url.replace('http://', ''),
           connection: 'keep-alive',
           accept: 'application/json',
-          authorization: `Basic ${Buffer.from(`${world.sandbox.apiKey}:`).toString('base64')}`,
+          authorization: `Basic ${Buffer.from(`${harness.sandbox.apiKey}:`).toString('base64')}`,
           version: '2023-06-30',
-          'x-merchantid': world.sandbox.merchantId,
+          'x-merchantid': harness.sandbox.merchantId,
           'x-routing-id': 'asha.rao%40example.com',
         },
       );
@@ -187,15 +187,15 @@ test('upstream calls MUST have the key, the merchant and the routing id, and no 
   ));
 
 test('concurrent operations MUST share a read without the token, and MUST NOT share a read with the token', () =>
-  inWorld(async (world) => {
-    world.sandbox.arm({ fault: 'slow', delayMs: 300 });
-    await Promise.all(Array.from({ length: 20 }, () => world.ask('{ customer(id: "u7") { id } }')));
-    assert.deepEqual(world.upstream(), ['GET /customers/u7']);
-    world.sandbox.clearCalls();
+  withHarness(async (harness) => {
+    harness.sandbox.arm({ fault: 'slow', delayMs: 300 });
+    await Promise.all(Array.from({ length: 20 }, () => harness.ask('{ customer(id: "u7") { id } }')));
+    assert.deepEqual(harness.upstream(), ['GET /customers/u7']);
+    harness.sandbox.clearCalls();
     await Promise.all(
-      Array.from({ length: 3 }, () => world.ask('{ customer(id: "u7") { clientAuthToken { token } } }')),
+      Array.from({ length: 3 }, () => harness.ask('{ customer(id: "u7") { clientAuthToken { token } } }')),
     );
-    assert.equal(world.upstream().length, 3);
+    assert.equal(harness.upstream().length, 3);
   }));
 
 test('a shared read MUST continue until the latest deadline of its waiters', async () => {
@@ -205,15 +205,15 @@ test('a shared read MUST continue until the latest deadline of its waiters', asy
     calls += 1;
     called.resolve(socket);
   });
-  const scenario = inWorld(
-    async (world) => {
-      const shortRead = world.fetch({
+  const scenario = withHarness(
+    async (harness) => {
+      const shortRead = harness.fetch({
         method: 'POST',
         headers: { 'content-type': 'application/json', 'x-request-timeout-ms': '1000' },
         body: JSON.stringify({ query: '{ customer(id: "u7") { id } }' }),
       });
       const socket = await called.promise;
-      const longRead = world.ask('{ customer(id: "u7") { id } }');
+      const longRead = harness.ask('{ customer(id: "u7") { id } }');
       assert.deepEqual(codesOf(await shortRead), { customer: 'UPSTREAM_TIMEOUT' });
       const body = '{"id":"cst_1","object_reference_id":"u7"}';
       socket.write(
@@ -229,30 +229,30 @@ test('a shared read MUST continue until the latest deadline of its waiters', asy
 });
 
 test('a shared read MUST wait for a connection until its latest deadline, and a read that was not sent MUST NOT count as an attempt', () =>
-  inWorld(
-    async (world) => {
+  withHarness(
+    async (harness) => {
       const within = async (ms: number, ids: string[]) => {
-        const answer = await world.fetch({
+        const answer = await harness.fetch({
           method: 'POST',
           headers: { 'content-type': 'application/json', 'x-request-timeout-ms': String(ms) },
           body: JSON.stringify({ query: `{ customers(ids: ${JSON.stringify(ids)}) { id } }` }),
         });
         return new Set(Object.values(codesOf(answer)));
       };
-      world.sandbox.arm({ fault: 'timeout', on: 'get' });
+      harness.sandbox.arm({ fault: 'timeout', on: 'get' });
       // `busy` gets the only connection, so `u7` waits for it.
       const shortRead = within(400, ['busy', 'u7']);
-      await world.sandbox.whenCalled(({ route }) => route === 'get');
+      await harness.sandbox.whenCalled(({ route }) => route === 'get');
       const disconnected = new AbortController();
-      const busy = world.ask('{ customer(id: "busy") { id } }', {}, disconnected.signal).catch(() => undefined);
-      const longRead = world.ask('{ customer(id: "u7") { objectReferenceId } }');
+      const busy = harness.ask('{ customer(id: "busy") { id } }', {}, disconnected.signal).catch(() => undefined);
+      const longRead = harness.ask('{ customer(id: "u7") { objectReferenceId } }');
       const later = within(700, ['u7']);
       for (const codes of [await shortRead, await later]) assert.deepEqual(codes, new Set(['UPSTREAM_TIMEOUT']));
       disconnected.abort();
       await busy;
       assert.deepEqual((await longRead).data, { customer: { objectReferenceId: 'u7' } });
-      assert.deepEqual(world.upstream(), ['GET /customers/busy', 'GET /customers/u7']);
-      const attempts = world.log.filter((line) => line.includes('"message":"upstream call'));
+      assert.deepEqual(harness.upstream(), ['GET /customers/busy', 'GET /customers/u7']);
+      const attempts = harness.log.filter((line) => line.includes('"message":"upstream call'));
       assert.deepEqual(
         attempts.map((line) => /"attempt":\d+/.exec(line)?.[0]),
         ['"attempt":1', '"attempt":1'],
@@ -262,15 +262,15 @@ test('a shared read MUST wait for a connection until its latest deadline, and a 
   ));
 
 test('a shared read in backoff MUST fail at once with RATE_LIMITED for each waiter with an earlier deadline', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const within = (ms: number) =>
-      world.fetch({
+      harness.fetch({
         method: 'POST',
         headers: { 'content-type': 'application/json', 'x-request-timeout-ms': String(ms) },
         body: JSON.stringify({ query: '{ customer(id: "u7") { id } }' }),
       });
-    world.sandbox.arm({ fault: '429', on: 'get', retryAfter: '2' });
-    const [early, longRead] = [within(1_900), world.ask('{ customer(id: "u7") { id } }')];
+    harness.sandbox.arm({ fault: '429', on: 'get', retryAfter: '2' });
+    const [early, longRead] = [within(1_900), harness.ask('{ customer(id: "u7") { id } }')];
     const startedAtMs = performance.now();
     const { code, retryAfterSeconds } = (await early).errors?.[0]?.extensions ?? {};
     assert.deepEqual([code, retryAfterSeconds], ['RATE_LIMITED', 2]);
@@ -278,30 +278,30 @@ test('a shared read in backoff MUST fail at once with RATE_LIMITED for each wait
     assert.deepEqual(codesOf(await within(500)), { customer: 'RATE_LIMITED' });
     assert.ok(performance.now() - startedAtMs < 1_000);
     assert.deepEqual((await longRead).data, { customer: { id: 'cst_0123456789abcdef' } });
-    assert.deepEqual(world.upstream(), ['GET /customers/u7', 'GET /customers/u7']);
+    assert.deepEqual(harness.upstream(), ['GET /customers/u7', 'GET /customers/u7']);
   }));
 
 test('a read that starts after the response of a write MUST NOT get an earlier response', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     // The read uses the other identifier than the write, and is in flight when the write ends.
-    world.sandbox.arm({ fault: 'slow', on: 'get', delayMs: 400 });
-    const early = world.ask('{ customer(id: "cst_0123456789abcdef") { firstName } }');
-    await world.sandbox.whenCalled(({ route }) => route === 'get');
-    await world.ask('mutation { updateCustomer(id: "u7", input: { firstName: "New" }) { __typename } }');
-    const late = await world.ask('{ customer(id: "cst_0123456789abcdef") { firstName } }');
+    harness.sandbox.arm({ fault: 'slow', on: 'get', delayMs: 400 });
+    const early = harness.ask('{ customer(id: "cst_0123456789abcdef") { firstName } }');
+    await harness.sandbox.whenCalled(({ route }) => route === 'get');
+    await harness.ask('mutation { updateCustomer(id: "u7", input: { firstName: "New" }) { __typename } }');
+    const late = await harness.ask('{ customer(id: "cst_0123456789abcdef") { firstName } }');
     assert.deepEqual(late.data, { customer: { firstName: 'New' } });
     await early;
-    assert.equal(world.upstream().filter((call) => call.startsWith('GET')).length, 2);
+    assert.equal(harness.upstream().filter((call) => call.startsWith('GET')).length, 2);
   }));
 
 test('the upstream call MUST be aborted when its last waiter disconnects, and not earlier', () =>
-  inWorld(async (world) => {
-    world.sandbox.arm({ fault: 'timeout', on: 'get' });
+  withHarness(async (harness) => {
+    harness.sandbox.arm({ fault: 'timeout', on: 'get' });
     const [first, second] = [new AbortController(), new AbortController()];
     const answers = [first, second].map(({ signal }) =>
-      world.ask('{ customer(id: "u7") { id } }', {}, signal).catch(() => undefined),
+      harness.ask('{ customer(id: "u7") { id } }', {}, signal).catch(() => undefined),
     );
-    const call = await world.sandbox.whenCalled(({ route }) => route === 'get');
+    const call = await harness.sandbox.whenCalled(({ route }) => route === 'get');
     first.abort();
     await answers[0];
     assert.equal(call.abandoned, false);
@@ -309,39 +309,39 @@ test('the upstream call MUST be aborted when its last waiter disconnects, and no
     await answers[1];
     await call.closed;
     assert.equal(call.abandoned, true);
-    assert.deepEqual(world.upstream(), ['GET /customers/u7']);
+    assert.deepEqual(harness.upstream(), ['GET /customers/u7']);
   }));
 
 test('only the reads above LIMIT_UPSTREAM_READS MUST fail, in document order', () =>
-  inWorld(
-    async (world) => {
-      const answer = await world.ask(
+  withHarness(
+    async (harness) => {
+      const answer = await harness.ask(
         '{ a: customer(id: "u7") { id } b: customer(id: "x-1") { id } c: customer(id: "x-2") { id } d: customer(id: "u7") { id } }',
       );
       assert.deepEqual(codesOf(answer), { c: 'OPERATION_TOO_COMPLEX' });
-      assert.deepEqual(world.upstream(), ['GET /customers/u7', 'GET /customers/x-1']);
+      assert.deepEqual(harness.upstream(), ['GET /customers/u7', 'GET /customers/x-1']);
     },
     { LIMIT_UPSTREAM_READS: '2' },
   ));
 
 test('an invalid id MUST NOT count against LIMIT_UPSTREAM_READS', () =>
-  inWorld(
-    async (world) => {
-      const answer = await world.ask('{ a: customer(id: "..") { id } b: customer(id: "u7") { id } }');
+  withHarness(
+    async (harness) => {
+      const answer = await harness.ask('{ a: customer(id: "..") { id } b: customer(id: "u7") { id } }');
       assert.deepEqual(codesOf(answer), { a: 'BAD_USER_INPUT' });
-      assert.deepEqual(world.upstream(), ['GET /customers/u7']);
+      assert.deepEqual(harness.upstream(), ['GET /customers/u7']);
     },
     { LIMIT_UPSTREAM_READS: '1' },
   ));
 
 test('JUSPAY_CONNECTIONS MUST limit the number of concurrent calls', () =>
-  inWorld(
-    async (world) => {
-      world.sandbox.arm({ fault: 'slow', times: 4, delayMs: 50 });
-      const answer = world.ask('{ customers(ids: ["a-1", "a-2", "a-3", "a-4"]) { id } }');
-      await world.sandbox.whenCalled(({ number }) => number === 3);
+  withHarness(
+    async (harness) => {
+      harness.sandbox.arm({ fault: 'slow', times: 4, delayMs: 50 });
+      const answer = harness.ask('{ customers(ids: ["a-1", "a-2", "a-3", "a-4"]) { id } }');
+      await harness.sandbox.whenCalled(({ number }) => number === 3);
       // The third call starts only after one of the first two has its response.
-      assert.ok(world.sandbox.calls.slice(0, 2).some(({ status }) => status !== 0));
+      assert.ok(harness.sandbox.calls.slice(0, 2).some(({ status }) => status !== 0));
       const { data } = await answer;
       assert.deepEqual(data, { customers: [null, null, null, null] });
     },

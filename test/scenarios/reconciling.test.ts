@@ -2,54 +2,54 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   createOperation,
-  inScriptedWorld,
-  inWorld,
+  type Harness,
   newCustomer,
   resultOf,
   updateOperation,
-  type World,
+  withHarness,
+  withScriptedProvider,
 } from '../support.ts';
 
 const existing = 'asha.rao@example.com';
-const routes = (world: World) => world.sandbox.calls.map(({ route }) => route);
-const create = async (world: World, input: object) =>
-  resultOf(await world.ask(createOperation, { input }), 'createCustomer');
+const routes = (harness: Harness) => harness.sandbox.calls.map(({ route }) => route);
+const create = async (harness: Harness, input: object) =>
+  resultOf(await harness.ask(createOperation, { input }), 'createCustomer');
 
 test('ALREADY_EXISTS on the repeat of a create after a 429 MUST be settled by a read: the first attempt may have succeeded', () =>
-  inWorld(async (world) => {
-    world.sandbox.arm({ fault: '429', on: 'create', afterCommit: true, retryAfter: null });
-    const result = await create(world, newCustomer('reference-1'));
+  withHarness(async (harness) => {
+    harness.sandbox.arm({ fault: '429', on: 'create', afterCommit: true, retryAfter: null });
+    const result = await create(harness, newCustomer('reference-1'));
     assert.equal(result['__typename'], 'CreateCustomerSuccess');
     assert.equal(result['origin'], 'RECONCILED');
-    assert.deepEqual(routes(world), ['create', 'create', 'get']);
+    assert.deepEqual(routes(harness), ['create', 'create', 'get']);
   }));
 
 test('ALREADY_EXISTS on a repeat MUST stay ALREADY_EXISTS if the stored data differ', () =>
-  inWorld(async (world) => {
-    world.sandbox.arm({ fault: '429', on: 'create', retryAfter: null });
-    assert.equal((await create(world, newCustomer(existing)))['code'], 'ALREADY_EXISTS');
-    assert.deepEqual(routes(world), ['create', 'create', 'get']);
+  withHarness(async (harness) => {
+    harness.sandbox.arm({ fault: '429', on: 'create', retryAfter: null });
+    assert.equal((await create(harness, newCustomer(existing)))['code'], 'ALREADY_EXISTS');
+    assert.deepEqual(routes(harness), ['create', 'create', 'get']);
   }));
 
 test('ALREADY_EXISTS on a repeat MUST be OUTCOME_UNKNOWN if the reads fail until the deadline', () =>
-  inWorld(
-    async (world) => {
-      world.sandbox.arm({ fault: '429', on: 'create', afterCommit: true, retryAfter: null });
-      world.sandbox.arm({ fault: '503', on: 'get', times: 1000 });
-      const result = await create(world, newCustomer('reference-1'));
+  withHarness(
+    async (harness) => {
+      harness.sandbox.arm({ fault: '429', on: 'create', afterCommit: true, retryAfter: null });
+      harness.sandbox.arm({ fault: '503', on: 'get', times: 1000 });
+      const result = await create(harness, newCustomer('reference-1'));
       assert.deepEqual([result['code'], result['retryable']], ['OUTCOME_UNKNOWN', true]);
-      assert.equal(world.sandbox.calls.filter(({ route }) => route === 'create').length, 2);
+      assert.equal(harness.sandbox.calls.filter(({ route }) => route === 'create').length, 2);
     },
     { OPERATION_TIMEOUT_MS: '1500' },
   ));
 
 for (const fault of ['429', 'invalid', 'unauthorized', 'merchant', 'redirect', 'busy'] as const) {
   test(`${fault} on the second POST after a lost response MUST be OUTCOME_UNKNOWN`, () =>
-    inWorld(
-      async (world) => {
-        world.sandbox.arm({ fault: 'reset', on: 'create' });
-        world.sandbox.arm({ fault, on: 'create', times: 1000, retryAfter: null });
-        const result = await create(world, newCustomer('reference-1'));
+    withHarness(
+      async (harness) => {
+        harness.sandbox.arm({ fault: 'reset', on: 'create' });
+        harness.sandbox.arm({ fault, on: 'create', times: 1000, retryAfter: null });
+        const result = await create(harness, newCustomer('reference-1'));
         assert.deepEqual([result['code'], result['retryable']], ['OUTCOME_UNKNOWN', true]);
       },
       { OPERATION_TIMEOUT_MS: '2000' },
@@ -58,11 +58,11 @@ for (const fault of ['429', 'invalid', 'unauthorized', 'merchant', 'redirect', '
 
 for (const fault of ['reset', '503', 'html'] as const) {
   test(`a create after ${fault} MUST be RECONCILED even if the provider normalises the stored values`, () =>
-    inWorld(
-      async (world) => {
-        world.sandbox.arm({ fault, on: 'create', afterCommit: true });
+    withHarness(
+      async (harness) => {
+        harness.sandbox.arm({ fault, on: 'create', afterCommit: true });
         const result = await create(
-          world,
+          harness,
           newCustomer('reference-1', {
             emailAddress: 'Asha.RAO@Example.com',
             firstName: ' Zoe\u0308 ',
@@ -72,13 +72,13 @@ for (const fault of ['reset', '503', 'html'] as const) {
         );
         assert.equal(result['origin'], 'RECONCILED');
         assert.deepEqual(result['customer'], {
-          id: world.sandbox.customers.at(-1)?.id,
+          id: harness.sandbox.customers.at(-1)?.id,
           objectReferenceId: 'reference-1',
           mobileNumber: '9000000077',
           emailAddress: 'asha.rao@example.com',
           firstName: 'Zo\u00eb',
         });
-        assert.deepEqual(routes(world), ['create', 'get']);
+        assert.deepEqual(routes(harness), ['create', 'get']);
       },
       {},
       { tidy: true },
@@ -86,21 +86,21 @@ for (const fault of ['reset', '503', 'html'] as const) {
 }
 
 test('an update whose response was lost MUST succeed even if the provider normalises the stored values', () =>
-  inWorld(
-    async (world) => {
-      world.sandbox.arm({ fault: 'reset', on: 'update', afterCommit: true });
+  withHarness(
+    async (harness) => {
+      harness.sandbox.arm({ fault: 'reset', on: 'update', afterCommit: true });
       const input = { emailAddress: 'NEW@Example.com', firstName: ' Zoe\u0308', mobileCountryCode: '065' };
-      const result = resultOf(await world.ask(updateOperation, { id: 'u7', input }), 'updateCustomer');
+      const result = resultOf(await harness.ask(updateOperation, { id: 'u7', input }), 'updateCustomer');
       assert.equal(result['__typename'], 'UpdateCustomerSuccess');
-      assert.deepEqual(routes(world), ['update', 'get']);
+      assert.deepEqual(routes(harness), ['update', 'get']);
     },
     {},
     { tidy: true },
   ));
 
 test('differingFields MUST use the comparison of a reconciled create', () =>
-  inWorld(async (world) => {
-    const answer = await world.ask(
+  withHarness(async (harness) => {
+    const answer = await harness.ask(
       'mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) { ... on CustomerAlreadyExistsError { differingFields } } }',
       {
         input: {
@@ -124,22 +124,22 @@ test('a 408 MUST be repeated on a read, and be an ambiguous outcome on a write',
     email_address: 'new@example.com',
   };
   const seen = new Map<string, number>();
-  return inScriptedWorld(
+  return withScriptedProvider(
     ({ method, target }) => {
       const key = `${method} ${target}`;
       const number = (seen.get(key) ?? 0) + 1;
       seen.set(key, number);
       return number === 1 ? { status: 408, body: { error_code: 'invalid' } } : { status: 200, body: customer };
     },
-    async (world, calls) => {
-      const read = await world.ask('{ customer(id: "reference-1") { id } }');
+    async (harness, calls) => {
+      const read = await harness.ask('{ customer(id: "reference-1") { id } }');
       assert.deepEqual(read.data, { customer: { id: 'cth_1' } });
       assert.deepEqual(calls, ['GET /customers/reference-1', 'GET /customers/reference-1']);
       const input = { mobileNumber: '1' };
-      const updated = resultOf(await world.ask(updateOperation, { id: 'reference-1', input }), 'updateCustomer');
+      const updated = resultOf(await harness.ask(updateOperation, { id: 'reference-1', input }), 'updateCustomer');
       assert.equal(updated['__typename'], 'UpdateCustomerSuccess');
       assert.deepEqual(calls.slice(2), ['POST /customers/reference-1', 'GET /customers/reference-1']);
-      const created = await create(world, newCustomer('reference-1', { mobileNumber: '1' }));
+      const created = await create(harness, newCustomer('reference-1', { mobileNumber: '1' }));
       assert.equal(created['origin'], 'RECONCILED');
       assert.deepEqual(calls.slice(4), ['POST /customers', 'GET /customers/reference-1']);
     },

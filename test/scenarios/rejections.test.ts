@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { startMetricsServer } from '../../src/http/server.ts';
-import { bearer, codesOf, inWorld, jwtSettings, type World } from '../support.ts';
+import { bearer, codesOf, type Harness, jwtSettings, withHarness } from '../support.ts';
 
 /** Unhandled rejections in this file. A single one ends the process of the gateway. */
 const unhandled: unknown[] = [];
@@ -19,9 +19,13 @@ async function assertHandled(): Promise<void> {
 const twice =
   '{ a: customer(id: "asha.rao@example.com") { clientAuthToken { token } } b: customer(id: "asha.rao@example.com") { clientAuthToken { token } } }';
 
-function askBound(world: World, query: string, more: { headers?: Record<string, string>; signal?: AbortSignal } = {}) {
+function askBound(
+  harness: Harness,
+  query: string,
+  more: { headers?: Record<string, string>; signal?: AbortSignal } = {},
+) {
   const token = bearer({ customer: 'u7', scope: 'customer:read customer:token' });
-  return world.fetch({
+  return harness.fetch({
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...more.headers },
     body: JSON.stringify({ query }),
@@ -30,28 +34,28 @@ function askBound(world: World, query: string, more: { headers?: Record<string, 
 }
 
 test('a denied token that is selected twice MUST be the only failed field after the deadline', () =>
-  inWorld(async (world) => {
-    world.sandbox.arm({ fault: 'timeout', times: 20 });
-    const answer = await askBound(world, twice, { headers: { 'x-request-timeout-ms': '1' } });
+  withHarness(async (harness) => {
+    harness.sandbox.arm({ fault: 'timeout', times: 20 });
+    const answer = await askBound(harness, twice, { headers: { 'x-request-timeout-ms': '1' } });
     assert.deepEqual(codesOf(answer), { a: 'UPSTREAM_TIMEOUT', b: 'UPSTREAM_TIMEOUT' });
     await assertHandled();
   }, jwtSettings));
 
 test('a denied token that is selected twice MUST be the only failed field in an outage', () =>
-  inWorld(async (world) => {
-    world.sandbox.arm({ fault: '501', times: 20 });
-    const answer = await askBound(world, twice);
+  withHarness(async (harness) => {
+    harness.sandbox.arm({ fault: '501', times: 20 });
+    const answer = await askBound(harness, twice);
     assert.deepEqual(codesOf(answer), { a: 'UPSTREAM_UNAVAILABLE', b: 'UPSTREAM_UNAVAILABLE' });
-    assert.deepEqual(world.upstream(), ['GET /customers/asha.rao%40example.com']);
+    assert.deepEqual(harness.upstream(), ['GET /customers/asha.rao%40example.com']);
     await assertHandled();
   }, jwtSettings));
 
 test('a denied token that is selected twice MUST NOT cause an unhandled rejection when the client disconnects', () =>
-  inWorld(async (world) => {
-    world.sandbox.arm({ fault: 'timeout', times: 20 });
+  withHarness(async (harness) => {
+    harness.sandbox.arm({ fault: 'timeout', times: 20 });
     const controller = new AbortController();
-    const answer = askBound(world, twice, { signal: controller.signal }).catch((error: unknown) => error);
-    const call = await world.sandbox.whenCalled(({ route }) => route === 'get');
+    const answer = askBound(harness, twice, { signal: controller.signal }).catch((error: unknown) => error);
+    const call = await harness.sandbox.whenCalled(({ route }) => route === 'get');
     controller.abort();
     await answer;
     await call.closed;

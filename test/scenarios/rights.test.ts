@@ -8,7 +8,7 @@ import { openGateway } from '../../src/gateway.ts';
 import type { NodeGateway } from '../../src/http/handler.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { createLog } from '../../src/telemetry/log.ts';
-import { type Answer, bearer, codesOf, inWorld, jwtSettings } from '../support.ts';
+import { type Answer, bearer, codesOf, jwtSettings, withHarness } from '../support.ts';
 
 let gateway: NodeGateway;
 let ownSandbox: Sandbox;
@@ -365,11 +365,11 @@ for (const isBackoff of [false, true]) {
     });
     await new Promise<void>((resolve) => provider.listen(0, '127.0.0.1', resolve));
     const baseUrl = `http://127.0.0.1:${(provider.address() as AddressInfo).port}`;
-    const scenario = inWorld(
-      async (world) => {
-        const early = world.ask('{ customer(id: "early") { id } }');
+    const scenario = withHarness(
+      async (harness) => {
+        const early = harness.ask('{ customer(id: "early") { id } }');
         await called.promise;
-        const late = await world.ask('{ customer(id: "late") { id } }');
+        const late = await harness.ask('{ customer(id: "late") { id } }');
         isFound.resolve();
         const codes = [codesOf(await early)['customer'], codesOf(late)['customer']];
         assert.deepEqual(codes, isBackoff ? ['RATE_LIMITED', 'RATE_LIMITED'] : [undefined, undefined]);
@@ -384,7 +384,7 @@ for (const isBackoff of [false, true]) {
                 '/customers/early old-key:',
               ],
         );
-        assert.equal(world.log.filter((line) => line.includes('"message":"upstream call')).length, seen.length);
+        assert.equal(harness.log.filter((line) => line.includes('"message":"upstream call')).length, seen.length);
       },
       {},
       { provider: { baseUrl, apiKey: new Secret('new-key'), olderApiKey: new Secret('old-key') } },

@@ -5,7 +5,15 @@ import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { test } from 'node:test';
 import { createAuthority, selfSigned, trust } from '../certificates.ts';
-import { codesOf, createOperation, inWorld, newCustomer, resultOf, updateOperation, type World } from '../support.ts';
+import {
+  codesOf,
+  createOperation,
+  type Harness,
+  newCustomer,
+  resultOf,
+  updateOperation,
+  withHarness,
+} from '../support.ts';
 import { type Behaviour, type ForwardProxy, withProxy, withTls } from '../tunnels.ts';
 
 const authority = createAuthority();
@@ -16,7 +24,7 @@ const isPost = (received: string) => received.startsWith('POST');
 
 /** Runs the gateway, a proxy, and the sandbox behind TLS. */
 async function throughTunnel(
-  run: (world: World, proxy: ForwardProxy, received: readonly string[]) => Promise<void>,
+  run: (harness: Harness, proxy: ForwardProxy, received: readonly string[]) => Promise<void>,
   options: {
     environment?: Readonly<Record<string, string>>;
     behave?: (number: number) => Behaviour | undefined;
@@ -33,56 +41,56 @@ async function throughTunnel(
       number += 1;
       return options.behave?.(number) ?? { port };
     };
-    const runWorld = async (proxy: ForwardProxy) => {
+    const runWithProxy = async (proxy: ForwardProxy) => {
       const scheme = options.proxyCertificate ? 'https' : 'http';
       const environment = { HTTPS_PROXY: `${scheme}://user:p%40ss@${proxy.address}`, ...options.environment };
-      await inWorld(
-        async (world) => {
-          sandboxPort = Number(new URL(world.sandbox.url).port);
-          await run(world, proxy, received);
-          assert.ok(!/p@ss|p%40ss|dXNlcjpwQHNz/.test(world.log.join('')));
+      await withHarness(
+        async (harness) => {
+          sandboxPort = Number(new URL(harness.sandbox.url).port);
+          await run(harness, proxy, received);
+          assert.ok(!/p@ss|p%40ss|dXNlcjpwQHNz/.test(harness.log.join('')));
         },
         environment,
         { provider },
       );
       await proxy.closed();
     };
-    await withProxy(behave, runWorld, options.proxyCertificate);
+    await withProxy(behave, runWithProxy, options.proxyCertificate);
   });
 }
 
 const credentials = `Basic ${Buffer.from('user:p@ss').toString('base64')}`;
-const read = (world: World, id = 'u7') =>
-  world.ask('query ($id: ID!) { customer(id: $id) { objectReferenceId } }', { id });
+const read = (harness: Harness, id = 'u7') =>
+  harness.ask('query ($id: ID!) { customer(id: $id) { objectReferenceId } }', { id });
 
 for (const [scheme, more] of [
   ['http', {}],
   ['https', { proxyCertificate: certificate }],
 ] as const) {
   test(`reads and writes MUST use tunnels of an ${scheme} proxy, and only the proxy MUST receive its credentials`, () =>
-    throughTunnel(async (world, proxy, received) => {
-      assert.deepEqual((await read(world)).data, { customer: { objectReferenceId: 'u7' } });
+    throughTunnel(async (harness, proxy, received) => {
+      assert.deepEqual((await read(harness)).data, { customer: { objectReferenceId: 'u7' } });
       const created = resultOf(
-        await world.ask(createOperation, { input: newCustomer('reference-1') }),
+        await harness.ask(createOperation, { input: newCustomer('reference-1') }),
         'createCustomer',
       );
       assert.equal(created['__typename'], 'CreateCustomerSuccess');
       const input = { mobileNumber: '9000000078' };
-      const updated = resultOf(await world.ask(updateOperation, { id: 'u7', input }), 'updateCustomer');
+      const updated = resultOf(await harness.ask(updateOperation, { id: 'u7', input }), 'updateCustomer');
       assert.equal(updated['__typename'], 'UpdateCustomerSuccess');
-      assert.deepEqual(world.upstream(), ['GET /customers/u7', 'POST /customers', 'POST /customers/u7']);
+      assert.deepEqual(harness.upstream(), ['GET /customers/u7', 'POST /customers', 'POST /customers/u7']);
       assert.deepEqual([...new Set(proxy.requested)], [`provider.test:443 ${credentials}`]);
       assert.ok(!/proxy-/i.test(received.join('')));
-      assert.equal(world.log.filter((line) => line.includes('"setting":"HTTPS_PROXY"')).length, 1);
+      assert.equal(harness.log.filter((line) => line.includes('"setting":"HTTPS_PROXY"')).length, 1);
     }, more));
 }
 
 test('the number of tunnels MUST NOT exceed JUSPAY_CONNECTIONS', () =>
   throughTunnel(
-    async (world, proxy) => {
-      const answers = await Promise.all(Array.from({ length: 12 }, (_, n) => read(world, `unknown-${n}`)));
+    async (harness, proxy) => {
+      const answers = await Promise.all(Array.from({ length: 12 }, (_, n) => read(harness, `unknown-${n}`)));
       for (const answer of answers) assert.deepEqual(answer.data, { customer: null });
-      assert.equal(world.upstream().length, 12);
+      assert.equal(harness.upstream().length, 12);
       assert.equal(proxy.requested.length, 2);
     },
     { environment: { JUSPAY_CONNECTIONS: '2' } },
@@ -90,8 +98,8 @@ test('the number of tunnels MUST NOT exceed JUSPAY_CONNECTIONS', () =>
 
 test('a connection that is reset in the tunnel after a write was sent MUST be an ambiguous outcome', () =>
   throughTunnel(
-    async (world, _proxy, received) => {
-      const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+    async (harness, _proxy, received) => {
+      const created = await harness.ask(createOperation, { input: newCustomer('reference-1') });
       assert.equal(resultOf(created, 'createCustomer')['code'], 'OUTCOME_UNKNOWN');
       assert.ok(received.filter(isPost).length >= 1);
     },
@@ -100,10 +108,10 @@ test('a connection that is reset in the tunnel after a write was sent MUST be an
 
 test('a write whose tunnel cannot be opened MUST be sent through the next tunnel', () =>
   throughTunnel(
-    async (world, proxy) => {
-      const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+    async (harness, proxy) => {
+      const created = await harness.ask(createOperation, { input: newCustomer('reference-1') });
       assert.equal(resultOf(created, 'createCustomer')['origin'], 'CREATED');
-      assert.deepEqual(world.upstream(), ['POST /customers']);
+      assert.deepEqual(harness.upstream(), ['POST /customers']);
       assert.equal(proxy.requested.length, 3);
     },
     { behave: (number) => ([{ status: 502 }, 'close'] as const)[number - 1] },
@@ -119,12 +127,12 @@ for (const [behaviour, code, tunnels] of [
 ] as const) {
   test(`a proxy with the behaviour ${JSON.stringify(behaviour)} MUST be ${code}, and a write MUST NOT be sent`, () =>
     throughTunnel(
-      async (world, proxy) => {
-        assert.deepEqual(codesOf(await read(world)), { customer: code });
-        const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+      async (harness, proxy) => {
+        assert.deepEqual(codesOf(await read(harness)), { customer: code });
+        const created = await harness.ask(createOperation, { input: newCustomer('reference-1') });
         assert.equal(resultOf(created, 'createCustomer')['code'], code);
         assert.equal(proxy.requested.length, tunnels);
-        assert.deepEqual(world.upstream(), []);
+        assert.deepEqual(harness.upstream(), []);
       },
       { behave: () => behaviour },
     ));
@@ -132,9 +140,9 @@ for (const [behaviour, code, tunnels] of [
 
 test('a proxy that does not respond MUST be UPSTREAM_TIMEOUT, a write MUST NOT be sent, and the connections MUST be closed', () =>
   throughTunnel(
-    async (world, proxy) => {
-      assert.deepEqual(codesOf(await read(world)), { customer: 'UPSTREAM_TIMEOUT' });
-      const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+    async (harness, proxy) => {
+      assert.deepEqual(codesOf(await read(harness)), { customer: 'UPSTREAM_TIMEOUT' });
+      const created = await harness.ask(createOperation, { input: newCustomer('reference-1') });
       assert.equal(resultOf(created, 'createCustomer')['code'], 'UPSTREAM_TIMEOUT');
       assert.ok(proxy.requested.length >= 2);
       await proxy.closed();
@@ -145,10 +153,10 @@ test('a proxy that does not respond MUST be UPSTREAM_TIMEOUT, a write MUST NOT b
 test('a tunnel that is being opened MUST be closed with the gateway', async () => {
   const { promise: asked, resolve } = Promise.withResolvers<void>();
   await throughTunnel(
-    async (world) => {
-      const answer = read(world).catch(() => undefined);
+    async (harness) => {
+      const answer = read(harness).catch(() => undefined);
       await asked;
-      await world.gateway.dispose();
+      await harness.gateway.dispose();
       await answer;
     },
     {
@@ -167,10 +175,10 @@ test('an unreachable proxy MUST be UPSTREAM_UNAVAILABLE, and a write MUST NOT be
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, 'close');
-  await inWorld(
-    async (world) => {
-      assert.deepEqual(codesOf(await read(world)), { customer: 'UPSTREAM_UNAVAILABLE' });
-      const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+  await withHarness(
+    async (harness) => {
+      assert.deepEqual(codesOf(await read(harness)), { customer: 'UPSTREAM_UNAVAILABLE' });
+      const created = await harness.ask(createOperation, { input: newCustomer('reference-1') });
       assert.equal(resultOf(created, 'createCustomer')['code'], 'UPSTREAM_UNAVAILABLE');
     },
     { HTTPS_PROXY: `127.0.0.1:${port}` },
@@ -186,12 +194,12 @@ for (const [name, more] of [
   ['the proxy of another host', { proxyCertificate: authority.issue('DNS:elsewhere.test') }],
 ] as const) {
   test(`a certificate of ${name} MUST be UPSTREAM_MISCONFIGURED, and a write MUST NOT be sent`, () =>
-    throughTunnel(async (world, proxy) => {
-      assert.deepEqual(codesOf(await read(world)), { customer: 'UPSTREAM_MISCONFIGURED' });
-      const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+    throughTunnel(async (harness, proxy) => {
+      assert.deepEqual(codesOf(await read(harness)), { customer: 'UPSTREAM_MISCONFIGURED' });
+      const created = await harness.ask(createOperation, { input: newCustomer('reference-1') });
       assert.equal(resultOf(created, 'createCustomer')['code'], 'UPSTREAM_MISCONFIGURED');
       assert.equal(proxy.requested.length, 'certificate' in more ? 2 : 0);
-      assert.deepEqual(world.upstream(), []);
+      assert.deepEqual(harness.upstream(), []);
     }, more));
 }
 
@@ -212,9 +220,9 @@ test('the key set MUST be fetched through the proxy', async () => {
       withProxy(
         () => ({ port }),
         async (proxy) => {
-          await inWorld(
-            async (world) => {
-              const answer = await world.fetch({
+          await withHarness(
+            async (harness) => {
+              const answer = await harness.fetch({
                 method: 'POST',
                 headers: {
                   'content-type': 'application/json',

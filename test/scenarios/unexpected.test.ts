@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Metrics } from '../../src/telemetry/log.ts';
-import { createOperation, inWorld, newCustomer, resultOf, updateOperation, type World } from '../support.ts';
+import { createOperation, type Harness, newCustomer, resultOf, updateOperation, withHarness } from '../support.ts';
 
 const ignore = () => undefined;
 /** Metrics with methods that throw: a fault of the gateway at a known place. */
@@ -21,15 +21,15 @@ const metricsWith = (faulty: Partial<Metrics>): Metrics => ({
 const fail = () => {
   throw new TypeError('a fault of the gateway');
 };
-const routes = (world: World) => world.sandbox.calls.map(({ route }) => route);
+const routes = (harness: Harness) => harness.sandbox.calls.map(({ route }) => route);
 
 const writes = {
-  createCustomer: (world: World) => world.ask(createOperation, { input: newCustomer('reference-1') }),
-  updateCustomer: (world: World) => world.ask(updateOperation, { id: 'u7', input: { firstName: 'A' } }),
+  createCustomer: (harness: Harness) => harness.ask(createOperation, { input: newCustomer('reference-1') }),
+  updateCustomer: (harness: Harness) => harness.ask(updateOperation, { id: 'u7', input: { firstName: 'A' } }),
 };
 
-function unexpectedLines(world: World) {
-  const lines = world.log.map((line) => JSON.parse(line) as Record<string, unknown>);
+function unexpectedLines(harness: Harness) {
+  const lines = harness.log.map((line) => JSON.parse(line) as Record<string, unknown>);
   return lines
     .filter(({ message }) => message === 'unexpected error')
     .map(({ level, requestId, cause }) => [level, requestId, (cause as { name: string }).name]);
@@ -39,55 +39,55 @@ for (const [field, write] of Object.entries(writes) as [keyof typeof writes, (ty
   const route = field === 'createCustomer' ? 'create' : 'update';
 
   test(`an unexpected error after the response to a write MUST be settled by a read, and MUST be logged once: ${field}`, () =>
-    inWorld(
-      async (world) => {
-        const answer = await write(world);
+    withHarness(
+      async (harness) => {
+        const answer = await write(harness);
         const success = field === 'createCustomer' ? 'CreateCustomerSuccess' : 'UpdateCustomerSuccess';
         assert.deepEqual([resultOf(answer, field)['__typename'], answer.errors], [success, undefined]);
-        assert.deepEqual(routes(world), [route, 'get']);
-        assert.deepEqual(unexpectedLines(world), [['error', answer.headers.get('x-request-id'), 'TypeError']]);
+        assert.deepEqual(routes(harness), [route, 'get']);
+        assert.deepEqual(unexpectedLines(harness), [['error', answer.headers.get('x-request-id'), 'TypeError']]);
       },
       {},
       { metrics: metricsWith({ attempt: ({ call }) => (call === 'get' ? undefined : fail()) }) },
     ));
 
   test(`unexpected errors after a write and in the read after it MUST be the unknown outcome: ${field}`, () =>
-    inWorld(
-      async (world) => {
-        const answer = await write(world);
+    withHarness(
+      async (harness) => {
+        const answer = await write(harness);
         const { code, requestId } = resultOf(answer, field);
         assert.deepEqual([code, answer.errors], ['OUTCOME_UNKNOWN', undefined]);
-        assert.deepEqual(routes(world), [route, 'get']);
+        assert.deepEqual(routes(harness), [route, 'get']);
         const line = ['error', requestId, 'TypeError'];
-        assert.deepEqual(unexpectedLines(world), [line, line]);
+        assert.deepEqual(unexpectedLines(harness), [line, line]);
       },
       {},
       { metrics: metricsWith({ attempt: fail }) },
     ));
 
   test(`an unexpected error before a write is sent MUST be INTERNAL_SERVER_ERROR, and MUST be logged once: ${field}`, () =>
-    inWorld(
-      async (world) => {
-        const answer = await write(world);
+    withHarness(
+      async (harness) => {
+        const answer = await write(harness);
         assert.deepEqual(answer.data, { [field]: null });
         const extensions = answer.errors?.[0]?.extensions;
         assert.deepEqual([answer.errors?.length, extensions?.['code']], [1, 'INTERNAL_SERVER_ERROR']);
-        assert.deepEqual(routes(world), []);
-        assert.deepEqual(unexpectedLines(world), [['error', extensions?.['requestId'], 'TypeError']]);
+        assert.deepEqual(routes(harness), []);
+        assert.deepEqual(unexpectedLines(harness), [['error', extensions?.['requestId'], 'TypeError']]);
       },
       {},
       { provider: { baseUrl: () => Promise.reject(new TypeError('no address')) } },
     ));
 
   test(`a fault in the audit of a write MUST be logged, and MUST NOT change its result: ${field}`, () =>
-    inWorld(
-      async (world) => {
-        const answer = await write(world);
+    withHarness(
+      async (harness) => {
+        const answer = await write(harness);
         const success = field === 'createCustomer' ? 'CreateCustomerSuccess' : 'UpdateCustomerSuccess';
         assert.deepEqual([resultOf(answer, field)['__typename'], answer.errors], [success, undefined]);
-        assert.deepEqual(routes(world), [route]);
-        assert.equal(world.log.filter((line) => line.includes('"message":"audit"')).length, 1);
-        assert.deepEqual(unexpectedLines(world), [['error', answer.headers.get('x-request-id'), 'TypeError']]);
+        assert.deepEqual(routes(harness), [route]);
+        assert.equal(harness.log.filter((line) => line.includes('"message":"audit"')).length, 1);
+        assert.deepEqual(unexpectedLines(harness), [['error', answer.headers.get('x-request-id'), 'TypeError']]);
       },
       {},
       { metrics: metricsWith({ write: fail }) },
@@ -97,12 +97,12 @@ for (const [field, write] of Object.entries(writes) as [keyof typeof writes, (ty
 test('a create behind one with an unexpected error after its POST MUST read before it sends a POST', () => {
   // Two for the POST and two for the read: the response is counted, then the error.
   let faults = 4;
-  return inWorld(
-    async (world) => {
-      const [first, second] = await Promise.all([writes.createCustomer(world), writes.createCustomer(world)]);
+  return withHarness(
+    async (harness) => {
+      const [first, second] = await Promise.all([writes.createCustomer(harness), writes.createCustomer(harness)]);
       assert.equal(resultOf(first, 'createCustomer')['code'], 'OUTCOME_UNKNOWN');
       assert.equal(resultOf(second, 'createCustomer')['code'], 'ALREADY_EXISTS');
-      assert.deepEqual(routes(world), ['create', 'get', 'get']);
+      assert.deepEqual(routes(harness), ['create', 'get', 'get']);
     },
     {},
     { metrics: metricsWith({ attempt: () => (faults-- > 0 ? fail() : undefined) }) },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bearer, inWorld, jwtSettings, type World } from '../support.ts';
+import { bearer, type Harness, jwtSettings, withHarness } from '../support.ts';
 
 /** Number of requests to try. `WORST_REQUESTS=2000` searches longer. */
 const tries = Number(process.env['WORST_REQUESTS'] ?? 40);
@@ -112,7 +112,7 @@ function bodyOf(given: Genes, salt: number): string {
 
 /** Returns the CPU time of the longest turn of the event loop. CPU time does not depend on other processes. */
 async function measure(
-  world: World,
+  harness: Harness,
   given: Genes,
   salt: number,
   onTurn: () => void = () => undefined,
@@ -130,7 +130,7 @@ async function measure(
   globalThis.gc?.();
   before = process.cpuUsage();
   setImmediate(sample);
-  await world.fetch({
+  await harness.fetch({
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${bearer(callers[given.caller] ?? {})}` },
     body: bodyOf(given, salt),
@@ -141,8 +141,8 @@ async function measure(
 }
 
 test('the worst 64 KiB request found by a search MUST NOT block the event loop or exhaust memory', (context) =>
-  inWorld(
-    async (world) => {
+  withHarness(
+    async (harness) => {
       const collect = globalThis.gc ?? assert.fail('run with --expose-gc');
       const random = createRandom(7);
       const none: Genes = {
@@ -162,12 +162,12 @@ test('the worst 64 KiB request found by a search MUST NOT block the event loop o
       let salt = 0;
       const attempt = async (given: Genes) => {
         salt += 1;
-        found.push({ given, ms: await measure(world, given, salt) });
+        found.push({ given, ms: await measure(harness, given, salt) });
         found.sort((one, other) => other.ms - one.ms);
-        world.sandbox.clearCalls();
+        harness.sandbox.clearCalls();
       };
       // Warm up the JIT compiler.
-      await measure(world, { ...none, items: 500, field: 4, fieldAliases: 10, caller: 2 }, 0);
+      await measure(harness, { ...none, items: 500, field: 4, fieldAliases: 10, caller: 2 }, 0);
       for (const seed of seeds) await attempt({ ...none, ...seed });
       while (salt < tries) {
         const [parent] = found.slice(random(3));
@@ -177,12 +177,12 @@ test('the worst 64 KiB request found by a search MUST NOT block the event loop o
       }
       for (const { given } of found.slice(0, 3)) {
         const costs: number[] = [];
-        for (let n = 0; n < 3; n += 1) costs.push(await measure(world, given, 1_000_000 + n));
+        for (let n = 0; n < 3; n += 1) costs.push(await measure(harness, given, 1_000_000 + n));
         collect();
         const idleBytes = process.memoryUsage().heapUsed;
         let heapBytes = 0;
         let turns = 0;
-        await measure(world, given, 2_000_000, () => {
+        await measure(harness, given, 2_000_000, () => {
           turns += 1;
           if (turns % 20 !== 0) return;
           collect();

@@ -4,26 +4,26 @@ import { test } from 'node:test';
 import {
   codesOf,
   createOperation,
-  inScriptedWorld,
-  inWorld,
   newCustomer,
   resultOf,
   startRaw,
   updateOperation,
+  withHarness,
+  withScriptedProvider,
 } from '../support.ts';
 
 const option = '?options.get_client_auth_token=true';
 
 test('a create MUST send only the present fields, with the names of the provider', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const input = newCustomer('ref&a=b c+%', {
       firstName: 'x&options.get_client_auth_token=true',
       lastName: null,
       mobileCountryCode: '+65',
     });
-    const result = resultOf(await world.ask(createOperation, { input }), 'createCustomer');
+    const result = resultOf(await harness.ask(createOperation, { input }), 'createCustomer');
     assert.equal(result['origin'], 'CREATED');
-    const [call] = world.sandbox.calls;
+    const [call] = harness.sandbox.calls;
     assert.deepEqual(call?.form, {
       object_reference_id: 'ref&a=b c+%',
       mobile_number: '9000000077',
@@ -31,30 +31,30 @@ test('a create MUST send only the present fields, with the names of the provider
       first_name: 'x&options.get_client_auth_token=true',
       mobile_country_code: '65',
     });
-    assert.deepEqual(world.upstream(), ['POST /customers']);
+    assert.deepEqual(harness.upstream(), ['POST /customers']);
     assert.equal(call?.headers['content-type'], 'application/x-www-form-urlencoded');
     assert.equal(call?.headers['x-routing-id'], 'ref%26a%3Db%20c%2B%25');
   }));
 
 test('a create MUST request the token in its form if and only if the success selects it', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const input = newCustomer('reference-1');
     const decoy = `mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) {
       ... on CustomerAlreadyExistsError { existing { clientAuthToken { token } } } ... on CreateCustomerSuccess { customer { clientAuthToken: id } } } }`;
-    await world.ask(decoy, { input });
-    assert.equal(world.sandbox.calls[0]?.form?.['options.get_client_auth_token'], undefined);
-    world.sandbox.clearCalls();
+    await harness.ask(decoy, { input });
+    assert.equal(harness.sandbox.calls[0]?.form?.['options.get_client_auth_token'], undefined);
+    harness.sandbox.clearCalls();
     const wanted = `mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) { ...a } } fragment a on CreateCustomerSuccess { customer { t: clientAuthToken { __typename } } }`;
-    const answer = await world.ask(wanted, { input: newCustomer('reference-2') });
-    assert.equal(world.sandbox.calls[0]?.form?.['options.get_client_auth_token'], 'true');
-    assert.deepEqual(world.upstream(), ['POST /customers']);
+    const answer = await harness.ask(wanted, { input: newCustomer('reference-2') });
+    assert.equal(harness.sandbox.calls[0]?.form?.['options.get_client_auth_token'], 'true');
+    assert.deepEqual(harness.upstream(), ['POST /customers']);
     assert.deepEqual(resultOf(answer, 'createCustomer'), { customer: { t: { __typename: 'ClientAuthToken' } } });
   }));
 
 test('the remaining lifetime of a token MUST be computed when the gateway responds', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const beforeMs = Date.now();
-    const answer = await world.ask('{ customer(id: "u7") { clientAuthToken { expiresAt expiresInSeconds } } }');
+    const answer = await harness.ask('{ customer(id: "u7") { clientAuthToken { expiresAt expiresInSeconds } } }');
     const afterMs = Date.now();
     const customer = answer.data?.['customer'] as { clientAuthToken: { expiresAt: string; expiresInSeconds: number } };
     const { expiresAt, expiresInSeconds } = customer.clientAuthToken;
@@ -64,19 +64,19 @@ test('the remaining lifetime of a token MUST be computed when the gateway respon
   }));
 
 test('a token after an update MUST need one more read', () =>
-  inWorld(async (world) => {
-    const answer = await world.ask(
+  withHarness(async (harness) => {
+    const answer = await harness.ask(
       'mutation { updateCustomer(id: "u7", input: { firstName: "A" }) { ... on UpdateCustomerSuccess { customer { firstName clientAuthToken { __typename } } } } }',
     );
     assert.deepEqual(resultOf(answer, 'updateCustomer'), {
       customer: { firstName: 'A', clientAuthToken: { __typename: 'ClientAuthToken' } },
     });
-    assert.deepEqual(world.upstream(), ['POST /customers/u7', `GET /customers/cst_0123456789abcdef${option}`]);
+    assert.deepEqual(harness.upstream(), ['POST /customers/u7', `GET /customers/cst_0123456789abcdef${option}`]);
   }));
 
 test('all issues of an input MUST be returned together, without a call', () =>
-  inWorld(async (world) => {
-    const answer = await world.ask(createOperation, {
+  withHarness(async (harness) => {
+    const answer = await harness.ask(createOperation, {
       input: {
         objectReferenceId: 'cst_0123456789abcdef',
         mobileNumber: '',
@@ -94,41 +94,44 @@ test('all issues of an input MUST be returned together, without a call', () =>
       { path: ['input', 'lastName'], code: 'TOO_LONG' },
       { path: ['input', 'mobileCountryCode'], code: 'INVALID_FORMAT' },
     ]);
-    const update = await world.ask(updateOperation, { id: '..', input: { firstName: null, lastName: ' ' } });
+    const update = await harness.ask(updateOperation, { id: '..', input: { firstName: null, lastName: ' ' } });
     assert.deepEqual(resultOf(update, 'updateCustomer')['issues'], [
       { path: ['id'], code: 'INVALID_FORMAT' },
       { path: ['input', 'firstName'], code: 'NOT_CLEARABLE' },
       { path: ['input', 'lastName'], code: 'INVALID_FORMAT' },
     ]);
-    const empty = await world.ask(updateOperation, { id: 'u7', input: {} });
+    const empty = await harness.ask(updateOperation, { id: 'u7', input: {} });
     assert.deepEqual(resultOf(empty, 'updateCustomer')['issues'], [{ path: ['input'], code: 'REQUIRED' }]);
-    assert.deepEqual(world.upstream(), []);
+    assert.deepEqual(harness.upstream(), []);
   }));
 
 const existingOperation = (selection: string) =>
   `mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) { ... on CustomerAlreadyExistsError { ${selection} } } }`;
 
 test('existing and differingFields MUST share one read, and need none if they are not selected', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const input = newCustomer('asha.rao@example.com', { firstName: 'Asha' });
-    const plain = await world.ask(existingOperation('code'), { input });
+    const plain = await harness.ask(existingOperation('code'), { input });
     assert.deepEqual(resultOf(plain, 'createCustomer'), { code: 'ALREADY_EXISTS' });
-    assert.deepEqual(world.upstream(), ['POST /customers']);
-    world.sandbox.clearCalls();
-    const full = await world.ask(existingOperation('existing { id clientAuthToken { __typename } } differingFields'), {
-      input,
-    });
+    assert.deepEqual(harness.upstream(), ['POST /customers']);
+    harness.sandbox.clearCalls();
+    const full = await harness.ask(
+      existingOperation('existing { id clientAuthToken { __typename } } differingFields'),
+      {
+        input,
+      },
+    );
     assert.deepEqual(resultOf(full, 'createCustomer'), {
       existing: { id: 'cth_A1b2C3d4E5f6G7h8', clientAuthToken: { __typename: 'ClientAuthToken' } },
       differingFields: ['mobileNumber', 'emailAddress'],
     });
-    assert.deepEqual(world.upstream(), ['POST /customers', `GET /customers/asha.rao%40example.com${option}`]);
+    assert.deepEqual(harness.upstream(), ['POST /customers', `GET /customers/asha.rao%40example.com${option}`]);
   }));
 
 test('fields of an existing customer that cannot be read MUST be null, without an error', () =>
-  inWorld(async (world) => {
-    world.sandbox.arm({ fault: 'unauthorized', on: 'get' });
-    const answer = await world.ask(existingOperation('existing { id } differingFields'), {
+  withHarness(async (harness) => {
+    harness.sandbox.arm({ fault: 'unauthorized', on: 'get' });
+    const answer = await harness.ask(existingOperation('existing { id } differingFields'), {
       input: newCustomer('asha.rao@example.com'),
     });
     assert.deepEqual(answer.data, { createCustomer: { existing: null, differingFields: null } });
@@ -136,43 +139,43 @@ test('fields of an existing customer that cannot be read MUST be null, without a
   }));
 
 test('200 concurrent creates of one reference MUST send one POST', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const input = newCustomer('reference-1');
     const results = await Promise.all(
       Array.from(
         { length: 200 },
-        async () => resultOf(await world.ask(createOperation, { input }), 'createCustomer')['__typename'],
+        async () => resultOf(await harness.ask(createOperation, { input }), 'createCustomer')['__typename'],
       ),
     );
-    assert.deepEqual(world.upstream(), ['POST /customers']);
+    assert.deepEqual(harness.upstream(), ['POST /customers']);
     assert.equal(results.filter((name) => name === 'CreateCustomerSuccess').length, 1);
     assert.equal(results.filter((name) => name === 'CustomerAlreadyExistsError').length, 199);
   }));
 
 test('concurrent creates of references that differ only in case MUST each be sent', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const origins = ['Reference-1', 'reference-1'].map(
       async (reference) =>
-        resultOf(await world.ask(createOperation, { input: newCustomer(reference) }), 'createCustomer')['origin'],
+        resultOf(await harness.ask(createOperation, { input: newCustomer(reference) }), 'createCustomer')['origin'],
     );
     assert.deepEqual(await Promise.all(origins), ['CREATED', 'CREATED']);
-    assert.equal(world.upstream().length, 2);
+    assert.equal(harness.upstream().length, 2);
   }));
 
 test('a create that follows an ambiguous one MUST read before it sends a POST', () =>
-  inWorld(
-    async (world) => {
-      world.sandbox.arm({ fault: '503', on: 'create', times: 2 });
-      world.sandbox.arm({ fault: 'not_found', on: 'get', times: 2 });
+  withHarness(
+    async (harness) => {
+      harness.sandbox.arm({ fault: '503', on: 'create', times: 2 });
+      harness.sandbox.arm({ fault: 'not_found', on: 'get', times: 2 });
       const input = newCustomer('reference-1');
       const [first, second] = await Promise.all([
-        world.ask(createOperation, { input }),
-        world.ask(createOperation, { input }),
+        harness.ask(createOperation, { input }),
+        harness.ask(createOperation, { input }),
       ]);
       assert.equal(resultOf(first, 'createCustomer')['code'], 'OUTCOME_UNKNOWN');
       assert.equal(resultOf(second, 'createCustomer')['origin'], 'CREATED');
       assert.deepEqual(
-        world.sandbox.calls.map(({ route }) => route),
+        harness.sandbox.calls.map(({ route }) => route),
         ['create', 'get', 'create', 'get', 'get', 'create'],
       );
     },
@@ -180,9 +183,9 @@ test('a create that follows an ambiguous one MUST read before it sends a POST', 
   ));
 
 test('a create after a lost response MUST be ALREADY_EXISTS if another customer has the reference', () =>
-  inWorld(async (world) => {
-    world.sandbox.arm({ fault: 'reset', on: 'create' });
-    const answer = await world.ask(existingOperation('code differingFields'), {
+  withHarness(async (harness) => {
+    harness.sandbox.arm({ fault: 'reset', on: 'create' });
+    const answer = await harness.ask(existingOperation('code differingFields'), {
       input: newCustomer('asha.rao@example.com'),
     });
     assert.deepEqual(resultOf(answer, 'createCustomer'), {
@@ -192,48 +195,51 @@ test('a create after a lost response MUST be ALREADY_EXISTS if another customer 
   }));
 
 test('ALREADY_EXISTS after an ambiguous attempt MUST be settled by a read and a comparison', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     // The first POST is committed and its response lost, a lagging replica answers the read, and the second POST is refused.
-    world.sandbox.arm({ fault: 'reset', on: 'create', afterCommit: true });
-    world.sandbox.arm({ fault: 'not_found', on: 'get' });
-    const result = resultOf(await world.ask(createOperation, { input: newCustomer('reference-1') }), 'createCustomer');
+    harness.sandbox.arm({ fault: 'reset', on: 'create', afterCommit: true });
+    harness.sandbox.arm({ fault: 'not_found', on: 'get' });
+    const result = resultOf(
+      await harness.ask(createOperation, { input: newCustomer('reference-1') }),
+      'createCustomer',
+    );
     assert.equal(result['origin'], 'RECONCILED');
     assert.deepEqual(
-      world.sandbox.calls.map(({ route }) => route),
+      harness.sandbox.calls.map(({ route }) => route),
       ['create', 'get', 'create', 'get'],
     );
   }));
 
 test('an update whose response was lost MUST NOT be NOT_FOUND because a read finds no customer', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     // The first POST is committed and its response lost. A lagging replica answers the read.
-    world.sandbox.arm({ fault: 'reset', on: 'update', afterCommit: true });
-    world.sandbox.arm({ fault: 'not_found', on: 'get' });
+    harness.sandbox.arm({ fault: 'reset', on: 'update', afterCommit: true });
+    harness.sandbox.arm({ fault: 'not_found', on: 'get' });
     const result = resultOf(
-      await world.ask(updateOperation, { id: 'u7', input: { firstName: 'A' } }),
+      await harness.ask(updateOperation, { id: 'u7', input: { firstName: 'A' } }),
       'updateCustomer',
     );
     assert.equal(result['code'], 'OUTCOME_UNKNOWN');
     assert.equal(result['retryable'], true);
-    assert.deepEqual(world.upstream(), ['POST /customers/u7', 'GET /customers/u7']);
+    assert.deepEqual(harness.upstream(), ['POST /customers/u7', 'GET /customers/u7']);
   }));
 
 test('a connection that cannot be opened MUST be a definite failure, and MUST be retried', async () => {
   const raw = await startRaw(() => undefined);
   await raw.close();
-  await inWorld(
-    async (world) => {
+  await withHarness(
+    async (harness) => {
       const created = resultOf(
-        await world.ask(createOperation, { input: newCustomer('reference-1') }),
+        await harness.ask(createOperation, { input: newCustomer('reference-1') }),
         'createCustomer',
       );
       assert.equal(created['code'], 'UPSTREAM_UNAVAILABLE');
       const updated = resultOf(
-        await world.ask(updateOperation, { id: 'u7', input: { firstName: 'A' } }),
+        await harness.ask(updateOperation, { id: 'u7', input: { firstName: 'A' } }),
         'updateCustomer',
       );
       assert.equal(updated['code'], 'UPSTREAM_UNAVAILABLE');
-      const attempts = world.log.filter((line) => line.includes('upstream call failed')).length;
+      const attempts = harness.log.filter((line) => line.includes('upstream call failed')).length;
       assert.equal(attempts, 6);
     },
     {},
@@ -242,52 +248,55 @@ test('a connection that cannot be opened MUST be a definite failure, and MUST be
 });
 
 test('a client that disconnects MUST NOT abort a write that was sent', () =>
-  inWorld(async (world) => {
-    world.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 100 });
+  withHarness(async (harness) => {
+    harness.sandbox.arm({ fault: 'slow', on: 'create', delayMs: 100 });
     const controller = new AbortController();
-    const answer = world
+    const answer = harness
       .ask(createOperation, { input: newCustomer('reference-1') }, controller.signal)
       .catch(() => undefined);
-    const call = await world.sandbox.whenCalled(({ route }) => route === 'create');
+    const call = await harness.sandbox.whenCalled(({ route }) => route === 'create');
     controller.abort();
     await answer;
     await call.closed;
     assert.equal(call.abandoned, false);
-    assert.equal(world.sandbox.customers.at(-1)?.objectReferenceId, 'reference-1');
+    assert.equal(harness.sandbox.customers.at(-1)?.objectReferenceId, 'reference-1');
   }));
 
 test('updates of one customer MUST queue, and each MUST be sent', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const names = Array.from({ length: 10 }, (_, n) => `Name ${n}`);
     const answers = await Promise.all(
-      names.map((firstName) => world.ask(updateOperation, { id: 'u7', input: { firstName } })),
+      names.map((firstName) => harness.ask(updateOperation, { id: 'u7', input: { firstName } })),
     );
     for (const [n, answer] of answers.entries()) {
       assert.equal((resultOf(answer, 'updateCustomer')['customer'] as { firstName: string }).firstName, names[n]);
     }
     assert.deepEqual(
-      world.sandbox.calls.map(({ form }) => form?.['first_name']),
+      harness.sandbox.calls.map(({ form }) => form?.['first_name']),
       names,
     );
   }));
 
 test('Retry-After MUST hold back all calls of the merchant, and calls with an earlier deadline MUST fail at once', () =>
-  inWorld(async (world) => {
-    world.sandbox.arm({ fault: '429', on: 'get', retryAfter: '30' });
-    const first = await world.ask('{ customer(id: "u7") { id } }');
+  withHarness(async (harness) => {
+    harness.sandbox.arm({ fault: '429', on: 'get', retryAfter: '30' });
+    const first = await harness.ask('{ customer(id: "u7") { id } }');
     assert.deepEqual(first.errors?.[0]?.extensions['retryAfterSeconds'], 30);
-    const result = resultOf(await world.ask(createOperation, { input: newCustomer('reference-1') }), 'createCustomer');
+    const result = resultOf(
+      await harness.ask(createOperation, { input: newCustomer('reference-1') }),
+      'createCustomer',
+    );
     assert.equal(result['code'], 'RATE_LIMITED');
     assert.equal(result['retryable'], true);
     assert.ok(Number(result['retryAfterSeconds']) > 25 && Number(result['retryAfterSeconds']) <= 30);
-    assert.deepEqual(world.upstream(), ['GET /customers/u7']);
+    assert.deepEqual(harness.upstream(), ['GET /customers/u7']);
   }));
 
 test('Retry-After MUST also hold back calls that wait for a connection', () =>
-  inScriptedWorld(
+  withScriptedProvider(
     () => ({ status: 429, body: '', headers: { 'retry-after': '50' }, afterMs: 50 }),
-    async (world, calls) => {
-      const answer = await world.ask('{ customers(ids: ["a-1", "a-2", "a-3"]) { id } }');
+    async (harness, calls) => {
+      const answer = await harness.ask('{ customers(ids: ["a-1", "a-2", "a-3"]) { id } }');
       assert.deepEqual(Object.values(codesOf(answer)), ['RATE_LIMITED', 'RATE_LIMITED', 'RATE_LIMITED']);
       assert.deepEqual(calls, ['GET /customers/a-1']);
     },
@@ -295,11 +304,11 @@ test('Retry-After MUST also hold back calls that wait for a connection', () =>
   ));
 
 test('Retry-After of more than a minute MUST be reported unchanged, and hold back calls for a minute', () =>
-  inScriptedWorld(
+  withScriptedProvider(
     () => ({ status: 503, body: '', headers: { 'retry-after': '3600' } }),
-    async (world, calls) => {
+    async (harness, calls) => {
       const extensionsOf = async (id: string) =>
-        (await world.ask('query ($id: ID!) { customer(id: $id) { id } }', { id })).errors?.[0]?.extensions;
+        (await harness.ask('query ($id: ID!) { customer(id: $id) { id } }', { id })).errors?.[0]?.extensions;
       const first = await extensionsOf('a-1');
       assert.deepEqual([first?.['code'], first?.['retryAfterSeconds']], ['UPSTREAM_UNAVAILABLE', 3600]);
       const second = await extensionsOf('a-2');
@@ -310,18 +319,21 @@ test('Retry-After of more than a minute MUST be reported unchanged, and hold bac
   ));
 
 test('a call MUST wait for a Retry-After that ends before its deadline', () =>
-  inWorld(async (world) => {
-    world.sandbox.arm({ fault: '429', on: 'create' });
-    const result = resultOf(await world.ask(createOperation, { input: newCustomer('reference-1') }), 'createCustomer');
+  withHarness(async (harness) => {
+    harness.sandbox.arm({ fault: '429', on: 'create' });
+    const result = resultOf(
+      await harness.ask(createOperation, { input: newCustomer('reference-1') }),
+      'createCustomer',
+    );
     assert.equal(result['origin'], 'CREATED');
-    assert.deepEqual(world.upstream(), ['POST /customers', 'POST /customers']);
+    assert.deepEqual(harness.upstream(), ['POST /customers', 'POST /customers']);
   }));
 
 test('a field that the provider rejects MUST be mapped to its path in the input', () =>
-  inWorld(async (world) => {
-    world.sandbox.arm({ fault: 'invalid', on: 'update' });
+  withHarness(async (harness) => {
+    harness.sandbox.arm({ fault: 'invalid', on: 'update' });
     const result = resultOf(
-      await world.ask(updateOperation, { id: 'u7', input: { mobileNumber: '1' } }),
+      await harness.ask(updateOperation, { id: 'u7', input: { mobileNumber: '1' } }),
       'updateCustomer',
     );
     assert.deepEqual(result['issues'], [{ path: ['input', 'mobileNumber'], code: 'REJECTED_BY_PROVIDER' }]);
@@ -330,18 +342,18 @@ test('a field that the provider rejects MUST be mapped to its path in the input'
 test('each field that the provider rejects MUST be reported once, also next to malformed entries', () => {
   const named = ['mobile_number', 'mobile_number', 'zodiac', 'object_reference_id', 'customer_id'];
   const fields = [null, {}, ...named.map((field_name) => ({ field_name, reason: 'Invalid value.' }))];
-  return inScriptedWorld(
+  return withScriptedProvider(
     () => ({ status: 400, body: { error_info: { code: 'INVALID_INPUT', fields } } }),
-    async (world) => {
+    async (harness) => {
       const pathsOf = (result: Record<string, unknown>) =>
         (result['issues'] as { path: string[] }[]).map(({ path }) => path.join('.'));
-      const created = await world.ask(createOperation, { input: newCustomer('reference-1') });
+      const created = await harness.ask(createOperation, { input: newCustomer('reference-1') });
       assert.deepEqual(pathsOf(resultOf(created, 'createCustomer')), [
         'input.mobileNumber',
         'input',
         'input.objectReferenceId',
       ]);
-      const updated = await world.ask(updateOperation, { id: 'u7', input: { mobileNumber: '1' } });
+      const updated = await harness.ask(updateOperation, { id: 'u7', input: { mobileNumber: '1' } });
       assert.deepEqual(pathsOf(resultOf(updated, 'updateCustomer')), ['input.mobileNumber', 'input', 'id']);
     },
   );
@@ -349,13 +361,13 @@ test('each field that the provider rejects MUST be reported once, also next to m
 
 test('a call refused because of another one in progress MUST be repeated once, after a pause', () => {
   const atMs: number[] = [];
-  return inScriptedWorld(
+  return withScriptedProvider(
     () => {
       atMs.push(performance.now());
       return { status: 400, body: { error_info: { code: 'DUPLICATE_REQUEST', category: 'USER_ERROR' } } };
     },
-    async (world, calls) => {
-      const answer = await world.ask(updateOperation, { id: 'u7', input: { mobileNumber: '1' } });
+    async (harness, calls) => {
+      const answer = await harness.ask(updateOperation, { id: 'u7', input: { mobileNumber: '1' } });
       const result = resultOf(answer, 'updateCustomer');
       assert.deepEqual([result['code'], result['retryable']], ['UPSTREAM_UNAVAILABLE', true]);
       assert.deepEqual(calls, ['POST /customers/u7', 'POST /customers/u7']);

@@ -6,11 +6,11 @@ import { createLog } from '../../src/telemetry/log.ts';
 import {
   type Answer,
   createOperation,
-  inScriptedWorld,
+  type Harness,
   jwtSettings,
   newCustomer,
-  startWorld,
-  type World,
+  startHarness,
+  withScriptedProvider,
 } from '../support.ts';
 
 type Line = Readonly<Record<string, unknown>>;
@@ -67,17 +67,17 @@ test('audit and debug lines MUST NOT be limited; `flush` MUST write the summarie
 async function countLines(
   message: string,
   environment: Readonly<Record<string, string>>,
-  send: (world: World, n: number) => Promise<Answer>,
+  send: (harness: Harness, n: number) => Promise<Answer>,
 ): Promise<{ lines: number; all: number }> {
-  const world = await startWorld(environment);
+  const harness = await startHarness(environment);
   const startedAtMs = performance.now();
   try {
-    await Promise.all(Array.from({ length: 60 }, (_, n) => send(world, n)));
+    await Promise.all(Array.from({ length: 60 }, (_, n) => send(harness, n)));
   } finally {
-    await world.close();
+    await harness.close();
   }
-  const lines = linesOf(world.log, message).length;
-  const suppressed = linesOf(world.log, 'log lines suppressed')
+  const lines = linesOf(harness.log, message).length;
+  const suppressed = linesOf(harness.log, 'log lines suppressed')
     .filter(({ event }) => event === message)
     .map(({ count }) => Number(count));
   // A busy machine may take more than a second.
@@ -87,13 +87,13 @@ async function countLines(
 }
 
 test('log lines of invalid credentials MUST be limited, and all MUST be counted', async () => {
-  const { all } = await countLines('credential refused', jwtSettings, (world) => world.ask('{ __typename }'));
+  const { all } = await countLines('credential refused', jwtSettings, (harness) => harness.ask('{ __typename }'));
   assert.equal(all, 60);
 });
 
 test('log lines of upstream failures MUST be limited across operations, and all MUST be counted', async () => {
-  const { all } = await countLines('upstream call failed', {}, (world, n) =>
-    world.ask(`{ customer(id: "fault_unauthorized_x${n}") { id } }`),
+  const { all } = await countLines('upstream call failed', {}, (harness, n) =>
+    harness.ask(`{ customer(id: "fault_unauthorized_x${n}") { id } }`),
   );
   assert.equal(all, 60);
 });
@@ -137,25 +137,25 @@ for (const [name, fail] of [
 
 test('failures of a write that outlasts its caller MUST be summed up when the write is over', async () => {
   const isSent = Promise.withResolvers<void>();
-  await inScriptedWorld(
+  await withScriptedProvider(
     ({ method }) => {
       if (method === 'POST') isSent.resolve();
       return { status: 503, body: 'busy', afterMs: method === 'POST' ? 200 : 0 };
     },
-    async (world, calls) => {
+    async (harness, calls) => {
       const caller = new AbortController();
-      const asked = world
+      const asked = harness
         .ask(createOperation, { input: newCustomer('late-00001') }, caller.signal)
         .catch(() => undefined);
       await isSent.promise;
       caller.abort();
       await asked;
-      while (linesOf(world.log, 'audit').length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+      while (linesOf(harness.log, 'audit').length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
       await new Promise((resolve) => setImmediate(resolve));
       assert.ok(calls.length > 2, calls.join());
-      const [single, ...more] = linesOf(world.log, 'upstream call failed').filter(({ level }) => level === 'warn');
+      const [single, ...more] = linesOf(harness.log, 'upstream call failed').filter(({ level }) => level === 'warn');
       assert.deepEqual(more, []);
-      const summaries = linesOf(world.log, 'repeated upstream failures');
+      const summaries = linesOf(harness.log, 'repeated upstream failures');
       assert.deepEqual(
         summaries.map(({ requestId, failures }) => [requestId, failures]),
         [[single?.['requestId'], { UPSTREAM_UNAVAILABLE: calls.length }]],

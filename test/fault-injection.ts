@@ -17,7 +17,7 @@ export function createRandom(seed: number): () => number {
  * returns a customer only after it. A read may miss an existing customer, as a replica with a lag does. 429 is excluded,
  * because its backoff stops the whole run; `faults.test.ts` covers it.
  */
-export const refusals: readonly FaultName[] = [
+export const rejectionFaults: readonly FaultName[] = [
   'duplicate',
   'empty_reference',
   'invalid',
@@ -33,8 +33,10 @@ export const refusals: readonly FaultName[] = [
   'error_in_200',
   'redirect',
 ];
-export const denials: readonly FaultName[] = ['not_found', 'not_found_in_200', 'camel_case', 'error_info_text'];
-export const oddities: readonly FaultName[] = [
+/** The provider reports that there is no such customer. */
+export const notFoundFaults: readonly FaultName[] = ['not_found', 'not_found_in_200', 'camel_case', 'error_info_text'];
+/** Successes with unknown, missing or invalid fields. */
+export const irregularFaults: readonly FaultName[] = [
   'extra_fields',
   'bad_dates',
   'wrong_types',
@@ -42,8 +44,8 @@ export const oddities: readonly FaultName[] = [
   'null_token',
   'half_token',
 ];
-export const ambiguous = faultNames.filter(
-  (name) => name !== '429' && ![...refusals, ...denials, ...oddities].includes(name),
+export const ambiguousFaults = faultNames.filter(
+  (name) => name !== '429' && ![...rejectionFaults, ...notFoundFaults, ...irregularFaults].includes(name),
 );
 
 /** The results that callers received for their writes. */

@@ -7,22 +7,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Server, startMetricsServer, startServer } from '../../src/http/server.ts';
-import { codesOf, inWorld, type World } from '../support.ts';
+import { codesOf, type Harness, withHarness } from '../support.ts';
 
 const document = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });
 const json = { 'content-type': 'application/json' };
 
 /** Runs `test` with a listening gateway that accepts no credentials. */
-async function withoutCallers(run: (world: World, server: Server) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'doors-'));
+async function withoutCallers(run: (harness: Harness, server: Server) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'routing-'));
   const file = join(folder, 'keys.json');
   writeFileSync(file, '[]');
   try {
-    await inWorld(
-      async (world) => {
-        const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0 });
+    await withHarness(
+      async (harness) => {
+        const server = await startServer(harness.gateway, { host: '127.0.0.1', port: 0 });
         try {
-          await run(world, server);
+          await run(harness, server);
         } finally {
           await server.stop(0);
         }
@@ -48,7 +48,7 @@ function sendRaw(port: number, text: string): Promise<string> {
 }
 
 test('no path except the endpoint MUST reach GraphQL, and no path MUST bypass authentication', () =>
-  withoutCallers(async (world) => {
+  withoutCallers(async (harness) => {
     const paths = {
       '/graphql': 401,
       '/graphql?x=/health': 401,
@@ -63,37 +63,37 @@ test('no path except the endpoint MUST reach GraphQL, and no path MUST bypass au
       '/': 404,
     };
     for (const [path, status] of Object.entries(paths)) {
-      const answer = await world.fetch({ path, method: 'POST', headers: json, body: document });
+      const answer = await harness.fetch({ path, method: 'POST', headers: json, body: document });
       assert.equal(answer.status, status, path);
       assert.deepEqual(codesOf(answer), { '': status === 401 ? 'UNAUTHENTICATED' : 'BAD_USER_INPUT' }, path);
-      const page = await world.fetch({ path, headers: { accept: 'text/html' } });
+      const page = await harness.fetch({ path, headers: { accept: 'text/html' } });
       assert.equal(
         page.headers.get('content-type')?.startsWith('text/html'),
         path.startsWith('/graphql') && status === 401,
         path,
       );
     }
-    assert.deepEqual(world.upstream(), []);
+    assert.deepEqual(harness.upstream(), []);
   }));
 
 const head = `content-type: application/json\r\ncontent-length: ${document.length}\r\nconnection: close\r\n\r\n${document}`;
 
 for (const [name, text, status] of [
-  ['a host that is none', `POST /graphql HTTP/1.1\r\nhost: [\r\n${head}`, 400],
-  ['a host with a blank', `POST /graphql HTTP/1.1\r\nhost: a b\r\n${head}`, 400],
+  ['an invalid host', `POST /graphql HTTP/1.1\r\nhost: [\r\n${head}`, 400],
+  ['a host with a space', `POST /graphql HTTP/1.1\r\nhost: a b\r\n${head}`, 400],
   ['no host', `POST /graphql HTTP/1.1\r\n${head}`, 400],
   ['two hosts', `POST /graphql HTTP/1.1\r\nhost: a\r\nhost: a\r\n${head}`, 400],
   ['two hosts in HTTP/1.0', `POST /graphql HTTP/1.0\r\nHost: a\r\nhost: b\r\n${head}`, 400],
-  ['a host that brings a path along', `POST /any HTTP/1.1\r\nhost: a/graphql?\r\n${head}`, 404],
-  ['a host that brings a path and hides the rest', `POST /any HTTP/1.1\r\nhost: a/graphql#\r\n${head}`, 404],
-  ['a host that takes the path away', `POST /graphql HTTP/1.1\r\nhost: a/any?\r\n${head}`, 401],
+  ['a host with a path', `POST /any HTTP/1.1\r\nhost: a/graphql?\r\n${head}`, 404],
+  ['a host with a path and a fragment', `POST /any HTTP/1.1\r\nhost: a/graphql#\r\n${head}`, 404],
+  ['a host with another path', `POST /graphql HTTP/1.1\r\nhost: a/any?\r\n${head}`, 401],
   ['no host in HTTP/1.0', `POST /graphql HTTP/1.0\r\n${head}`, 401],
   ['an empty host', `POST /graphql HTTP/1.1\r\nhost:\r\n${head}`, 401],
-  ['an absolute address', `POST http://a/graphql HTTP/1.1\r\nhost: a\r\n${head}`, 401],
-  ['an absolute address of another host', `POST HTTPS://b:1/graphql?x HTTP/1.1\r\nhost: a\r\n${head}`, 401],
-  ['an absolute address of HTTP/1.0', `POST http://a/graphql HTTP/1.0\r\n${head}`, 401],
-  ['an absolute address that is not ours', `POST http://a/graphql/../any HTTP/1.1\r\nhost: a\r\n${head}`, 404],
-  ['an absolute address in which the host is the path', `POST http://graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
+  ['an absolute target', `POST http://a/graphql HTTP/1.1\r\nhost: a\r\n${head}`, 401],
+  ['an absolute target with another host', `POST HTTPS://b:1/graphql?x HTTP/1.1\r\nhost: a\r\n${head}`, 401],
+  ['an absolute target in HTTP/1.0', `POST http://a/graphql HTTP/1.0\r\n${head}`, 401],
+  ['an absolute target with another path', `POST http://a/graphql/../any HTTP/1.1\r\nhost: a\r\n${head}`, 404],
+  ['an absolute target without a path', `POST http://graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
   ['a path with dot segments', `POST /static/../graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
   ['a path with encoded dot segments', `POST /x/%2e%2e/graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
   ['a path with a dot', `POST /./graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
@@ -101,15 +101,19 @@ for (const [name, text, status] of [
   ['a path with a backslash', `POST /any\\..\\graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
   ['a path with a fragment', `POST /graphql#x HTTP/1.1\r\nhost: a\r\n${head}`, 404],
   ['two slashes', `POST //graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
-  ['a health check in dots', `POST /health/../graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
-  ['an expectation', `POST /graphql HTTP/1.1\r\nhost: a\r\nexpect: more\r\n${head}`, 417],
-  ['a head over 16 KiB', `POST /graphql HTTP/1.1\r\nhost: a\r\nx-long: ${'x'.repeat(20_000)}\r\n${head}`, 431],
-  ['two lengths', `POST /graphql HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n${head}`, 400],
-  ['no HTTP at all', '\x16\x03\x01\r\n\r\n', 400],
-  ['a body that never comes', `POST /graphql HTTP/1.1\r\nhost: a\r\n${head.slice(0, -9)}`, 401],
+  ['dot segments after the path of the health check', `POST /health/../graphql HTTP/1.1\r\nhost: a\r\n${head}`, 404],
+  ['an Expect header', `POST /graphql HTTP/1.1\r\nhost: a\r\nexpect: more\r\n${head}`, 417],
+  ['headers over 16 KiB', `POST /graphql HTTP/1.1\r\nhost: a\r\nx-long: ${'x'.repeat(20_000)}\r\n${head}`, 431],
+  [
+    'a length and a transfer encoding',
+    `POST /graphql HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n${head}`,
+    400,
+  ],
+  ['bytes that are not HTTP', '\x16\x03\x01\r\n\r\n', 400],
+  ['an incomplete body', `POST /graphql HTTP/1.1\r\nhost: a\r\n${head.slice(0, -9)}`, 401],
 ] as const) {
   test(`a request with ${name} MUST be refused with ${status} and an error body without a stack`, () =>
-    withoutCallers(async (world, server) => {
+    withoutCallers(async (harness, server) => {
       const answer = await sendRaw(server.port, text);
       const [, code, headers = '', body = ''] = /^HTTP\/1\.1 (\d+) [^\r]*\r\n(.*?)\r\n\r\n(.*)$/s.exec(answer) ?? [];
       assert.equal(Number(code), status, answer);
@@ -118,13 +122,13 @@ for (const [name, text, status] of [
       const { errors } = JSON.parse(body) as { errors: { message: string; extensions: object }[] };
       assert.deepEqual(Object.keys(errors[0]?.extensions ?? {}), ['code', 'retryable', 'requestId']);
       assert.doesNotMatch(answer, /node:internal|node_modules| {4}at /);
-      assert.deepEqual(world.upstream(), []);
+      assert.deepEqual(harness.upstream(), []);
     }));
 }
 
 test('routing MUST use the request target only, never Host: health, readiness, GraphiQL and metrics', () =>
-  inWorld(async (world) => {
-    const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0 });
+  withHarness(async (harness) => {
+    const server = await startServer(harness.gateway, { host: '127.0.0.1', port: 0 });
     const metrics = await startMetricsServer(
       { contentType: 'text/plain', read: async () => 'the metrics' },
       { host: '127.0.0.1', port: 0 },
@@ -161,15 +165,15 @@ test('routing MUST use the request target only, never Host: health, readiness, G
     }
     await server.stop(0);
     await metrics.close();
-    assert.deepEqual(world.upstream(), []);
+    assert.deepEqual(harness.upstream(), []);
   }));
 
 test('a mounted gateway MUST also route by the request target, including the mount path of its framework', () =>
-  inWorld(async (world) => {
+  withHarness(async (harness) => {
     const host = createServer((request, response) => {
       // As Express does below `app.use('/graphql', …)`.
       Object.assign(request, { originalUrl: request.url, url: '/' });
-      world.gateway.listener(request, response);
+      harness.gateway.listener(request, response);
     }).listen(0, '127.0.0.1');
     await once(host, 'listening');
     const { port } = host.address() as AddressInfo;
@@ -178,12 +182,12 @@ test('a mounted gateway MUST also route by the request target, including the mou
     assert.equal(await statusOf('/graphql HTTP/1.1\r\nhost: a'), '200');
     assert.equal(await statusOf('/static/../graphql HTTP/1.1\r\nhost: a'), '404');
     assert.equal(await statusOf('/any HTTP/1.1\r\nhost: a/graphql?'), '404');
-    assert.deepEqual(world.upstream(), ['GET /customers/u7']);
+    assert.deepEqual(harness.upstream(), ['GET /customers/u7']);
     host.close();
   }));
 
 test('the refusal of a body that is too long or not read MUST reach a client that is still sending it', () =>
-  withoutCallers(async (world, server) => {
+  withoutCallers(async (harness, server) => {
     const chunked = (bytes: number) => new Blob([document, ' '.repeat(bytes)]).stream();
     const send = async (path: string, body: BodyInit, headers: Record<string, string>): Promise<number> => {
       const init = { method: 'POST', body, headers, duplex: 'half' };
@@ -197,12 +201,12 @@ test('the refusal of a body that is too long or not read MUST reach a client tha
       assert.equal(await send('/graphql', chunked(1_000_000), { 'content-type': 'text/plain' }), 415);
       assert.equal(await send('/any', chunked(1_000_000), json), 404);
     }
-    assert.deepEqual(world.upstream(), []);
+    assert.deepEqual(harness.upstream(), []);
   }));
 
 test('a chunked body over the limit MUST be refused with a 413 that reaches the client', () =>
-  inWorld(async (world) => {
-    const server = await startServer(world.gateway, { host: '127.0.0.1', port: 0 });
+  withHarness(async (harness) => {
+    const server = await startServer(harness.gateway, { host: '127.0.0.1', port: 0 });
     for (let n = 0; n < 10; n += 1) {
       const body = new Blob([document, ' '.repeat(1_000_000)]).stream();
       const init = { method: 'POST', headers: json, body, duplex: 'half' };
@@ -211,5 +215,5 @@ test('a chunked body over the limit MUST be refused with a 413 that reaches the 
       assert.match(await response.text(), /"code":"BAD_USER_INPUT"/);
     }
     await server.stop(0);
-    assert.deepEqual(world.upstream(), []);
+    assert.deepEqual(harness.upstream(), []);
   }));

@@ -2,14 +2,22 @@ import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ambiguous, countDifferences, createRandom, denials, noDifferences, oddities, refusals } from '../hostility.ts';
-import { createOperation, newCustomer, resultOf, startWorld, updateOperation, type World } from '../support.ts';
+import {
+  ambiguousFaults,
+  countDifferences,
+  createRandom,
+  irregularFaults,
+  noDifferences,
+  notFoundFaults,
+  rejectionFaults,
+} from '../fault-injection.ts';
+import { createOperation, type Harness, newCustomer, resultOf, startHarness, updateOperation } from '../support.ts';
 
 /**
  * Sends 2,000 mixed operations to a provider with every kind of fault, before and after the commit. Its reads are down at the
  * beginning. Then compares the responses with the stored customers.
  */
-const operations = Number(process.env['HOSTILE_OPERATIONS'] ?? 2000);
+const operations = Number(process.env['FAULT_INJECTION_OPERATIONS'] ?? 2000);
 const deadlineMs = 1500;
 const concurrency = 40;
 
@@ -36,7 +44,7 @@ function measureLag() {
 }
 
 /** Reads from the log whether a breaker is open, and how often one opened. */
-function watchBreakers(log: World['log']) {
+function watchBreakers(log: Harness['log']) {
   const open = new Set<string | undefined>();
   let openings = 0;
   let seen = 0;
@@ -56,8 +64,8 @@ function watchBreakers(log: World['log']) {
 }
 
 for (const seed of [1, 2, 3]) {
-  test(`2,000 operations against a hostile provider MUST NOT lose, duplicate or misreport a customer (seed ${seed})`, async (context) => {
-    const world = await startWorld({
+  test(`2,000 operations with injected faults MUST NOT lose, duplicate or misreport a customer (seed ${seed})`, async (context) => {
+    const harness = await startHarness({
       JUSPAY_TIMEOUT_MS: '250',
       OPERATION_TIMEOUT_MS: String(deadlineMs),
       LOG_LEVEL: 'error',
@@ -70,7 +78,7 @@ for (const seed of [1, 2, 3]) {
     let slowestMs = 0;
     let next = 0;
     const lag = measureLag();
-    const breakers = watchBreakers(world.log);
+    const breakers = watchBreakers(harness.log);
 
     const count = (name: string) => outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
     const provoke = (on: 'create' | 'get' | 'update', pathId: string) => {
@@ -80,13 +88,13 @@ for (const seed of [1, 2, 3]) {
         const afterCommit = target !== 'get' && random() < 0.5;
         const list =
           random() < 0.6
-            ? ambiguous
+            ? ambiguousFaults
             : target === 'get'
-              ? [...refusals, ...oddities, ...denials]
+              ? [...rejectionFaults, ...irregularFaults, ...notFoundFaults]
               : afterCommit
-                ? oddities
-                : refusals;
-        world.sandbox.arm({ fault: pick(list), on: target, pathId, delayMs: 100, afterCommit });
+                ? irregularFaults
+                : rejectionFaults;
+        harness.sandbox.arm({ fault: pick(list), on: target, pathId, delayMs: 100, afterCommit });
       }
     };
     const timed = async <T>(work: Promise<T>): Promise<T> => {
@@ -104,7 +112,7 @@ for (const seed of [1, 2, 3]) {
         const reference = random() < 0.25 ? `shared-${number % 50}` : `reference-${number}`;
         provoke('create', reference);
         const input = newCustomer(reference, { firstName: `Name ${reference}` });
-        const result = resultOf(await timed(world.ask(createOperation, { input })), 'createCustomer');
+        const result = resultOf(await timed(harness.ask(createOperation, { input })), 'createCustomer');
         count(`create ${result['origin'] ?? result['code']}`);
         created.set(reference, [...(created.get(reference) ?? []), result]);
       } else if (kind < 0.7) {
@@ -113,7 +121,7 @@ for (const seed of [1, 2, 3]) {
         const value = `8${String(number).padStart(9, '0')}`;
         provoke('update', id);
         const result = resultOf(
-          await timed(world.ask(updateOperation, { id, input: { mobileNumber: value } })),
+          await timed(harness.ask(updateOperation, { id, input: { mobileNumber: value } })),
           'updateCustomer',
         );
         count(`update ${result['code'] ?? 'SUCCESS'}`);
@@ -122,7 +130,7 @@ for (const seed of [1, 2, 3]) {
         const id = `target-${number % 200}`;
         provoke('get', id);
         const token = random() < 0.3 ? 'clientAuthToken { __typename }' : '';
-        const answer = await timed(world.ask(`{ customer(id: "${id}") { objectReferenceId ${token} } }`));
+        const answer = await timed(harness.ask(`{ customer(id: "${id}") { objectReferenceId ${token} } }`));
         assert.equal(answer.status, 200);
         const customer = answer.data?.['customer'] as { objectReferenceId: string } | null;
         // Never the data of another customer.
@@ -132,18 +140,18 @@ for (const seed of [1, 2, 3]) {
     }
 
     for (let n = 0; n < 200; n += 1) {
-      await world.ask(createOperation, { input: newCustomer(`target-${n}`) });
+      await harness.ask(createOperation, { input: newCustomer(`target-${n}`) });
     }
-    world.sandbox.clearCalls();
+    harness.sandbox.clearCalls();
     // Until the breaker opens.
-    world.sandbox.arm({ fault: '503', on: 'get', times: operations });
+    harness.sandbox.arm({ fault: '503', on: 'get', times: operations });
     let isDown = true;
     await Promise.all(
       Array.from({ length: concurrency }, async () => {
         for (let number = next++; number < operations; number = next++) {
           await operate(number);
           if (!breakers.isOpen()) continue;
-          if (isDown) world.sandbox.disarm();
+          if (isDown) harness.sandbox.disarm();
           isDown = false;
           // Pause while the breaker is open, so that most operations reach the provider.
           await delay(1_000);
@@ -153,8 +161,8 @@ for (const seed of [1, 2, 3]) {
 
     const lagMs = lag.stop();
 
-    const differences = countDifferences(world.sandbox, { created, updates });
-    await world.close();
+    const differences = countDifferences(harness.sandbox, { created, updates });
+    await harness.close();
     context.diagnostic(
       JSON.stringify({
         ...differences,
