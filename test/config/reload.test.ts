@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash, createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -515,40 +515,132 @@ test('an API key entry of a removed merchant MUST be accepted, and one of an unk
   assert.equal((await ask(gateway, read, { 'x-api-key': 'initech' })).text, '{"data":{"customer":{"id":"u7"}}}');
 });
 
+/** Runs a script in another process. The script may import files of `src`, given from this folder. */
+function runScript(context: TestContext, script: string, { shell = 'exec "$0" "$@"', env = {} } = {}) {
+  const node = [process.execPath, '--input-type=module', '-e', script];
+  const child = spawn('sh', ['-c', shell, ...node], { env: { ...process.env, ...env } });
+  context.after(() => child.kill('SIGKILL'));
+  const exit = once(child, 'close');
+  let output = '';
+  let read = 0;
+  child.stderr.on('data', (data) => {
+    output += String(data);
+  });
+  return {
+    child,
+    exit,
+    /** Waits for output that matches, after the output that matched before. */
+    async says(pattern: RegExp) {
+      let match = pattern.exec(output.slice(read));
+      while (!match) {
+        const ended = await Promise.race([once(child.stdout, 'data'), exit.then(() => undefined)]);
+        assert.ok(ended, `the process ended before it said ${pattern}: ${output}`);
+        output += String(ended[0]);
+        match = pattern.exec(output.slice(read));
+      }
+      read += match.index + match[0].length;
+    },
+  };
+}
+
+const moduleOf = (path: string) => JSON.stringify(import.meta.resolve(`../../src/${path}`));
+
+test('a file without permission to read MUST NOT stop the gateway, and its next readable content MUST be applied', async (context) => {
+  const folder = folderOf(context);
+  const path = join(folder, 'keys.json');
+  const list = (key: string) =>
+    JSON.stringify([
+      { name: 'bff', sha256: createHash('sha256').update(key).digest('hex'), scopes: ['customer:read'] },
+    ]);
+  writeFileSync(path, list('key-0'));
+  chmodSync(folder, 0o755);
+  // Files are readable for root whatever their mode, so the process becomes another user.
+  const script = `
+    import { createGateway } from ${moduleOf('index.ts')};
+    const say = (message, { problem = '' } = {}) => process.stdout.write(message + ' ' + problem + '\\n');
+    const gateway = createGateway({
+      juspay: { merchantId: 'acme', apiKey: 'k', baseUrl: 'http://127.0.0.1:9' },
+      auth: { mode: 'api-key' },
+      environment: { AUTH_API_KEYS_FILE: ${JSON.stringify(path)} },
+      log: { debug: say, info: say, warn: say, error: say },
+    });
+    if (process.getuid() === 0) {
+      process.setgroups([]);
+      process.setgid(65534);
+      process.setuid(65534);
+    }
+    process.stdin.on('data', async (key) => {
+      const headers = { 'content-type': 'application/json', 'x-api-key': String(key).trim() };
+      const init = { method: 'POST', headers, body: '{"query":"{ __typename }"}' };
+      const { status } = await gateway.fetch(new Request('http://app.test/graphql', init));
+      say('status ' + status);
+    });
+    process.stdin.once('end', () => gateway.dispose());`;
+  const run = runScript(context, script);
+  const expectStatus = async (key: string, status: number) => {
+    run.child.stdin.write(`${key}\n`);
+    await run.says(new RegExp(`status ${status}`));
+  };
+  await expectStatus('key-0', 200);
+  for (const [index, hidden] of [folder, path].entries()) {
+    chmodSync(hidden, 0);
+    await run.says(/last valid content stays in use.*cannot be read \(EACCES\)/);
+    await expectStatus(`key-${index}`, 200);
+    chmodSync(hidden, 0o755);
+    await run.says(/usable again/);
+    writeFileSync(path, list(`key-${index + 1}`));
+    await run.says(/changed file applied/);
+    await expectStatus(`key-${index}`, 401);
+    await expectStatus(`key-${index + 1}`, 200);
+  }
+  run.child.stdin.end();
+  assert.deepEqual(await run.exit, [0, null]);
+});
+
+/** Watches a file with the content `one`, and prints the log. */
+const watchScript = (path: string) => `
+  import { watchFile } from ${moduleOf('config/watched-file.ts')};
+  const say = (message, { problem = '' } = {}) => process.stdout.write(message + ' ' + problem + '\\n');
+  const close = watchFile(
+    { setting: 'JUSPAY_API_KEY_FILE', paths: [${JSON.stringify(path)}], initial: ['one'], accept: () => undefined },
+    { log: { debug: say, info: say, warn: say, error: say } },
+  );
+  process.stdin.once('end', close).resume();`;
+
 test('a change that cannot be read for lack of file descriptors MUST be applied later', async (context) => {
   const path = join(folderOf(context), 'file');
   writeFileSync(path, 'one');
   const script = `
     import { closeSync, openSync } from 'node:fs';
-    import { watchFile } from ${JSON.stringify(import.meta.resolve('../../src/config/watched-file.ts'))};
-    const say = (message, { problem = '' } = {}) => process.stdout.write(message + ' ' + problem + '\\n');
-    const close = watchFile(
-      { setting: 'JUSPAY_API_KEY_FILE', paths: [${JSON.stringify(path)}], initial: ['one'], accept: () => undefined },
-      { log: { debug: say, info: say, warn: say, error: say } },
-    );
+    ${watchScript(path)}
     const taken = [];
     try { for (;;) taken.push(openSync('/dev/null')); } catch { say('full'); }
-    process.stdin.once('data', () => { for (const descriptor of taken) closeSync(descriptor); });
-    process.stdin.once('end', close);`;
-  const child = spawn('sh', [
-    '-c',
-    'ulimit -n 64; exec "$0" "$@"',
-    process.execPath,
-    '--input-type=module',
-    '-e',
-    script,
-  ]);
-  context.after(() => child.kill('SIGKILL'));
-  const exit = once(child, 'close');
-  let output = '';
-  const says = async (pattern: RegExp) => {
-    while (!pattern.test(output)) output += String((await once(child.stdout, 'data'))[0]);
-  };
-  await says(/full/);
+    process.stdin.once('data', () => { for (const descriptor of taken) closeSync(descriptor); });`;
+  const run = runScript(context, script, { shell: 'ulimit -n 64; exec "$0" "$@"' });
+  await run.says(/full/);
   replace(path, 'two');
-  await says(/cannot be read \(EMFILE\)/);
-  child.stdin.write('go\n');
-  await says(/changed file applied[\s\S]*usable again/);
-  child.stdin.end();
-  assert.deepEqual(await exit, [0, null]);
+  await run.says(/cannot be read \(EMFILE\)/);
+  run.child.stdin.write('go\n');
+  await run.says(/changed file applied[\s\S]*usable again/);
+  run.child.stdin.end();
+  assert.deepEqual(await run.exit, [0, null]);
+});
+
+test('a file system that does not respond MUST be reported, and the change MUST be applied when it responds', async (context) => {
+  const folder = folderOf(context);
+  const [path, pipe] = [join(folder, 'file'), join(folder, 'pipe')];
+  writeFileSync(path, 'one');
+  execFileSync('mkfifo', [pipe]);
+  // Opening a pipe without a writer blocks the only thread that could read the file.
+  const script = `
+    import { open } from 'node:fs';
+    ${watchScript(path)}
+    open(${JSON.stringify(pipe)}, 'r', () => say('responds'));`;
+  const run = runScript(context, script, { env: { UV_THREADPOOL_SIZE: '1' } });
+  replace(path, 'two');
+  await run.says(/cannot be read \(ETIMEDOUT\)/);
+  writeFileSync(pipe, '');
+  await run.says(/responds[\s\S]*changed file applied[\s\S]*usable again/);
+  run.child.stdin.end();
+  assert.deepEqual(await run.exit, [0, null]);
 });

@@ -77,6 +77,8 @@ async function writeUntilDropped({ url, metric }: Program): Promise<void> {
     const { status, body } = await ask(`${url}/graphql`, tenWrites);
     assert.equal(status, 200, JSON.stringify(body));
     operations += 1;
+    // The lines of 100 operations are about 1 MiB.
+    assert.ok(operations < 2_000, 'no line was dropped');
   };
   while ((await metric(dropped)) === 0) for (let n = 0; n < 10; n += 1) await send();
   for (let left = operations; left > 0; left -= 1) await send();
