@@ -2,6 +2,7 @@ import { compile, type LoadReport, runLoad, startUpstream, type Upstream } from 
 import { residentMb, signalAll } from './processes.ts';
 import {
   assertEverythingOn,
+  bodyOf,
   firstAnswer,
   type Running,
   requestOf,
@@ -72,12 +73,13 @@ export async function createBench(folder: string): Promise<Bench> {
     upstream,
     async start(name, workload, options = {}) {
       await upstream.delay(workload.delayMs);
-      const server = await startServer(name, { folder, upstream: upstream.origin, ...options });
-      const body = JSON.stringify(name === 'limit' ? workload.plain : workload.body);
+      const withToken = workload.plain['withToken'] === true;
+      const server = await startServer(name, { folder, upstream: upstream.origin, withToken, ...options });
+      const body = bodyOf(name, workload);
       const n = next;
       next += 1;
       const text = await firstAnswer(server, fill(body, n, workload.stride));
-      const problem = problemOf(workload, n, text);
+      const problem = problemOf(workload, n, text, name === 'tailcall');
       if (problem) throw new Error(`${name} answers the operation of the workload wrongly: ${problem}`);
       if (server.metricsPort) await assertEverythingOn(server);
       const request = toTemplate(requestOf(name, server.port, workload));

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { compare, createBench, type Figures } from './compare.ts';
 import { profile } from './profile.ts';
 import { legendOf, tableOf } from './report.ts';
-import { installPeers, isPeer, pack, root, type ServerName, serverNames } from './servers.ts';
+import { installPeers, isPeer, pack, root, type ServerName, serverNames, tailcallProblem } from './servers.ts';
 import { type WorkloadName, workloadNames, workloads } from './workloads.ts';
 
 const usage = `npm run bench -- [options]
@@ -50,10 +50,7 @@ try {
 }
 
 async function main(): Promise<void> {
-  const wanted = chosen('server', values.server, serverNames);
-  const names = serverNames.filter((name) =>
-    name === 'baseline' ? values.against !== undefined : name === 'limit' || wanted.includes(name),
-  );
+  const wanted: readonly ServerName[] = chosen('server', values.server, serverNames);
   const options = {
     rounds: Number(values.rounds),
     seconds: Number(values.seconds),
@@ -68,7 +65,14 @@ async function main(): Promise<void> {
     process.stdout.write(`${await profile(bench, workloads[name as WorkloadName], options, output)}\n`);
     return;
   }
-  if (names.some(isPeer)) installPeers();
+  if (wanted.some(isPeer)) installPeers();
+  const problem = wanted.includes('tailcall') ? tailcallProblem() : undefined;
+  if (problem) process.stderr.write(`${problem}\n`);
+  const isMeasured = (name: ServerName) => {
+    if (name === 'baseline') return values.against !== undefined;
+    return name === 'limit' || (wanted.includes(name) && !(name === 'tailcall' && problem));
+  };
+  const names = serverNames.filter(isMeasured);
   if (names.includes('gateway')) pack(root, folder, 'gateway');
   if (values.against !== undefined) pack(resolve(values.against), folder, 'baseline');
   const bench = await createBench(folder);

@@ -4,12 +4,13 @@ import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { tailcallConfig } from './peers/tailcall.ts';
 import { freePort, start, stop, treeOf } from './processes.ts';
 import type { Workload } from './workloads.ts';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
-export const serverNames = ['limit', 'gateway', 'baseline', 'yoga', 'apollo', 'mercurius'] as const;
+export const serverNames = ['limit', 'gateway', 'baseline', 'yoga', 'apollo', 'mercurius', 'tailcall'] as const;
 export type ServerName = (typeof serverNames)[number];
 
 /** The table shows ratios to `limit`. */
@@ -20,6 +21,7 @@ export const servers: Readonly<Record<ServerName, { readonly title: string; read
   yoga: { title: 'graphql-yoga + Pothos + DataLoader', path: '/graphql' },
   apollo: { title: 'Apollo Server + RESTDataSource', path: '/' },
   mercurius: { title: 'Mercurius + JIT', path: '/graphql' },
+  tailcall: { title: 'Tailcall (Rust)', path: '/graphql' },
 };
 
 /** Servers whose packages are in `bench/package.json`. */
@@ -38,6 +40,8 @@ export interface Running {
 export interface ServerOptions {
   readonly folder: string;
   readonly upstream: string;
+  /** Whether the workload asks for the token. Only Tailcall needs to know it in advance. */
+  readonly withToken: boolean;
   /** `JUSPAY_CONNECTIONS` of the gateway, and the same for `limit`. */
   readonly connections?: number;
   readonly nodeOptions?: readonly string[];
@@ -45,13 +49,30 @@ export interface ServerOptions {
   readonly logFile?: string;
 }
 
+const tailcallBinary = join(root, 'bench/node_modules/@tailcallhq/core-linux-x64-gnu/bin/tailcall');
+/** `TAILCALL` can name another command: the binary of the npm package needs glibc 2.39. */
+const tailcallCommand = process.env['TAILCALL']?.split(' ') ?? [tailcallBinary];
+
+/** @returns why Tailcall cannot run here; `undefined` if it can. */
+export function tailcallProblem(): string | undefined {
+  const [command = '', ...rest] = tailcallCommand;
+  const { error, status, stderr } = spawnSync(command, [...rest, '--version'], { encoding: 'utf8' });
+  if (status === 0) return undefined;
+  return `Tailcall is left out, because it does not run here: ${error?.message ?? stderr.trim().split('\n')[0]}`;
+}
+
 const keyName = 'bench-key-of-a-caller-';
 /** Ten callers, so that the largest rate limit that can be set does not refuse any operation. */
 const keys = Array.from({ length: 10 }, (_, digit) => `${keyName}${digit}`);
 
+/** The body of a workload's request, with slots. */
+export function bodyOf(name: ServerName, { body, entityBody = body, plain }: Workload): string {
+  return JSON.stringify(name === 'limit' ? plain : name === 'tailcall' ? entityBody : body);
+}
+
 /** The request of a workload as a template of the load generator: the byte 3 is the last digit of the connection's number. */
-export function requestOf(name: ServerName, port: number, { body, plain }: Workload): string {
-  const text = JSON.stringify(name === 'limit' ? plain : body);
+export function requestOf(name: ServerName, port: number, workload: Workload): string {
+  const text = bodyOf(name, workload);
   const head = [
     `POST ${servers[name].path} HTTP/1.1`,
     `host: 127.0.0.1:${port}`,
@@ -62,6 +83,9 @@ export function requestOf(name: ServerName, port: number, { body, plain }: Workl
   ];
   return `${head.join('\r\n')}\r\n\r\n${text}`;
 }
+
+/** Tailcall logs every upstream call without it. */
+const quiet = { TAILCALL_LOG_LEVEL: 'error' };
 
 /** Builds and packs the gateway of a checkout. @returns the folder of the unpacked package. */
 export function pack(checkout: string, folder: string, name: string): string {
@@ -90,13 +114,10 @@ export async function startServer(name: ServerName, options: ServerOptions): Pro
   const port = await freePort();
   const isGateway = name === 'gateway' || name === 'baseline';
   const metricsPort = isGateway ? await freePort() : undefined;
-  const node = [process.execPath, ...(options.nodeOptions ?? [])];
-  const command = isGateway
-    ? [...node, join(options.folder, name, 'package/bin/customer-gateway.js'), 'serve']
-    : [...node, fileURLToPath(new URL(`peers/${name}.ts`, import.meta.url))];
+  const command = commandOf(name, port, options);
   const env = isGateway
     ? settingsOf(port, metricsPort, options)
-    : { PORT: String(port), UPSTREAM: options.upstream, CONNECTIONS: String(options.connections ?? 64) };
+    : { PORT: String(port), UPSTREAM: options.upstream, CONNECTIONS: String(options.connections ?? 64), ...quiet };
   const log = isGateway ? openLog(options) : undefined;
   const child = start(command, { core: 'server', cwd: root, env, stdout: log?.fd ?? 'ignore' });
   log?.close();
@@ -114,6 +135,18 @@ export async function startServer(name: ServerName, options: ServerOptions): Pro
       if (log?.reader) await stop(log.reader);
     },
   };
+}
+
+function commandOf(name: ServerName, port: number, options: ServerOptions): string[] {
+  const { folder, upstream, withToken, nodeOptions = [] } = options;
+  const node = [process.execPath, ...nodeOptions];
+  if (name === 'tailcall') {
+    const file = join(folder, 'tailcall.graphql');
+    writeFileSync(file, tailcallConfig({ port, upstream, withToken }));
+    return [...tailcallCommand, 'start', file];
+  }
+  if (name !== 'gateway' && name !== 'baseline') return [...node, join(root, `bench/peers/${name}.ts`)];
+  return [...node, join(folder, name, 'package/bin/customer-gateway.js'), 'serve'];
 }
 
 function settingsOf(

@@ -10,6 +10,8 @@ export interface Workload {
   readonly calls: number;
   /** GraphQL request. */
   readonly body: Fields;
+  /** The same request with `_entities`, for a server that has no field for a list. */
+  readonly entityBody?: Fields;
   /** The same request for `limit`. */
   readonly plain: Fields;
   /** Customers in the response, in order, without repetitions of the server. */
@@ -105,6 +107,11 @@ const withoutToken: Workload = {
   expected: [customerOf(0)],
 };
 
+const entityBody = (indexes: readonly number[]): Fields => ({
+  query: `query Entities($representations: [_Any!]!) { _entities(representations: $representations) { ... on Customer { ${fields} } } }`,
+  variables: { representations: indexes.map((index) => ({ __typename: 'Customer', id: idOf(index) })) },
+});
+
 /** A list of distinct customers. */
 function listWorkload(size: number): Workload {
   const indexes = Array.from({ length: size }, (_, index) => index);
@@ -118,9 +125,10 @@ function listWorkload(size: number): Workload {
       query: `query List($ids: [ID!]!) { customers(ids: $ids) { ${fields} } }`,
       variables: { ids: indexes.map(idOf) },
     },
+    entityBody: entityBody(indexes),
     plain: { ids: indexes.map(idOf), withToken: false },
     expected: indexes.map(customerOf),
-    pick: (data) => listOf(data['customers']),
+    pick: (data) => listOf(data['customers'] ?? data['_entities']),
   };
 }
 
@@ -150,10 +158,7 @@ fragment F on Customer { ${fields} }`,
     connections: 16,
     stride: 30,
     calls: 30,
-    body: {
-      query: `query Entities($representations: [_Any!]!) { _entities(representations: $representations) { ... on Customer { ${fields} } } }`,
-      variables: { representations: entities.map((index) => ({ __typename: 'Customer', id: idOf(index) })) },
-    },
+    body: entityBody(entities),
     plain: { ids: entities.map(idOf), withToken: false },
     expected: entities.map(customerOf),
     pick: (data) => listOf(data['_entities']),
@@ -187,8 +192,18 @@ fragment F on Customer { ${fields} }`,
   },
 };
 
-/** Compares a response to operation n with the expected one, field by field. @returns a problem; `undefined` for a correct response. */
-export function problemOf({ expected, pick, stride }: Workload, n: number, text: string): string | undefined {
+/**
+ * Compares a response to operation n with the expected one, field by field.
+ *
+ * @param mayBeNumbers accepts numbers for texts of digits: Tailcall writes such texts of a created customer as numbers.
+ * @returns a problem; `undefined` for a correct response.
+ */
+export function problemOf(
+  { expected, pick, stride }: Workload,
+  n: number,
+  text: string,
+  mayBeNumbers: boolean,
+): string | undefined {
   const { data, errors } = JSON.parse(text) as { data?: Fields | unknown[]; errors?: unknown };
   if (errors !== undefined) return `errors: ${JSON.stringify(errors).slice(0, 300)}`;
   if (!data) return 'no data';
@@ -196,17 +211,17 @@ export function problemOf({ expected, pick, stride }: Workload, n: number, text:
   const wanted = JSON.parse(fill(JSON.stringify(expected), n, stride)) as Fields[];
   if (found.length !== wanted.length) return `${found.length} customers instead of ${wanted.length}`;
   for (const [index, want] of wanted.entries()) {
-    const wrong = differenceOf(found[index], want);
+    const wrong = differenceOf(found[index], want, mayBeNumbers);
     if (wrong) return `customer ${index}: ${wrong}`;
   }
   return undefined;
 }
 
-function differenceOf(found: unknown, want: Fields): string | undefined {
+function differenceOf(found: unknown, want: Fields, mayBeNumbers: boolean): string | undefined {
   if (typeof found !== 'object' || found === null) return 'missing';
   const customer = found as Fields;
   for (const [field, value] of Object.entries(want)) {
-    const got = customer[field];
+    const got = mayBeNumbers && typeof customer[field] === 'number' ? String(customer[field]) : customer[field];
     const isRight = field === 'clientAuthToken' ? isToken(got, value) : got === value;
     if (!isRight) return `${field} is ${JSON.stringify(got)}`;
   }

@@ -2,7 +2,7 @@ import { RESTDataSource } from '@apollo/datasource-rest';
 import { ApolloServer } from '@apollo/server';
 import { startStandaloneServer } from '@apollo/server/standalone';
 import type { GraphQLResolveInfo } from 'graphql';
-import { typeDefs, wantsToken } from './graphql.ts';
+import { type Representation, typeDefs, wantsToken } from './graphql.ts';
 import {
   type Customer,
   environment,
@@ -56,7 +56,17 @@ const server = new ApolloServer<Context>({
         const withToken = wantsToken(info);
         return ids.map((id) => juspay.read(id, withToken));
       },
+      _entities: (
+        _: unknown,
+        { representations }: { representations: Representation[] },
+        { juspay }: Context,
+        info: GraphQLResolveInfo,
+      ) => {
+        const withToken = wantsToken(info);
+        return representations.map(({ id }) => juspay.read(id, withToken));
+      },
     },
+    _Entity: { __resolveType: () => 'Customer' },
     Mutation: {
       createCustomer: async (
         _: unknown,

@@ -5,6 +5,7 @@ import type { Customer, createJuspay } from './juspay.ts';
 /** The part of schema/schema.graphql that the workloads use. */
 export const typeDefs = /* GraphQL */ `
   scalar DateTime
+  scalar _Any
 
   type ClientAuthToken {
     token: String!
@@ -49,12 +50,20 @@ export const typeDefs = /* GraphQL */ `
   type Query {
     customer(id: ID!): Customer
     customers(ids: [ID!]!): [Customer]
+    _entities(representations: [_Any!]!): [_Entity]!
   }
+
+  union _Entity = Customer
 
   type Mutation {
     createCustomer(input: CreateCustomerInput!): CreateCustomerResult
   }
 `;
+
+/** An item of `representations`. */
+export interface Representation {
+  readonly id: string;
+}
 
 /** Whether the token is selected below the field. It is then requested with the same upstream call. */
 export function wantsToken({ fieldNodes, fragments }: GraphQLResolveInfo): boolean {

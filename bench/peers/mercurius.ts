@@ -1,7 +1,7 @@
 import fastify from 'fastify';
 import type { GraphQLResolveInfo } from 'graphql';
 import mercurius from 'mercurius';
-import { typeDefs, wantsToken } from './graphql.ts';
+import { type Representation, typeDefs, wantsToken } from './graphql.ts';
 import { createJuspay, environment, type NewCustomer } from './juspay.ts';
 
 const { port, ...provider } = environment();
@@ -25,14 +25,27 @@ const loaders = {
   },
 };
 
+/** A loader merges reads of one field only, so the ids of a list are deduplicated here. */
+function readAll(ids: readonly string[], info: GraphQLResolveInfo): Promise<unknown[]> {
+  const withToken = wantsToken(info);
+  const reads = new Map([...new Set(ids)].map((id) => [id, juspay.get(id, withToken)]));
+  return Promise.all(ids.map((id) => reads.get(id)));
+}
+
 const resolvers = {
+  _Entity: { resolveType: () => 'Customer' },
   Query: {
-    // A loader merges reads of one field only, so deduplicate the ids of a list here.
-    customers: async (_: unknown, { ids }: { ids: string[] }, __: unknown, info: GraphQLResolveInfo) => {
-      const withToken = wantsToken(info);
-      const reads = new Map([...new Set(ids)].map((id) => [id, juspay.get(id, withToken)]));
-      return Promise.all(ids.map((id) => reads.get(id)));
-    },
+    customers: (_: unknown, { ids }: { ids: string[] }, __: unknown, info: GraphQLResolveInfo) => readAll(ids, info),
+    _entities: (
+      _: unknown,
+      { representations }: { representations: Representation[] },
+      __: unknown,
+      info: GraphQLResolveInfo,
+    ) =>
+      readAll(
+        representations.map(({ id }) => id),
+        info,
+      ),
   },
   Mutation: {
     createCustomer: async (_: unknown, { input }: { input: NewCustomer }, __: unknown, info: GraphQLResolveInfo) => ({

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import SchemaBuilder from '@pothos/core';
 import { createYoga } from 'graphql-yoga';
-import { createLoaders, type Loaders, wantsToken } from './graphql.ts';
+import { createLoaders, type Loaders, type Representation, wantsToken } from './graphql.ts';
 import { type ClientAuthToken, type Customer, createJuspay, environment } from './juspay.ts';
 
 const { port, ...provider } = environment();
@@ -14,10 +14,15 @@ interface Created {
 
 const builder = new SchemaBuilder<{
   Context: { loaders: Loaders };
-  Scalars: { DateTime: { Input: string; Output: string }; ID: { Input: string; Output: string } };
+  Scalars: {
+    DateTime: { Input: string; Output: string };
+    _Any: { Input: unknown; Output: unknown };
+    ID: { Input: string; Output: string };
+  };
 }>({});
 
 builder.scalarType('DateTime', { serialize: (value) => value });
+builder.scalarType('_Any', { serialize: (value) => value });
 
 const TokenRef = builder.objectRef<ClientAuthToken>('ClientAuthToken').implement({
   fields: (t) => ({
@@ -41,6 +46,8 @@ const CustomerRef = builder.objectRef<Customer>('Customer').implement({
     clientAuthToken: t.expose('clientAuthToken', { type: TokenRef, nullable: true }),
   }),
 });
+
+const Entity = builder.unionType('_Entity', { types: [CustomerRef], resolveType: () => CustomerRef });
 
 const Origin = builder.enumType('CreateCustomerOrigin', { values: ['CREATED', 'RECONCILED'] as const });
 const SuccessRef = builder.objectRef<Created>('CreateCustomerSuccess').implement({
@@ -78,6 +85,15 @@ builder.queryType({
       args: { ids: t.arg.idList({ required: true }) },
       resolve: (_, { ids }, { loaders }, info) =>
         ids.map((id) => (wantsToken(info) ? loaders.withToken : loaders.plain).load(id)),
+    }),
+    _entities: t.field({
+      type: [Entity],
+      nullable: { list: false, items: true },
+      args: { representations: t.arg({ type: ['_Any'], required: true }) },
+      resolve: (_, { representations }, { loaders }, info) => {
+        const loader = wantsToken(info) ? loaders.withToken : loaders.plain;
+        return representations.map((representation) => loader.load((representation as Representation).id));
+      },
     }),
   }),
 });
