@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, cpSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { tailcallConfig } from './peers/tailcall.ts';
@@ -87,20 +87,21 @@ export function requestOf(name: ServerName, port: number, workload: Workload): s
 /** Tailcall logs every upstream call without it. */
 const quiet = { TAILCALL_LOG_LEVEL: 'error' };
 
-/** Builds and packs the gateway of a checkout. @returns the folder of the unpacked package. */
-export function pack(checkout: string, folder: string, name: string): string {
-  const target = join(folder, name);
-  mkdirSync(target);
-  const run = (command: string, ...rest: string[]) => {
-    const { status } = spawnSync(command, rest, { cwd: checkout, stdio: ['ignore', 'ignore', 2] });
-    if (status !== 0) throw new Error(`${command} ${rest.join(' ')} failed: see above`);
-  };
-  run('npm', 'run', 'build', '--silent');
-  run('npm', 'pack', '--ignore-scripts', '--silent', '--pack-destination', target);
-  const archive = readdirSync(target).find((file) => file.endsWith('.tgz')) as string;
-  run('tar', '-xzf', join(target, archive), '-C', target);
-  symlinkSync(resolve(checkout, 'node_modules'), join(target, 'node_modules'));
-  return join(target, 'package');
+/**
+ * Builds the gateway of a checkout into a folder of its own, with the files of the npm package. Other processes may use the `dist` of the
+ * checkout at the same time.
+ */
+export function pack(checkout: string, folder: string, name: 'gateway' | 'baseline'): void {
+  const target = join(folder, name, 'package');
+  const { files } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as { files: string[] };
+  for (const entry of ['package.json', ...files]) {
+    if (entry !== 'dist' && !entry.startsWith('!'))
+      cpSync(join(checkout, entry), join(target, entry), { recursive: true });
+  }
+  symlinkSync(resolve(checkout, 'node_modules'), join(folder, name, 'node_modules'));
+  const build = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', join(target, 'dist')];
+  const { status } = spawnSync(process.execPath, build, { cwd: checkout, stdio: ['ignore', 2, 2] });
+  if (status !== 0) throw new Error(`the gateway of ${checkout} cannot be built: see above`);
 }
 
 /** Installs the packages of the peers in the versions of their lockfile. Does nothing if they are installed. */

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 
 const programs = [
   { name: 'Chromium', commands: ['chromium', 'chromium-browser', 'google-chrome'], debian: 'chromium' },
+  { name: 'a C compiler', commands: ['cc'], debian: 'gcc libc6-dev' },
   { name: 'Redis', commands: ['redis-server'], debian: 'redis-server' },
 ];
 
@@ -11,7 +12,7 @@ const has = (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status
 const missing = programs.filter(({ commands }) => !commands.some(has));
 
 if (missing.length > 0) {
-  const names = missing.map(({ name, debian }) => `${name} (Debian package ${debian})`).join(', ');
+  const names = missing.map(({ name, debian }) => `${name} (Debian: ${debian})`).join(', ');
   const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
   const mayInstall = has('apt-get') && (asRoot.length === 0 || spawnSync('sudo', ['-n', 'true']).status === 0);
   if (!mayInstall) {
@@ -26,7 +27,14 @@ if (missing.length > 0) {
   };
   const install = () =>
     run('apt-get', 'update', '-q') &&
-    run('apt-get', 'install', '-y', '-q', '--no-install-recommends', ...missing.map(({ debian }) => debian));
+    run(
+      'apt-get',
+      'install',
+      '-y',
+      '-q',
+      '--no-install-recommends',
+      ...missing.flatMap(({ debian }) => debian.split(' ')),
+    );
   // Package mirrors fail temporarily.
   if (!install() && !install() && !install()) {
     console.error(`${names} could not be installed with apt-get. Install it by hand and run again.`);
