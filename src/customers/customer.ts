@@ -128,7 +128,8 @@ export function pathIdOf(key: CustomerKey): string {
 
 /**
  * Names of the sent fields whose stored value differs. The provider may normalize values, so the comparison ignores outer
- * blanks, the Unicode form, the case of e-mail addresses, and the plus sign and leading zeros of country codes.
+ * blanks, the Unicode form, the case of e-mail addresses, the ASCII case of references, and the plus sign and leading zeros of
+ * country codes. Ownership is compared exactly, in `ownership.ts`.
  */
 export function differingFields(sent: NewCustomer | CustomerChanges, stored: Customer): string[] {
   return Object.entries(sent)
@@ -142,6 +143,7 @@ export function differingFields(sent: NewCustomer | CustomerChanges, stored: Cus
 function normalized(field: string, value: string): string {
   const text = value.normalize('NFC').trim();
   if (field === 'emailAddress') return text.toLowerCase();
+  if (field === 'objectReferenceId') return foldReference(text);
   return field === 'mobileCountryCode' ? text.replace(/^\+?0*/, '') : text;
 }
 

@@ -16,7 +16,10 @@ export interface SandboxOptions {
   readonly json?: boolean;
   /** Rejects a second create of a reference. Default `true`. */
   readonly uniqueReferences?: boolean;
-  /** Tidies what it stores: blanks around it, the case of e-mail addresses, Unicode form, zeros before the country code. */
+  /**
+   * Tidies what it stores: blanks around it, the case of e-mail addresses and references, Unicode form, zeros before the country
+   * code. Finds references in any case.
+   */
   readonly tidy?: boolean;
   readonly now?: () => Date;
   /** Does not keep the process alive. Default `false`. */

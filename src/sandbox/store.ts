@@ -41,20 +41,22 @@ function person(id: string, reference: string, mobile: string, first: string | n
 export function createStore(options: { uniqueReferences: boolean; tidy: boolean; now: () => Date }) {
   let customers: Stored[] = [];
   let created = 0;
+  const keyOf = (reference: string) => (options.tidy ? reference.toLowerCase() : reference);
+  const withReference = (reference: string) => {
+    const key = keyOf(reference);
+    return customers.find(({ objectReferenceId }) => keyOf(objectReferenceId) === key);
+  };
   reset();
   return {
     reset,
     all: (): readonly Stored[] => customers,
     /** By id, then by reference. */
-    find: (pathId: string): Stored | undefined =>
-      customers.find(({ id }) => id === pathId) ??
-      customers.find(({ objectReferenceId }) => objectReferenceId === pathId),
+    find: (pathId: string): Stored | undefined => customers.find(({ id }) => id === pathId) ?? withReference(pathId),
     /** Returns `undefined` if the reference exists. */
     create(sent: Fields): Stored | undefined {
       const fields = options.tidy ? tidied(sent) : sent;
       const reference = fields['object_reference_id'] ?? '';
-      const taken = customers.some(({ objectReferenceId }) => objectReferenceId === reference);
-      if (taken && options.uniqueReferences) return undefined;
+      if (options.uniqueReferences && withReference(reference)) return undefined;
       created += 1;
       const at = options.now();
       const customer: Stored = {
@@ -95,7 +97,7 @@ function tidied(fields: Fields): Fields {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => {
       const text = value.normalize('NFC').trim();
-      if (name === 'email_address') return [name, text.toLowerCase()];
+      if (name === 'email_address' || name === 'object_reference_id') return [name, text.toLowerCase()];
       return [name, name === 'mobile_country_code' ? text.replace(/^0+(?=.)/, '') : text];
     }),
   );

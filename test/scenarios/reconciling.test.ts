@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  bearer,
   createOperation,
   type Harness,
+  jwtSettings,
   newCustomer,
   resultOf,
   updateOperation,
@@ -12,6 +14,8 @@ import {
 
 const existing = 'asha.rao@example.com';
 const routes = (harness: Harness) => harness.sandbox.calls.map(({ route }) => route);
+const differing =
+  'mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) { ... on CustomerAlreadyExistsError { code differingFields } } }';
 const create = async (harness: Harness, input: object) =>
   resultOf(await harness.ask(createOperation, { input }), 'createCustomer');
 
@@ -84,6 +88,64 @@ for (const fault of ['reset', '503', 'html'] as const) {
       { tidy: true },
     ));
 }
+
+for (const fault of ['reset', '503', 'html'] as const) {
+  test(`a create after ${fault} MUST be RECONCILED if the provider stores the reference in lower case`, () =>
+    withHarness(
+      async (harness) => {
+        harness.sandbox.arm({ fault, on: 'create', afterCommit: true });
+        const result = await create(harness, newCustomer('Order-Desk-0042'));
+        assert.equal(result['origin'], 'RECONCILED');
+        const { objectReferenceId } = result['customer'] as { objectReferenceId: string };
+        assert.equal(objectReferenceId, 'order-desk-0042');
+        assert.deepEqual(harness.upstream(), ['POST /customers', 'GET /customers/Order-Desk-0042']);
+        assert.equal(harness.sandbox.customers.filter(({ id }) => id.startsWith('cth_Sb')).length, 1);
+      },
+      {},
+      { tidy: true },
+    ));
+}
+
+test('a create after a lost response MUST be ALREADY_EXISTS if a reference in another case has other data', () =>
+  withHarness(
+    async (harness) => {
+      await create(harness, newCustomer('order-desk-0042', { firstName: 'Noor' }));
+      harness.sandbox.clearCalls();
+      harness.sandbox.arm({ fault: 'reset', on: 'create' });
+      const answer = await harness.ask(differing, { input: newCustomer('Order-Desk-0042', { firstName: 'Asha' }) });
+      assert.deepEqual(resultOf(answer, 'createCustomer'), { code: 'ALREADY_EXISTS', differingFields: ['firstName'] });
+      assert.deepEqual(routes(harness), ['create', 'get', 'get']);
+    },
+    {},
+    { tidy: true },
+  ));
+
+test('a create after a lost response MUST be CREATED if the provider keeps references in another case apart', () =>
+  withHarness(async (harness) => {
+    await create(harness, newCustomer('order-desk-0042'));
+    harness.sandbox.clearCalls();
+    harness.sandbox.arm({ fault: 'reset', on: 'create' });
+    const result = await create(harness, newCustomer('Order-Desk-0042'));
+    assert.equal(result['origin'], 'CREATED');
+    assert.deepEqual(routes(harness), ['create', 'get', 'create']);
+    assert.equal(harness.sandbox.customers.at(-1)?.objectReferenceId, 'Order-Desk-0042');
+  }));
+
+test('a create of a bound caller MUST NOT be RECONCILED with a reference in another case: ownership is compared exactly', () =>
+  withHarness(
+    async (harness) => {
+      harness.sandbox.arm({ fault: 'reset', on: 'create', afterCommit: true });
+      const token = bearer({ customer: 'Order-Desk-0042', scope: 'customer:read customer:write' });
+      const answer = await harness.fetch({
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+        body: JSON.stringify({ query: differing, variables: { input: newCustomer('Order-Desk-0042') } }),
+      });
+      assert.deepEqual(resultOf(answer, 'createCustomer'), { code: 'ALREADY_EXISTS', differingFields: null });
+    },
+    jwtSettings,
+    { tidy: true },
+  ));
 
 test('an update whose response was lost MUST succeed even if the provider normalises the stored values', () =>
   withHarness(
