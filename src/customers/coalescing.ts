@@ -66,17 +66,24 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
     const waiters = new Set<Operation>();
     const joinListeners: SharedRead['joinListeners'] = new Set();
     const backoff: InFlightRead['backoff'] = { untilMs: 0, listeners: new Set() };
+    /** The first operation that still waits. Its log lines and its summary have the failures of the read. */
+    const current = (): Operation => {
+      for (const waiter of waiters) return waiter;
+      return first;
+    };
     const shared: Operation = {
-      requestId: first.requestId,
-      traceId: first.traceId,
-      ...(first.onFailure && { onFailure: first.onFailure }),
+      get requestId() {
+        return current().requestId;
+      },
+      get traceId() {
+        return current().traceId;
+      },
+      get caller() {
+        return current().caller;
+      },
+      onFailure: (name) => current().onFailure?.(name) ?? true,
       cancellation,
       sharedRead: { waiters, joinListeners },
-      // The first caller that still waits.
-      get caller() {
-        for (const waiter of waiters) return waiter.caller;
-        return first.caller;
-      },
       // The latest deadline of the operations that wait.
       get deadlineAtMs() {
         let latest = 0;

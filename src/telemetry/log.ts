@@ -106,7 +106,11 @@ export class FailureCount {
 
   /** @returns whether this failure is the first of its name. */
   add(name: string): boolean {
-    this.#counts ??= new Map();
+    if (this.#counts === undefined) {
+      this.#counts = new Map();
+      // Reads fail after their operation has ended if the client disconnects. All of them fail in the same turn.
+      if (this.#inProgress === 0) setImmediate(() => this.#reportIfEnded());
+    }
     const count = (this.#counts.get(name) ?? 0) + 1;
     this.#counts.set(name, count);
     return count === 1;
@@ -118,10 +122,12 @@ export class FailureCount {
 
   release(): void {
     this.#inProgress -= 1;
-    if (this.#inProgress === 0 && this.#counts !== undefined) this.#report(this.#counts);
+    this.#reportIfEnded();
   }
 
-  #report(counts: ReadonlyMap<string, number>): void {
+  #reportIfEnded(): void {
+    const counts = this.#counts;
+    if (this.#inProgress > 0 || counts === undefined) return;
     const isRepeated = [...counts.values()].some((count) => count > 1);
     if (isRepeated) {
       const fields = { ...correlationOf(this.#correlation), failures: Object.fromEntries(counts) };
