@@ -17,20 +17,13 @@ export const systemClock: Clock = {
   },
 };
 
-/** A point in time on both clocks. */
-export interface Moment {
-  readonly wallMs: number;
-  readonly monotonicMs: number;
-}
-
-export function momentOf(clock: Clock): Moment {
-  return { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
-}
-
 /**
- * Time since a moment, in ms: the larger of the two clocks' differences. The monotonic clock can stop while the machine sleeps, and the wall
- * clock can be set back. An overestimate costs one renewal; an underestimate would return an expired token.
+ * Starts a stopwatch. The returned function returns the time since then, in ms: the larger of the two clocks' differences. The monotonic
+ * clock can stop while the machine sleeps, and the wall clock can be set back. An overestimate costs one renewal; an underestimate would
+ * return an expired token.
  */
-export function elapsedMs(clock: Clock, since: Moment): number {
-  return Math.max(clock.wallMs() - since.wallMs, clock.monotonicMs() - since.monotonicMs);
+export function startStopwatch(clock: Clock): () => number {
+  const wallMs = clock.wallMs();
+  const monotonicMs = clock.monotonicMs();
+  return () => Math.max(clock.wallMs() - wallMs, clock.monotonicMs() - monotonicMs);
 }

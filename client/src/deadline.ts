@@ -12,8 +12,9 @@ export function timed(send: Send, timeoutMs: number, { setTimer }: Clock): Send 
       const abort = new AbortController();
       const cancel = () => {
         abort.abort(signal?.reason);
-        const timeout = new CustomerClientError('TIMEOUT', { retryable: true });
-        reject(signal?.aborted ? (signal.reason ?? abortError()) : timeout);
+        // In React Native, signals have no reason and there is no `DOMException`.
+        const reason = signal?.reason ?? Object.assign(new Error('Aborted'), { name: 'AbortError' });
+        reject(signal?.aborted ? reason : new CustomerClientError('TIMEOUT', { retryable: true }));
       };
       const stopTimer = setTimer(cancel, timeoutMs);
       signal?.addEventListener('abort', cancel);
@@ -25,9 +26,4 @@ export function timed(send: Send, timeoutMs: number, { setTimer }: Clock): Send 
         })
         .then(resolve, reject);
     });
-}
-
-/** Used in React Native, where signals have no reason and there is no `DOMException`. */
-function abortError(): Error {
-  return Object.assign(new Error('Aborted'), { name: 'AbortError' });
 }

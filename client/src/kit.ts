@@ -5,7 +5,7 @@ import type { TypedDocument } from './document.ts';
 import { CustomerClientError } from './error.ts';
 import { type Outcome, outcomeOf, type RootOf } from './outcome.ts';
 import { renewing } from './session.ts';
-import { type ClientAuthTokens, createTokens, type MintedToken } from './tokens.ts';
+import { type ClientAuthTokens, createTokens } from './tokens.ts';
 import { type Answer, createTransport, type RequestOptions, type TransportOptions } from './transport.ts';
 import type { Visibility } from './visibility.ts';
 import { createWrites, mayBeDone } from './writes.ts';
@@ -59,14 +59,18 @@ export function createCustomerClient(options: CustomerClientOptions): CustomerCl
   const { clock = systemClock, visibility, refresh, timeoutMs = 30_000 } = options;
   const once = timed(createTransport(options), timeoutMs, clock);
   const send = refresh ? renewing(once, refresh) : once;
-  const tokens = createTokens(async (id) => mintedOf(await execute(CustomerWithTokenDocument, { id })), clock);
+  const tokens = createTokens(async (id) => {
+    const { customer } = await execute(CustomerWithTokenDocument, { id });
+    if (customer) return customer.clientAuthToken;
+    throw new CustomerClientError('NOT_FOUND', { retryable: false });
+  }, clock);
   const writes = createWrites(tokens);
 
   const request: CustomerClient['request'] = async (document, variables, requestOptions) => {
     if (document.kind === 'query') return send(document, variables, requestOptions);
     try {
       const { data, errors } = await send(document, variables, requestOptions);
-      if (errors.some((error) => mayBeDone(error) && isMissing(data, error.path[0]))) writes.ambiguous(variables);
+      if (errors.some((error) => mayBeDone(error) && isMissing(data, error))) writes.ambiguous(variables);
       return { errors, data: writes.settle(variables, data) };
     } catch (error) {
       // An operation can be cancelled after it was sent. Other errors come from the app's own functions, before anything is sent.
@@ -78,10 +82,9 @@ export function createCustomerClient(options: CustomerClientOptions): CustomerCl
 
   const execute: CustomerClient['execute'] = async (document, variables, requestOptions) => {
     const { data, errors } = await request(document, variables, requestOptions);
-    const fatal = document.kind === 'query' ? errors[0] : errors.find(({ path }) => isMissing(data, path[0]));
-    if (fatal !== undefined) throw fatal;
-    if (data === null) throw new CustomerClientError('INVALID_RESPONSE', { retryable: false });
-    return data;
+    const fatal = errors.find((error) => document.kind === 'query' || isMissing(data, error));
+    if (fatal) throw fatal;
+    return present(data);
   };
 
   return {
@@ -94,8 +97,7 @@ export function createCustomerClient(options: CustomerClientOptions): CustomerCl
     ) {
       const data = await execute(document, variables, requestOptions);
       const [result] = Object.values(data as Record<string, { readonly __typename: string } | null>);
-      if (!result) throw new CustomerClientError('INVALID_RESPONSE', { retryable: false });
-      return outcomeOf(result) as Outcome<RootOf<Result>>;
+      return outcomeOf(present(result)) as Outcome<RootOf<Result>>;
     },
     tokens,
     clock,
@@ -103,11 +105,12 @@ export function createCustomerClient(options: CustomerClientOptions): CustomerCl
   };
 }
 
-function isMissing(data: unknown, root: string | number | undefined): boolean {
-  return data === null || root === undefined || (data as Record<string | number, unknown>)[root] == null;
+function present<Value>(value: Value | null | undefined): Value {
+  if (!value) throw new CustomerClientError('INVALID_RESPONSE', { retryable: false });
+  return value;
 }
 
-function mintedOf({ customer }: { readonly customer: { readonly clientAuthToken: MintedToken | null } | null }) {
-  if (customer?.clientAuthToken) return customer.clientAuthToken;
-  throw new CustomerClientError(customer ? 'CLIENT_AUTH_TOKEN_UNAVAILABLE' : 'NOT_FOUND', { retryable: false });
+/** Whether an error made the result of its root field null. */
+function isMissing(data: unknown, { path: [root] }: CustomerClientError): boolean {
+  return root === undefined || (data as Record<string | number, unknown> | null)?.[root] == null;
 }

@@ -53,5 +53,5 @@ export function outcomeOf<Result extends Member>(result: Result): Outcome<Result
 
 /** Use in the `default` of a `switch`: the call does not compile while a case is missing. */
 export function unreachable(value: never): never {
-  throw new Error(`Unhandled: ${String((value as { status?: unknown }).status)}`);
+  throw new Error(`Unhandled: ${(value as { status?: string }).status}`);
 }

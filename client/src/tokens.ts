@@ -1,4 +1,4 @@
-import { type Clock, elapsedMs, type Moment, momentOf } from './clock.ts';
+import { type Clock, startStopwatch } from './clock.ts';
 import { CustomerClientError } from './error.ts';
 
 /** A client auth token that was valid when it was requested. */
@@ -26,7 +26,7 @@ export interface ClientAuthTokens {
   held(id: string): HeldToken | undefined;
   /** Stores a token that arrived in another response. Ignores values that are not ids or tokens. */
   keep(ids: readonly unknown[], token: unknown): void;
-  /** Removes all tokens, for example on sign-out. Discards the results of in-request requests, which belong to the previous session. */
+  /** Removes all tokens, for example on sign-out. Discards the results of in-flight requests, which belong to the previous session. */
   clear(): void;
   /** Subscribes to changes: a token was stored, or all were removed. The returned function unsubscribes. */
   onChange(call: (change: 'kept' | 'cleared') => void): () => void;
@@ -42,7 +42,7 @@ export interface MintedToken {
 /** Default time before its expiry at which a token is renewed. At most half of its lifetime is used. */
 export const renewBeforeMs = 60_000;
 
-export function createTokens(mint: (id: string) => Promise<MintedToken>, clock: Clock): ClientAuthTokens {
+export function createTokens(mint: (id: string) => Promise<MintedToken | null>, clock: Clock): ClientAuthTokens {
   const tokens = new Map<string, HeldToken>();
   const inFlight = new Map<string, Promise<HeldToken>>();
   const listeners = new Set<(change: 'kept' | 'cleared') => void>();
@@ -58,11 +58,13 @@ export function createTokens(mint: (id: string) => Promise<MintedToken>, clock: 
     const existing = inFlight.get(id);
     if (existing !== undefined) return existing;
     // Measure from before the request is sent: the gateway counted the remaining seconds later.
-    const since = momentOf(clock);
+    const elapsedMs = startStopwatch(clock);
     const request = mint(id)
       .then((minted) => {
-        const token = heldToken(minted, clock, since);
-        if (inFlight.get(id) !== request || token.leftMs() <= 0) throw tokenUnavailable();
+        const token = minted && heldToken(minted, elapsedMs);
+        if (inFlight.get(id) !== request || !token || token.leftMs() <= 0) {
+          throw new CustomerClientError('CLIENT_AUTH_TOKEN_UNAVAILABLE', { retryable: false });
+        }
         tokens.set(id, token);
         return token;
       })
@@ -78,19 +80,17 @@ export function createTokens(mint: (id: string) => Promise<MintedToken>, clock: 
     renew,
     async get(id) {
       const token = held(id);
-      if (token !== undefined && token.leftMs() > Math.min(renewBeforeMs, token.lifeMs / 2)) return token;
-      try {
-        return await renew(id);
-      } catch (error) {
+      if (token && token.leftMs() > Math.min(renewBeforeMs, token.lifeMs / 2)) return token;
+      return renew(id).catch((error: unknown) => {
         const fallback = held(id);
-        if (fallback !== undefined) return fallback;
+        if (fallback) return fallback;
         throw error;
-      }
+      });
     },
     keep(ids, token) {
       const minted = token as MintedToken;
       if (typeof minted.token !== 'string' || typeof minted.expiresInSeconds !== 'number') return;
-      const kept = heldToken(minted, clock, momentOf(clock));
+      const kept = heldToken(minted, startStopwatch(clock));
       for (const id of ids) if (typeof id === 'string') tokens.set(id, kept);
       notify('kept');
     },
@@ -106,11 +106,8 @@ export function createTokens(mint: (id: string) => Promise<MintedToken>, clock: 
   };
 }
 
-function heldToken({ token, expiresAt, expiresInSeconds }: MintedToken, clock: Clock, since: Moment): HeldToken {
+/** @param elapsedMs returns the time since the gateway counted the remaining seconds. */
+function heldToken({ token, expiresAt, expiresInSeconds }: MintedToken, elapsedMs: () => number): HeldToken {
   const lifeMs = expiresInSeconds * 1000;
-  return { token, expiresAt: new Date(expiresAt), lifeMs, leftMs: () => lifeMs - elapsedMs(clock, since) };
-}
-
-function tokenUnavailable(): CustomerClientError {
-  return new CustomerClientError('CLIENT_AUTH_TOKEN_UNAVAILABLE', { retryable: false });
+  return { token, expiresAt: new Date(expiresAt), lifeMs, leftMs: () => lifeMs - elapsedMs() };
 }

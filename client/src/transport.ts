@@ -54,7 +54,7 @@ export function createTransport(options: TransportOptions): Send {
     const { id, text } = document;
     const body = JSON.stringify({ ...(options.persisted && id ? { documentId: id } : { query: text }), variables });
     let response: Response | undefined;
-    let answer: Body | null = null;
+    let answer: Body | null | undefined;
     const failure = (code: TransportErrorCode | 'UNAUTHENTICATED', retryable?: boolean) =>
       readError({ extensions: { code, retryable } }, response);
     try {

@@ -1,4 +1,4 @@
-import { type Clock, elapsedMs, type Moment, momentOf } from './clock.ts';
+import { type Clock, startStopwatch } from './clock.ts';
 import type { CustomerClientError } from './error.ts';
 import { customerErrorFrom } from './failure.ts';
 import { type ClientAuthTokens, type HeldToken, renewBeforeMs } from './tokens.ts';
@@ -41,7 +41,8 @@ interface Entry {
   readonly watchers: Map<() => void, number>;
   /** The renewal in progress. */
   renewal: Promise<void> | undefined;
-  renewedAt: Moment | undefined;
+  /** Time since the last renewal. `undefined` before the first one. */
+  sinceRenewalMs: (() => number) | undefined;
   failure: Failure | undefined;
   state: ClientAuthTokenState;
   stopTimer: () => void;
@@ -50,7 +51,7 @@ interface Entry {
 interface Failure {
   readonly error: CustomerClientError;
   readonly count: number;
-  readonly since: Moment;
+  readonly elapsedMs: () => number;
   /** The token that was valid when the renewal failed. */
   readonly held: HeldToken | undefined;
 }
@@ -110,7 +111,7 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
 
   function reset(entry: Entry): void {
     entry.stopTimer();
-    Object.assign(entry, { renewal: undefined, failure: undefined, renewedAt: undefined });
+    Object.assign(entry, { renewal: undefined, failure: undefined, sinceRenewalMs: undefined });
     publish(entry);
     if (entry.watchers.size > 0) entry.stopTimer = clock.setTimer(() => check(entry), clearedPauseMs);
   }
@@ -123,7 +124,7 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
       id,
       watchers: new Map(),
       renewal: undefined,
-      renewedAt: undefined,
+      sinceRenewalMs: undefined,
       failure: undefined,
       state: idle,
       stopTimer: () => undefined,
@@ -133,8 +134,8 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
   }
 
   /** Time in ms until the token must be renewed. 0 or less if there is no token. */
-  function renewInMs({ renewedAt, watchers }: Entry, held: HeldToken | undefined): number {
-    const pauseMs = renewedAt ? minPauseMs - elapsedMs(clock, renewedAt) : 0;
+  function renewInMs({ sinceRenewalMs, watchers }: Entry, held: HeldToken | undefined): number {
+    const pauseMs = sinceRenewalMs ? minPauseMs - sinceRenewalMs() : 0;
     const beforeMs = Math.max(...watchers.values());
     return Math.max(held ? held.leftMs() - Math.min(beforeMs, held.lifeMs / 2) : 0, pauseMs);
   }
@@ -150,7 +151,7 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
     if (failure === undefined) return 0;
     if (!failure.error.retryable) return Number.POSITIVE_INFINITY;
     const pauseSeconds = failure.error.retryAfterSeconds ?? Math.min(2 ** (failure.count - 1), 60);
-    return pauseSeconds * 1000 - elapsedMs(clock, failure.since);
+    return pauseSeconds * 1000 - failure.elapsedMs();
   }
 
   /** Renews the token if it is due, and schedules the next check. Does nothing without watchers or while the page is hidden. */
@@ -172,7 +173,7 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
       if (entry.renewal !== renewal) return;
       entry.renewal = undefined;
       entry.failure = failure;
-      entry.renewedAt = momentOf(clock);
+      entry.sinceRenewalMs = startStopwatch(clock);
       publish(entry);
       check(entry);
     };
@@ -182,7 +183,7 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
         settle({
           error: customerErrorFrom(error),
           count: (entry.failure?.count ?? 0) + 1,
-          since: momentOf(clock),
+          elapsedMs: startStopwatch(clock),
           held: tokens.held(entry.id),
         }),
     );
@@ -211,7 +212,7 @@ export function createWatching(tokens: ClientAuthTokens, clock: Clock, visibilit
     if (failure === undefined || renewal !== undefined) return { status: 'loading' };
     const retry = () => {
       entry.failure = undefined;
-      entry.renewedAt = undefined;
+      entry.sinceRenewalMs = undefined;
       check(entry);
     };
     return { status: 'failed', error: failure.error, retry };

@@ -3,7 +3,7 @@ import type { ClientAuthTokens } from './tokens.ts';
 
 type Fields = Record<string, unknown>;
 
-const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null;
+const isFields = (value: unknown): value is Fields => Object(value) === value;
 
 /** Creates with an ambiguous outcome, kept in memory, so that the result of a retry can be interpreted. */
 export interface Writes {
@@ -24,22 +24,31 @@ export function createWrites(tokens: Pick<ClientAuthTokens, 'keep'>): Writes {
       if (reference !== undefined) unsettled.add(reference);
     },
     settle(variables, data) {
-      if (!isFields(data)) return data;
       const reference = referenceOf(variables);
-      const roots = Object.entries(data).map(([key, result]) => {
-        const settled =
-          reference !== undefined && isFields(result) ? settleCreate(unsettled, reference, result) : result;
-        return [key, withoutTokens(settled, tokens)];
-      });
-      return Object.fromEntries(roots) as typeof data;
+      const settled = mapFields(data, (result) =>
+        reference !== undefined && isFields(result) ? settleCreate(reference, result) : result,
+      );
+      return withoutTokens(settled, tokens);
     },
   };
+
+  function settleCreate(reference: string, result: Fields): Fields {
+    const { __typename, existing } = result;
+    const differingFields = result['differingFields'] as readonly string[] | null | undefined;
+    if (__typename === 'CustomerOutcomeUnknownError') unsettled.add(reference);
+    if (__typename === 'CreateCustomerSuccess') unsettled.delete(reference);
+    const isSame = __typename === 'CustomerAlreadyExistsError' && differingFields?.length === 0;
+    if (!isSame || !isFields(existing) || !unsettled.delete(reference)) return result;
+    // The document can select a token. None was issued, so the field is null.
+    const customer = { clientAuthToken: null, ...existing };
+    return { origin: 'RECONCILED', customer, __typename: 'CreateCustomerSuccess' };
+  }
 }
 
 /** The object reference id in the variables of a create. */
 function referenceOf(variables: unknown): string | undefined {
-  const input = isFields(variables) ? variables['input'] : undefined;
-  const reference = isFields(input) ? input['objectReferenceId'] : undefined;
+  const { input } = (variables ?? {}) as { readonly input?: { readonly objectReferenceId?: unknown } | null };
+  const reference = input?.objectReferenceId;
   return typeof reference === 'string' ? reference : undefined;
 }
 
@@ -49,33 +58,23 @@ export function targetOf(variables: unknown): string | undefined {
   return typeof id === 'string' ? id : undefined;
 }
 
-function settleCreate(unsettled: Set<string>, reference: string, result: Fields): Fields {
-  const { __typename, existing, differingFields } = result;
-  if (__typename === 'CustomerOutcomeUnknownError') unsettled.add(reference);
-  if (__typename === 'CreateCustomerSuccess') unsettled.delete(reference);
-  const isSame = Array.isArray(differingFields) && differingFields.length === 0;
-  if (__typename !== 'CustomerAlreadyExistsError' || !isSame || !isFields(existing) || !unsettled.delete(reference)) {
-    return result;
-  }
-  // The document can select a token. None was issued, so the field is null.
-  const customer = { clientAuthToken: null, ...existing };
-  return { origin: 'RECONCILED', customer, __typename: 'CreateCustomerSuccess' };
-}
-
 /**
  * Moves the tokens of a result to `tokens` and returns the result without them, so that it can be cached. A token is recognised by its
  * `__typename`. Every document of the kit selects it, and urql and Apollo Client add it to documents of the app.
  */
 export function withoutTokens<Value>(value: Value, tokens: Pick<ClientAuthTokens, 'keep'>): Value {
   if (Array.isArray(value)) return value.map((item) => withoutTokens(item, tokens)) as Value;
+  return mapFields(value, (inner, fields) => {
+    if (!isFields(inner) || inner['__typename'] !== 'ClientAuthToken') return withoutTokens(inner, tokens);
+    tokens.keep([fields['id'], fields['objectReferenceId']], inner);
+    return null;
+  });
+}
+
+/** Returns a copy of an object with changed values. Returns other values unchanged. */
+function mapFields<Value>(value: Value, change: (inner: unknown, fields: Fields) => unknown): Value {
   if (!isFields(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => {
-      if (!isFields(inner) || inner['__typename'] !== 'ClientAuthToken') return [key, withoutTokens(inner, tokens)];
-      tokens.keep([value['id'], value['objectReferenceId']], inner);
-      return [key, null];
-    }),
-  ) as Value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, change(inner, value)])) as Value;
 }
 
 /** Prefixes of the codes of operations that are rejected before the provider is called. */
