@@ -1,5 +1,5 @@
+import type { Exchange } from './exchange.ts';
 import { isMisconfigured } from './refusal.ts';
-import type { Exchange } from './transport.ts';
 import { type Clock, createWindow, windowMs } from './window.ts';
 
 /**

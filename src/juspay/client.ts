@@ -10,6 +10,7 @@ import { parseExactJson } from '../customers/exact-json.ts';
 import { isPathId } from '../customers/identity.ts';
 import { GatewayError } from '../errors.ts';
 import { correlationOf, type Log } from '../telemetry/log.ts';
+import type { Call, UpstreamResponse } from './exchange.ts';
 import { reading, writing } from './policy.ts';
 import {
   CallFailure,
@@ -20,8 +21,7 @@ import {
   refusal,
   refusalOfRepeat,
 } from './refusal.ts';
-import type { Resilience, UpstreamResponse } from './resilience.ts';
-import type { Call } from './transport.ts';
+import type { Resilience } from './resilience.ts';
 import { customerPath, decodeCustomer, encodeForm } from './wire.ts';
 import { type Calls, createWrites } from './writes.ts';
 
@@ -33,23 +33,23 @@ import { type Calls, createWrites } from './writes.ts';
  */
 export function createClient(resilience: Resilience, log: Log): (operation: Operation) => CustomerApi {
   const calls: Calls = {
-    async get(key, operation, policy, withClientAuthToken) {
+    get(key, operation, policy, withClientAuthToken) {
       const id = pathIdOf(key);
-      const call = {
-        method: 'GET',
-        path: customerPath(id, withClientAuthToken),
-        routingId: encodeURIComponent(id),
-      } as const;
-      try {
-        const customer = await resilience.call(call, operation, policy, (answer) =>
-          read('get', answer, { any: id }, operation, withClientAuthToken),
-        );
-        // The path accepts both identifiers. If the key names one of them, the other one must not match.
-        return matchesKey(customer, key) ? customer : null;
-      } catch (failure) {
-        if (failure instanceof NoSuchCustomer) return null;
-        throw failure;
-      }
+      const routingId = encodeURIComponent(id);
+      return resilience.call<Customer | null>({
+        call: { method: 'GET', path: customerPath(routingId, withClientAuthToken), routingId },
+        operation,
+        policy,
+        decode(answer) {
+          const customer = read('get', answer, { any: id }, operation, withClientAuthToken);
+          // The path accepts both identifiers. If the key names one of them, the other one must not match.
+          return matchesKey(customer, key) ? customer : null;
+        },
+        recover(failure) {
+          if (failure instanceof NoSuchCustomer) return null;
+          throw failure instanceof CallFailure ? failure.error : failure;
+        },
+      });
     },
     create(input, operation, withClientAuthToken) {
       const reference = input.objectReferenceId;
@@ -65,28 +65,24 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
     },
     update(id, changes, operation) {
       const form = encodeForm(changes);
-      const call = { method: 'POST', path: customerPath(id), routingId: encodeURIComponent(id), form } as const;
+      const routingId = encodeURIComponent(id);
+      const call = { method: 'POST', path: customerPath(routingId), routingId, form } as const;
       return write('update', call, operation, (answer) => read('update', answer, { any: id }, operation, false));
     },
   };
   const writes = createWrites(calls);
 
   return (operation) => ({
-    async get(key, { withClientAuthToken = false } = {}) {
-      if (!isPathId(pathIdOf(key)))
-        throw new GatewayError('BAD_USER_INPUT', { message: 'The id is not a valid customer id.' });
-      try {
-        return await calls.get(key, operation, reading, withClientAuthToken);
-      } catch (failure) {
-        throw failure instanceof CallFailure ? failure.error : failure;
-      }
+    get(key, { withClientAuthToken = false } = {}) {
+      if (isPathId(pathIdOf(key))) return calls.get(key, operation, reading, withClientAuthToken);
+      return Promise.reject(new GatewayError('BAD_USER_INPUT', { message: 'The id is not a valid customer id.' }));
     },
     create: (input, { withClientAuthToken = false } = {}) => writes.create(input, operation, withClientAuthToken),
     update: (id, changes) => writes.update(id, changes, operation),
   });
 
   /** Makes a write. An unexpected error after it was sent is an ambiguous outcome, which `writes` settles. */
-  async function write(
+  function write(
     kind: 'create' | 'update',
     call: Call,
     operation: Operation,
@@ -97,14 +93,18 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
       isSent = true;
       operation.onWriteSent?.();
     };
-    try {
-      return await resilience.call(call, { ...operation, onWriteSent }, writing(kind), decode);
-    } catch (failure) {
-      if (!isSent || failure instanceof CallFailure || failure instanceof NoSuchCustomer) throw failure;
-      // Logged here, because the write may still succeed.
-      log.error('unexpected error', { ...correlationOf(operation), cause: failure });
-      throw new CallFailure(new GatewayError('OUTCOME_UNKNOWN', { cause: failure }), 'unknown', 'never');
-    }
+    return resilience.call<Customer>({
+      call,
+      operation: { ...operation, onWriteSent },
+      policy: writing(kind),
+      decode,
+      recover(failure) {
+        if (!isSent || failure instanceof CallFailure || failure instanceof NoSuchCustomer) throw failure;
+        // Logged here, because the write may still succeed.
+        log.error('unexpected error', { ...correlationOf(operation), cause: failure });
+        throw new CallFailure(new GatewayError('OUTCOME_UNKNOWN', { cause: failure }), 'unknown', 'never');
+      },
+    });
   }
 
   /**

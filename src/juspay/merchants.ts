@@ -1,10 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { coalescing } from '../customers/coalescing.ts';
 import type { CustomerApi, Operation } from '../customers/customer.ts';
+import { createDeadlines } from '../customers/deadlines.ts';
 import type { Log, Metrics } from '../telemetry/log.ts';
 import { createClient } from './client.ts';
+import type { Key, Transport } from './exchange.ts';
 import { resilient } from './resilience.ts';
-import { createTransport, type Key, lazyTransport, type Transport } from './transport.ts';
+import { createTransport, lazyTransport } from './transport.ts';
 
 /** A merchant's credentials and the provider's address. If `baseUrl` is a function, the first call to the provider runs it. */
 export interface MerchantAccess {
@@ -117,6 +119,7 @@ function openMerchant(
 ): OpenMerchant {
   const { merchantId, baseUrl } = access;
   let { apiKey, olderApiKey } = access;
+  const deadlines = createDeadlines();
   const openTransport = (address: string): Transport =>
     createTransport({
       baseUrl: address,
@@ -125,6 +128,7 @@ function openMerchant(
       version: juspay.version,
       connections: juspay.connections,
       connectTimeoutMs: juspay.timeoutMs,
+      deadlines,
       proxy: proxyOf?.(address),
     });
   const transport =

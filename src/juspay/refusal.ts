@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CustomerInvalidError, type Issue } from '../customers/input.ts';
 import { type ErrorCode, GatewayError } from '../errors.ts';
-import type { Exchange } from './transport.ts';
+import type { Exchange } from './exchange.ts';
 import { inputPath } from './wire.ts';
 
 export type CallKind = 'get' | 'create' | 'update';

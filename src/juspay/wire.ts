@@ -132,9 +132,13 @@ function decodeToken(value: unknown): ClientAuthToken | undefined {
   return token && expiresAt ? { token, expiresAt } : undefined;
 }
 
-/** The path of one customer. The id becomes exactly one segment and must be a valid path id. */
-export function customerPath(id: string, withClientAuthToken = false): string {
-  return `/customers/${encodeURIComponent(id)}${withClientAuthToken ? `?${tokenOption}=true` : ''}`;
+/**
+ * The path of one customer.
+ *
+ * @param segment the id, percent-encoded, so that it is exactly one segment. It must be a valid path id.
+ */
+export function customerPath(segment: string, withClientAuthToken = false): string {
+  return withClientAuthToken ? `/customers/${segment}?${tokenOption}=true` : `/customers/${segment}`;
 }
 
 /** Encodes the present fields with the provider's names, and the option if the token is requested. */

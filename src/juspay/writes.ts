@@ -11,7 +11,7 @@ import type { CustomerChanges, NewCustomer } from '../customers/input.ts';
 import { GatewayError } from '../errors.ts';
 import { type Policy, reading, settling } from './policy.ts';
 import { CallFailure, NoSuchCustomer } from './refusal.ts';
-import { remainingMs } from './resilience.ts';
+import { remainingMs } from './tried.ts';
 
 /**
  * The provider's calls. They throw CallFailure; `update` also throws NoSuchCustomer. An unexpected error of `create` or `update`

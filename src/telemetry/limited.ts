@@ -16,7 +16,7 @@ const windowMs = 1_000;
  * Audit lines are exempt because the record of writes must be complete. `debug` lines are exempt because they are off by default.
  */
 export function limited(log: Log, linesPerSecond: number): LimitedLog {
-  const { debug, audit, ...lines } = guarded(log);
+  const { debug, audit, isDebugDropped, ...lines } = guarded(log);
   const windows = new Map<string, { lines: number; report(): void }>();
 
   function write(level: Level, message: string, fields?: LogFields): void {
@@ -42,6 +42,7 @@ export function limited(log: Log, linesPerSecond: number): LimitedLog {
   }
 
   return {
+    isDebugDropped,
     debug,
     info: (message, fields) => write('info', message, fields),
     warn: (message, fields) => write('warn', message, fields),
@@ -60,6 +61,7 @@ export function limited(log: Log, linesPerSecond: number): LimitedLog {
 export function guarded(log: Log): Required<Log> {
   // Call the methods on the object: a custom log may be a class instance that uses `this`.
   return {
+    isDebugDropped: log.isDebugDropped === true,
     debug: (message, fields) => quietly(() => log.debug(message, fields)),
     info: (message, fields) => quietly(() => log.info(message, fields)),
     warn: (message, fields) => quietly(() => log.warn(message, fields)),

@@ -139,6 +139,8 @@ export class FailureCount {
 
 /** Messages are constants; data goes into fields. */
 export interface Log {
+  /** `true` if `debug` does nothing, so that its fields need not be built. */
+  readonly isDebugDropped?: boolean;
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
@@ -186,13 +188,15 @@ export function openOutput(onDropped?: (count: number) => void): LineWriter {
  * `silent`.
  */
 export function createLog(level: LogLevel | 'silent', write?: WriteLine): Log {
-  if (level === 'silent') return { debug: ignore, info: ignore, warn: ignore, error: ignore, audit: ignore };
+  if (level === 'silent')
+    return { isDebugDropped: true, debug: ignore, info: ignore, warn: ignore, error: ignore, audit: ignore };
   const writeLine = write ?? openOutput().write;
   const line = (lineLevel: LogLevel) =>
     levels.indexOf(lineLevel) < levels.indexOf(level)
       ? ignore
       : (message: string, fields?: LogFields) => writeLine(lineOf(lineLevel, message, fields));
   return {
+    isDebugDropped: level !== 'debug',
     debug: line('debug'),
     info: line('info'),
     warn: line('warn'),

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Cancellation, createCancellation, never } from '../../src/customers/cancellation.ts';
 import type { Operation } from '../../src/customers/customer.ts';
-import { createSlots } from '../../src/juspay/slots.ts';
+import { createDeadlines } from '../../src/customers/deadlines.ts';
+import { createLanes } from '../../src/juspay/lanes.ts';
 
 const operationOf = (caller: string, requestId: string): Operation => ({
   caller,
@@ -10,23 +11,29 @@ const operationOf = (caller: string, requestId: string): Operation => ({
   deadlineAtMs: Number.POSITIVE_INFINITY,
   cancellation: never,
 });
-const forever = () => 60_000;
 
-/** Slots with one connection, which is taken. Records the order in which waiting calls get it. */
+/** One lane, which is taken. Records the order in which waiting calls get it. */
 function setUp(limit?: number) {
-  const slots = createSlots(1, limit);
-  assert.equal(slots.take(forever, undefined, operationOf('first', 'r')), 'taken');
+  let opened = 0;
+  const lanes = createLanes(1, () => `lane ${++opened}`, createDeadlines(), limit);
+  const take = (operation: Operation, cancellation?: Cancellation) =>
+    new Promise<string>((resolve) => {
+      const waitMs = () => 60_000;
+      lanes.take({ waiter: operation, cancellation, waitMs, onLane: resolve, onNoLane: resolve });
+    });
+  const release = () => lanes.release('lane 1', false);
   const served: string[] = [];
   const wait = async (name: string, operation: Operation, cancellation?: Cancellation): Promise<void> => {
-    const turn = await slots.take(forever, cancellation, operation);
-    served.push(turn === 'taken' ? name : `${name} ${turn}`);
-    if (turn === 'taken') slots.release();
+    const turn = await take(operation, cancellation);
+    served.push(turn === 'lane 1' ? name : `${name} ${turn}`);
+    if (turn === 'lane 1') release();
   };
-  return { slots, served, wait };
+  const first = take(operationOf('first', 'r'));
+  return { first, take, release, served, wait };
 }
 
 test('connections MUST go round robin by caller, then by operation, then first in, first out', async () => {
-  const { slots, served, wait } = setUp();
+  const { release, served, wait } = setUp();
   const calls = [
     wait('a1.1', operationOf('a', 'a1')),
     wait('a1.2', operationOf('a', 'a1')),
@@ -37,22 +44,22 @@ test('connections MUST go round robin by caller, then by operation, then first i
     wait('b1.2', operationOf('b', 'b1')),
     wait('c1.1', operationOf('c', 'c1')),
   ];
-  slots.release();
+  release();
   await Promise.all(calls);
   assert.deepEqual(served, ['a1.1', 'b1.1', 'c1.1', 'a2.1', 'b1.2', 'a1.2', 'a2.2', 'a1.3']);
 });
 
 test('a caller with one call MUST get the second free connection while another caller has 10,000 waiting calls', async () => {
-  const { slots, served, wait } = setUp();
+  const { release, served, wait } = setUp();
   const flood = Array.from({ length: 10_000 }, (_, n) => wait('a', operationOf('a', `a${n % 100}`)));
   const one = wait('b', operationOf('b', 'b1'));
-  slots.release();
+  release();
   await Promise.all([...flood, one]);
   assert.equal(served.indexOf('b'), 1);
 });
 
 test('a shared read MUST have a place in the queue of each of its callers, including one that joins later', async () => {
-  const { slots, served, wait } = setUp();
+  const { release, served, wait } = setUp();
   const [a, b] = [operationOf('a', 'a1'), operationOf('b', 'b1')];
   const waiters = new Set([a]);
   const joinListeners = new Set<(operation: Operation) => void>();
@@ -60,14 +67,14 @@ test('a shared read MUST have a place in the queue of each of its callers, inclu
   const shared = wait('shared', { ...a, sharedRead: { waiters, joinListeners } });
   waiters.add(b);
   for (const onJoined of joinListeners) onJoined(b);
-  slots.release();
+  release();
   await Promise.all([...flood, shared]);
   assert.equal(served.indexOf('shared'), 1);
   assert.equal(joinListeners.size, 0);
 });
 
 test('a cancelled call MUST be skipped and removed from the queue', async () => {
-  const { slots, served, wait } = setUp();
+  const { take, release, served, wait } = setUp();
   const client = createCancellation();
   const calls = [
     wait('a', operationOf('a', 'a1'), client),
@@ -75,19 +82,66 @@ test('a cancelled call MUST be skipped and removed from the queue', async () => 
     wait('a', operationOf('a', 'a2')),
   ];
   client.cancel();
-  slots.release();
+  release();
   await Promise.all(calls);
   assert.deepEqual(served, ['a expired', 'a', 'b']);
-  assert.equal(slots.take(forever, undefined, operationOf('c', 'c1')), 'taken');
+  assert.equal(await take(operationOf('c', 'c1')), 'lane 1');
 });
 
 test('a full queue MUST refuse calls of the caller with the most calls, and accept those of others', async () => {
-  const { slots, served, wait } = setUp(10);
+  const { release, served, wait } = setUp(10);
   const calls = Array.from({ length: 12 }, (_, n) => wait(`a${n}`, operationOf('a', 'a1')));
   calls.push(wait('b0', operationOf('b', 'b1')), wait('c0', operationOf('c', 'c1')));
-  slots.release();
+  release();
   await Promise.all(calls);
   assert.deepEqual(served.slice(0, 4), ['a10 full', 'a11 full', 'a9 full', 'a8 full']);
   assert.deepEqual(served.slice(4, 7), ['a0', 'b0', 'c0']);
   assert.equal(served.length, 14);
+});
+
+test('20,000 waiting calls that are not sent MUST be served without nesting them', async () => {
+  const lanes = createLanes(1, () => 'lane', createDeadlines());
+  let served = 0;
+  const take = (n: number) =>
+    lanes.take({
+      waiter: operationOf(`caller ${n % 7}`, `request ${n}`),
+      cancellation: undefined,
+      waitMs: () => 60_000,
+      onLane(lane) {
+        served += 1;
+        if (n > 0) lanes.release(lane, false);
+      },
+      onNoLane: () => assert.fail(),
+    });
+  for (let n = 0; n < 20_000; n += 1) take(n);
+  assert.equal(served, 1);
+  lanes.release('lane', false);
+  assert.equal(served, 20_000);
+});
+
+test('the lane released last MUST be taken first, and one that is blocked last', () => {
+  let opened = 0;
+  const lanes = createLanes(3, () => ++opened, createDeadlines());
+  const take = () => {
+    let taken = 0;
+    const onLane = (lane: number) => {
+      taken = lane;
+    };
+    lanes.take({
+      waiter: operationOf('a', 'a'),
+      cancellation: undefined,
+      waitMs: () => 60_000,
+      onLane,
+      onNoLane: () => assert.fail(),
+    });
+    return taken;
+  };
+  assert.deepEqual([take(), take(), take()], [1, 2, 3]);
+  lanes.release(2, false);
+  lanes.release(1, false);
+  lanes.release(3, true);
+  assert.deepEqual([take(), take(), take()], [1, 2, 3]);
+  lanes.release(1, false);
+  assert.equal(take(), 1);
+  assert.equal(opened, 3);
 });

@@ -1,0 +1,136 @@
+import { performance } from 'node:perf_hooks';
+import type { CancelListener, Cancellation } from '../customers/cancellation.ts';
+import type { Operation } from '../customers/customer.ts';
+import type { Deadline, Deadlines } from '../customers/deadlines.ts';
+import { createFairQueue, type Entry, type FairQueue, type Place } from './fair-queue.ts';
+
+/** The caller and the operation that wait for a lane. A shared read has several of them. */
+export type Waiter = Pick<Operation, 'caller' | 'requestId' | 'sharedRead'>;
+
+/** A call that needs a lane. */
+export interface Seeker<Lane> {
+  readonly waiter: Waiter;
+  readonly cancellation: Cancellation | undefined;
+  /** Returns the time in ms that is left to wait for a lane. Called again when this time is over. */
+  waitMs(): number;
+  /** Called with a lane, at once or later. Give it back with `release`. Must not throw. */
+  onLane(lane: Lane): void;
+  /** Called instead of `onLane`. `expired`: the wait took too long or was cancelled. `full`: too many calls wait. */
+  onNoLane(reason: 'expired' | 'full'): void;
+}
+
+export interface Lanes<Lane> {
+  take(seeker: Seeker<Lane>): void;
+  /** @param isBlocked whether the lane is not ready yet. It is used again only if no other one is free. */
+  release(lane: Lane, isBlocked: boolean): void;
+}
+
+/** Maximum number of waiting calls per merchant. At this number, calls of the callers with the longest queues are refused. */
+const maxWaiting = 20_000;
+
+/**
+ * Shares `count` lanes, one for each connection, fairly: round robin by caller, then by operation, then first in, first out. A
+ * caller with many calls does not delay the calls of other callers. The list of free lanes is the limit of concurrent calls. The
+ * lane that was released last is used first, because its connection is open.
+ *
+ * @param open opens a lane, when it is needed first.
+ */
+export function createLanes<Lane>(
+  count: number,
+  open: () => Lane,
+  deadlines: Deadlines,
+  limit = maxWaiting,
+): Lanes<Lane> {
+  const free: Lane[] = [];
+  const queue = createFairQueue(limit);
+  let opened = 0;
+  let isServing = false;
+
+  return {
+    take(seeker) {
+      if (seeker.cancellation?.isCancelled) return seeker.onNoLane('expired');
+      const lane = free.pop() ?? openLane();
+      if (lane !== undefined) return seeker.onLane(lane);
+      if (!queue.makeRoom(seeker.waiter.caller)) return seeker.onNoLane('full');
+      new Waiting(seeker, queue, deadlines).start();
+    },
+    release(lane, isBlocked) {
+      if (isBlocked) free.unshift(lane);
+      else free.push(lane);
+      // A call that is not sent releases its lane at once. Without this loop, each of them would be nested in the one before.
+      if (isServing) return;
+      isServing = true;
+      try {
+        while (free.length > 0) {
+          const next = queue.next() as Waiting<Lane> | undefined;
+          if (next === undefined) return;
+          next.onTurn(free.pop() as Lane);
+        }
+      } finally {
+        isServing = false;
+      }
+    },
+  };
+
+  function openLane(): Lane | undefined {
+    if (opened === count) return undefined;
+    const lane = open();
+    opened += 1;
+    return lane;
+  }
+}
+
+/** A call in the queue. */
+class Waiting<Lane> implements Entry, Deadline, CancelListener {
+  readonly places: Place[] = [];
+  dueAtMs = 0;
+  place = -1;
+  readonly #seeker: Seeker<Lane>;
+  readonly #queue: FairQueue;
+  readonly #deadlines: Deadlines;
+  /** A shared read has a place in the queue of each of its callers, including those that join later. */
+  readonly #onJoined = ({ caller, requestId }: Waiter) => this.#queue.add(this, caller, requestId);
+
+  constructor(seeker: Seeker<Lane>, queue: FairQueue, deadlines: Deadlines) {
+    this.#seeker = seeker;
+    this.#queue = queue;
+    this.#deadlines = deadlines;
+  }
+
+  start(): void {
+    const { waiter, cancellation } = this.#seeker;
+    this.#deadlines.add(this, performance.now() + Math.max(1, this.#seeker.waitMs()));
+    cancellation?.add(this);
+    for (const each of waiter.sharedRead?.waiters ?? [waiter]) this.#onJoined(each);
+    waiter.sharedRead?.joinListeners.add(this.#onJoined);
+  }
+
+  onTurn(lane: Lane): void {
+    this.#leave();
+    this.#seeker.onLane(lane);
+  }
+
+  onFull(): void {
+    this.#leave();
+    this.#seeker.onNoLane('full');
+  }
+
+  onCancel(): void {
+    this.#leave();
+    this.#seeker.onNoLane('expired');
+  }
+
+  onDue(): void {
+    const leftMs = this.#seeker.waitMs();
+    if (leftMs > 0) this.#deadlines.add(this, performance.now() + leftMs);
+    else this.onCancel();
+  }
+
+  #leave(): void {
+    const { waiter, cancellation } = this.#seeker;
+    this.#deadlines.remove(this);
+    cancellation?.remove(this);
+    waiter.sharedRead?.joinListeners.delete(this.#onJoined);
+    this.#queue.remove(this);
+  }
+}

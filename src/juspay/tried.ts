@@ -1,0 +1,109 @@
+import { performance } from 'node:perf_hooks';
+import type { Cancellation } from '../customers/cancellation.ts';
+import type { Operation } from '../customers/customer.ts';
+import { type Breaker, callResultOf, minTimeoutShare } from './breaker.ts';
+import type { Call, Exchange, Key, Sending, UpstreamResponse } from './exchange.ts';
+import type { Gate } from './gate.ts';
+import type { Policy } from './policy.ts';
+
+const now = () => performance.now();
+
+/** One call and what becomes of its responses. */
+export interface Task<Value> {
+  readonly call: Call;
+  readonly operation: Operation;
+  readonly policy: Policy;
+  /** Turns a response into a value, or throws. A `CallFailure` may be repeated. */
+  decode(response: UpstreamResponse, isRepeat: boolean): Value;
+  /** Turns the last failure into a value, or throws it. */
+  recover(failure: unknown): Value;
+}
+
+/** Receives the result of an attempt. Its methods must not throw. */
+export interface TryListener {
+  onEnd(result: Exchange | 'refused' | 'full', tried: Tried): void;
+  onFault(cause: unknown): void;
+}
+
+/** One attempt of a task, as the transport's sender: its rules of time and admission, and its report to the breaker. */
+export class Tried implements Sending {
+  readonly call: Call;
+  readonly waiter: Operation;
+  /** Never abort a write that was sent: it may take effect although the caller has disconnected. */
+  readonly cancellation: Cancellation | undefined;
+  readonly key: Key | undefined;
+  /** From 1. */
+  readonly attempt: number;
+  /** Before the wait for a connection. */
+  readonly startedAtMs = now();
+  readonly #policy: Policy;
+  readonly #gate: Gate;
+  readonly #timeoutMs: number;
+  readonly #listener: TryListener;
+  #sentAtMs = 0;
+  #report: ReturnType<Breaker['admit']>;
+
+  /** @param timeoutMs the maximum time of one attempt. */
+  constructor(
+    { call, operation, policy }: Task<unknown>,
+    { attempt, key }: { readonly attempt: number; readonly key: Key | undefined },
+    { gate, timeoutMs }: { readonly gate: Gate; readonly timeoutMs: number },
+    listener: TryListener,
+  ) {
+    this.call = call;
+    this.waiter = operation;
+    this.cancellation = policy.kind === 'get' ? operation.cancellation : undefined;
+    this.key = key;
+    this.attempt = attempt;
+    this.#policy = policy;
+    this.#gate = gate;
+    this.#timeoutMs = timeoutMs;
+    this.#listener = listener;
+  }
+
+  leftMs(sinceMs: number): number {
+    this.#sentAtMs = sinceMs;
+    return sinceMs + this.#givenMs() - now();
+  }
+
+  waitMs(): number {
+    return remainingMs(this.waiter);
+  }
+
+  isRefused(): boolean {
+    const { method } = this.call;
+    this.#report = this.#gate.admit(method, this.waiter, this.attempt, this.key !== undefined);
+    if (this.#report === undefined) return true;
+    if (method === 'POST') this.waiter.onWriteSent?.();
+    return false;
+  }
+
+  onExchange(exchange: Exchange): void {
+    const attemptMs = this.#givenMs();
+    const lateMs = now() - this.#sentAtMs - attemptMs;
+    const isAborted = this.call.method === 'GET' && this.waiter.cancellation.isCancelled;
+    const isTooShort = attemptMs < this.#timeoutMs * minTimeoutShare;
+    this.#report?.(callResultOf(exchange, { attemptMs, lateMs, isTooShort, isAborted }));
+    this.#gate.hold(exchange);
+  }
+
+  onEnd(result: Exchange | 'refused' | 'full'): void {
+    this.#listener.onEnd(result, this);
+  }
+
+  onFault(cause: unknown): void {
+    // Has no effect after another report.
+    this.#report?.('ignored');
+    this.#listener.onFault(cause);
+  }
+
+  /** Not cached: the deadline of a shared read changes when another caller joins. */
+  #givenMs(): number {
+    return Math.min(this.#timeoutMs, (this.waiter.deadlineAtMs - this.#sentAtMs) * this.#policy.share);
+  }
+}
+
+/** The time until the deadline, by the monotonic clock. Negative after the deadline. */
+export function remainingMs(operation: Operation): number {
+  return operation.deadlineAtMs - now();
+}
