@@ -39,11 +39,8 @@ const unexpected: NonNullable<Case['onCustomersRequest']> = async (request) => {
   const { query } = (await request.json()) as { query: string };
   const field = query.includes('_entities') ? '_entities' : 'customers';
   const log = createLog('silent', () => undefined);
-  const { message, extensions } = toClientError(new Error('a bug'), {
-    correlation: { requestId: 'r-1' },
-    executed: true,
-    log,
-  });
+  const { error } = toClientError(new Error('a bug'), { correlation: { requestId: 'r-1' }, log });
+  const { message, extensions } = error;
   return Response.json({ data: { [field]: [null] }, errors: [{ message, extensions, path: [field, 0] }] });
 };
 
