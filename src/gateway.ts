@@ -11,7 +11,6 @@ import { proxyOf } from './config/proxies.ts';
 import { type Appliers, watchSettings } from './config/reload.ts';
 import { unknownMerchant } from './config/rules.ts';
 import { createEngine } from './execution/engine.ts';
-import { withBoundedFailures } from './execution/failures.ts';
 import { type Manifest, openManifest } from './execution/persisted.ts';
 import { buildSubgraph } from './graphql/schema.ts';
 import { createBodies, tooLong } from './http/bodies.ts';
@@ -68,7 +67,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const delivery = createDelivery();
   const merchantOf = (caller: Caller) => merchants.of(caller)?.merchantId;
   const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log, metrics, merchantOf);
-  const schema = withBoundedFailures(buildSubgraph({ exposesSdl: config.introspection }));
+  const schema = buildSubgraph({ exposesSdl: config.introspection });
   const inFlight = countInFlight(metrics);
   const operations = createOperations({
     merchants,

@@ -21,10 +21,11 @@ export interface AnswerRequest {
   readonly mediaType: 'application/json' | 'application/graphql-response+json';
 }
 
-/** A GraphQL result. `data` is `undefined` if no operation was executed. */
+/** A GraphQL result. */
 export interface Result {
   readonly errors?: readonly GraphQLError[] | undefined;
-  readonly data?: unknown;
+  /** JSON. `undefined` if no operation was executed. */
+  readonly data?: string | undefined;
 }
 
 /** Converts a result to its answer, with the public form of its errors. */
@@ -34,19 +35,30 @@ export function answerOf(
   log: Log,
   operationType?: OperationType,
 ): Answer {
+  if (errors.length === 0 && data !== undefined) {
+    return { status: 200, headers: headersOf[mediaType], body: `{"data":${data}}`, outcome: 'OK', operationType };
+  }
   const clientErrors = errors.map((error) => toClientError(error, { correlation, log }));
   const causes = clientErrors.map(({ cause }) => cause);
-  const headers = { 'content-type': `${mediaType}; charset=utf-8` };
-  const { status, ...more } = data === undefined ? refusalOf(causes, mediaType) : { status: 200, headers: {} };
+  const refusal = data === undefined ? refusalOf(causes, mediaType) : undefined;
+  // Errors first, as the specification recommends: people see them before a long answer.
+  const errorText = JSON.stringify(clientErrors.map(({ error }) => error));
   return {
-    status,
-    headers: { ...headers, ...more.headers },
-    // Errors first, as the specification recommends: people see them before a long answer.
-    body: JSON.stringify({ ...(errors.length > 0 && { errors: clientErrors.map(({ error }) => error) }), data }),
+    status: refusal?.status ?? 200,
+    headers: { ...headersOf[mediaType], ...refusal?.headers },
+    body: data === undefined ? `{"errors":${errorText}}` : `{"errors":${errorText},"data":${data}}`,
     outcome: causes[0]?.code ?? 'OK',
     operationType,
   };
 }
+
+/** One object for each type, because most answers have no other headers. Frozen: a `Response` of Yoga writes to its headers. */
+const headersOf = {
+  'application/json': Object.freeze({ 'content-type': 'application/json; charset=utf-8' }),
+  'application/graphql-response+json': Object.freeze({
+    'content-type': 'application/graphql-response+json; charset=utf-8',
+  }),
+} as const;
 
 /** Status and headers of an operation that was not executed: the highest status of its errors, and the headers of all. */
 function refusalOf(

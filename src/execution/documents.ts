@@ -2,6 +2,7 @@ import {
   type DocumentNode,
   GraphQLError,
   type GraphQLSchema,
+  getOperationAST,
   Kind,
   NoSchemaIntrospectionCustomRule,
   parse,
@@ -14,22 +15,31 @@ import {
   visit,
 } from 'graphql';
 import type { Cancellation } from '../customers/cancellation.ts';
-import { GatewayError, RequestError } from '../errors.ts';
+import { RequestError } from '../errors.ts';
+import { createCache } from './cache.ts';
+import { createCompiler, type Operation } from './compiler.ts';
 import { assertLimits, assertTokens, type DocumentLimits } from './limits.ts';
 import { maxReportedErrors } from './outcome.ts';
+import type { Resolvers } from './plan.ts';
 import { createTurns } from './turns.ts';
 
-/** Documents that passed the limits, parsed and validated. */
+/** A document that passed the limits and was parsed and validated. */
+export interface CheckedDocument {
+  /** The errors of validation, at most `maxReportedErrors`. */
+  readonly errors: readonly GraphQLError[];
+  /** Finds an operation by its name, or the only one. Its compiled parts are kept with the document. */
+  operation(name: string | undefined): Operation | undefined;
+}
+
 export interface Documents {
+  /** Returns a document of the cache. */
+  find(text: string): CheckedDocument | undefined;
   /**
-   * Parses a document and validates it, or takes it from the cache. Does both in a turn of the event loop that all requesters
-   * share fairly.
+   * Parses and validates a document in a turn of the event loop that all requesters share fairly.
    *
    * @throws RequestError if the document exceeds a limit or cannot be parsed; `OVERLOADED` if too many documents wait.
    */
-  read(text: string, requester: string, cancellation: Cancellation): Promise<DocumentNode>;
-  /** The errors of validation, at most {@link maxReportedErrors}. */
-  check(document: DocumentNode): readonly GraphQLError[];
+  read(text: string, requester: string, cancellation: Cancellation): CheckedDocument | Promise<CheckedDocument>;
 }
 
 /**
@@ -39,13 +49,14 @@ export interface Documents {
  */
 export function createDocuments(options: {
   readonly schema: GraphQLSchema;
+  readonly resolvers: Resolvers;
   readonly limits: DocumentLimits;
   readonly introspection: boolean;
 }): Documents {
-  const { schema, limits } = options;
+  const { schema, limits, resolvers } = options;
   const turns = createTurns();
-  const parsed = createCache<DocumentNode>();
-  const verdicts = new WeakMap<DocumentNode, readonly GraphQLError[]>();
+  const checked = createCache<CheckedDocument>(maxCachedCharacters);
+  const compile = createCompiler(schema, resolvers);
   const rules: ValidationRule[] = specifiedRules.map((rule) =>
     rule === ValuesOfCorrectTypeRule ? withoutValues(rule) : rule,
   );
@@ -53,40 +64,46 @@ export function createDocuments(options: {
   if (!options.introspection) rules.push(NoSchemaIntrospectionCustomRule);
 
   return {
-    async read(text, requester, cancellation) {
-      // Cached documents wait as many microtasks as new ones, so that simultaneous requests keep their order.
-      await (parsed.has(text) ? undefined : turns.run(requester, cancellation, () => prepare(text)));
-      return readDocument(text);
+    find: checked.get,
+    read(text, requester, cancellation) {
+      let read: () => CheckedDocument = () => {
+        throw new Error('The turn ended without its work.');
+      };
+      const turn = turns.run(requester, cancellation, () => {
+        read = attempt(() => check(text));
+      });
+      return turn === undefined ? read() : turn.then(() => read());
     },
-    check: checkDocument,
   };
 
-  /** Fills the caches. Ignores the errors of this document, because `read` throws them afterwards. */
-  function prepare(text: string): void {
-    try {
-      checkDocument(readDocument(text));
-    } catch (error) {
-      if (!(error instanceof GatewayError)) throw error;
-    }
-  }
-
-  function readDocument(text: string): DocumentNode {
-    const known = parsed.get(text);
+  function check(text: string): CheckedDocument {
+    const known = checked.get(text);
     if (known !== undefined) return known;
     const document = parseText(text, limits);
     assertLimits(document, limits);
-    parsed.set(text, document);
-    return document;
+    const operations = new Map<string | undefined, Operation>();
+    const found: CheckedDocument = {
+      errors: validated(document),
+      operation(name) {
+        const operation = operations.get(name);
+        if (operation !== undefined) return operation;
+        const node = getOperationAST(document, name);
+        if (!node) return undefined;
+        const compiled = compile(document, node, checked.grow);
+        operations.set(name, compiled);
+        return compiled;
+      },
+    };
+    if (text.length <= maxCachedCharacters / 4) checked.set(text, found, text.length);
+    return found;
   }
 
-  function checkDocument(document: DocumentNode): readonly GraphQLError[] {
-    const known = verdicts.get(document);
-    if (known !== undefined) return known;
+  function validated(document: DocumentNode): GraphQLError[] {
     const found = validate(schema, withoutRepeats(document), rules, {
       maxErrors: maxReportedErrors,
       hideSuggestions: true,
     });
-    const errors = found.slice(0, maxReportedErrors).map(
+    return found.slice(0, maxReportedErrors).map(
       (error) =>
         new GraphQLError(error.message, {
           nodes: error.nodes ?? null,
@@ -96,8 +113,6 @@ export function createDocuments(options: {
             : invalid('OPERATION_TOO_COMPLEX', 'The document repeats too many fields.'),
         }),
     );
-    verdicts.set(document, errors);
-    return errors;
   }
 }
 
@@ -170,30 +185,17 @@ function valueMessage(error: GraphQLError): string {
   return 'The value is not valid for the expected type.';
 }
 
-const maxCachedBytes = 512 * 1024;
+/** Characters of the texts, and nodes of the compiled operations. */
+const maxCachedCharacters = 512 * 1024;
 
-/** LRU cache, limited by the length of its keys. */
-function createCache<Value>() {
-  const entries = new Map<string, Value>();
-  let bytes = 0;
-  return {
-    has: (text: string) => entries.has(text),
-    get(text: string): Value | undefined {
-      const value = entries.get(text);
-      if (value === undefined) return undefined;
-      entries.delete(text);
-      entries.set(text, value);
-      return value;
-    },
-    set(text: string, value: Value): void {
-      if (text.length > maxCachedBytes / 4) return;
-      entries.set(text, value);
-      bytes += text.length;
-      for (const oldest of entries.keys()) {
-        if (bytes <= maxCachedBytes) break;
-        entries.delete(oldest);
-        bytes -= oldest.length;
-      }
-    },
-  };
+/** Runs `work` now and returns a function that returns its result or throws its error. */
+function attempt<Result>(work: () => Result): () => Result {
+  try {
+    const result = work();
+    return () => result;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
 }

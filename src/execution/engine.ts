@@ -1,22 +1,16 @@
-import {
-  type ASTNode,
-  type DocumentNode,
-  execute,
-  GraphQLError,
-  type GraphQLSchema,
-  getOperationAST,
-  type OperationDefinitionNode,
-} from 'graphql';
+import type { GraphQLError, GraphQLSchema } from 'graphql';
 import type { Cancellation } from '../customers/cancellation.ts';
 import { RequestError } from '../errors.ts';
 import type { Log, OperationType } from '../telemetry/log.ts';
-import { type Answer, type AnswerRequest, answerOf, type Result } from './answer.ts';
-import { createDocuments, invalid } from './documents.ts';
-import { collectFailures, tooLarge } from './failures.ts';
+import { type Answer, type AnswerRequest, answerOf } from './answer.ts';
+import { withBoundedFailures } from './bounded.ts';
+import type { Operation, Prepared } from './compiler.ts';
+import { type CheckedDocument, createDocuments, invalid } from './documents.ts';
+import { interpret, runPlan } from './executor.ts';
 import { countItems } from './items.ts';
 import type { DocumentLimits } from './limits.ts';
-import { maxReportedErrors, mutationOverGet, noSuchOperation } from './outcome.ts';
-import { exceedsJsonBytes } from './size.ts';
+import { located, maxReportedErrors, mutationOverGet, noSuchOperation } from './outcome.ts';
+import { resolversOf } from './plan.ts';
 import { readVariables, type VariableProblem, type Variables } from './variables.ts';
 
 /** Executes GraphQL operations. Every way into the gateway uses the same engine, so that the answer does not depend on the way. */
@@ -49,70 +43,113 @@ export interface EngineOptions {
   readonly log: Log;
 }
 
-/** @param options.schema with the resolvers of `withBoundedFailures`. */
+/**
+ * Creates an engine.
+ *
+ * @param options.schema the engine changes its resolvers for the executor of graphql-js, see `withBoundedFailures`.
+ */
 export function createEngine({ schema, limits, introspection, log }: EngineOptions): Engine {
-  const documents = createDocuments({ schema, limits, introspection });
+  const resolvers = resolversOf(schema);
+  withBoundedFailures(schema);
+  const documents = createDocuments({ schema, resolvers, limits, introspection });
 
   return {
-    async run(params, request) {
-      let operationType: OperationType | undefined;
+    run(params, request) {
       try {
-        const document = await documents.read(params.query, request.requester, request.cancellation);
-        const operation = operationOf(document, params.operationName, request.isGet);
-        const errors = documents.check(document);
-        if (errors.length > 0) return answerOf({ errors }, request, log);
-        operationType = operation.operation;
-        return answerOf(await run(document, operation, params, request), request, log, operationType);
+        const known = documents.find(params.query);
+        const document = known ?? documents.read(params.query, request.requester, request.cancellation);
+        if (!(document instanceof Promise)) return run(document, params, request);
+        return document.then(
+          (read) => run(read, params, request),
+          (error) => refusal(error, request),
+        );
       } catch (error) {
-        return answerOf({ errors: [located(error)] }, request, log, operationType);
+        return refusal(error, request);
       }
     },
   };
 
-  async function run(
-    document: DocumentNode,
-    operation: OperationDefinitionNode,
-    { query, operationName, variables = {} }: OperationParams,
-    { createContext }: EngineRequest,
-  ): Promise<Result> {
-    if (countItems({ schema, document, variableValues: variables }, operation) > limits.items) {
-      throw invalid('OPERATION_TOO_COMPLEX', `The operation lists more than ${limits.items} customers.`);
+  function run(document: CheckedDocument, params: OperationParams, request: EngineRequest): Answer | Promise<Answer> {
+    try {
+      const operation = document.operation(params.operationName);
+      if (operation === undefined) throw noSuchOperation();
+      if (request.isGet && operation.node.operation === 'mutation') throw mutationOverGet();
+      if (document.errors.length > 0) return answerOf({ errors: document.errors }, request, log);
+      return execute(operation, params, request);
+    } catch (error) {
+      return refusal(error, request);
     }
-    const read = readVariables(schema, document, operation, variables, maxReportedErrors);
-    if (read.problems.length > 0) return { errors: read.problems.map(variableError) };
-    const type = operation.operation;
-    const contextValue = createContext({ name: nameOf(operationName, query), type });
-    const failures = collectFailures(contextValue, {
-      maxReported: maxReportedErrors,
-      maxTextBytes: type === 'mutation' ? limits.responseBytes : undefined,
-    });
-    const result = await execute({
-      schema,
-      document,
-      contextValue,
-      variableValues: read.variables,
-      operationName: operationName ?? null,
-    });
-    const errors = [...failures(), ...(result.errors ?? [])].slice(0, maxReportedErrors);
-    // The outcome of a write must be reported, so in a mutation single texts become null instead.
-    const isTooLarge =
-      type !== 'mutation' && exceedsJsonBytes(result.data, limits.responseBytes - envelopeBytes(errors));
-    if (isTooLarge) return { errors: [located(tooLarge())], data: null };
-    return errors.length > 0 ? { ...result, errors } : result;
+  }
+
+  function execute(operation: Operation, params: OperationParams, request: EngineRequest): Answer | Promise<Answer> {
+    const type = operation.node.operation;
+    try {
+      const read = prepare(operation, params.variables ?? noVariables);
+      if (read.problems.length > 0) {
+        return answerOf({ errors: read.problems.map(variableError) }, request, log, type);
+      }
+      const context = request.createContext({ name: nameOf(params), type });
+      if (read.prepared === undefined) return interpreted(operation, read.variables, context, request);
+      const { prepared } = read;
+      return new Promise((resolve) => {
+        runPlan(operation, prepared, context, limits.responseBytes, (result) => {
+          resolve(answerOf(result, request, log, type));
+        });
+      });
+    } catch (error) {
+      return refusal(error, request, type);
+    }
+  }
+
+  async function interpreted(
+    operation: Operation,
+    variables: Variables,
+    context: object,
+    request: EngineRequest,
+  ): Promise<Answer> {
+    const type = operation.node.operation;
+    try {
+      const result = await interpret(operation, schema, variables, context, limits.responseBytes);
+      return answerOf(result, request, log, type);
+    } catch (error) {
+      return refusal(error, request, type);
+    }
+  }
+
+  function prepare(operation: Operation, given: Variables): ReadOperation {
+    const prepared = operation.prepare(given);
+    if (prepared !== undefined) {
+      assertItems(prepared.items);
+      return { prepared, variables: given, problems: [] };
+    }
+    const { document, node } = operation;
+    assertItems(countItems({ schema, document, variableValues: given }, node));
+    const read = readVariables(schema, document, node, given, maxReportedErrors);
+    return { prepared: read.problems.length > 0 ? undefined : operation.prepare(read.variables), ...read };
+  }
+
+  function assertItems(items: number): void {
+    if (items <= limits.items) return;
+    throw invalid('OPERATION_TOO_COMPLEX', `The operation lists more than ${limits.items} customers.`);
+  }
+
+  function refusal(error: unknown, request: EngineRequest, type?: OperationType): Answer {
+    return answerOf({ errors: [located(error)] }, request, log, type);
   }
 }
 
-/** Finds the operation to execute. @throws RequestError if there is none, or if it is a mutation over GET. */
-function operationOf(document: DocumentNode, name: string | undefined, isGet: boolean): OperationDefinitionNode {
-  const operation = getOperationAST(document, name);
-  if (!operation) throw noSuchOperation();
-  if (isGet && operation.operation === 'mutation') throw mutationOverGet();
-  return operation;
+const noVariables: Variables = {};
+
+/** An operation with its variables. `prepared` is `undefined` if graphql-js executes it. */
+interface ReadOperation {
+  readonly prepared: Prepared | undefined;
+  readonly variables: Variables;
+  readonly problems: readonly VariableProblem[];
 }
 
 /** The operation's name for the audit. `undefined` if there is none, or if it is not a valid GraphQL name of at most 80 characters. */
-function nameOf(operationName: string | undefined, text: string): string | undefined {
-  const name = operationName ?? /^\s*(?:query|mutation)\s+(\w+)/.exec(text)?.[1];
+function nameOf({ operationName, query }: OperationParams): string | undefined {
+  const name = operationName ?? /^\s*(?:query|mutation)\s+(\w+)/.exec(query)?.[1];
   return name !== undefined && /^\w{1,80}$/.test(name) ? name : undefined;
 }
 
@@ -121,18 +158,4 @@ function variableError({ node, path }: VariableProblem): GraphQLError {
   const at = path.length === 0 ? '' : ` at ${path.join('.')}`;
   const message = `The value of the variable $${node.variable.name.value} is invalid${at}.`;
   return located(new RequestError('BAD_USER_INPUT', { message, inDocument: true }), node);
-}
-
-/** Upper bound of the bytes of a response without its data, errors included. */
-function envelopeBytes(errors: readonly GraphQLError[]): number {
-  return errors.reduce(
-    (sum, { message, path }) => sum + 400 + JSON.stringify([message, path]).length,
-    '{"data":}'.length,
-  );
-}
-
-function located(error: unknown, node?: ASTNode): GraphQLError {
-  const cause =
-    error instanceof Error ? error : new Error('A value was thrown that is not an error.', { cause: error });
-  return new GraphQLError(cause.message, { nodes: node ?? null, originalError: cause });
 }

@@ -2,7 +2,7 @@ import { type ExecutionArgs, type FieldNode, Kind, type OperationDefinitionNode,
 import { fieldsOf, fragmentsOf, responseNameOf } from './fields.ts';
 
 /** Arguments of root fields that are lists of customers. */
-const listArguments = ['ids', 'representations'];
+export const listArguments = ['ids', 'representations'];
 
 /**
  * Counts the list items that identify customers, in all root fields that run. Handles literals, variables, aliases,

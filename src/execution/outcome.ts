@@ -1,4 +1,4 @@
-import { GraphQLError } from 'graphql';
+import { type ASTNode, GraphQLError } from 'graphql';
 import { GatewayError, RequestError } from '../errors.ts';
 import { type Correlation, correlationOf, type Log } from '../telemetry/log.ts';
 
@@ -80,4 +80,11 @@ export function mutationOverGet(): RequestError {
     headers: { allow: 'POST' },
     message: 'Mutations must be sent with POST.',
   });
+}
+
+/** Gives an error the form of graphql-js, with the position of `node`. */
+export function located(error: unknown, node?: ASTNode): GraphQLError {
+  const cause =
+    error instanceof Error ? error : new Error('A value was thrown that is not an error.', { cause: error });
+  return new GraphQLError(cause.message, { nodes: node ?? null, originalError: cause });
 }

@@ -44,3 +44,13 @@ const plain = /^[ !#-[\]-~]*$/;
 export function bytesOfText(text: string): number {
   return plain.test(text) ? text.length + 2 : Buffer.byteLength(JSON.stringify(text));
 }
+
+/** The JSON of a text. Three of four texts need no escapes; `JSON.stringify` takes twice the time for them. */
+export function textOf(text: string): string {
+  return plain.test(text) ? `"${text}"` : JSON.stringify(text);
+}
+
+/** Returns whether a text has more than `maxBytes` bytes in UTF-8. A character has at most three. */
+export function exceedsBytes(text: string, maxBytes: number): boolean {
+  return text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes;
+}

@@ -39,13 +39,14 @@ export function createTurns(limits: TurnLimits = defaults) {
     /**
      * @param caller key of the caller; the address if the caller is anonymous.
      * @param work runs synchronously and must not throw.
+     * @returns `undefined` if the work has run, so that simultaneous requests with known and with new documents keep their order.
      * @throws RequestError `OVERLOADED` if too much work waits, the work waits too long or the client disconnects. The work
      *   does not run then.
      */
-    run(caller: string, cancellation: Cancellation, work: () => void): Promise<void> {
+    run(caller: string, cancellation: Cancellation, work: () => void): Promise<void> | undefined {
       if (waiting === 0 && usedMs < limits.turnMs) {
         take(work);
-        return Promise.resolve();
+        return undefined;
       }
       const queue = queues.get(caller) ?? [];
       if (waiting >= limits.maxWaiting || queue.length >= limits.maxWaitingByCaller) {

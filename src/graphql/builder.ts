@@ -2,8 +2,8 @@ import SchemaBuilder from '@pothos/core';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
 import { GraphQLError } from 'graphql';
 import type { Scope } from '../customers/access.ts';
-import { GatewayError } from '../errors.ts';
 import type { OperationContext } from './context.ts';
+import { hasScope, scopeError } from './scopes.ts';
 
 /** Context, scalars and scopes of the schema. */
 export interface Types {
@@ -21,17 +21,12 @@ export type Builder = ReturnType<typeof createBuilder>;
 
 /** Creates a builder with scalars and scopes but without types. Create one per schema: schemas must not share state. */
 export function createBuilder() {
-  // One shared error: thousands of fields can fail for one missing scope.
-  const forbidden = new GatewayError('FORBIDDEN');
   const builder = new SchemaBuilder<Types>({
     plugins: [ScopeAuthPlugin],
     scopeAuth: {
-      authScopes: ({ caller }) => ({ scope: (scope) => caller.scopes.has(scope) }),
+      authScopes: (context) => ({ scope: (scope) => hasScope(context, scope) }),
       // Only this field fails; the rest of the response is kept.
-      unauthorizedError: (_parent, { audit }, { parentType, fieldName }) => {
-        if (parentType.name === 'Mutation') audit({ field: fieldName, subject: '', changed: {}, outcome: 'FORBIDDEN' });
-        return forbidden;
-      },
+      unauthorizedError: (_parent, context, info) => scopeError(context, info),
     },
   });
   builder.scalarType('DateTime', {

@@ -5,6 +5,7 @@ import { type CustomerRef, defineCustomer, defineQueries } from './customer.ts';
 import { defineFederation } from './federation.ts';
 import { defineMutations } from './mutations.ts';
 import { printSubgraph } from './prints.ts';
+import { withDirectResolvers } from './scopes.ts';
 
 /** Builds the executable schema without the fields for routers, sorted. Its context is an `OperationContext`. */
 export function buildSchema(): GraphQLSchema {
@@ -31,7 +32,7 @@ function build(extend: (builder: Builder, CustomerRef: CustomerRef) => void): Gr
   defineQueries(builder, CustomerRef);
   defineMutations(builder, CustomerRef);
   extend(builder, CustomerRef);
-  return marked(builder.toSchema({ sortSchema: true }));
+  return withDirectResolvers(marked(builder.toSchema({ sortSchema: true })));
 }
 
 /** Adds the privacy marks to the extensions of the fields, for tools that inspect the schema. */

@@ -61,5 +61,6 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
 }
 
 function responseOf({ status, headers, body }: Answer, fetchAPI: FetchAPI): Response {
-  return new fetchAPI.Response(body, { status, headers });
+  // A copy: the response of Yoga writes further headers to the given object.
+  return new fetchAPI.Response(body, { status, headers: { ...headers } });
 }

@@ -54,7 +54,7 @@ test('callers MUST be served round-robin', async () => {
 test('work above the queue limits, of a disconnected client or past the maximum wait MUST be rejected and not run', async () => {
   const turns = createTurns(limits);
   let done = 0;
-  const run = (caller: string, by: Cancellation = never) =>
+  const run = async (caller: string, by: Cancellation = never) =>
     turns.run(caller, by, () => {
       done += 1;
       spin();

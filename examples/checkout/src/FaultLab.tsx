@@ -1,9 +1,9 @@
 import { useCallback, useEffect, useState } from 'react';
 
 /** The choices of the panel and the sandbox faults that each one arms. */
-const choices: readonly { name: string; does: string; faults: readonly object[] }[] = [
+const scenes: readonly { name: string; does: string; faults: readonly object[] }[] = [
   {
-    name: 'Lost responses',
+    name: 'Answers get lost',
     does: 'Each save succeeds, but its response is lost. The gateway reads the customer to find the outcome.',
     faults: ['create', 'update'].map((on) => ({ fault: '500', on, afterCommit: true })),
   },
@@ -22,7 +22,7 @@ const choices: readonly { name: string; does: string; faults: readonly object[] 
     faults: [{ fault: '429', retryAfter: '8' }],
   },
   {
-    name: 'Number rejected',
+    name: 'Number refused',
     does: 'The provider rejects the mobile number. The form rules cannot detect this.',
     faults: ['create', 'update'].map((on) => ({ fault: 'invalid', on })),
   },
@@ -39,14 +39,14 @@ const choices: readonly { name: string; does: string; faults: readonly object[] 
 ];
 
 /** Arms faults of the sandbox to show how the checkout handles them. For this example only. */
-export function FaultPanel() {
+export function FaultLab() {
   const [armed, setArmed] = useState<string>();
   const [problem, setProblem] = useState(false);
 
   const arm = useCallback(async (name: string | undefined, faults: readonly object[]) => {
     const send = async (method: string, body?: object) => {
       const answer = await fetch('/__admin/faults', { method, ...(body && { body: JSON.stringify(body) }) });
-      if (!answer.ok) throw new Error('The sandbox rejected the request.');
+      if (!answer.ok) throw new Error('The sandbox refused.');
     };
     try {
       await send('DELETE');
@@ -61,24 +61,24 @@ export function FaultPanel() {
   useEffect(() => void arm(undefined, []), [arm]);
 
   return (
-    <details className="faults">
+    <details className="lab">
       <summary>
-        <span className="chip">Sandbox</span> Simulate a failure
+        <span className="chip">Sandbox</span> What should go wrong?
         <span className="state" role="status">
-          {problem ? 'The sandbox does not respond.' : armed && `Active: ${armed}`}
+          {problem ? 'The sandbox does not answer.' : armed && `Now: ${armed}`}
         </span>
       </summary>
-      <div className="choices">
+      <div className="scenes">
         <button
           type="button"
-          className="none"
+          className="well"
           aria-pressed={armed === undefined}
           onClick={() => void arm(undefined, [])}
         >
-          None
-          <small>The provider works normally.</small>
+          Nothing
+          <small>The provider is well.</small>
         </button>
-        {choices.map(({ name, does, faults }) => (
+        {scenes.map(({ name, does, faults }) => (
           <button type="button" key={name} aria-pressed={armed === name} onClick={() => void arm(name, faults)}>
             {name}
             <small>{does}</small>

@@ -1,0 +1,78 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Customer, CustomerApi } from '../../src/customers/customer.ts';
+import { GatewayError } from '../../src/errors.ts';
+
+const plain: Customer = {
+  id: 'cst_1',
+  objectReferenceId: 'reference-1',
+  firstName: 'Asha',
+  lastName: null,
+  emailAddress: 'asha@example.com',
+  mobileNumber: '9000000001',
+  mobileCountryCode: '91',
+  dateCreated: new Date('2026-01-31T09:30:00Z'),
+  lastUpdated: new Date('2026-01-31T09:30:00.120Z'),
+};
+
+/** `expiresInSeconds` of these tokens does not depend on the time. */
+const token = { token: 'tok_1', expiresAt: new Date('2001-01-01T00:00:00Z') };
+
+/** Values that no decoder lets through: a wrong type, an error, a promise, a function, an invalid date. */
+const odd = {
+  ...plain,
+  firstName: 5,
+  lastName: new TypeError('a bug'),
+  emailAddress: Promise.resolve('later@example.com'),
+  mobileNumber: { text: 'no leaf' },
+  mobileCountryCode: () => '44',
+  dateCreated: new Date(Number.NaN),
+  lastUpdated: '2026',
+  clientAuthToken: { token: null, expiresAt: new Date(Number.NaN) },
+};
+
+/** The customer of an id. `withToken` is whether the read requests a token. */
+function customerOf(id: string, withToken: boolean): Customer | null {
+  if (id === 'none') return null;
+  if (id === 'fails') throw new GatewayError('UPSTREAM_UNAVAILABLE');
+  if (id === 'throws') throw new TypeError('a bug');
+  // A non-null field without a value.
+  if (id === 'broken') return { ...plain, id: null as unknown as string };
+  if (id === 'escapes') return { ...plain, firstName: 'a"b\\c\u0001é\u{1f600}\ud800', lastName: '\u2028' };
+  if (id === 'odd') return odd as unknown as Customer;
+  if (id === 'refused-token')
+    return { ...plain, clientAuthToken: withToken ? new GatewayError('UPSTREAM_TIMEOUT') : null };
+  return { ...plain, id, ...(withToken && { clientAuthToken: id === 'token' ? token : null }) };
+}
+
+/** Customers that behave by their id. `calls` lists all calls. */
+export function fakeCustomers(): { api: CustomerApi; calls: string[] } {
+  const calls: string[] = [];
+  const wait = async (id: string) => {
+    if (id === 'late') await nextTurn();
+  };
+  const api: CustomerApi = {
+    async get(key, options) {
+      calls.push(`get ${JSON.stringify([key, options])}`);
+      const id = Object.values(key).join();
+      await wait(id);
+      return customerOf(id, options?.withClientAuthToken ?? false);
+    },
+    async create(input, options) {
+      calls.push(`create ${JSON.stringify([input, options])}`);
+      const { emailAddress, objectReferenceId: reference } = input;
+      await wait(reference);
+      if (emailAddress.startsWith('exists')) throw new GatewayError('ALREADY_EXISTS');
+      if (emailAddress.startsWith('bug')) throw new TypeError('a bug');
+      const origin = emailAddress.startsWith('odd') ? ('OTHER' as 'CREATED') : 'CREATED';
+      return { customer: { ...plain, ...(options?.withClientAuthToken && { clientAuthToken: token }) }, origin };
+    },
+    async update(id, changes) {
+      calls.push(`update ${JSON.stringify([id, changes])}`);
+      await wait(id);
+      const customer = customerOf(id, false);
+      if (customer === null) throw new GatewayError('NOT_FOUND');
+      return customer;
+    },
+  };
+  return { api, calls };
+}
