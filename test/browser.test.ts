@@ -8,7 +8,7 @@ import { openGateway } from '../src/gateway.ts';
 import { type Server, startServer } from '../src/http/server.ts';
 import { type Sandbox, startSandbox } from '../src/sandbox/server.ts';
 import { createLog } from '../src/telemetry/log.ts';
-import { type Browser, keepPicture, openBrowser, strangers } from './chromium.ts';
+import { type Browser, foreignRequests, openBrowser, saveScreenshot } from './chromium.ts';
 
 let sandbox: Sandbox;
 let server: Server;
@@ -56,7 +56,7 @@ async function run(tab: string): Promise<string> {
   }
   const response = await sent?.response();
   await page.locator('.result-window').getByText('data').first().waitFor();
-  await keepPicture(page, `graphiql-${tab}`);
+  await saveScreenshot(page, `graphiql-${tab}`);
   return (await response?.text()) ?? '';
 }
 
@@ -100,10 +100,10 @@ test('the docs pane MUST show the descriptions of the schema', async () => {
     .or(page.getByText("Reads one customer by the provider's id"))
     .first()
     .waitFor();
-  await keepPicture(page, 'graphiql-docs');
+  await saveScreenshot(page, 'graphiql-docs');
 });
 
 test('pages MUST NOT send requests to other servers', () => {
   assert.ok(browser.requested.length > 7);
-  assert.deepEqual(strangers(browser.requested, server.url), []);
+  assert.deepEqual(foreignRequests(browser.requested, server.url), []);
 });

@@ -46,12 +46,16 @@ function findChromium(): string {
 }
 
 /** Returns the requests to other servers. Ignores `data:` and `blob:` URLs. */
-export function strangers(requested: readonly string[], ...servers: string[]): string[] {
+export function foreignRequests(requested: readonly string[], ...servers: string[]): string[] {
   return requested.filter((url) => !/^(data|blob):/.test(url) && !servers.some((server) => url.startsWith(server)));
 }
 
 /** Saves a screenshot in `screenshots/` if `SCREENSHOTS` is set (`npm run screenshots`). `size` applies to this screenshot only. */
-export async function keepPicture(page: Page, name: string, size?: { width: number; height: number }): Promise<void> {
+export async function saveScreenshot(
+  page: Page,
+  name: string,
+  size?: { width: number; height: number },
+): Promise<void> {
   if (!process.env['SCREENSHOTS']) return;
   mkdirSync('screenshots', { recursive: true });
   const before = page.viewportSize();

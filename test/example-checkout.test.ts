@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { buildApp, type ExampleOptions, startExample } from '../examples/checkout/start.ts';
 import type { Sandbox } from '../src/sandbox/server.ts';
-import { type Browser, keepPicture, openBrowser, strangers } from './chromium.ts';
+import { type Browser, foreignRequests, openBrowser, saveScreenshot } from './chromium.ts';
 
 const desktop = { width: 1280, height: 860 };
 const phone = { width: 390, height: 844 };
@@ -21,7 +21,7 @@ const built = mkdtempSync(join(tmpdir(), 'checkout-'));
 let browser: Browser;
 /** The servers of the pages of these tests, and the errors that the pages logged. */
 const origins: string[] = [];
-const complaints: string[] = [];
+const loggedErrors: string[] = [];
 
 before(async () => {
   [browser] = await Promise.all([openBrowser(), buildApp(built)]);
@@ -37,7 +37,7 @@ interface Shop {
   readonly url: string;
   readonly sandbox: Sandbox;
   /** Upstream calls since the last call of this function, as `METHOD target`. */
-  asked(): string[];
+  takeCalls(): string[];
   /** Opens another window of the same visitor. */
   open(): Promise<Page>;
 }
@@ -49,16 +49,16 @@ const shortDeadline = { timeoutMs: 1500 };
  * Starts the shop with gateway and sandbox, and opens it as a new visitor. By default, the upstream time limit is long enough for a
  * slow machine: a timeout would add calls and change the outcome.
  */
-async function inShop(visit: (shop: Shop) => Promise<void>, options: ExampleOptions = {}): Promise<void> {
+async function withShop(visit: (shop: Shop) => Promise<void>, options: ExampleOptions = {}): Promise<void> {
   const { url, sandbox, close } = await startExample({ built, timeoutMs: 6000, ...options });
   origins.push(url);
   const context = await browser.newContext(desktop);
   const open = async () => {
     const page = await context.newPage();
-    page.on('pageerror', ({ message }) => complaints.push(message));
+    page.on('pageerror', ({ message }) => loggedErrors.push(message));
     page.on('console', (line) => {
       // The browser logs every response with an error status. The tests cause such responses on purpose.
-      if (line.type() === 'error' && !line.text().startsWith('Failed to load resource')) complaints.push(line.text());
+      if (line.type() === 'error' && !line.text().startsWith('Failed to load resource')) loggedErrors.push(line.text());
     });
     return page;
   };
@@ -66,12 +66,12 @@ async function inShop(visit: (shop: Shop) => Promise<void>, options: ExampleOpti
     const page = await open();
     await page.goto(url);
     await heading(page, 'Checkout');
-    const asked = () => {
+    const takeCalls = () => {
       const calls = sandbox.calls.map(({ method, target }) => `${method} ${target}`);
       sandbox.clearCalls();
       return calls;
     };
-    await visit({ page, url, sandbox, asked, open });
+    await visit({ page, url, sandbox, takeCalls, open });
   } finally {
     await context.close();
     await close();
@@ -98,7 +98,7 @@ async function fillIn(page: Page, fields: Readonly<Record<string, string>>): Pro
 }
 
 /** Checks a state in the light and the dark theme: axe reports nothing and no content overflows. Saves screenshots. */
-async function lookAt(page: Page, name: string): Promise<void> {
+async function checkPage(page: Page, name: string): Promise<void> {
   if (!(await page.evaluate<boolean>('"axe" in window'))) await page.evaluate(axe);
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
@@ -108,8 +108,8 @@ async function lookAt(page: Page, name: string): Promise<void> {
     const findings = await page.evaluate<string[]>(`axe.run(document, ${options}).then(({ violations }) =>
       violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => id + ': ' + target.join(' '))))`);
     assert.deepEqual(findings, [], `${name}, ${colorScheme}`);
-    await keepPicture(page, `checkout-${name}-${colorScheme}-desktop`);
-    await keepPicture(page, `checkout-${name}-${colorScheme}-phone`, phone);
+    await saveScreenshot(page, `checkout-${name}-${colorScheme}-desktop`);
+    await saveScreenshot(page, `checkout-${name}-${colorScheme}-phone`, phone);
   }
   await page.setViewportSize(smallest);
   const beyond = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
@@ -123,8 +123,8 @@ const forms = (sandbox: Sandbox) => sandbox.calls.filter(({ form }) => form).map
 // The tests run concurrently, each with its own shop and visitor: they mostly wait.
 describe('the checkout', { concurrency: 3 }, () => {
   test('a new visitor MUST be able to sign in, register and open the payment with the keyboard only', () =>
-    inShop(async ({ page, sandbox, asked }) => {
-      await lookAt(page, 'sign-in');
+    withShop(async ({ page, sandbox, takeCalls }) => {
+      await checkPage(page, 'sign-in');
       await page.keyboard.press('Tab');
       assert.equal(await focused(page), 'Skip to the checkout');
       await page.keyboard.press('Tab');
@@ -140,18 +140,18 @@ describe('the checkout', { concurrency: 3 }, () => {
 
       await heading(page, 'Register');
       assert.equal(await focused(page), 'Register');
-      await lookAt(page, 'register');
+      await checkPage(page, 'register');
       await input(page, 'Country code').fill('+91');
       await input(page, 'Mobile number').press('Enter');
-      await page.getByText('Please look again at: Mobile number.').waitFor();
+      await page.getByText('Please check: Mobile number.').waitFor();
       assert.equal(await focused(page), 'mobileNumber');
-      assert.deepEqual(asked(), [], 'what the rules refuse is not sent');
+      assert.deepEqual(takeCalls(), [], 'invalid input is not sent');
       await page.keyboard.type('90000 abc');
       await page.keyboard.press('Enter');
       await page.getByText('Digits only, without the country code.').waitFor();
-      await lookAt(page, 'field-errors');
+      await checkPage(page, 'field-errors');
       await input(page, 'Mobile number').fill('90000 00042 ');
-      await page.getByText('Please look again').waitFor({ state: 'detached' });
+      await page.getByText('Please check').waitFor({ state: 'detached' });
       await input(page, 'First name (optional)').fill('Noor');
       await page.keyboard.press('Enter');
 
@@ -166,15 +166,15 @@ describe('the checkout', { concurrency: 3 }, () => {
           mobile_country_code: '91',
         },
       ]);
-      assert.deepEqual(asked(), ['POST /customers'], 'what was answered is not asked for again');
-      await lookAt(page, 'details');
+      assert.deepEqual(takeCalls(), ['POST /customers'], 'the response to the create is not read again');
+      await checkPage(page, 'details');
 
       await button(page, 'Continue to payment').press('Enter');
       await page.getByRole('timer').waitFor();
       assert.match((await page.getByRole('timer').textContent()) ?? '', /^14:[0-5]\d$/);
       assert.match((await page.locator('code').textContent()) ?? '', /^tkn_•+[0-9a-f]{4}$/);
-      assert.deepEqual(asked(), ['GET /customers/noor%40example.com?options.get_client_auth_token=true']);
-      await lookAt(page, 'payment');
+      assert.deepEqual(takeCalls(), ['GET /customers/noor%40example.com?options.get_client_auth_token=true']);
+      await checkPage(page, 'payment');
       assert.doesNotMatch(await page.content(), /tkn_[0-9a-f]{32}/);
       assert.deepEqual(await page.evaluate('[document.cookie, localStorage.length, sessionStorage.length]'), [
         '',
@@ -184,45 +184,48 @@ describe('the checkout', { concurrency: 3 }, () => {
     }));
 
   test('a returning visitor MUST be found, and an update MUST send only changed fields', () =>
-    inShop(async ({ page, sandbox, asked }) => {
-      await page.getByText('Names to try on the sandbox').click();
-      await lookAt(page, 'names');
+    withShop(async ({ page, sandbox, takeCalls }) => {
+      await page.getByText('Examples for the sandbox').click();
+      await checkPage(page, 'examples');
       await page.getByRole('button', { name: 'asha.rao@example.com has an account' }).click();
       assert.equal(await input(page, 'E-mail address').inputValue(), 'asha.rao@example.com');
       await signIn(page, ' Asha.Rao@example.com ', 'returning');
       await heading(page, 'Hello, Asha');
-      assert.deepEqual(asked(), ['GET /customers/asha.rao%40example.com']);
+      assert.deepEqual(takeCalls(), ['GET /customers/asha.rao%40example.com']);
       await button(page, 'Edit details').click();
       await fillIn(page, { 'First name (optional)': 'Asha Devi', 'Last name (optional)': '' });
       await button(page, 'Save changes').click();
-      await page.getByText('This can be changed, but not taken away.').waitFor();
+      await page.getByText('You can change this, but not remove it.').waitFor();
       assert.equal(await focused(page), 'lastName');
-      await lookAt(page, 'edit');
+      await checkPage(page, 'edit');
       await fillIn(page, { 'Last name (optional)': 'Rao' });
       await button(page, 'Save changes').click();
       await page.getByText('Your changes are saved').waitFor();
       await heading(page, 'Hello, Asha Devi');
       assert.deepEqual(forms(sandbox), [{ first_name: 'Asha Devi' }]);
       // A read establishes the owner before each update of a bound caller.
-      assert.deepEqual(asked(), ['GET /customers/asha.rao%40example.com', 'POST /customers/asha.rao%40example.com']);
+      assert.deepEqual(takeCalls(), [
+        'GET /customers/asha.rao%40example.com',
+        'POST /customers/asha.rao%40example.com',
+      ]);
 
       await button(page, 'Edit details').click();
       await button(page, 'Save changes').click();
-      await page.getByText('Nothing was changed.').waitFor();
+      await page.getByText('Change at least one field.').waitFor();
       await button(page, 'Cancel').click();
       await page.reload();
       await heading(page, 'Hello, Asha Devi');
     }));
 
   test('registering an existing customer MUST show the differences and offer the existing customer', () =>
-    inShop(async ({ page, sandbox, asked }) => {
+    withShop(async ({ page, sandbox, takeCalls }) => {
       await signIn(page, 'asha.rao@example.com', 'new');
       await fillIn(page, { 'Mobile number': '9999999999' });
       await button(page, 'Save and continue').click();
       await page.getByText('You are registered already').waitFor();
-      await page.getByText('differs from what you typed: Mobile number.').waitFor();
-      await lookAt(page, 'registered-already');
-      assert.deepEqual(asked(), ['POST /customers', 'GET /customers/asha.rao%40example.com']);
+      await page.getByText('Your saved details differ from your input: Mobile number.').waitFor();
+      await checkPage(page, 'registered-already');
+      assert.deepEqual(takeCalls(), ['POST /customers', 'GET /customers/asha.rao%40example.com']);
       await button(page, 'Back to the form').click();
       assert.equal(await input(page, 'Mobile number').inputValue(), '9999999999');
       await button(page, 'Save and continue').click();
@@ -230,7 +233,7 @@ describe('the checkout', { concurrency: 3 }, () => {
       await heading(page, 'Hello, Asha');
       await page.getByText('+91 9000000001').waitFor();
       assert.deepEqual(
-        asked(),
+        takeCalls(),
         ['POST /customers', 'GET /customers/asha.rao%40example.com'],
         'it came with the refusal',
       );
@@ -238,51 +241,51 @@ describe('the checkout', { concurrency: 3 }, () => {
     }));
 
   test('a validation error of the provider MUST be shown at its field', () =>
-    inShop(async ({ page, asked }) => {
-      await page.getByText('What should go wrong?').click();
-      await page.getByRole('button', { name: 'Number refused' }).click();
-      await page.getByText('Now: Number refused').waitFor();
-      await lookAt(page, 'sandbox');
+    withShop(async ({ page, takeCalls }) => {
+      await page.getByText('Simulate a failure').click();
+      await page.getByRole('button', { name: 'Number rejected' }).click();
+      await page.getByText('Active: Number rejected').waitFor();
+      await checkPage(page, 'sandbox');
       await signIn(page, 'noor@example.com', 'new');
       await fillIn(page, { 'Mobile number': '9000000042', 'Last name (optional)': 'Inayat' });
       await button(page, 'Save and continue').click();
-      await page.getByText('The payment provider does not accept this.').waitFor();
+      await page.getByText('The payment provider does not accept this value.').waitFor();
       assert.equal(await focused(page), 'mobileNumber');
       assert.equal(await input(page, 'Last name (optional)').inputValue(), 'Inayat');
-      assert.deepEqual(asked(), ['POST /customers']);
-      await page.getByRole('button', { name: /^Nothing/ }).click();
-      await page.getByText('Now: Number refused').waitFor({ state: 'detached' });
+      assert.deepEqual(takeCalls(), ['POST /customers']);
+      await page.getByRole('button', { name: /^None/ }).click();
+      await page.getByText('Active: Number rejected').waitFor({ state: 'detached' });
       await button(page, 'Save and continue').click();
       await page.getByText('You are registered', { exact: true }).waitFor();
     }));
 
   test('a reconciled create MUST be shown as a success with a notice', () =>
-    inShop(async ({ page, sandbox, asked }) => {
+    withShop(async ({ page, sandbox, takeCalls }) => {
       await signIn(page, 'fault_500_after_commit_x1', 'new');
       await fillIn(page, { 'E-mail': 'noor@example.com', 'Mobile number': '9000000042' });
       await button(page, 'Save and continue').click();
-      await page.getByText('answer was lost on the way').waitFor();
-      assert.deepEqual(asked(), ['POST /customers', 'GET /customers/fault_500_after_commit_x1']);
+      await page.getByText('reply did not reach us').waitFor();
+      assert.deepEqual(takeCalls(), ['POST /customers', 'GET /customers/fault_500_after_commit_x1']);
       assert.equal(sandbox.customers.length, 5);
-      await lookAt(page, 'lost-and-found');
+      await checkPage(page, 'reconciled');
     }));
 
   test('an ambiguous outcome MUST be shown as unknown, and sending again MUST settle it', () =>
-    inShop(async ({ page, sandbox }) => {
-      await page.getByText('What should go wrong?').click();
+    withShop(async ({ page, sandbox }) => {
+      await page.getByText('Simulate a failure').click();
       await page.getByRole('button', { name: 'Outage while saving' }).click();
-      await page.getByText('Now: Outage while saving').waitFor();
+      await page.getByText('Active: Outage while saving').waitFor();
       await signIn(page, 'noor@example.com', 'new');
       await fillIn(page, { 'Mobile number': '9000000042' });
       await button(page, 'Save and continue').click();
-      await page.getByText('We do not know yet whether that was saved').waitFor();
+      await page.getByText('We do not know whether your details were saved').waitFor();
       assert.match(await focused(page), /^We do not know/);
-      await lookAt(page, 'unknown-outcome');
+      await checkPage(page, 'unknown-outcome');
       await button(page, 'Send again').click();
-      await page.getByText('Sending it again…').waitFor();
-      await page.getByText('We do not know yet whether that was saved').waitFor();
-      await page.getByRole('button', { name: /^Nothing/ }).click();
-      await page.getByText('Now: Outage while saving').waitFor({ state: 'detached' });
+      await page.getByText('Sending again…').waitFor();
+      await page.getByText('We do not know whether your details were saved').waitFor();
+      await page.getByRole('button', { name: /^None/ }).click();
+      await page.getByText('Active: Outage while saving').waitFor({ state: 'detached' });
       await button(page, 'Send again').click();
       await page.getByText('You are registered', { exact: true }).waitFor();
       assert.equal(sandbox.customers.length, 5, 'sent three times, created once');
@@ -298,7 +301,7 @@ describe('the checkout', { concurrency: 3 }, () => {
         .then(() => sandbox.arm({ fault: '503', on: 'get', times: 1000 }));
       await button(page, 'Save changes').click();
       await outage;
-      await page.getByText('We do not know yet whether that was saved').waitFor();
+      await page.getByText('We do not know whether your details were saved').waitFor();
       sandbox.disarm();
       await button(page, 'Send again').click();
       await page.getByText('Your changes are saved').waitFor();
@@ -306,7 +309,7 @@ describe('the checkout', { concurrency: 3 }, () => {
     }, shortDeadline));
 
   test('a provider that does not respond MUST lead to an unknown outcome, after a notice that it takes long', () =>
-    inShop(async ({ page, asked }) => {
+    withShop(async ({ page, takeCalls }) => {
       await signIn(page, 'fault_timeout', 'new');
       await fillIn(page, { 'E-mail': 'noor@example.com', 'Mobile number': '9000000042' });
       // Delay the response during the checks: the gateway's deadline is near.
@@ -314,26 +317,26 @@ describe('the checkout', { concurrency: 3 }, () => {
       await page.route('**/graphql', (route) => seen.promise.then(() => route.continue()));
       await button(page, 'Save and continue').click();
       await page.getByText('Still working.').waitFor();
-      await lookAt(page, 'still-working');
+      await checkPage(page, 'still-working');
       seen.resolve();
-      await page.getByText('We do not know yet whether that was saved').waitFor();
-      assert.deepEqual(asked().slice(0, 2), ['POST /customers', 'GET /customers/fault_timeout']);
+      await page.getByText('We do not know whether your details were saved').waitFor();
+      assert.deepEqual(takeCalls().slice(0, 2), ['POST /customers', 'GET /customers/fault_timeout']);
     }, shortDeadline));
 
   test('a failed look-up MUST be retried visibly, and then offer a manual retry', () =>
-    inShop(async ({ page, sandbox, asked }) => {
+    withShop(async ({ page, sandbox, takeCalls }) => {
       await signIn(page, 'fault_503', 'returning');
-      await page.getByText('The payment provider is slow to answer').waitFor();
-      await lookAt(page, 'retrying');
-      await page.getByText('The payment provider is not answering').waitFor();
-      await page.getByText('Number for our support').waitFor();
-      await lookAt(page, 'upstream-down');
-      assert.deepEqual(new Set(asked()), new Set(['GET /customers/fault_503']));
+      await page.getByText('The payment provider is slow to respond').waitFor();
+      await checkPage(page, 'retrying');
+      await page.getByText('The payment provider is not responding').waitFor();
+      await page.getByText('Support reference').waitFor();
+      await checkPage(page, 'upstream-down');
+      assert.deepEqual(new Set(takeCalls()), new Set(['GET /customers/fault_503']));
       await button(page, 'Sign out').click();
 
       sandbox.arm({ fault: '503', on: 'get', times: 1000 });
       await signIn(page, 'asha.rao@example.com', 'returning');
-      await page.getByText('The payment provider is not answering').waitFor();
+      await page.getByText('The payment provider is not responding').waitFor();
       sandbox.disarm();
       await button(page, 'Try again').click();
       await heading(page, 'Hello, Asha');
@@ -341,38 +344,38 @@ describe('the checkout', { concurrency: 3 }, () => {
     }));
 
   test('a rejection MUST say that nothing was saved, and when to try again', () =>
-    inShop(async ({ page, sandbox, asked }) => {
+    withShop(async ({ page, sandbox, takeCalls }) => {
       await signIn(page, 'noor@example.com', 'new');
       await fillIn(page, { 'Mobile number': '9000000042' });
       sandbox.arm({ fault: 'unauthorized' });
       await button(page, 'Save and continue').click();
-      await page.getByText('Payments are closed for the moment').waitFor();
+      await page.getByText('Payments are not available at the moment').waitFor();
       await page.getByText('Nothing was saved.').waitFor();
       assert.equal(await button(page, 'Try again').count(), 0, 'a retry cannot help');
       await button(page, 'Back to the form').click();
-      asked();
+      takeCalls();
       sandbox.arm({ fault: '429', retryAfter: '30', times: 1000 });
       await button(page, 'Save and continue').click();
-      await page.getByText('Many people are checking out right now').waitFor();
+      await page.getByText('There are too many requests at the moment').waitFor();
       await page.getByRole('button', { name: /^Try again in \d+ s$/ }).waitFor();
-      assert.deepEqual(asked(), ['POST /customers']);
-      await lookAt(page, 'too-many');
+      assert.deepEqual(takeCalls(), ['POST /customers']);
+      await checkPage(page, 'too-many');
       assert.equal(sandbox.customers.length, 4);
     }));
 
   test('an unreachable gateway MUST be shown as such, reads MUST be retried, and sent writes MUST have an unknown outcome', () =>
-    inShop(async ({ page, sandbox, asked }) => {
+    withShop(async ({ page, sandbox, takeCalls }) => {
       await page.route('**/graphql', (route) => route.fulfill({ status: 502, body: '<h1>Bad gateway</h1>' }));
       await signIn(page, 'asha.rao@example.com', 'returning');
-      await page.getByText('The shop has trouble of its own').waitFor();
-      await lookAt(page, 'gateway-down');
+      await page.getByText('The shop has a technical problem').waitFor();
+      await checkPage(page, 'gateway-down');
       await page.unroute('**/graphql');
       await button(page, 'Try again').click();
       await heading(page, 'Hello, Asha');
 
       await button(page, 'Edit details').click();
       await fillIn(page, { 'First name (optional)': 'Asha Devi' });
-      asked();
+      takeCalls();
       // The write was executed, but a router returns its own error.
       await page.route('**/graphql', async (route) => {
         await route.fetch();
@@ -380,7 +383,7 @@ describe('the checkout', { concurrency: 3 }, () => {
         await route.fulfill({ json: { data: { updateCustomer: null }, errors } });
       });
       await button(page, 'Save changes').click();
-      await page.getByText('We do not know yet whether that was saved').waitFor();
+      await page.getByText('We do not know whether your details were saved').waitFor();
       await page.unroute('**/graphql');
       await button(page, 'Send again').click();
       await page.getByText('Your changes are saved').waitFor();
@@ -388,70 +391,70 @@ describe('the checkout', { concurrency: 3 }, () => {
     }));
 
   test('a backend without a token MUST lead to a page with a way to continue', () =>
-    inShop(async ({ page, asked }) => {
+    withShop(async ({ page, takeCalls }) => {
       await page.route('**/session/token', (route) => route.fulfill({ status: 503, body: '' }));
       await signIn(page, 'asha.rao@example.com', 'returning');
-      await page.getByText('The shop has trouble of its own').waitFor();
-      assert.deepEqual(asked(), []);
+      await page.getByText('The shop has a technical problem').waitFor();
+      assert.deepEqual(takeCalls(), []);
       await page.unroute('**/session/token');
       await button(page, 'Try again').click();
       await heading(page, 'Hello, Asha');
     }));
 
   test('the page MUST show that the browser is offline, and continue when it is online again', () =>
-    inShop(async ({ page, sandbox, asked }) => {
+    withShop(async ({ page, sandbox, takeCalls }) => {
       await signIn(page, 'noor@example.com', 'new');
       await fillIn(page, { 'Mobile number': '9000000042' });
       await page.context().setOffline(true);
       await button(page, 'Save and continue').click();
       await page.getByText('You are offline.').waitFor();
-      await lookAt(page, 'offline');
-      assert.deepEqual(asked(), []);
+      await checkPage(page, 'offline');
+      assert.deepEqual(takeCalls(), []);
       await page.context().setOffline(false);
       await page.getByText('You are registered', { exact: true }).waitFor();
       assert.equal(forms(sandbox).length, 1);
     }));
 
   test('a payment that cannot be opened MUST show an error', () =>
-    inShop(async ({ page, sandbox, asked }) => {
+    withShop(async ({ page, sandbox, takeCalls }) => {
       await signIn(page, 'asha.rao@example.com', 'returning');
       await heading(page, 'Hello, Asha');
-      asked();
+      takeCalls();
       sandbox.arm({ fault: 'no_token', on: 'get' });
       await button(page, 'Continue to payment').click();
-      await page.getByText('The provider did not open a payment').waitFor();
-      await lookAt(page, 'no-token');
+      await page.getByText('The payment could not be prepared').waitFor();
+      await checkPage(page, 'no-token');
       await button(page, 'Try again').click();
       await page.getByRole('timer').waitFor();
       const withToken = 'GET /customers/asha.rao%40example.com?options.get_client_auth_token=true';
-      assert.deepEqual(asked(), [withToken, withToken]);
+      assert.deepEqual(takeCalls(), [withToken, withToken]);
     }));
 
   test('a token MUST be renewed before it expires, not while the page is hidden, and at once when it becomes visible', () =>
-    inShop(async ({ page, asked }) => {
+    withShop(async ({ page, takeCalls }) => {
       await page.clock.install();
       await signIn(page, 'asha.rao@example.com', 'returning');
       await button(page, 'Continue to payment').click();
       await page.getByRole('timer').waitFor();
       const shown = () => page.locator('code').textContent();
       const first = await shown();
-      asked();
+      takeCalls();
       await page.clock.fastForward('10:00');
       await page.getByText(/^4:\d\d$/).waitFor();
-      assert.deepEqual(asked(), [], 'good for minutes yet');
+      assert.deepEqual(takeCalls(), [], 'the token is still valid for minutes');
       await page.clock.fastForward('04:10');
       await page.getByText(/^14:\d\d$/).waitFor();
       const second = await shown();
       assert.notEqual(second, first);
-      assert.equal(asked().length, 1);
+      assert.equal(takeCalls().length, 1);
 
       await hide(page, true);
       await page.clock.fastForward('20:00');
-      assert.deepEqual(asked(), [], 'no request while the page is hidden');
+      assert.deepEqual(takeCalls(), [], 'no request while the page is hidden');
       await hide(page, false);
       await page.getByText(/^14:\d\d$/).waitFor();
       assert.notEqual(await shown(), second);
-      const tokens = asked().filter((call) => call.includes('?'));
+      const tokens = takeCalls().filter((call) => call.includes('?'));
       assert.deepEqual(tokens, ['GET /customers/asha.rao%40example.com?options.get_client_auth_token=true']);
     }));
 
@@ -470,19 +473,19 @@ describe('the checkout', { concurrency: 3 }, () => {
       minted += 1;
       return minted === 1 ? Date.now() - 3_600_000 : Date.now();
     };
-    return inShop(
-      async ({ page, asked }) => {
+    return withShop(
+      async ({ page, takeCalls }) => {
         await signIn(page, 'asha.rao@example.com', 'returning');
         await heading(page, 'Hello, Asha');
         assert.equal(minted, 2);
-        assert.equal(asked().length, 1);
+        assert.equal(takeCalls().length, 1);
       },
       { now },
     );
   });
 
   test('a session that ended in another window MUST lead to the sign-in page', () =>
-    inShop(async ({ page, asked, open, url }) => {
+    withShop(async ({ page, takeCalls, open, url }) => {
       await signIn(page, 'noor@example.com', 'new');
       await fillIn(page, { 'Mobile number': '9000000042' });
       const other = await open();
@@ -494,14 +497,14 @@ describe('the checkout', { concurrency: 3 }, () => {
       await page.getByText('Your session has ended').waitFor();
       assert.equal(await focused(page), 'Checkout');
       assert.deepEqual(
-        asked().filter((call) => call.startsWith('POST')),
+        takeCalls().filter((call) => call.startsWith('POST')),
         [],
       );
-      await lookAt(page, 'session-ended');
+      await checkPage(page, 'session-ended');
     }));
 
   test('scripts and other sites MUST NOT reach the session, and its token MUST be valid for one customer only', () =>
-    inShop(async ({ page, url, asked }) => {
+    withShop(async ({ page, url, takeCalls }) => {
       await signIn(page, 'noor@example.com', 'returning');
       await heading(page, 'Register');
       const [cookie] = await page.context().cookies(`${url}session`);
@@ -536,7 +539,7 @@ describe('the checkout', { concurrency: 3 }, () => {
         const answer = await post('graphql', { documentId: documentId(document), variables }, headers);
         return JSON.parse(await answer.text()) as { data: unknown; errors?: { extensions: { code: string } }[] };
       };
-      asked();
+      takeCalls();
       assert.deepEqual((await ask('query Customer(', { id: 'u7' })).data, { customer: null });
       const input = {
         objectReferenceId: 'someone@example.com',
@@ -548,7 +551,7 @@ describe('the checkout', { concurrency: 3 }, () => {
         refused.errors?.map(({ extensions }) => extensions.code),
         ['FORBIDDEN'],
       );
-      assert.deepEqual(asked(), ['GET /customers/u7'], 'a create for another customer is not sent upstream');
+      assert.deepEqual(takeCalls(), ['GET /customers/u7'], 'a create for another customer is not sent upstream');
       const own = await post('graphql', { query: '{ __typename }' }, { authorization: `Bearer ${token}` });
       assert.match(await own.text(), /PERSISTED_QUERY_ONLY/);
     }));
@@ -591,7 +594,7 @@ describe('the checkout', { concurrency: 3 }, () => {
 });
 
 test('pages MUST NOT log errors or send requests to other servers', () => {
-  assert.deepEqual(complaints, []);
+  assert.deepEqual(loggedErrors, []);
   assert.ok(browser.requested.length > 50);
-  assert.deepEqual(strangers(browser.requested, ...origins), []);
+  assert.deepEqual(foreignRequests(browser.requested, ...origins), []);
 });

@@ -15,7 +15,7 @@ import { openGateway } from '../../src/gateway.ts';
 import { startServer } from '../../src/http/server.ts';
 import { startSandbox } from '../../src/sandbox/server.ts';
 import { createLog } from '../../src/telemetry/log.ts';
-import { type Browser, openBrowser, strangers } from '../../test/chromium.ts';
+import { type Browser, foreignRequests, openBrowser } from '../../test/chromium.ts';
 
 const flavours = ['react-query', 'urql', 'apollo'] as const;
 type Flavour = (typeof flavours)[number];
@@ -262,5 +262,5 @@ if (App) createRoot(document.body.appendChild(document.createElement('div'))).re
 test('no page MUST report an error or send a request to another host', () => {
   assert.deepEqual(pageErrors, []);
   assert.ok(browser.requested.length > 60);
-  assert.deepEqual(strangers(browser.requested, origin, ...gateways), []);
+  assert.deepEqual(foreignRequests(browser.requested, origin, ...gateways), []);
 });

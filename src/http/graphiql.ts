@@ -110,7 +110,7 @@ function tabs(id: string, reference: string, isSandbox: boolean): string[] {
   const fault = `
 # This id makes the sandbox return 503. The gateway tries
 # three times, then reports an error. Other ids: fault_429,
-# fault_timeout, fault_html. The README has the list.
+# fault_timeout, fault_html. The list is in docs/sandbox.md.
 query ProvokedFault {
   customer(id: "fault_503") {
     id

@@ -156,7 +156,9 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
       this.#fault(cause);
       return;
     }
-    this.#release(this.#controller === undefined);
+    if (abort === undefined) this.#release(false);
+    // undici checks after this callback that the client has no requests, which the next call would add.
+    else queueMicrotask(() => this.#release(this.#controller === undefined));
     this.#sending.onEnd(result);
   }
 

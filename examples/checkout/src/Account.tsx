@@ -17,15 +17,15 @@ export function Account({ reference, isNew }: { reference: string; isNew: boolea
   /** New visitors are not looked up: the create reports an existing customer, and this saves one upstream call. */
   const [isLookedUp, setIsLookedUp] = useState(!isNew);
   const [view, setView] = useState<'details' | 'edit' | 'pay'>('details');
-  const [news, setNews] = useState<ReactNode>();
+  const [message, setMessage] = useState<ReactNode>();
   const found = useCustomer(isLookedUp ? { id: reference } : skipToken);
   /** Set after a create until the visitor is registered. The result of the create takes precedence over later reads. */
   const [isRegistering, setIsRegistering] = useState(isNew);
   if (found.data === null && !isRegistering) setIsRegistering(true);
 
-  const show = useCallback((next: typeof view, message?: ReactNode) => {
+  const show = useCallback((next: typeof view, nextMessage?: ReactNode) => {
     setView(next);
-    setNews(message);
+    setMessage(nextMessage);
   }, []);
   const onRegistered = useCallback(
     (wasLost: boolean) => {
@@ -33,15 +33,15 @@ export function Account({ reference, isNew }: { reference: string; isNew: boolea
       setIsRegistering(false);
       show(
         'details',
-        <Notice tone="success" title="You are registered" isRead={false}>
-          {wasLost && <p>The provider’s answer was lost on the way, so we looked: your details are there, once.</p>}
+        <Notice tone="success" title="You are registered" isLive={false}>
+          {wasLost && <p>The payment provider’s reply did not reach us. We checked: your details are saved, once.</p>}
         </Notice>,
       );
     },
     [show],
   );
   const onSaved = useCallback(
-    () => show('details', <Notice tone="success" title="Your changes are saved" isRead={false} />),
+    () => show('details', <Notice tone="success" title="Your changes are saved" isLive={false} />),
     [show],
   );
   const isRepeating = found.isPending && found.failureReason !== null;
@@ -50,17 +50,17 @@ export function Account({ reference, isNew }: { reference: string; isNew: boolea
     <>
       <Steps at={view === 'pay' ? 2 : 1} />
       {/* Always present, so that screen readers announce changes. */}
-      <div role="status" className="news">
+      <div role="status" className="message">
         {found.isPending && found.fetchStatus === 'paused' ? (
-          <Notice tone="warning" title="You are offline" isRead={false}>
-            <p>We look you up as soon as there is a connection.</p>
+          <Notice tone="warning" title="You are offline" isLive={false}>
+            <p>We will load your account when you are online again.</p>
           </Notice>
         ) : isRepeating ? (
-          <Notice tone="warning" title="The payment provider is slow to answer" isRead={false}>
-            <p>We try again by ourselves. Attempt {found.failureCount + 1}.</p>
+          <Notice tone="warning" title="The payment provider is slow to respond" isLive={false}>
+            <p>We are trying again. Attempt {found.failureCount + 1}.</p>
           </Notice>
         ) : (
-          news
+          message
         )}
       </div>
       {stage()}
@@ -74,8 +74,8 @@ export function Account({ reference, isNew }: { reference: string; isNew: boolea
           reference={reference}
           lead={
             isLookedUp
-              ? 'We have nobody by this name yet. It takes a minute.'
-              : 'We pass this on to our payment provider, and to nobody else.'
+              ? 'You do not have an account yet. Registering takes a minute.'
+              : 'We share this with our payment provider only.'
           }
           onRegistered={onRegistered}
           onUseExisting={async (existing) => {
@@ -110,7 +110,7 @@ export function Account({ reference, isNew }: { reference: string; isNew: boolea
     }
     return (
       <section className="card">
-        <Heading>{found.isError ? 'We could not look you up' : 'Looking you up…'}</Heading>
+        <Heading>{found.isError ? 'We could not load your account' : 'Loading your account…'}</Heading>
         {found.isError ? (
           <FailureNotice
             failure={found.error}

@@ -2,7 +2,7 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { CustomerProvider } from 'juspay-customer-client/react';
 import { useState } from 'react';
 import { Account } from './Account.tsx';
-import { FaultLab } from './FaultLab.tsx';
+import { FaultPanel } from './FaultPanel.tsx';
 import { Notice } from './Notice.tsx';
 import { Order } from './Order.tsx';
 import { SignIn } from './SignIn.tsx';
@@ -25,7 +25,7 @@ export function App() {
             <span className="name">Fern &amp; Frame</span>
           </p>
           {session.state === 'in' && (
-            <div className="who">
+            <div className="account">
               <span className="reference" title={session.reference}>
                 {session.reference}
               </span>
@@ -41,7 +41,7 @@ export function App() {
           {session.state === 'unknown' && <p className="waiting">One moment…</p>}
           {session.state === 'unreachable' && (
             <Notice tone="error" title="The shop cannot be reached">
-              <p>Check your connection. Nothing was lost.</p>
+              <p>Check your connection and try again.</p>
               <button type="button" onClick={() => void restore()}>
                 Try again
               </button>
@@ -55,7 +55,7 @@ export function App() {
         </main>
         <Order />
       </div>
-      <FaultLab />
+      <FaultPanel />
     </>
   );
 }

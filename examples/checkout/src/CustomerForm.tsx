@@ -50,32 +50,32 @@ export function CustomerForm({
   const [values, setValues] = useState(start);
   const [issues, setIssues] = useState<readonly FieldIssue[]>([]);
   /** Number of rejected saves. Each one moves the focus to the first invalid field. */
-  const [refusals, setRefusals] = useState(0);
+  const [rejections, setRejections] = useState(0);
   const form = useRef<HTMLFormElement>(null);
 
-  const shown = fieldMessages(issues, wordsFor);
-  const elsewhere = Object.entries(shown).filter(([name]) => !names.some((known) => known === name));
+  const shown = fieldMessages(issues, textFor);
+  const others = Object.entries(shown).filter(([name]) => !names.some((known) => known === name));
   const wrong = names.filter((name) => shown[name] !== undefined);
 
   useEffect(() => {
     if (serverIssues === undefined) return;
     setIssues(serverIssues);
-    setRefusals((count) => count + 1);
+    setRejections((count) => count + 1);
   }, [serverIssues]);
 
   useEffect(() => {
-    if (refusals === 0) return;
+    if (rejections === 0) return;
     form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
-  }, [refusals]);
+  }, [rejections]);
 
   const submit = (event: SubmitEvent<HTMLFormElement>) => {
     event.preventDefault();
     if (busy !== undefined) return;
-    const meant = tidy(values);
-    const found = check(meant);
+    const tidied = tidy(values);
+    const found = check(tidied);
     setIssues(found);
-    if (found.length > 0) setRefusals((count) => count + 1);
-    else onSend(meant);
+    if (found.length > 0) setRejections((count) => count + 1);
+    else onSend(tidied);
   };
 
   const field = (name: keyof Values, more: Partial<Parameters<typeof Field>[0]>) => (
@@ -99,8 +99,8 @@ export function CustomerForm({
       <div role="alert">
         {issues.length > 0 && (
           <div className="summary">
-            {wrong.length > 0 && <p>Please look again at: {labelsOf(wrong)}.</p>}
-            {elsewhere.map(([name, message]) => (
+            {wrong.length > 0 && <p>Please check: {labelsOf(wrong)}.</p>}
+            {others.map(([name, message]) => (
               <p key={name}>{message}</p>
             ))}
           </div>
@@ -132,10 +132,10 @@ function tidy(values: Values): Values {
 }
 
 /** The text for an issue, by its code and field. `message` is for developers. */
-function wordsFor({ path, code, message }: FieldIssue): string {
-  if (code === 'REQUIRED') return path.length > 1 ? 'This is needed.' : 'Nothing was changed.';
-  if (code === 'NOT_CLEARABLE') return 'This can be changed, but not taken away.';
-  if (code === 'REJECTED_BY_PROVIDER') return 'The payment provider does not accept this.';
+function textFor({ path, code, message }: FieldIssue): string {
+  if (code === 'REQUIRED') return path.length > 1 ? 'This field is required.' : 'Change at least one field.';
+  if (code === 'NOT_CLEARABLE') return 'You can change this, but not remove it.';
+  if (code === 'REJECTED_BY_PROVIDER') return 'The payment provider does not accept this value.';
   if (code === 'TOO_LONG') return 'This is too long.';
   switch (path.at(-1)) {
     case 'emailAddress':
@@ -145,7 +145,7 @@ function wordsFor({ path, code, message }: FieldIssue): string {
     case 'mobileCountryCode':
       return 'One to four digits.';
     case 'objectReferenceId':
-      return 'The name that you signed in with is too short to register.';
+      return 'The address that you signed in with is too short.';
     default:
       return message;
   }

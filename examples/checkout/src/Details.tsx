@@ -21,7 +21,7 @@ export function Details({
   return (
     <>
       <Heading>{customer.firstName ? `Hello, ${customer.firstName}` : 'Hello'}</Heading>
-      <p className="lead">This is what we have on file for you.</p>
+      <p className="lead">These are your saved details.</p>
       <dl className="facts">
         <div>
           <dt>Name</dt>
@@ -67,7 +67,7 @@ export function Edit({
   const { isRepeating, send, again } = useRepeat(update);
   const { data: outcome, error, reset } = update;
   const start = valuesOf(customer);
-  const [typed, setTyped] = useState(start);
+  const [input, setInput] = useState(start);
 
   const isSaved = outcome?.status === 'success';
   useEffect(() => {
@@ -83,13 +83,13 @@ export function Edit({
       case 'invalid':
         return (
           <CustomerForm
-            start={typed}
+            start={input}
             check={(values) => validateCustomerChanges(changesOf(start, values))}
             serverIssues={outcome?.status === 'invalid' ? outcome.issues : undefined}
             busy={busyWith(update)}
             action="Save changes"
             onSend={(values) => {
-              setTyped(values);
+              setInput(values);
               send({ id: reference, input: changesOf(start, values) });
             }}
           >
@@ -100,10 +100,10 @@ export function Edit({
         );
       case 'notFound':
         return (
-          <Notice tone="warning" title="This account is gone" takesFocus>
-            <p>It was on file a moment ago. You can register anew.</p>
+          <Notice tone="warning" title="This account no longer exists" takesFocus>
+            <p>It existed a moment ago. You can register again.</p>
             <button type="button" className="primary" onClick={onGone}>
-              Look again
+              Check again
             </button>
           </Notice>
         );

@@ -16,14 +16,14 @@ export function Notice({
   title,
   children,
   takesFocus = false,
-  isRead = true,
+  isLive = true,
 }: {
   tone: keyof typeof icons;
   title: string;
   children?: ReactNode;
   takesFocus?: boolean;
   /** Whether it is a live region. Set to false inside another live region. */
-  isRead?: boolean;
+  isLive?: boolean;
 }) {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -31,7 +31,7 @@ export function Notice({
   }, [takesFocus]);
   const role = tone === 'error' ? 'alert' : 'status';
   return (
-    <div className={`notice ${tone}`} role={isRead ? role : undefined} tabIndex={-1} ref={box}>
+    <div className={`notice ${tone}`} role={isLive ? role : undefined} tabIndex={-1} ref={box}>
       <svg viewBox="0 0 24 24" aria-hidden="true">
         <circle cx="12" cy="12" r="9.5" />
         <path d={icons[tone]} />

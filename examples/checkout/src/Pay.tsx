@@ -22,7 +22,7 @@ export function Pay({ reference, onBack }: { reference: string; onBack: () => vo
       ) : (
         <>
           <p className="lead">
-            {token.status === 'ready' ? 'Your payment is open. Nothing is charged yet.' : 'Opening a secure payment…'}
+            {token.status === 'ready' ? 'The payment is ready. Nothing is charged yet.' : 'Preparing the payment…'}
           </p>
           <div className={`session ${token.status}`}>
             <svg className="ring" viewBox="0 0 60 60" aria-hidden="true">
@@ -51,7 +51,7 @@ export function Pay({ reference, onBack }: { reference: string; onBack: () => vo
                 <div>
                   <dt>Payment token</dt>
                   <dd>
-                    <code title="Only its ends are shown">{masked(token.token)}</code>
+                    <code title="Shortened">{masked(token.token)}</code>
                   </dd>
                 </div>
               </dl>
@@ -67,8 +67,8 @@ export function Pay({ reference, onBack }: { reference: string; onBack: () => vo
             {token.status === 'ready' &&
               !token.isRenewing &&
               (token.error
-                ? 'It could not be renewed just now. It is good for the time shown, and we keep trying.'
-                : 'It is renewed by itself before the time is up.')}
+                ? 'The token could not be renewed. It is valid for the time shown, and we will try again.'
+                : 'The token is renewed before it expires.')}
           </p>
           <div className="sheet">
             <p>The provider’s payment sheet opens here, with this token.</p>

@@ -22,7 +22,7 @@ export function Register({
 }) {
   const create = useCreateCustomer();
   const { isRepeating, send, again } = useRepeat(create);
-  const [typed, setTyped] = useState<Values>({
+  const [input, setInput] = useState<Values>({
     emailAddress: reference.includes('@') ? reference : '',
     mobileCountryCode: '91',
     mobileNumber: '',
@@ -45,13 +45,13 @@ export function Register({
       case 'invalid':
         return (
           <CustomerForm
-            start={typed}
+            start={input}
             check={(values) => validateNewCustomer(inputOf(reference, values))}
             serverIssues={outcome?.status === 'invalid' ? outcome.issues : undefined}
             busy={busyWith(create)}
             action="Save and continue"
             onSend={(values) => {
-              setTyped(values);
+              setInput(values);
               send({ input: inputOf(reference, values) });
             }}
           />
@@ -60,7 +60,7 @@ export function Register({
         return (
           <Notice tone="info" title="You are registered already" takesFocus>
             {outcome.differingFields !== null && outcome.differingFields.length > 0 && (
-              <p>What is on file differs from what you typed: {labelsOf(outcome.differingFields)}.</p>
+              <p>Your saved details differ from your input: {labelsOf(outcome.differingFields)}.</p>
             )}
             <p>Nothing was changed.</p>
             <div className="actions">

@@ -6,11 +6,11 @@ import { signIn } from './session.ts';
 /** Example references on the sandbox. */
 const samples = [
   { reference: 'asha.rao@example.com', isNew: false, does: 'has an account' },
-  { reference: 'asha.rao@example.com', isNew: true, does: 'has one, and says she is new' },
-  { reference: 'fault_500_after_commit_x1', isNew: true, does: 'saved, and the answer is lost' },
+  { reference: 'asha.rao@example.com', isNew: true, does: 'registers although there is an account' },
+  { reference: 'fault_500_after_commit_x1', isNew: true, does: 'is saved, but the response is lost' },
   { reference: 'fault_timeout', isNew: true, does: 'the outcome stays unknown' },
   { reference: 'fault_503', isNew: false, does: 'the provider is down' },
-  { reference: 'fault_invalid', isNew: true, does: 'the provider refuses the number' },
+  { reference: 'fault_invalid', isNew: true, does: 'the provider rejects the number' },
 ];
 
 export function SignIn({ ended }: { ended: boolean }) {
@@ -24,8 +24,8 @@ export function SignIn({ ended }: { ended: boolean }) {
     setBusy(true);
     setProblem(undefined);
     signIn(reference, isNew)
-      .then((taken) => {
-        if (!taken) {
+      .then((isAccepted) => {
+        if (!isAccepted) {
           setProblem('reference');
           document.getElementById('reference')?.focus();
         }
@@ -40,7 +40,7 @@ export function SignIn({ ended }: { ended: boolean }) {
       <p className="lead">Two steps: your details, then payment.</p>
       {ended && (
         <Notice tone="info" title="Your session has ended">
-          <p>Sign in again to go on. What was saved is still there.</p>
+          <p>Sign in again to continue. Your saved details are not lost.</p>
         </Notice>
       )}
       {problem === 'connection' && (
@@ -50,11 +50,11 @@ export function SignIn({ ended }: { ended: boolean }) {
       )}
       <form onSubmit={submit} noValidate>
         <fieldset className="choice">
-          <legend>Have you been here before?</legend>
+          <legend>Do you have an account?</legend>
           <label>
             <input type="radio" name="visit" checked={!isNew} onChange={() => setIsNew(false)} />
             <span>
-              Yes<small>We look you up.</small>
+              Yes<small>We load your account.</small>
             </span>
           </label>
           <label>
@@ -81,7 +81,7 @@ export function SignIn({ ended }: { ended: boolean }) {
         </button>
       </form>
       <details className="samples">
-        <summary>Names to try on the sandbox</summary>
+        <summary>Examples for the sandbox</summary>
         <ul>
           {samples.map((sample) => (
             <li key={sample.reference + sample.does}>
@@ -100,7 +100,7 @@ export function SignIn({ ended }: { ended: boolean }) {
             </li>
           ))}
         </ul>
-        <p>This example asks for no password: its backend believes the name. Yours would not.</p>
+        <p>This example does not ask for a password. A real shop must verify the visitor.</p>
       </details>
     </section>
   );

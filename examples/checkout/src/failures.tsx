@@ -11,33 +11,36 @@ export interface Failure {
 }
 
 /** The text for each error code. */
-function wordsFor(code: string | undefined): { title: string; text: string } {
+function textFor(code: string | undefined): { title: string; text: string } {
   switch (code) {
     case 'UPSTREAM_UNAVAILABLE':
     case 'UPSTREAM_TIMEOUT':
     case 'UPSTREAM_MALFORMED':
-      return { title: 'The payment provider is not answering', text: 'It is not you. This mostly passes in a minute.' };
+      return {
+        title: 'The payment provider is not responding',
+        text: 'This is not your fault. Try again in a minute.',
+      };
     case 'RATE_LIMITED':
     case 'OVERLOADED':
-      return { title: 'Many people are checking out right now', text: 'You keep your place; try again in a moment.' };
+      return { title: 'There are too many requests at the moment', text: 'Try again in a moment.' };
     case 'UNAUTHENTICATED':
     case 'INVALID_RESPONSE':
-      return { title: 'The shop has trouble of its own', text: 'It is not you. Try again in a minute.' };
+      return { title: 'The shop has a technical problem', text: 'This is not your fault. Try again in a minute.' };
     case 'NETWORK_ERROR':
     case 'TIMEOUT':
       return { title: 'There is no connection', text: 'Check your network and try again.' };
     case 'CLIENT_AUTH_TOKEN_UNAVAILABLE':
       return {
-        title: 'The provider did not open a payment',
-        text: 'Your details are safe. Try again, or come back later.',
+        title: 'The payment could not be prepared',
+        text: 'Try again now or later.',
       };
     case 'UPSTREAM_MISCONFIGURED':
       return {
-        title: 'Payments are closed for the moment',
-        text: 'Something is set up wrongly on our side. Please tell us.',
+        title: 'Payments are not available at the moment',
+        text: 'The shop is not configured correctly. Please contact us.',
       };
     default:
-      return { title: 'That did not work', text: 'Please tell us, and we will find out why.' };
+      return { title: 'Something went wrong', text: 'Please contact us.' };
   }
 }
 
@@ -56,7 +59,7 @@ export function FailureNotice({
   children?: ReactNode;
   takesFocus?: boolean;
 }) {
-  const { title, text } = wordsFor(failure.code);
+  const { title, text } = textFor(failure.code);
   return (
     <Notice tone="error" title={title} takesFocus={takesFocus}>
       <p>
@@ -76,7 +79,7 @@ export function SupportNumber({ requestId }: { requestId: string | undefined }) 
   if (requestId === undefined) return null;
   return (
     <p className="support">
-      Number for our support: <code>{requestId}</code>
+      Support reference: <code>{requestId}</code>
     </p>
   );
 }

@@ -13,9 +13,9 @@ export function useRepeat<Variables>(mutation: {
   const { variables, isPending, mutate } = mutation;
   return {
     isRepeating: isRepeat && isPending,
-    send(what: Variables) {
+    send(next: Variables) {
       setIsRepeat(false);
-      mutate(what);
+      mutate(next);
     },
     again() {
       if (variables === undefined || isPending) return;
@@ -33,8 +33,8 @@ export function busyWith({ isPending, isPaused }: { isPending: boolean; isPaused
 
 export function Repeating() {
   return (
-    <Notice tone="info" title="Sending it again…" takesFocus>
-      <p>It can only be saved once.</p>
+    <Notice tone="info" title="Sending again…" takesFocus>
+      <p>Your details cannot be saved twice.</p>
     </Notice>
   );
 }
@@ -55,9 +55,8 @@ export function StillWorking({
   }, [isSent]);
   return (
     <p role="status" className="still">
-      {isPaused && 'You are offline. It is sent as soon as there is a connection; nothing was sent yet.'}
-      {isLong &&
-        'Still working. The answer may have been lost on the way; we are making sure that nothing is saved twice.'}
+      {isPaused && 'You are offline. Nothing was sent yet. Your details will be sent when you are online again.'}
+      {isLong && 'Still working. We are making sure that nothing is saved twice.'}
     </p>
   );
 }
@@ -65,11 +64,8 @@ export function StillWorking({
 /** Shown for an ambiguous outcome. */
 export function UnknownOutcome({ requestId, onAgain }: { requestId: string | undefined; onAgain: () => void }) {
   return (
-    <Notice tone="warning" title="We do not know yet whether that was saved" takesFocus>
-      <p>
-        It was sent, and no answer came back. Send it again, as it is: if it was saved the first time, it is not saved a
-        second time.
-      </p>
+    <Notice tone="warning" title="We do not know whether your details were saved" takesFocus>
+      <p>We sent your details, but received no reply. Send them again: they cannot be saved twice.</p>
       <div className="actions">
         <button type="button" className="primary" onClick={onAgain}>
           Send again

@@ -13,7 +13,7 @@ const listeners = new Set<() => void>();
 /** The token for the gateway. Kept in memory only, because every script can read the browser's storage. */
 let token: Promise<string> | undefined;
 
-function become(next: Session): void {
+function setSession(next: Session): void {
   current = next;
   token = undefined;
   for (const listener of listeners) listener();
@@ -33,9 +33,9 @@ export function useSession(): Session {
 export async function restore(): Promise<void> {
   try {
     const { reference } = await read(await call('GET', '/session'));
-    become(reference ? { state: 'in', reference, isNew: false } : { state: 'out', ended: false });
+    setSession(reference ? { state: 'in', reference, isNew: false } : { state: 'out', ended: false });
   } catch {
-    become({ state: 'unreachable' });
+    setSession({ state: 'unreachable' });
   }
 }
 
@@ -44,17 +44,17 @@ export async function restore(): Promise<void> {
  * @returns whether the backend accepts this reference.
  * @throws Error if the backend cannot be reached.
  */
-export async function signIn(wanted: string, isNew: boolean): Promise<boolean> {
-  const answer = await call('POST', '/session', { reference: wanted.trim().toLowerCase() });
-  if (answer.status === 400) return false;
-  const { reference = wanted } = await read(answer);
-  become({ state: 'in', reference, isNew });
+export async function signIn(input: string, isNew: boolean): Promise<boolean> {
+  const response = await call('POST', '/session', { reference: input.trim().toLowerCase() });
+  if (response.status === 400) return false;
+  const { reference = input } = await read(response);
+  setSession({ state: 'in', reference, isNew });
   return true;
 }
 
 export async function signOut(): Promise<void> {
   await call('DELETE', '/session').catch(() => undefined);
-  become({ state: 'out', ended: false });
+  setSession({ state: 'out', ended: false });
 }
 
 /** The client for the gateway: same origin, a token on each request, renewed when the gateway rejects it. */
@@ -77,10 +77,10 @@ function renew(): Promise<string> {
 }
 
 async function mint(): Promise<string> {
-  const answer = await call('POST', '/session/token');
-  if (answer.status === 401) become({ state: 'out', ended: true });
-  const { token: minted } = await read(answer);
-  if (minted === undefined) throw new Error('There is no token in the answer.');
+  const response = await call('POST', '/session/token');
+  if (response.status === 401) setSession({ state: 'out', ended: true });
+  const { token: minted } = await read(response);
+  if (minted === undefined) throw new Error('The response contains no token.');
   return minted;
 }
 
@@ -93,7 +93,7 @@ function call(method: string, path: string, body?: object): Promise<Response> {
 }
 
 /** @throws Error if the response is not a success. */
-async function read(answer: Response): Promise<{ reference?: string; token?: string }> {
-  if (!answer.ok) throw new Error('The session could not be read.');
-  return (await answer.json()) as { reference?: string; token?: string };
+async function read(response: Response): Promise<{ reference?: string; token?: string }> {
+  if (!response.ok) throw new Error('The session could not be read.');
+  return (await response.json()) as { reference?: string; token?: string };
 }

@@ -1,9 +1,9 @@
 import { useCallback, useEffect, useState } from 'react';
 
 /** The choices of the panel and the sandbox faults that each one arms. */
-const scenes: readonly { name: string; does: string; faults: readonly object[] }[] = [
+const choices: readonly { name: string; does: string; faults: readonly object[] }[] = [
   {
-    name: 'Answers get lost',
+    name: 'Lost responses',
     does: 'Each save succeeds, but its response is lost. The gateway reads the customer to find the outcome.',
     faults: ['create', 'update'].map((on) => ({ fault: '500', on, afterCommit: true })),
   },
@@ -22,7 +22,7 @@ const scenes: readonly { name: string; does: string; faults: readonly object[] }
     faults: [{ fault: '429', retryAfter: '8' }],
   },
   {
-    name: 'Number refused',
+    name: 'Number rejected',
     does: 'The provider rejects the mobile number. The form rules cannot detect this.',
     faults: ['create', 'update'].map((on) => ({ fault: 'invalid', on })),
   },
@@ -39,14 +39,14 @@ const scenes: readonly { name: string; does: string; faults: readonly object[] }
 ];
 
 /** Arms faults of the sandbox to show how the checkout handles them. For this example only. */
-export function FaultLab() {
+export function FaultPanel() {
   const [armed, setArmed] = useState<string>();
   const [problem, setProblem] = useState(false);
 
   const arm = useCallback(async (name: string | undefined, faults: readonly object[]) => {
     const send = async (method: string, body?: object) => {
       const answer = await fetch('/__admin/faults', { method, ...(body && { body: JSON.stringify(body) }) });
-      if (!answer.ok) throw new Error('The sandbox refused.');
+      if (!answer.ok) throw new Error('The sandbox rejected the request.');
     };
     try {
       await send('DELETE');
@@ -61,24 +61,24 @@ export function FaultLab() {
   useEffect(() => void arm(undefined, []), [arm]);
 
   return (
-    <details className="lab">
+    <details className="faults">
       <summary>
-        <span className="chip">Sandbox</span> What should go wrong?
+        <span className="chip">Sandbox</span> Simulate a failure
         <span className="state" role="status">
-          {problem ? 'The sandbox does not answer.' : armed && `Now: ${armed}`}
+          {problem ? 'The sandbox does not respond.' : armed && `Active: ${armed}`}
         </span>
       </summary>
-      <div className="scenes">
+      <div className="choices">
         <button
           type="button"
-          className="well"
+          className="none"
           aria-pressed={armed === undefined}
           onClick={() => void arm(undefined, [])}
         >
-          Nothing
-          <small>The provider is well.</small>
+          None
+          <small>The provider works normally.</small>
         </button>
-        {scenes.map(({ name, does, faults }) => (
+        {choices.map(({ name, does, faults }) => (
           <button type="button" key={name} aria-pressed={armed === name} onClick={() => void arm(name, faults)}>
             {name}
             <small>{does}</small>
