@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import { isInjectedPort, settings } from '../config/settings.ts';
+import { isInjectedPort, type SettingName, settings } from '../config/settings.ts';
 
 export const commands = {
   serve: 'start the gateway (default command); without credentials, it uses an embedded sandbox',
@@ -44,7 +44,7 @@ export function configText(config: Config, environment: NodeJS.ProcessEnv): stri
   const unused = 'not used';
   const jwt = auth.modes.includes('jwt') ? auth.jwt : undefined;
   const toggle = (on: boolean) => (on ? 'on' : 'off');
-  const effective: Record<string, unknown> = {
+  const effective: Record<SettingName, unknown> = {
     HOST: config.host,
     PORT: config.port,
     GRAPHQL_PATH: config.endpoint,
@@ -75,6 +75,8 @@ export function configText(config: Config, environment: NodeJS.ProcessEnv): stri
     LIMIT_TOKENS: limits.tokens,
     LIMIT_ALIASES: limits.aliases,
     LIMIT_ROOT_MUTATIONS: limits.rootMutations,
+    LIMIT_ITEMS: limits.items,
+    LIMIT_RESPONSE_BYTES: limits.responseBytes,
     LIMIT_UPSTREAM_READS: limits.upstreamReads,
     RATE_LIMIT_PER_MINUTE: config.rateLimit?.perMinute ?? 'unset: off',
     REDIS_URL: config.rateLimit?.redisUrl ?? unused,
@@ -96,5 +98,5 @@ export function configText(config: Config, environment: NodeJS.ProcessEnv): stri
     if (environment[`${name}_FILE`]) return 'file';
     return value && !isInjectedPort(name, value) ? 'environment' : 'default';
   };
-  return settings.map(({ name }) => `${name}=${String(effective[name])}  (${source(name)})`);
+  return settings.map(({ name }) => `${name}=${String(effective[name as SettingName])}  (${source(name)})`);
 }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Config, ConfigError, loadConfig, readGiven } from '../config/config.ts';
+import { isLoopback } from '../config/settings.ts';
 import { createLog, openOutput } from '../telemetry/log.ts';
 import { commands, configText, helpText } from './help.ts';
 import { onStop } from './process-end.ts';
@@ -193,10 +194,6 @@ async function schema(argv: readonly string[]): Promise<number> {
   return found === undefined
     ? fail(usageExitCode, [`Usage: schema --for ${Object.keys(prints).join('|')}`])
     : print([found.print(buildSchema()).trimEnd()]);
-}
-
-function isLoopback(host: string): boolean {
-  return /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
 }
 
 /** Detects Kubernetes, Docker and Podman. */

@@ -80,17 +80,12 @@ export function readDocuments(path: string, readFile: ReadFile): [id: string, te
 
 /** @throws Error if the file cannot be read or does not hold JSON. */
 export function readJson(setting: string, path: string, readFile: ReadFile): unknown {
-  let content: FileContent;
-  try {
-    content = readFile(path);
-  } catch {
-    throw new Error(`${setting} names a file that cannot be read, or that is no JSON.`);
-  }
-  const text = decodeFile(setting, content);
+  const problem = `${setting} names a file that cannot be read, or that is no JSON.`;
+  const text = readText(setting, path, readFile, problem);
   try {
     return JSON.parse(text);
   } catch {
-    throw new Error(`${setting} names a file that cannot be read, or that is no JSON.`);
+    throw new Error(problem);
   }
 }
 
@@ -100,20 +95,20 @@ export function readJson(setting: string, path: string, readFile: ReadFile): unk
  * @throws Error if the file cannot be read or is empty.
  */
 export function readSecret(setting: string, path: string, readFile: ReadFile): string {
-  let content: FileContent;
-  try {
-    content = readFile(path);
-  } catch {
-    throw new Error(`${setting} names a file that cannot be read.`);
-  }
-  const text = decodeFile(setting, content);
+  const text = readText(setting, path, readFile, `${setting} names a file that cannot be read.`);
   if (text === '') throw new Error(`${setting} names an empty file.`);
   return text;
 }
 
-/** Removes a byte order mark and one trailing newline. */
-function decodeFile(setting: string, content: FileContent): string {
-  const bytes = typeof content === 'string' ? Buffer.from(content) : Buffer.from(content);
+/** Reads a file without its byte order mark and one trailing newline. @throws Error with `problem` if it cannot be read. */
+function readText(setting: string, path: string, readFile: ReadFile, problem: string): string {
+  let bytes: Buffer;
+  try {
+    // The overloads accept each type of the union, but not the union.
+    bytes = Buffer.from(readFile(path) as string);
+  } catch {
+    throw new Error(problem);
+  }
   const [first, second] = bytes;
   const hasUtf16Mark = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
   // UTF-16 without a byte order mark has a zero byte for each ASCII character. Text in UTF-8 has none.

@@ -243,8 +243,8 @@ export type Limits = Readonly<
   >
 >;
 
-type Name = keyof typeof table;
-const names = Object.keys(table) as Name[];
+export type SettingName = keyof typeof table;
+const names = Object.keys(table) as SettingName[];
 
 export const settings: readonly Setting[] = names.map((name) => {
   const [, byDefault, meaning, secret] = table[name] as readonly [z.ZodType, string, string, 'secret'?];
@@ -254,7 +254,7 @@ export const settings: readonly Setting[] = names.map((name) => {
 /** The schema of all settings. Every setting is optional here; `config.ts` applies the defaults. */
 export const Environment = z.object(
   Object.fromEntries(names.map((name) => [name, table[name][0].optional()])) as {
-    [Each in Name]: z.ZodOptional<(typeof table)[Each][0]>;
+    [Each in SettingName]: z.ZodOptional<(typeof table)[Each][0]>;
   },
 );
 
@@ -280,6 +280,7 @@ function isOrigin(text: string): boolean {
   return origin === text;
 }
 
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname);
+/** Whether the name, or the address with or without brackets, is one of this machine's loopback interface. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1|\[::1\])$/.test(host);
 }

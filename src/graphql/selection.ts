@@ -1,4 +1,4 @@
-import { type FieldNode, type GraphQLResolveInfo, getNamedType, isObjectType } from 'graphql';
+import { type FieldNode, type GraphQLResolveInfo, isObjectType } from 'graphql';
 import { fieldsOf, selectionSetsOf } from '../execution/fields.ts';
 
 /**
@@ -10,18 +10,14 @@ import { fieldsOf, selectionSetsOf } from '../execution/fields.ts';
  *   return.
  */
 export function selects(info: GraphQLResolveInfo, path: readonly `${string}.${string}`[]): boolean {
-  let sets = selectionSetsOf(info.fieldNodes);
-  for (const [index, step] of path.entries()) {
+  let nodes = info.fieldNodes;
+  for (const step of path) {
     const [typeName = '', fieldName = ''] = step.split('.');
     const type = info.schema.getType(typeName);
     if (!isObjectType(type)) throw new Error(`${typeName} is not an object type`);
-    const nodes = fieldsOf(info, type, sets).filter(({ name }) => name.value === fieldName);
-    if (nodes.length === 0) return false;
-    if (index === path.length - 1) return true;
-    if (getNamedType(type.getFields()[fieldName]?.type) === undefined) return false;
-    sets = selectionSetsOf(nodes);
+    nodes = fieldsOf(info, type, selectionSetsOf(nodes)).filter(({ name }) => name.value === fieldName);
   }
-  return false;
+  return nodes.length > 0;
 }
 
 /** The root fields that the executor will run. */

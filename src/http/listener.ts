@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FetchAPI } from 'graphql-yoga';
-import { discardRest } from './raw.ts';
 import type { RequestState } from './state.ts';
 
 /** A request of `node:http`, with the properties that a framework may add. */
@@ -30,7 +29,9 @@ export async function answer(
 ): Promise<void> {
   const { url, state, fetchAPI, handle } = options;
   const gone = new AbortController();
-  response.once('finish', () => discardRest(message));
+  // Reads and drops the rest of a request that was answered early. Closing a socket with unread bytes resets the connection,
+  // and the client can lose the response. The server's request timeout bounds this.
+  response.once('finish', () => message.resume());
   response.once('close', () => {
     if (!response.writableFinished) gone.abort();
   });

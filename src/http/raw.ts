@@ -22,14 +22,6 @@ export function refuseRequest(response: ServerResponse, status: 400 | 417 | 500)
   response.writeHead(status, headers).end(body);
 }
 
-/**
- * Reads and drops the rest of a request that was answered early. Closing a socket with unread bytes resets the connection,
- * and the client can lose the response. The server's request timeout bounds this.
- */
-export function discardRest(request: IncomingMessage): void {
-  request.resume();
-}
-
 /** Time for a refused client to close the connection after the response. */
 const lingerMs = 1_000;
 

@@ -102,6 +102,8 @@ test('config MUST print the effective settings, with secrets hidden', async () =
   assert.ok(lines.includes('JUSPAY_API_KEY=[secret]  (environment)'));
   assert.ok(lines.includes('PORT=4321  (environment)'));
   assert.ok(lines.includes('LIMIT_DEPTH=10  (default)'));
+  assert.ok(lines.includes('LIMIT_ITEMS=2000  (default)'));
+  assert.doesNotMatch(run.output(), /undefined/);
   assert.doesNotMatch(run.output(), /key-canary/);
 });
 
