@@ -10,20 +10,16 @@ import {
 } from './customer.ts';
 import { isPathId, looksLikeProviderId } from './identity.ts';
 
-/** One upstream read of this operation. */
-interface Read {
-  readonly pathId: string;
-  /** True if any reader of the batch wants the token. */
-  withClientAuthToken: boolean;
-  isInFlight: boolean;
-  customer: Promise<Customer | null>;
+/** Waits for a read. */
+interface Reader {
+  resolve(customer: Customer | null): void;
+  reject(error: unknown): void;
 }
 
 /** A reader above the limit that waits because a reservation may be released. */
 interface Waiting {
   readonly findRead: () => Read | undefined;
-  readonly resolve: (customer: Promise<Customer | null>) => void;
-  readonly reject: (error: GatewayError) => void;
+  readonly reader: Reader;
 }
 
 /** `CustomerApi` whose reads can request the token under a condition. */
@@ -48,44 +44,64 @@ export interface BatchedApi extends CustomerApi {
  */
 export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): BatchedApi {
   const reads = new Map<string, Read>();
-  /** Keys of the reads that count against `maxReads`. */
-  const counted = new Set<string>();
+  /** The paths of the reads that count against `maxReads`, without and with the token. */
+  const counted = { plain: new Set<string>(), token: new Set<string>() };
   /** Reservations: counted reads that may turn out to be unnecessary. Each promise resolves when that is decided. */
   const reserved = new Set<Promise<void>>();
   const waiting: Waiting[] = [];
 
-  // DataLoader collects the reads of one tick. Its values are wrapped promises: each read settles separately, so that a
-  // slow or failing customer does not delay the others.
-  const loader = new DataLoader<Read, { customer: Promise<Customer | null> }>(
-    async (batch) => batch.map((read) => ({ customer: start(read) })),
+  // DataLoader collects the reads of one tick: 0.4 µs for each. Its promises are not used, because each read settles its own
+  // readers: a slow or failing customer does not delay the others, and a reader needs one promise instead of four.
+  const loader = new DataLoader<Read, Read>(
+    (batch) => {
+      for (const read of batch) start(read);
+      return Promise.resolve(batch);
+    },
     { cache: false },
   );
 
   return {
-    async get(key, { withClientAuthToken = false, tokenFor } = {}) {
+    get(key, { withClientAuthToken = false, tokenFor } = {}) {
       const pathId = pathIdOf(key);
       // The client rejects this key without a call, so it does not count as a read.
       if (!isPathId(pathId)) return api.get({ any: pathId });
-      // The path accepts either identifier, but a key of the form `id` or `reference` must match that identifier.
-      const isMatch = (customer: Customer | null) => customer !== null && matchesKey(customer, key);
-      const customer =
-        withClientAuthToken && tokenFor
-          ? await loadTwice(pathId, (found) => isMatch(found) && tokenFor(found))
-          : await load(() => find(pathId, withClientAuthToken));
-      return isMatch(customer) ? customer : null;
+      return new Promise((resolve, reject) => {
+        const reader = new KeyReader(key, resolve, reject);
+        if (withClientAuthToken && tokenFor) {
+          const isAllowed = (found: Customer) => matchesKey(found, key) && tokenFor(found);
+          loadTwice(pathId, isAllowed).then((customer) => settle(reader, customer), reject);
+        } else {
+          join(reader, find(pathId, withClientAuthToken), () => find(pathId, withClientAuthToken));
+        }
+      });
     },
-    create: (input, options) => api.create(input, options).finally(() => reads.clear()),
-    update: (id, changes) => api.update(id, changes).finally(() => reads.clear()),
+    create: (input, options) => clearingReads(api.create(input, options)),
+    update: (id, changes) => clearingReads(api.update(id, changes)),
   };
 
-  async function load(findRead: () => Read | undefined): Promise<Customer | null> {
-    const read = findRead();
-    if (read !== undefined) return read.customer;
-    if (reserved.size === 0) throw new GatewayError('OPERATION_TOO_COMPLEX');
+  function clearingReads<T>(write: Promise<T>): Promise<T> {
+    return write.then(
+      (result) => {
+        reads.clear();
+        return result;
+      },
+      (error: unknown) => {
+        reads.clear();
+        throw error;
+      },
+    );
+  }
+
+  /** @param findRead finds the read again, after a reservation was released. */
+  function join(reader: Reader, read: Read | undefined, findRead: () => Read | undefined): void {
+    if (read !== undefined) read.join(reader);
+    else if (reserved.size === 0) reader.reject(new GatewayError('OPERATION_TOO_COMPLEX'));
     // A released reservation leaves a read for a later field of the document.
-    const { promise, resolve, reject } = Promise.withResolvers<Customer | null>();
-    waiting.push({ findRead, resolve, reject });
-    return promise;
+    else waiting.push({ findRead, reader });
+  }
+
+  function load(findRead: () => Read | undefined): Promise<Customer | null> {
+    return new Promise((resolve, reject) => join({ resolve, reject }, findRead(), findRead));
   }
 
   /** Serves waiting readers in document order until the limit is reached. The cost is linear in the readers served. */
@@ -94,8 +110,7 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
       const read = first.findRead();
       if (read === undefined && reserved.size > 0) return;
       waiting.shift();
-      if (read === undefined) first.reject(new GatewayError('OPERATION_TOO_COMPLEX'));
-      else first.resolve(read.customer);
+      join(first.reader, read, first.findRead);
     }
   }
 
@@ -104,7 +119,7 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
     const needsToken = (customer: Customer | null) => customer !== null && isAllowed(customer);
     const customer = await load(() => {
       const read = find(pathId, false);
-      if (read !== undefined) reserve(countKey(pathId, true), () => read.customer.then(needsToken));
+      if (read !== undefined) reserve(pathId, () => load(() => read).then(needsToken));
       return read;
     });
     if (customer === null || !needsToken(customer)) return customer;
@@ -125,38 +140,55 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
         return known;
       }
     }
-    if (!count(countKey(pathId, withClientAuthToken))) return undefined;
-    const read: Read = { pathId, withClientAuthToken, isInFlight: false, customer: Promise.resolve(null) };
-    read.customer = loader.load(read).then(({ customer }) => customer);
+    if (!count(pathId, withClientAuthToken)) return undefined;
+    const read = new Read(pathId, withClientAuthToken);
+    void loader.load(read);
     reads.set(pathId, read);
     return read;
   }
 
-  /** @param isNeeded a function, because a promise that is created and not awaited could reject unhandled. */
-  function reserve(key: string, isNeeded: () => Promise<boolean>): void {
-    if (counted.has(key) || !count(key)) return;
+  /**
+   * Reserves the read with the token.
+   *
+   * @param isNeeded a function, because a promise that is created and not awaited could reject unhandled.
+   */
+  function reserve(pathId: string, isNeeded: () => Promise<boolean>): void {
+    if (counted.token.has(pathId) || !count(pathId, true)) return;
     const decided = isNeeded()
       .catch(() => false)
       .then((needed) => {
-        if (!needed) counted.delete(key);
+        if (!needed) counted.token.delete(pathId);
         reserved.delete(decided);
         serveWaiting();
       });
     reserved.add(decided);
   }
 
-  function count(key: string): boolean {
+  function count(pathId: string, withClientAuthToken: boolean): boolean {
+    const paths = withClientAuthToken ? counted.token : counted.plain;
     // A repeated read after a write does not count again.
-    if (!counted.has(key) && counted.size >= maxReads) return false;
-    counted.add(key);
+    if (counted.plain.size + counted.token.size >= maxReads && !paths.has(pathId)) return false;
+    paths.add(pathId);
     return true;
   }
 
-  async function start(read: Read): Promise<Customer | null> {
+  function start(read: Read): void {
     read.isInFlight = true;
-    const customer = await api.get({ any: read.pathId }, { withClientAuthToken: read.withClientAuthToken });
-    if (customer !== null && reads.get(read.pathId) === read) linkIdentifiers(read, customer);
-    return customer;
+    try {
+      api.get({ any: read.pathId }, { withClientAuthToken: read.withClientAuthToken }).then(
+        (customer) => {
+          try {
+            if (customer !== null && reads.get(read.pathId) === read) linkIdentifiers(read, customer);
+            read.resolve(customer);
+          } catch (error) {
+            read.reject(error);
+          }
+        },
+        (error: unknown) => read.reject(error),
+      );
+    } catch (error) {
+      read.reject(error);
+    }
   }
 
   /** Registers the read under both identifiers of its customer. */
@@ -171,6 +203,60 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
   }
 }
 
-function countKey(pathId: string, withClientAuthToken: boolean): string {
-  return `${withClientAuthToken ? 'token' : 'plain'} ${pathId}`;
+/** One upstream read of an operation and its readers. */
+class Read {
+  readonly pathId: string;
+  /** True if any reader of the batch wants the token. */
+  withClientAuthToken: boolean;
+  isInFlight = false;
+  /** Empty after the end: what is settled holds no promise of a reader. */
+  #readers: Reader[] = [];
+  #result: { readonly customer: Customer | null } | { readonly error: unknown } | undefined;
+
+  constructor(pathId: string, withClientAuthToken: boolean) {
+    this.pathId = pathId;
+    this.withClientAuthToken = withClientAuthToken;
+  }
+
+  join(reader: Reader): void {
+    if (this.#result === undefined) this.#readers.push(reader);
+    else if ('error' in this.#result) reader.reject(this.#result.error);
+    else settle(reader, this.#result.customer);
+  }
+
+  resolve(customer: Customer | null): void {
+    this.#result = { customer };
+    for (const reader of this.#readers.splice(0)) settle(reader, customer);
+  }
+
+  reject(error: unknown): void {
+    this.#result = { error };
+    for (const reader of this.#readers.splice(0)) reader.reject(error);
+  }
+}
+
+/** The path accepts either identifier, but a key of the form `id` or `reference` must match that identifier. */
+class KeyReader implements Reader {
+  readonly reject: (error: unknown) => void;
+  readonly #key: CustomerKey;
+  readonly #resolve: (customer: Customer | null) => void;
+
+  constructor(key: CustomerKey, resolve: (customer: Customer | null) => void, reject: (error: unknown) => void) {
+    this.#key = key;
+    this.#resolve = resolve;
+    this.reject = reject;
+  }
+
+  resolve(customer: Customer | null): void {
+    this.#resolve(customer !== null && matchesKey(customer, this.#key) ? customer : null);
+  }
+}
+
+/** One reader that fails must not stop the others. */
+function settle(reader: Reader, customer: Customer | null): void {
+  try {
+    reader.resolve(customer);
+  } catch (error) {
+    reader.reject(error);
+  }
 }

@@ -1,19 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import { GatewayError } from '../errors.ts';
-import { createCancellation } from './cancellation.ts';
-import type { Customer, CustomerApi, Operation, SharedRead } from './customer.ts';
+import { type CancelListener, createCancellation } from './cancellation.ts';
+import type { Customer, CustomerApi, JoinListener, Operation, SharedRead } from './customer.ts';
+import { createDeadlines, type Deadline, type Deadlines } from './deadlines.ts';
 import { foldReference } from './identity.ts';
-
-/** One in-flight GET and the operations that wait for it. */
-interface InFlightRead {
-  readonly pathId: string;
-  readonly response: Promise<Customer | null>;
-  readonly waiters: Set<Operation>;
-  readonly joinListeners: SharedRead['joinListeners'];
-  /** The backoff that the provider demands, and the listeners for changes of it. */
-  readonly backoff: { untilMs: number; readonly listeners: Set<() => void> };
-  readonly abort: () => void;
-}
 
 /**
  * Shares one upstream call between concurrent operations that read the same customer without the token. Responses are not
@@ -22,16 +12,27 @@ interface InFlightRead {
  * A write invalidates the in-flight reads of its customer when it starts and when it ends. So a read that starts after the
  * response of a write never gets a response to an earlier request.
  */
-export function coalescing(client: (operation: Operation) => CustomerApi): (operation: Operation) => CustomerApi {
+export function coalescing(
+  client: (operation: Operation) => CustomerApi,
+  deadlines: Deadlines = createDeadlines(),
+): (operation: Operation) => CustomerApi {
   const inFlight = new Map<string, InFlightRead>();
 
   return (operation) => {
     const api = client(operation);
     return {
-      async get(key, options = {}) {
+      get(key, options = {}) {
         // `batched` reads by `any` and checks `id` and `reference` itself, so only `any` is shared.
         if (options.withClientAuthToken || !('any' in key)) return api.get(key, options);
-        return join(inFlight.get(key.any) ?? start(key.any, operation), operation);
+        return new Promise((resolve, reject) => {
+          if (operation.cancellation.isCancelled) throw new GatewayError('UPSTREAM_TIMEOUT');
+          const known = inFlight.get(key.any);
+          const read = known ?? new InFlightRead(key.any, operation, remove);
+          read.join(new Reader(read, operation, deadlines, resolve, reject));
+          if (known !== undefined) return;
+          inFlight.set(key.any, read);
+          read.start(client);
+        });
       },
 
       async create(input, options) {
@@ -61,115 +62,167 @@ export function coalescing(client: (operation: Operation) => CustomerApi): (oper
     };
   };
 
-  function start(pathId: string, first: Operation): InFlightRead {
-    const cancellation = createCancellation();
-    const waiters = new Set<Operation>();
-    const joinListeners: SharedRead['joinListeners'] = new Set();
-    const backoff: InFlightRead['backoff'] = { untilMs: 0, listeners: new Set() };
-    /** The first operation that still waits. Its log lines and its summary have the failures of the read. */
-    const current = (): Operation => {
-      for (const waiter of waiters) return waiter;
-      return first;
-    };
-    const shared: Operation = {
-      get requestId() {
-        return current().requestId;
-      },
-      get traceId() {
-        return current().traceId;
-      },
-      get caller() {
-        return current().caller;
-      },
-      onFailure: (name) => current().onFailure?.(name) ?? true,
-      cancellation,
-      sharedRead: { waiters, joinListeners },
-      // The latest deadline of the operations that wait.
-      get deadlineAtMs() {
-        let latest = 0;
-        for (const waiter of waiters) latest = Math.max(latest, waiter.deadlineAtMs);
-        return latest;
-      },
-      onBackoff(untilMs) {
-        backoff.untilMs = untilMs;
-        for (const listener of backoff.listeners) listener();
-      },
-    };
-    waiters.add(first);
-    const response = client(shared).get({ any: pathId });
-    const read: InFlightRead = {
-      pathId,
-      response,
-      waiters,
-      joinListeners,
-      backoff,
-      abort: () => cancellation.cancel(),
-    };
-    const onSettled = () => remove(read);
-    response.then(onSettled, onSettled);
-    inFlight.set(pathId, read);
-    return read;
-  }
-
-  /**
-   * Waits for an in-flight read.
-   *
-   * @throws GatewayError `UPSTREAM_TIMEOUT` at the deadline of the operation or when its client disconnects; `RATE_LIMITED` at once if
-   *   the provider demands a backoff beyond the deadline.
-   */
-  function join(read: InFlightRead, operation: Operation): Promise<Customer | null> {
-    read.waiters.add(operation);
-    for (const listener of read.joinListeners) listener(operation);
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        clearTimeout(timer);
-        operation.cancellation.remove(listener);
-        read.backoff.listeners.delete(onBackoff);
-        // Keep the last waiter: its deadline decides whether the attempt counts as a timeout for the circuit breaker.
-        if (read.waiters.size > 1) read.waiters.delete(operation);
-      };
-      const giveUp = (error: GatewayError) => {
-        const isLast = read.waiters.size === 1;
-        leave();
-        if (isLast) {
-          read.abort();
-          // Later operations must not join an aborted read.
-          remove(read);
-        }
-        reject(error);
-      };
-      const onCancel = () => giveUp(new GatewayError('UPSTREAM_TIMEOUT'));
-      const listener = { onCancel };
-      const onBackoff = () => {
-        const backoffMs = read.backoff.untilMs - performance.now();
-        if (backoffMs <= 0 || read.backoff.untilMs < operation.deadlineAtMs) return;
-        giveUp(new GatewayError('RATE_LIMITED', { retryAfterSeconds: Math.ceil(backoffMs / 1000) }));
-      };
-      read.backoff.listeners.add(onBackoff);
-      const timer = setTimeout(onCancel, Math.max(0, operation.deadlineAtMs - performance.now()));
-      operation.cancellation.add(listener);
-      read.response.then(
-        (customer) => {
-          leave();
-          resolve(customer);
-        },
-        (error: unknown) => {
-          leave();
-          reject(error);
-        },
-      );
-      if (operation.cancellation.isCancelled) onCancel();
-      else onBackoff();
-    });
-  }
-
+  /** Later operations must not join this read. */
   function remove(read: InFlightRead): void {
     if (inFlight.get(read.pathId) === read) inFlight.delete(read.pathId);
   }
 
   function invalidate(identifiers: readonly string[]): void {
+    if (inFlight.size === 0) return;
     const folded = new Set(identifiers.map(foldReference));
     for (const pathId of inFlight.keys()) if (folded.has(foldReference(pathId))) inFlight.delete(pathId);
+  }
+}
+
+/** One in-flight GET, which is the operation of its upstream call, and its readers. */
+class InFlightRead implements Operation, SharedRead {
+  readonly pathId: string;
+  readonly requestId: string;
+  readonly traceId: string | undefined;
+  readonly onFailure: Operation['onFailure'];
+  readonly cancellation = createCancellation();
+  joinListener: JoinListener | undefined;
+  readonly #remove: (read: InFlightRead) => void;
+  /** Never empty before the end: the deadline of the last reader decides whether the attempt counts as a timeout. */
+  #readers: Reader[] = [];
+  /** The end of the backoff that the provider demands. */
+  #backoffUntilMs = 0;
+
+  constructor(pathId: string, first: Operation, remove: (read: InFlightRead) => void) {
+    this.pathId = pathId;
+    this.requestId = first.requestId;
+    this.traceId = first.traceId;
+    this.onFailure = first.onFailure;
+    this.#remove = remove;
+  }
+
+  get sharedRead(): SharedRead {
+    return this;
+  }
+
+  /** A caller that still waits. */
+  get caller(): string {
+    return this.#readers[0]?.operation.caller ?? '';
+  }
+
+  /** The latest deadline of the operations that wait. */
+  get deadlineAtMs(): number {
+    let latest = 0;
+    for (const { operation } of this.#readers) latest = Math.max(latest, operation.deadlineAtMs);
+    return latest;
+  }
+
+  operations(): Operation[] {
+    return this.#readers.map(({ operation }) => operation);
+  }
+
+  onBackoff(untilMs: number): void {
+    this.#backoffUntilMs = untilMs;
+    for (const reader of [...this.#readers]) reader.onBackoff(untilMs);
+  }
+
+  start(client: (operation: Operation) => CustomerApi): void {
+    try {
+      client(this)
+        .get({ any: this.pathId })
+        .then(
+          (customer) => {
+            for (const reader of this.#end()) reader.resolve(customer);
+          },
+          (error: unknown) => this.#fail(error),
+        );
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  join(reader: Reader): void {
+    reader.index = this.#readers.push(reader) - 1;
+    this.joinListener?.onJoin(reader.operation);
+    reader.onBackoff(this.#backoffUntilMs);
+  }
+
+  /** Ends the read with its last reader. */
+  leave(reader: Reader): void {
+    const readers = this.#readers;
+    if (readers.length > 1) {
+      const last = readers.pop();
+      if (last === undefined || last === reader) return;
+      last.index = reader.index;
+      readers[reader.index] = last;
+    } else {
+      this.cancellation.cancel();
+      this.#remove(this);
+    }
+  }
+
+  #fail(error: unknown): void {
+    for (const reader of this.#end()) reader.reject(error);
+  }
+
+  /** A read that ended lets go of its readers: something may still hold it, and they hold whole requests. */
+  #end(): Reader[] {
+    this.#remove(this);
+    const readers = this.#readers;
+    this.#readers = [];
+    for (const reader of readers) reader.stop();
+    return readers;
+  }
+}
+
+/** An operation that waits for an in-flight read. */
+class Reader implements CancelListener, Deadline {
+  dueAtMs = 0;
+  place = -1;
+  /** Its index in the list of the read. */
+  index = 0;
+  readonly operation: Operation;
+  readonly resolve: (customer: Customer | null) => void;
+  readonly reject: (error: unknown) => void;
+  readonly #read: InFlightRead;
+  readonly #deadlines: Deadlines;
+
+  constructor(
+    read: InFlightRead,
+    operation: Operation,
+    deadlines: Deadlines,
+    resolve: (customer: Customer | null) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#read = read;
+    this.operation = operation;
+    this.#deadlines = deadlines;
+    this.resolve = resolve;
+    this.reject = reject;
+    deadlines.add(this, operation.deadlineAtMs);
+    operation.cancellation.add(this);
+  }
+
+  /** The client disconnected. */
+  onCancel(): void {
+    this.#giveUp(new GatewayError('UPSTREAM_TIMEOUT'));
+  }
+
+  onDue(): void {
+    this.#giveUp(new GatewayError('UPSTREAM_TIMEOUT'));
+  }
+
+  /** Gives up at once if the backoff outlasts the operation. */
+  onBackoff(untilMs: number): void {
+    const backoffMs = untilMs - performance.now();
+    if (backoffMs <= 0 || untilMs < this.operation.deadlineAtMs) return;
+    this.#giveUp(new GatewayError('RATE_LIMITED', { retryAfterSeconds: Math.ceil(backoffMs / 1000) }));
+  }
+
+  stop(): void {
+    this.#deadlines.remove(this);
+    this.operation.cancellation.remove(this);
+  }
+
+  #giveUp(error: GatewayError): void {
+    this.stop();
+    this.#read.leave(this);
+    this.reject(error);
   }
 }
 

@@ -77,9 +77,13 @@ export interface CustomerApi {
 
 /** An upstream read that several operations wait for. */
 export interface SharedRead {
-  readonly waiters: ReadonlySet<Operation>;
-  /** Called for each operation that joins the read. */
-  readonly joinListeners: Set<(operation: Operation) => void>;
+  operations(): readonly Operation[];
+  /** Told of each operation that joins the read. */
+  joinListener: JoinListener | undefined;
+}
+
+export interface JoinListener {
+  onJoin(operation: Operation): void;
 }
 
 /** The GraphQL operation that an upstream call belongs to. */
@@ -105,7 +109,7 @@ export interface Operation {
    *
    * @returns whether it is the first failure of this name in the operation. Only the first is logged on its own line.
    */
-  readonly onFailure?: (name: string) => boolean;
+  readonly onFailure?: ((name: string) => boolean) | undefined;
   /**
    * Called with the end of a backoff, in ms on the clock of `performance.now()`. A shared read uses it to reject the
    * operations whose deadline is earlier.

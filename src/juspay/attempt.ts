@@ -157,14 +157,13 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
       return;
     }
     if (abort === undefined) this.#release(false);
-    // undici checks after this callback that the client has no requests, which the next call would add.
-    else queueMicrotask(() => this.#release(this.#controller === undefined));
+    else this.#releaseLater();
     this.#sending.onEnd(result);
   }
 
   #fault(cause: unknown): void {
     this.#leave();
-    this.#release(this.#controller === undefined);
+    this.#releaseLater();
     this.#sending.onFault(cause);
   }
 
@@ -174,6 +173,12 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
     this.#parts.deadlines.remove(this);
     this.#sending.cancellation?.remove(this);
     this.#chunks = [];
+  }
+
+  /** undici checks after its callback for a failure that the client has no requests. The next call would add one. */
+  #releaseLater(): void {
+    const isBlocked = this.#controller === undefined;
+    queueMicrotask(() => this.#release(isBlocked));
   }
 
   /** @param isBlocked whether the client may still be connecting, with this request in its queue. */

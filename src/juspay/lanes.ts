@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { CancelListener, Cancellation } from '../customers/cancellation.ts';
-import type { Operation } from '../customers/customer.ts';
+import type { JoinListener, Operation } from '../customers/customer.ts';
 import type { Deadline, Deadlines } from '../customers/deadlines.ts';
 import { createFairQueue, type Entry, type FairQueue, type Place } from './fair-queue.ts';
 
@@ -81,15 +81,13 @@ export function createLanes<Lane>(
 }
 
 /** A call in the queue. */
-class Waiting<Lane> implements Entry, Deadline, CancelListener {
+class Waiting<Lane> implements Entry, Deadline, CancelListener, JoinListener {
   readonly places: Place[] = [];
   dueAtMs = 0;
   place = -1;
   readonly #seeker: Seeker<Lane>;
   readonly #queue: FairQueue;
   readonly #deadlines: Deadlines;
-  /** A shared read has a place in the queue of each of its callers, including those that join later. */
-  readonly #onJoined = ({ caller, requestId }: Waiter) => this.#queue.add(this, caller, requestId);
 
   constructor(seeker: Seeker<Lane>, queue: FairQueue, deadlines: Deadlines) {
     this.#seeker = seeker;
@@ -101,8 +99,18 @@ class Waiting<Lane> implements Entry, Deadline, CancelListener {
     const { waiter, cancellation } = this.#seeker;
     this.#deadlines.add(this, performance.now() + Math.max(1, this.#seeker.waitMs()));
     cancellation?.add(this);
-    for (const each of waiter.sharedRead?.waiters ?? [waiter]) this.#onJoined(each);
-    waiter.sharedRead?.joinListeners.add(this.#onJoined);
+    const { sharedRead } = waiter;
+    if (sharedRead === undefined) {
+      this.onJoin(waiter);
+      return;
+    }
+    for (const operation of sharedRead.operations()) this.onJoin(operation);
+    sharedRead.joinListener = this;
+  }
+
+  /** A shared read has a place in the queue of each of its callers, including those that join later. */
+  onJoin({ caller, requestId }: Waiter): void {
+    this.#queue.add(this, caller, requestId);
   }
 
   onTurn(lane: Lane): void {
@@ -130,7 +138,7 @@ class Waiting<Lane> implements Entry, Deadline, CancelListener {
     const { waiter, cancellation } = this.#seeker;
     this.#deadlines.remove(this);
     cancellation?.remove(this);
-    waiter.sharedRead?.joinListeners.delete(this.#onJoined);
+    if (waiter.sharedRead?.joinListener === this) waiter.sharedRead.joinListener = undefined;
     this.#queue.remove(this);
   }
 }

@@ -150,7 +150,7 @@ function openMerchant(
 
   return {
     merchantId,
-    open: coalescing(client),
+    open: coalescing(client, deadlines),
     pseudonym: (text) => createHmac('sha256', apiKey.reveal()).update(text).digest('hex').slice(0, 16),
     acquire() {
       inUse += 1;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Cancellation, createCancellation, never } from '../../src/customers/cancellation.ts';
-import type { Operation } from '../../src/customers/customer.ts';
+import type { Operation, SharedRead } from '../../src/customers/customer.ts';
 import { createDeadlines } from '../../src/customers/deadlines.ts';
 import { createLanes } from '../../src/juspay/lanes.ts';
 
@@ -61,16 +61,16 @@ test('a caller with one call MUST get the second free connection while another c
 test('a shared read MUST have a place in the queue of each of its callers, including one that joins later', async () => {
   const { release, served, wait } = setUp();
   const [a, b] = [operationOf('a', 'a1'), operationOf('b', 'b1')];
-  const waiters = new Set([a]);
-  const joinListeners = new Set<(operation: Operation) => void>();
+  const waiters = [a];
+  const sharedRead: SharedRead = { operations: () => waiters, joinListener: undefined };
   const flood = Array.from({ length: 100 }, () => wait('a', operationOf('a', 'a0')));
-  const shared = wait('shared', { ...a, sharedRead: { waiters, joinListeners } });
-  waiters.add(b);
-  for (const onJoined of joinListeners) onJoined(b);
+  const shared = wait('shared', { ...a, sharedRead });
+  waiters.push(b);
+  sharedRead.joinListener?.onJoin(b);
   release();
   await Promise.all([...flood, shared]);
   assert.equal(served.indexOf('shared'), 1);
-  assert.equal(joinListeners.size, 0);
+  assert.equal(sharedRead.joinListener, undefined);
 });
 
 test('a cancelled call MUST be skipped and removed from the queue', async () => {
