@@ -13,7 +13,7 @@ import { unknownMerchant } from './config/rules.ts';
 import { createEngine } from './execution/engine.ts';
 import { type Manifest, openManifest } from './execution/persisted.ts';
 import { buildSubgraph } from './graphql/schema.ts';
-import { createBodies, tooLong } from './http/bodies.ts';
+import { createBodies } from './http/bodies.ts';
 import { createCors } from './http/cors.ts';
 import { createDelivery } from './http/delivery.ts';
 import { createGraphiqlRenderer, type Examples, graphiqlOptions, usePagePolicy } from './http/graphiql.ts';
@@ -21,10 +21,13 @@ import type { NodeGateway } from './http/handler.ts';
 import { useHealth } from './http/health.ts';
 import { useHttp } from './http/http.ts';
 import { countInFlight } from './http/in-flight.ts';
-import { answer, type Message, parsedBody } from './http/listener.ts';
+import { answer, type Message } from './http/listener.ts';
 import { useMetrics } from './http/metrics.ts';
+import { MessageOrigin } from './http/origin.ts';
 import { createOverload } from './http/overload.ts';
+import { isPlain, servePlain } from './http/plain.ts';
 import { hasValidHost, refuseRequest } from './http/raw.ts';
+import type { HttpRules } from './http/rules.ts';
 import { type RequestOrigin, RequestState } from './http/state.ts';
 import { readTarget } from './http/target.ts';
 import { type MerchantAccess, openMerchants } from './juspay/merchants.ts';
@@ -40,17 +43,16 @@ export interface GatewayParts {
   readonly log: Log;
   readonly metrics?: Metrics | undefined;
   readonly examples?: Examples;
+  /** Limit for each log message, so that a caller cannot flood the log. Default 10. */
+  readonly maxLinesPerSecond?: number;
 }
 
 /** Characters read from the end of `X-Forwarded-For`: enough for 16 entries, the maximum of `TRUST_PROXY`. */
 const maxForwardedForLength = 2_048;
 
-/** Limit for each log message, so that a caller cannot flood the log. */
-const maxLinesPerSecond = 10;
-
 /** @throws ConfigError if the file of API keys or a file of persisted documents is unusable. */
 export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGateway {
-  const { metrics } = parts;
+  const { metrics, maxLinesPerSecond = 10 } = parts;
   const log = limited(parts.log, maxLinesPerSecond);
   const { limits, endpoint } = config;
 
@@ -80,6 +82,22 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
 
   const engine = createEngine({ schema, limits, introspection: config.introspection, log });
 
+  const rules: HttpRules = {
+    endpoint,
+    maxBodyBytes: limits.bodyBytes,
+    bodies,
+    isDraining: inFlight.isDraining,
+    authenticate: authenticator.authenticate,
+    slotsOf: (caller) => overload.slotsOf(merchantOf(caller) ?? ''),
+    admit: rateLimit?.admit,
+    countRefused: rateLimit?.countRefused,
+    engine,
+    openOperation: operations.open,
+    manifest,
+    persistedOnly: config.persisted.only,
+    log,
+  };
+
   const yoga = createYoga<{ state: RequestState }>({
     graphqlEndpoint: endpoint,
     cors: createCors(config.corsOrigins),
@@ -97,21 +115,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     maskedErrors: false,
     plugins: [
       useHealth({ isReady: () => inFlight.isReady() && authenticator.isReady() }),
-      useHttp({
-        endpoint,
-        maxBodyBytes: limits.bodyBytes,
-        bodies,
-        isDraining: inFlight.isDraining,
-        authenticate: authenticator.authenticate,
-        slotsOf: (caller) => overload.slotsOf(merchantOf(caller) ?? ''),
-        admit: rateLimit?.admit,
-        countRefused: rateLimit?.countRefused,
-        engine,
-        openOperation: operations.open,
-        manifest,
-        persistedOnly: config.persisted.only,
-        log,
-      }),
+      useHttp(rules),
       ...(metrics ? [useMetrics(metrics)] : []),
       usePagePolicy(),
     ],
@@ -139,8 +143,10 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   return {
     schema,
     async fetch(request, peer) {
-      const findAddress = () => callerAddress(peer?.clientAddress, request.headers.get('x-forwarded-for'));
-      const state = openState({ target: readTarget(request.url), findAddress });
+      const state = openState({
+        target: readTarget(request.url),
+        findAddress: () => findAddress(peer?.clientAddress, request.headers.get('x-forwarded-for')),
+      });
       try {
         return await yoga.fetch(request, { state });
       } finally {
@@ -150,17 +156,13 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     listener: (request: Message, response) => {
       delivery.limit(response);
       if (!hasValidHost(request)) return refuseRequest(response, 400);
-      const target = readTarget(request.originalUrl ?? request.url ?? '/');
-      const { remoteAddress } = request.socket;
-      const state = openState({
-        target,
-        findAddress: () => callerAddress(remoteAddress, String(request.headers['x-forwarded-for'] ?? '')),
-        readBody: (maxBytes) => readBody(request, maxBytes),
-      });
+      const state = openState(new MessageOrigin(request, bodies, findAddress));
+      if (isPlain(request, endpoint)) return servePlain(request, response, { state, rules, metrics });
       response.once('close', () => state.end());
-      const isKnown = [endpoint, '/health', '/ready'].includes(target.path);
+      const { path, query } = state.origin.target;
+      const isKnown = [endpoint, '/health', '/ready'].includes(path);
       // Use a fixed host, and only paths that a URL parser does not change.
-      const url = `http://localhost${isKnown ? target.path : '/'}${target.query}`;
+      const url = `http://localhost${isKnown ? path : '/'}${query}`;
       answer(request, response, { url, state, fetchAPI: yoga.fetchAPI, handle: yoga.fetch }).catch((cause) => {
         log.error('unexpected error', { requestId: state.requestId, cause });
         refuseRequest(response, 500);
@@ -178,7 +180,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     },
   };
 
-  function callerAddress(socketAddress: string | undefined, forwardedFor: string | null): string | undefined {
+  function findAddress(socketAddress: string | undefined, forwardedFor: string | null | undefined): string | undefined {
     return addressOf(socketAddress, forwardedFor?.slice(-maxForwardedForLength), config.trustedProxies);
   }
 
@@ -186,13 +188,6 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     const state = new RequestState(origin);
     state.use(inFlight);
     return state;
-  }
-
-  async function readBody(message: Message, maxBytes: number): Promise<Uint8Array> {
-    const parsed = parsedBody(message);
-    if (parsed === undefined) return bodies.read(message, maxBytes);
-    if (parsed.byteLength > maxBytes) throw tooLong(maxBytes);
-    return parsed;
   }
 }
 

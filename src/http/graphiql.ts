@@ -32,7 +32,7 @@ export function graphiqlOptions(
     shouldPersistHeaders: false,
   };
   // Yoga also renders the page for other paths.
-  return (_request, { state }) => state.target.path === endpoint && options;
+  return (_request, { state }) => state.origin.target.path === endpoint && options;
 }
 
 /**

@@ -13,7 +13,7 @@ export function useHealth({
   return {
     onRequest({ serverContext, fetchAPI, endResponse }) {
       const statuses: Partial<Record<string, number>> = { '/health': 200, '/ready': isReady() ? 200 : 503 };
-      const status = statuses[serverContext.state.target.path];
+      const status = statuses[serverContext.state.origin.target.path];
       if (status !== undefined) endResponse(new fetchAPI.Response(null, { status }));
     },
   };

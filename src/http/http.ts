@@ -16,7 +16,7 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
     async onRequest({ request, url, serverContext: { state }, fetchAPI, endResponse }) {
       try {
         const { method, headers } = request;
-        const searchParams = state.target.query === '' ? undefined : url.searchParams;
+        const searchParams = state.origin.target.query === '' ? undefined : url.searchParams;
         checkHead({ method, headers, searchParams }, state, rules);
         await identify(headers, state, rules);
       } catch (error) {
@@ -51,7 +51,8 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
   };
 
   async function readBytes(request: Request, state: RequestState): Promise<Uint8Array> {
-    if (state.readBody !== undefined) return state.readBody(rules.maxBodyBytes);
+    const { origin } = state;
+    if (origin.readBody !== undefined) return origin.readBody(rules.maxBodyBytes);
     if (request.body !== null) return rules.bodies.read(request.body, rules.maxBodyBytes);
     // A framework has already read the stream and keeps the text.
     const bytes = Buffer.from(await request.text());

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FetchAPI } from 'graphql-yoga';
+import { discardRest, sendText } from './raw.ts';
 import type { RequestState } from './state.ts';
 
 /** A request of `node:http`, with the properties that a framework may add. */
@@ -29,9 +30,7 @@ export async function answer(
 ): Promise<void> {
   const { url, state, fetchAPI, handle } = options;
   const gone = new AbortController();
-  // Reads and drops the rest of a request that was answered early. Closing a socket with unread bytes resets the connection,
-  // and the client can lose the response. The server's request timeout bounds this.
-  response.once('finish', () => message.resume());
+  response.once('finish', () => discardRest(message));
   response.once('close', () => {
     if (!response.writableFinished) gone.abort();
   });
@@ -43,9 +42,7 @@ export async function answer(
     });
     const { status, headers, text } = await read(await handle(request, { state }));
     if (response.destroyed) return;
-    response.statusCode = status;
-    for (const [name, value] of headers) response.setHeader(name, value);
-    response.end(text);
+    sendText(response, status, headers, text);
   } catch (error) {
     if (gone.signal.aborted || response.headersSent) response.destroy();
     else throw error;
@@ -53,7 +50,8 @@ export async function answer(
 }
 
 async function read(answered: Response) {
-  return { status: answered.status, headers: [...answered.headers], text: await answered.text() };
+  const headers = [...answered.headers].filter(([name]) => name !== 'content-length').flat();
+  return { status: answered.status, headers, text: await answered.text() };
 }
 
 /** The headers without the pseudo-headers of HTTP/2. */

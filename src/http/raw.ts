@@ -22,6 +22,27 @@ export function refuseRequest(response: ServerResponse, status: 400 | 417 | 500)
   response.writeHead(status, headers).end(body);
 }
 
+/**
+ * Sends a complete response.
+ *
+ * @param pairs names and values of its headers, alternating. Without `content-length`.
+ */
+export function sendText(response: ServerResponse, status: number, pairs: string[], body: string): void {
+  const bytes = Buffer.byteLength(body);
+  // RFC 9110, section 8.6: not with 204, the response to a preflight.
+  if (status !== 204) pairs.push('content-length', String(bytes));
+  // Head and body go out in one write. A text of ASCII characters needs no conversion.
+  response.writeHead(status, pairs).end(body, bytes === body.length ? 'latin1' : 'utf8');
+}
+
+/**
+ * Reads and drops the rest of a request that was answered early. Closing a socket with unread bytes resets the connection,
+ * and the client can lose the response. The server's request timeout bounds this.
+ */
+export function discardRest(request: IncomingMessage): void {
+  request.resume();
+}
+
 /** Time for a refused client to close the connection after the response. */
 const lingerMs = 1_000;
 

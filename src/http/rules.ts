@@ -67,7 +67,7 @@ export const commonHeaders = { 'cache-control': 'no-store', 'x-content-type-opti
 export function checkHead(head: Head, state: RequestState, rules: HttpRules): void {
   state.traceId = traceIdOf(head.headers.get('traceparent'));
   // Yoga also accepts other paths, such as `/any/graphql`.
-  if (state.target.path !== rules.endpoint) throw notFound(rules.endpoint);
+  if (state.origin.target.path !== rules.endpoint) throw notFound(rules.endpoint);
   if (rules.isDraining()) throw overloaded(drainRetryAfterSeconds);
   const fault = findFault(head, rules.maxBodyBytes);
   if (fault !== undefined) throw fault;

@@ -10,14 +10,14 @@ export interface Resource {
   release(): void;
 }
 
-/** The properties of a request that its entry point provides. */
+/** What the entry point of a request knows about it. */
 export interface RequestOrigin {
   /** The request target as sent. `request.url` differs, because URL parsers normalise the path. */
   readonly target: Target;
-  /** Returns the IP address of the client; `undefined` if it is unknown. Called at most once. */
-  readonly findAddress: () => string | undefined;
+  /** Returns the IP address of the client; `undefined` if it is unknown. */
+  findAddress(): string | undefined;
   /** Reads the body from the `node:http` message. Set for requests of the listener, whose `Request` has no body. */
-  readonly readBody?: ((maxBytes: number) => Promise<Uint8Array>) | undefined;
+  readBody?(maxBytes: number): Promise<Uint8Array>;
 }
 
 /** State of one request, from its head to the end of its response. */
@@ -25,28 +25,24 @@ export class RequestState {
   readonly requestId = randomUUID();
   /** Start of the request on the monotonic clock, in ms. */
   readonly startedAtMs = performance.now();
-  readonly target: Target;
-  readonly readBody: RequestOrigin['readBody'];
+  readonly origin: RequestOrigin;
   /** Trace id from the header `traceparent`. Set before authentication. */
   traceId: string | undefined;
   /** Set after authentication. */
   caller: Caller | undefined;
   /** Set when the answer of an operation, or of a refused one, is known. */
   answer: Answer | undefined;
-  readonly #findAddress: () => string | undefined;
   #address: { readonly text: string | undefined } | undefined;
   /** `undefined` after the end. */
   #resources: Resource[] | undefined = [];
 
-  constructor({ target, findAddress, readBody }: RequestOrigin) {
-    this.target = target;
-    this.readBody = readBody;
-    this.#findAddress = findAddress;
+  constructor(origin: RequestOrigin) {
+    this.origin = origin;
   }
 
   /** IP address of the client. Read on demand: callers with an API key are not identified by it. */
   get address(): string | undefined {
-    this.#address ??= { text: this.#findAddress() };
+    this.#address ??= { text: this.origin.findAddress() };
     return this.#address.text;
   }
 

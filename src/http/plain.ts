@@ -1,0 +1,163 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { HeaderReader } from '../auth/auth.ts';
+import { type CancellationSource, createCancellation } from '../customers/cancellation.ts';
+import type { Answer } from '../execution/answer.ts';
+import type { Metrics } from '../telemetry/log.ts';
+import type { Body, BodyReceiver } from './bodies.ts';
+import type { Message } from './listener.ts';
+import { countOperation } from './metrics.ts';
+import { paramsOfBody } from './params.ts';
+import { discardRest, sendText } from './raw.ts';
+import {
+  admit,
+  checkHead,
+  commonHeaders,
+  execute,
+  type HttpRules,
+  identify,
+  type OperationRequest,
+  refuse,
+} from './rules.ts';
+import type { RequestState } from './state.ts';
+
+interface PlainRequest {
+  readonly state: RequestState;
+  readonly rules: HttpRules;
+  readonly metrics: Metrics | undefined;
+}
+
+/**
+ * Whether a request is a plain POST of a known length to the endpoint, which {@link servePlain} can serve. Every other request
+ * goes through Yoga: other methods, targets with a query, pages of other origins (CORS), encoded and chunked bodies, and
+ * bodies that a framework has already read.
+ */
+export function isPlain(message: Message, endpoint: string): boolean {
+  if (message.method !== 'POST' || (message.originalUrl ?? message.url) !== endpoint) return false;
+  if (message.httpVersionMajor !== 1 || message.body != null || message.readableFlowing !== null) return false;
+  const { headers } = message;
+  return (
+    headers['content-length'] !== undefined &&
+    headers['transfer-encoding'] === undefined &&
+    headers['content-encoding'] === undefined &&
+    headers['expect'] === undefined &&
+    headers['origin'] === undefined
+  );
+}
+
+/**
+ * Serves a plain request without Request, Response and Headers, which with the processing of Yoga cost more than the rest of
+ * the gateway. The steps are the same functions that serve a request of Yoga.
+ */
+export function servePlain(message: IncomingMessage, response: ServerResponse, request: PlainRequest): void {
+  new PlainExchange(message, response, request).start();
+}
+
+/** A request and its response. An object with methods instead of closures, which would keep each other's scopes alive. */
+class PlainExchange implements BodyReceiver, OperationRequest {
+  readonly isGet = false;
+  readonly headers: HeaderReader;
+  readonly cancellation: CancellationSource = createCancellation();
+  readonly #message: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #state: RequestState;
+  readonly #rules: HttpRules;
+  readonly #metrics: Metrics | undefined;
+  /** Bytes of the body that have not arrived. */
+  #missingBytes: number;
+  #body: Body | undefined;
+
+  constructor(message: IncomingMessage, response: ServerResponse, { state, rules, metrics }: PlainRequest) {
+    this.headers = new MessageHeaders(message.headers);
+    this.#message = message;
+    this.#response = response;
+    this.#state = state;
+    this.#rules = rules;
+    this.#metrics = metrics;
+    this.#missingBytes = Number(message.headers['content-length']);
+  }
+
+  start(): void {
+    this.#response.on('close', () => this.#onClose());
+    try {
+      const head = { method: 'POST', headers: this.headers, searchParams: undefined };
+      checkHead(head, this.#state, this.#rules);
+      const identified = identify(this.headers, this.#state, this.#rules);
+      if (identified === undefined) this.#readBody();
+      else identified.then(() => this.#readBody()).catch((error: unknown) => this.#refuse(error));
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  onBody(bytes: Uint8Array): void {
+    try {
+      const admitted = admit(this.#state, this.#rules);
+      if (admitted === undefined) this.#execute(bytes);
+      else admitted.then(() => this.#execute(bytes)).catch((error: unknown) => this.#refuse(error));
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  onBodyFailed(error: unknown): void {
+    this.#refuse(error);
+  }
+
+  #readBody(): void {
+    const { bodies, maxBodyBytes } = this.#rules;
+    this.#body = bodies.open(this, maxBodyBytes);
+    if (this.#response.destroyed) this.#body.fail();
+    else if (this.#missingBytes === 0) this.#body.end();
+    else this.#message.on('data', (chunk: Buffer) => this.#onData(chunk));
+  }
+
+  #onData(chunk: Buffer): void {
+    this.#missingBytes -= chunk.byteLength;
+    this.#body?.add(chunk);
+    if (this.#missingBytes === 0) this.#body?.end();
+  }
+
+  #execute(bytes: Uint8Array): void {
+    const answer = execute(paramsOfBody(bytes), this, this.#state, this.#rules);
+    if (answer instanceof Promise)
+      answer.then((answered) => this.#send(answered)).catch((error: unknown) => this.#refuse(error));
+    else this.#send(answer);
+  }
+
+  #refuse(error: unknown): void {
+    this.#send(refuse(error, this.headers, this.#state, this.#rules));
+  }
+
+  #send({ status, headers, body }: Answer): void {
+    if (this.#metrics) countOperation(this.#state, this.#metrics);
+    const response = this.#response;
+    if (response.destroyed) return;
+    // The rest of a body that is not read.
+    if (!this.#message.complete) response.once('finish', () => discardRest(this.#message));
+    const pairs: string[] = [];
+    for (const name in headers) pairs.push(name, headers[name] ?? '');
+    pairs.push('x-request-id', this.#state.requestId, ...commonPairs);
+    sendText(response, status, pairs, body);
+  }
+
+  #onClose(): void {
+    this.#body?.fail();
+    if (!this.#response.writableFinished) this.cancellation.cancel();
+    this.#state.end();
+  }
+}
+
+const commonPairs = Object.entries(commonHeaders).flat();
+
+class MessageHeaders implements HeaderReader {
+  readonly #headers: IncomingHttpHeaders;
+
+  constructor(headers: IncomingHttpHeaders) {
+    this.#headers = headers;
+  }
+
+  get(name: string): string | undefined {
+    // Only `set-cookie`, which no rule reads, has several values.
+    return this.#headers[name] as string | undefined;
+  }
+}
