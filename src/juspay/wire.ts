@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ClientAuthToken, Customer } from '../customers/customer.ts';
 import type { CustomerChanges, NewCustomer } from '../customers/input.ts';
+import { decodeDate } from './dates.ts';
 
 /** The provider's option: one literal key with a dot, both in a query and in a form. */
 const tokenOption = 'options.get_client_auth_token';
@@ -104,24 +105,6 @@ function isShort(text: string): boolean {
 function decodeText(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   return Number.isSafeInteger(value) ? String(value) : undefined;
-}
-
-const dateForm = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:(Z)|([+-]\d\d)(?::?(\d\d))?)$/i;
-/** Dates are clamped to years of four digits, which an offset may exceed. */
-const firstMs = Date.parse('0000-01-01T00:00:00Z');
-const lastMs = Date.parse('9999-12-31T23:59:59.999Z');
-
-/** Accepts `…Z`, `+hh`, `+hhmm`, `+hh:mm`, and a fraction of any length, which is truncated to milliseconds. */
-function decodeDate(value: unknown): Date | undefined {
-  const match = typeof value === 'string' ? dateForm.exec(value.trim()) : null;
-  if (match === null) return undefined;
-  const [, day = '', time, fraction = '', utc, hours, minutes = '00'] = match;
-  const offset = utc === undefined ? `${hours}:${minutes}` : 'Z';
-  const atMs = Date.parse(`${day}T${time}.${fraction.slice(0, 3).padEnd(3, '0')}${offset}`);
-  const dayMs = Date.parse(day);
-  // `Date.parse` turns 30 February into 1 March.
-  if (Number.isNaN(atMs) || Number.isNaN(dayMs) || !new Date(dayMs).toISOString().startsWith(day)) return undefined;
-  return new Date(Math.min(Math.max(atMs, firstMs), lastMs));
 }
 
 function decodeToken(value: unknown): ClientAuthToken | undefined {
