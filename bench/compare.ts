@@ -1,5 +1,6 @@
 import { compile, type LoadReport, runLoad, startUpstream, type Upstream } from './native.ts';
 import { residentMb, signalAll } from './processes.ts';
+import type { ByServer } from './results.ts';
 import {
   assertEverythingOn,
   bodyOf,
@@ -15,6 +16,8 @@ import { fill, problemOf, templateOf, toTemplate, type Workload } from './worklo
 /** One measurement, or the medians of several. */
 export interface Figures {
   readonly cpuMsPer1000: number;
+  /** Distance of the quartiles of `cpuMsPer1000` from each other, as a share of the median. */
+  readonly spread: number;
   readonly perSecond: number;
   readonly elapsedSeconds: number;
   readonly p50Ms: number;
@@ -95,6 +98,7 @@ export async function createBench(folder: string): Promise<Bench> {
       if (wrong) process.stderr.write(`${candidate.server.name}: ${errors} wrong responses, such as ${wrong}\n`);
       return {
         cpuMsPer1000: cpuNs / 1e3 / operations,
+        spread: 0,
         perSecond: (operations * 1e9) / elapsedNs,
         elapsedSeconds: elapsedNs / 1e9,
         p50Ms,
@@ -126,7 +130,7 @@ export async function compare(
   workload: Workload,
   names: readonly ServerName[],
   { rounds, seconds, warmUpSeconds = workload.warmUpSeconds }: CompareOptions,
-): Promise<ReadonlyMap<ServerName, Figures>> {
+): Promise<ByServer> {
   const candidates: Candidate[] = [];
   const samples = new Map<ServerName, Figures[]>(names.map((name) => [name, []]));
   try {
@@ -146,13 +150,14 @@ export async function compare(
   } finally {
     for (const { server } of candidates) await server.stop();
   }
-  return new Map(names.map((name) => [name, mediansOf(samples.get(name) ?? [])]));
+  return Object.fromEntries([...samples].map(([name, own]) => [name, mediansOf(own)]));
 }
 
 function mediansOf(samples: readonly Figures[]): Figures {
   const of = (field: keyof Figures) => median(samples.map((sample) => sample[field]));
   return {
     cpuMsPer1000: of('cpuMsPer1000'),
+    spread: spreadOf(samples.map(({ cpuMsPer1000 }) => cpuMsPer1000)),
     perSecond: of('perSecond'),
     elapsedSeconds: of('elapsedSeconds'),
     p50Ms: of('p50Ms'),
@@ -166,6 +171,12 @@ function mediansOf(samples: readonly Figures[]): Figures {
   };
 }
 
-function median(values: readonly number[]): number {
+function spreadOf(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number) => sorted[Math.round((sorted.length - 1) * share)] ?? Number.NaN;
+  return (at(0.75) - at(0.25)) / at(0.5);
+}
+
+export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

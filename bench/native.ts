@@ -63,6 +63,8 @@ export async function startUpstream(folder: string): Promise<Upstream> {
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   const child = start([join(folder, 'upstream'), String(port)], { core: 'support' });
+  // It ends with this process, and does not keep it alive.
+  child.unref();
   const get = (path: string): Promise<unknown> => fetch(`${origin}/bench/${path}`).then((response) => response.json());
   for (let attempt = 1; ; attempt += 1) {
     try {

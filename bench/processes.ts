@@ -76,11 +76,18 @@ export function residentMb(pids: readonly number[]): number {
   return kilobytes.reduce((sum, value) => sum + value, 0) / 1000;
 }
 
+/** Below the range from which Linux takes ports of outgoing connections. */
+const ports = { from: 10_000, to: 30_000 } as const;
+
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+  for (;;) {
+    const port = ports.from + Math.floor(Math.random() * (ports.to - ports.from));
+    const server = createServer();
+    const isFree = await new Promise((resolve) =>
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)),
+    );
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }

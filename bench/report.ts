@@ -1,10 +1,16 @@
 import type { Figures } from './compare.ts';
-import { type ServerName, servers } from './servers.ts';
-import { type WorkloadName, workloads } from './workloads.ts';
+import type { ByServer, ByWorkload } from './results.ts';
+import type { Scale } from './scale.ts';
+import { type ServerName, serverNames, servers } from './servers.ts';
+import type { StartTimes } from './start.ts';
+import { workloadNames, workloads } from './workloads.ts';
 
-export type Results = ReadonlyMap<WorkloadName, ReadonlyMap<ServerName, Figures>>;
+const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
+const precise = (value: number) => value.toFixed(value < 100 ? 1 : 0);
 
 const columns: readonly (readonly [title: string, (figures: Figures) => string])[] = [
+  ['CPU ms / 1,000', ({ cpuMsPer1000 }) => precise(cpuMsPer1000)],
+  ['spread', ({ spread }) => percent(spread)],
   ['operations / s', ({ perSecond }) => perSecond.toFixed(0)],
   ['p50 ms', ({ p50Ms }) => p50Ms.toFixed(1)],
   ['p99 ms', ({ p99Ms }) => p99Ms.toFixed(1)],
@@ -16,45 +22,88 @@ const columns: readonly (readonly [title: string, (figures: Figures) => string])
   ['load', ({ loadShare }) => percent(loadShare)],
 ];
 
-const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
-
-/** One Markdown table: a row for each server of each workload. */
-export function tableOf(results: Results): string {
-  const titles = ['workload', 'server', 'CPU ms / 1,000', 'ratio', ...columns.map(([title]) => title)];
-  const rows = [...results].flatMap(([workload, byServer]) =>
-    [...byServer].map(([name, figures]) => {
-      const ratio = ratioOf(byServer, figures)?.toFixed(2) ?? '';
-      return [workload, name, precise(figures.cpuMsPer1000), ratio, ...columns.map(([, print]) => print(figures))];
+/** All figures: a row for each server of each workload. */
+export function tableOf(results: ByWorkload): string {
+  const rows = workloadNames.flatMap((workload) =>
+    measuredIn(results[workload]).map(([name, figures]) => {
+      const ratio = ratioOf(results[workload], name)?.toFixed(2) ?? '';
+      return [workload, name, ratio, ...columns.map(([, print]) => print(figures))];
     }),
   );
-  return markdown([titles, ...rows]);
+  return markdown([['workload', 'server', 'ratio', ...columns.map(([title]) => title)], ...rows]);
+}
+
+/** CPU of each server as a multiple of `limit`: a row for each workload. */
+export function ratiosOf(results: ByWorkload): string {
+  const names = serverNames.filter((name) => workloadNames.some((workload) => results[workload]?.[name] !== undefined));
+  const rows = workloadNames.flatMap((workload) => {
+    const byServer = results[workload];
+    if (!byServer) return [];
+    const cells = names.map((name) => {
+      if (name === 'limit') return `${precise(byServer.limit?.cpuMsPer1000 ?? Number.NaN)} ms`;
+      return ratioOf(byServer, name)?.toFixed(2) ?? '';
+    });
+    return [[workload, workloads[workload].title, ...cells]];
+  });
+  return markdown([['', 'operation', ...names], ...rows]);
 }
 
 /** CPU as a multiple of `limit` in the same run. */
-function ratioOf(byServer: ReadonlyMap<ServerName, Figures>, figures: Figures): number | undefined {
-  const limit = byServer.get('limit');
-  return limit && figures.cpuMsPer1000 / limit.cpuMsPer1000;
+export function ratioOf(byServer: ByServer | undefined, name: ServerName): number | undefined {
+  const [own, limit] = [byServer?.[name], byServer?.limit];
+  return own && limit && own.cpuMsPer1000 / limit.cpuMsPer1000;
 }
 
-const precise = (value: number) => value.toFixed(value < 100 ? 1 : 0);
+export function measuredIn(byServer: ByServer = {}): [ServerName, Figures][] {
+  return serverNames.flatMap((name): [ServerName, Figures][] => (byServer[name] ? [[name, byServer[name]]] : []));
+}
+
+/** What the names in the tables stand for. */
+export function legendOf(results: ByWorkload): string {
+  const measured = workloadNames.filter((name) => results[name] !== undefined);
+  const names = serverNames.filter((name) => measured.some((workload) => results[workload]?.[name] !== undefined));
+  return [
+    ...measured.map((name) => `- ${name}: ${workloads[name].title}, ${workloads[name].connections} connections`),
+    ...names.map((name) => `- ${name}: ${servers[name].title}`),
+  ].join('\n');
+}
+
+export function startsOf(times: StartTimes): string {
+  const rows = Object.entries(times).map(([title, ms]) => [title, ms.toFixed(0)]);
+  return markdown([['command', 'first response after ms'], ...rows]);
+}
+
+export function latencyOf({ latency }: Scale): string {
+  const rows = latency.map(({ connections, delayMs, figures }) => [
+    String(connections),
+    String(delayMs),
+    figures.perSecond.toFixed(0),
+    figures.p50Ms.toFixed(0),
+    figures.p99Ms.toFixed(0),
+    percent(figures.serverShare),
+  ]);
+  const titles = ['`JUSPAY_CONNECTIONS`', 'upstream latency ms', 'operations / s', 'p50 ms', 'p99 ms', 'core'];
+  return markdown([titles, ...rows]);
+}
+
+export function batchOf({ batch }: Scale): string {
+  const sizes = [...new Set(batch.map(({ size }) => size))];
+  const cost = (server: ServerName, size: number) =>
+    batch.find((point) => point.server === server && point.size === size)?.usPerCustomer ?? Number.NaN;
+  const rows = sizes.map((size) => {
+    const [own, limit] = [cost('gateway', size), cost('limit', size)];
+    return [String(size), own.toFixed(1), limit.toFixed(1), (own / limit).toFixed(2)];
+  });
+  return markdown([['customers in the list', 'gateway, CPU µs / customer', 'limit', 'ratio'], ...rows]);
+}
 
 /** Aligned, so that it is readable on a terminal too. Text on the left, numbers on the right. */
 export function markdown([titles = [], ...rows]: readonly (readonly string[])[]): string {
   const widths = titles.map((title, index) => Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)));
-  const isText = (index: number) => rows.some((row) => /^[a-z]/i.test(row[index] ?? ''));
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell, index) => (isText(index) ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0))).join(' | ')} |`;
+  const isText = (index: number) => rows.some((row) => /^[a-z(`]/i.test(row[index] ?? ''));
+  const pad = (cell: string, index: number) =>
+    isText(index) ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0);
+  const line = (cells: readonly string[]) => `| ${cells.map(pad).join(' | ')} |`;
   const rule = widths.map((width, index) => (isText(index) ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
   return [line(titles), line(rule), ...rows.map(line)].join('\n');
-}
-
-/** What the names in the table stand for. */
-export function legendOf(results: Results): string {
-  const names = new Set([...results.values()].flatMap((byServer) => [...byServer.keys()]));
-  return [
-    ...[...results.keys()].map(
-      (name) => `- ${name}: ${workloads[name].title}, ${workloads[name].connections} connections`,
-    ),
-    ...[...names].map((name) => `- ${name}: ${servers[name].title}`),
-  ].join('\n');
 }

@@ -2,32 +2,48 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { compare, createBench, type Figures } from './compare.ts';
+import { type CompareOptions, compare, createBench } from './compare.ts';
+import { writeDocs } from './docs.ts';
 import { profile } from './profile.ts';
-import { legendOf, tableOf } from './report.ts';
+import { batchOf, latencyOf, legendOf, startsOf, tableOf } from './report.ts';
+import { type ByServer, publishResults, type Results, readResults } from './results.ts';
+import { measureScale } from './scale.ts';
 import { installPeers, isPeer, pack, root, type ServerName, serverNames, tailcallProblem } from './servers.ts';
+import { measureStarts } from './start.ts';
 import { type WorkloadName, workloadNames, workloads } from './workloads.ts';
 
 const usage = `npm run bench -- [options]
 
+What to measure:
+  (default)          CPU, throughput, latency and memory of the workloads
+  --start            time from the start of a process to its first response
+  --scale            throughput against upstream latency, cost of a customer against the size of a list
+  --profile W1       profile the gateway with one workload: self time by room, file and function, garbage collection
+  --docs             measure nothing; write the documentation from bench/results.json
+
+Options:
   --workload W1,W5   only these workloads
   --server a,b       only these servers, of ${serverNames.join(', ')}; limit is always measured
   --against DIR      measure the gateway of another checkout too, as \`baseline\`
   --rounds N         measured rounds of each server (5)
-  --seconds S        length of a round, in CPU seconds of the server (3)
-  --profile W1       profile the gateway with one workload instead: self time by room, file and function, garbage collection
-  --warm-up S        replaces the warm-up of the workloads (4; W6: 20)
+  --seconds S        length of a round, in CPU seconds of the server (2)
+  --warm-up S        replaces the warm-up of the workloads, in CPU seconds of the server (4; W6: 20)
+  --publish          write the figures to bench/results.json and the documentation
 `;
 
 const { values } = parseArgs({
   options: {
+    start: { type: 'boolean', default: false },
+    scale: { type: 'boolean', default: false },
+    docs: { type: 'boolean', default: false },
+    profile: { type: 'string' },
     workload: { type: 'string' },
     server: { type: 'string' },
     against: { type: 'string' },
     rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '2' },
     'warm-up': { type: 'string' },
-    profile: { type: 'string' },
+    publish: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -36,6 +52,7 @@ if (values.help) {
   process.exit(0);
 }
 
+const output = join(root, 'bench/out');
 const deadlineMs = 45 * 60_000;
 setTimeout(() => fail(`not done after ${deadlineMs / 60_000} minutes: given up`), deadlineMs).unref();
 
@@ -50,13 +67,12 @@ try {
 }
 
 async function main(): Promise<void> {
-  const wanted: readonly ServerName[] = chosen('server', values.server, serverNames);
+  if (values.docs) return writeDocs(readResults());
   const options = {
     rounds: Number(values.rounds),
     seconds: Number(values.seconds),
     warmUpSeconds: values['warm-up'] === undefined ? undefined : Number(values['warm-up']),
   };
-  const output = join(root, 'bench/out');
   mkdirSync(output, { recursive: true });
   if (values.profile !== undefined) {
     const [name] = chosen('profile', values.profile, workloadNames);
@@ -65,25 +81,54 @@ async function main(): Promise<void> {
     process.stdout.write(`${await profile(bench, workloads[name as WorkloadName], options, output)}\n`);
     return;
   }
+  save(values.scale ? await scale(options) : await measure(options));
+}
+
+async function scale({ seconds, warmUpSeconds = 4 }: CompareOptions): Promise<Partial<Results>> {
+  pack(root, folder, 'gateway');
+  const measured = await measureScale(await createBench(folder), { seconds, warmUpSeconds });
+  process.stdout.write(`${latencyOf(measured)}\n\n${batchOf(measured)}\n`);
+  return { scale: measured };
+}
+
+async function measure(options: CompareOptions): Promise<Partial<Results>> {
+  const names = prepare(chosen('server', values.server, serverNames));
+  const bench = await createBench(folder);
+  if (values.start) {
+    const starts = await measureStarts(bench, names, options.rounds);
+    process.stdout.write(`${startsOf(starts)}\n`);
+    return { starts };
+  }
+  const conditions = `Node ${process.versions.node}, ${options.rounds} interleaved rounds of ${options.seconds} s, medians.`;
+  const byWorkload: Partial<Record<WorkloadName, ByServer>> = {};
+  for (const name of chosen('workload', values.workload, workloadNames)) {
+    byWorkload[name] = await compare(bench, workloads[name], names, options);
+    // A later workload may fail.
+    save({ conditions, workloads: byWorkload });
+    process.stderr.write(`${tableOf({ [name]: byWorkload[name] })}\n`);
+  }
+  process.stdout.write(`${tableOf(byWorkload)}\n\n${legendOf(byWorkload)}\n`);
+  return { conditions, workloads: byWorkload };
+}
+
+function save(results: Partial<Results>): void {
+  writeFileSync(join(output, 'results.json'), `${JSON.stringify(results, undefined, 2)}\n`);
+  if (!values.publish) return;
+  publishResults(results);
+  writeDocs(readResults());
+}
+
+/** Installs and builds what is missing. @returns the servers that can be measured. */
+function prepare(wanted: readonly ServerName[]): ServerName[] {
   if (wanted.some(isPeer)) installPeers();
   const problem = wanted.includes('tailcall') ? tailcallProblem() : undefined;
   if (problem) process.stderr.write(`${problem}\n`);
-  const isMeasured = (name: ServerName) => {
+  if (wanted.includes('gateway')) pack(root, folder, 'gateway');
+  if (values.against !== undefined) pack(resolve(values.against), folder, 'baseline');
+  return serverNames.filter((name) => {
     if (name === 'baseline') return values.against !== undefined;
     return name === 'limit' || (wanted.includes(name) && !(name === 'tailcall' && problem));
-  };
-  const names = serverNames.filter(isMeasured);
-  if (names.includes('gateway')) pack(root, folder, 'gateway');
-  if (values.against !== undefined) pack(resolve(values.against), folder, 'baseline');
-  const bench = await createBench(folder);
-  const results = new Map<WorkloadName, ReadonlyMap<ServerName, Figures>>();
-  for (const name of chosen('workload', values.workload, workloadNames)) {
-    results.set(name, await compare(bench, workloads[name], names, options));
-    process.stderr.write(`${name} done\n`);
-  }
-  process.stdout.write(`${tableOf(results)}\n\n${legendOf(results)}\n`);
-  const byWorkload = Object.fromEntries([...results].map(([name, map]) => [name, Object.fromEntries(map)]));
-  writeFileSync(join(output, 'results.json'), `${JSON.stringify(byWorkload, undefined, 2)}\n`);
+  });
 }
 
 /** Parses a comma-separated option. Without the option, returns all names. */

@@ -45,6 +45,8 @@ export interface ServerOptions {
   /** `JUSPAY_CONNECTIONS` of the gateway, and the same for `limit`. */
   readonly connections?: number;
   readonly nodeOptions?: readonly string[];
+  /** Replaces the command of the gateway. */
+  readonly command?: readonly string[];
   /** Keeps the output of the gateway. Without it, the output is discarded. */
   readonly logFile?: string;
 }
@@ -139,7 +141,8 @@ export async function startServer(name: ServerName, options: ServerOptions): Pro
 }
 
 function commandOf(name: ServerName, port: number, options: ServerOptions): string[] {
-  const { folder, upstream, withToken, nodeOptions = [] } = options;
+  const { folder, upstream, withToken, nodeOptions = [], command } = options;
+  if (command) return [...command];
   const node = [process.execPath, ...nodeOptions];
   if (name === 'tailcall') {
     const file = join(folder, 'tailcall.graphql');

@@ -113,7 +113,7 @@ const entityBody = (indexes: readonly number[]): Fields => ({
 });
 
 /** A list of distinct customers. */
-function listWorkload(size: number): Workload {
+export function listWorkload(size: number): Workload {
   const indexes = Array.from({ length: size }, (_, index) => index);
   return {
     ...defaults,
