@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Socket } from 'node:net';
 import { loadConfig } from '../src/config/config.ts';
 import { Secret } from '../src/config/secret.ts';
+import type { Customer } from '../src/customers/customer.ts';
 import { openGateway } from '../src/gateway.ts';
 import type { NodeGateway } from '../src/http/handler.ts';
 import type { MerchantAccess } from '../src/juspay/merchants.ts';
@@ -191,6 +192,19 @@ export const updateOperation = `mutation ($id: ID!, $input: UpdateCustomerInput!
     ... on CustomerUpstreamError { retryAfterSeconds }
   }
 }`;
+
+/** A customer with its identifiers only. */
+export const storedCustomer: Customer = {
+  id: 'cth_1',
+  objectReferenceId: 'reference-1',
+  firstName: null,
+  lastName: null,
+  emailAddress: null,
+  mobileNumber: null,
+  mobileCountryCode: null,
+  dateCreated: null,
+  lastUpdated: null,
+};
 
 /** Valid input of a create. */
 export function newCustomer(reference: string, more: object = {}) {

@@ -125,27 +125,31 @@ test('a valid token MUST return its caller, scopes and bindings', async () => {
 const publicPem = pair.publicKey.export({ format: 'pem', type: 'spki' }) as string;
 
 /** Tokens of known attacks. All of them must be refused. */
-const hostile: readonly [string, 'secret' | 'keys', string][] = [
+const invalidTokens: readonly [string, 'secret' | 'keys', string][] = [
   ['no signature, alg none', 'secret', `${encode({ alg: 'none' })}.${encode(good)}.`],
   ['no signature, alg None', 'keys', `${encode({ alg: 'None' })}.${encode(good)}.`],
   ['an empty signature', 'secret', `${encode({ alg: 'HS256' })}.${encode(good)}.`],
   ['an empty signature, RS256', 'keys', `${encode({ alg: 'RS256', kid: 'one' })}.${encode(good)}.`],
   ['HS256 signed with the public key', 'keys', compact({ alg: 'HS256', kid: 'one' }, good, hmac(publicPem))],
   ['HS256 signed with a published symmetric key', 'keys', compact({ alg: 'HS256', kid: 'sym' }, good, hmac(secret))],
-  ['RS256 where a secret is shared', 'secret', rs()],
-  ['PS256 named, RS256 signed', 'keys', rs(good, { alg: 'PS256' })],
-  ['RS512 named, RS256 signed', 'keys', rs(good, { alg: 'RS512' })],
-  ['another key under a known id', 'keys', rs(good, {}, otherPair.privateKey)],
+  ['RS256 with a shared secret', 'secret', rs()],
+  ['alg PS256, signed with RS256', 'keys', rs(good, { alg: 'PS256' })],
+  ['alg RS512, signed with RS256', 'keys', rs(good, { alg: 'RS512' })],
+  ['another key with a known id', 'keys', rs(good, {}, otherPair.privateKey)],
   ['a key id that is a path', 'keys', rs(good, { kid: '../../dev/null' }, otherPair.privateKey)],
   ['a key id that is SQL', 'keys', rs(good, { kid: "' OR 1=1 --" }, otherPair.privateKey)],
-  ['a key id that is an address', 'keys', rs(good, { kid: 'https://evil.test/key' }, otherPair.privateKey)],
+  ['a key id that is a URL', 'keys', rs(good, { kid: 'https://evil.test/key' }, otherPair.privateKey)],
   [
     'an embedded key',
     'keys',
     rs(good, { kid: 'new', jwk: otherPair.publicKey.export({ format: 'jwk' }) }, otherPair.privateKey),
   ],
-  ['a key elsewhere, jku', 'keys', rs(good, { kid: 'new', jku: 'https://evil.test/keys' }, otherPair.privateKey)],
-  ['a key elsewhere, x5u', 'keys', rs(good, { kid: 'new', x5u: 'https://evil.test/cert' }, otherPair.privateKey)],
+  ['a key at the URL in jku', 'keys', rs(good, { kid: 'new', jku: 'https://evil.test/keys' }, otherPair.privateKey)],
+  [
+    'a certificate at the URL in x5u',
+    'keys',
+    rs(good, { kid: 'new', x5u: 'https://evil.test/cert' }, otherPair.privateKey),
+  ],
   ['an unknown critical header', 'secret', hs(good, { crit: ['exotic'], exotic: true })],
   ['an unencoded payload', 'secret', hs(good, { b64: false, crit: ['b64'] })],
   [
@@ -157,16 +161,16 @@ const hostile: readonly [string, 'secret' | 'keys', string][] = [
   ['a changed payload', 'secret', hs(good).replace(/\.[^.]+\./, `.${encode({ ...good, sub: 'user-2' })}.`)],
   ['two parts', 'secret', hs(good).split('.').slice(0, 2).join('.')],
   ['four parts', 'secret', `${hs(good)}.${encode('x')}`],
-  ['parts that are doubled', 'secret', `${hs(good)}.${hs(good)}`],
+  ['repeated parts', 'secret', `${hs(good)}.${hs(good)}`],
   ['nothing', 'secret', ''],
-  ['a megabyte', 'secret', hs({ ...good, filler: 'x'.repeat(1_000_000) })],
-  ['a payload that is no JSON', 'secret', hs('not json')],
+  ['1 MB of text', 'secret', hs({ ...good, filler: 'x'.repeat(1_000_000) })],
+  ['a payload that is not JSON', 'secret', hs('not json')],
   ['a payload that is a list', 'secret', hs([good])],
   ['a payload that is null', 'secret', hs(null)],
   ['no exp', 'secret', hs(without('exp'))],
   ['exp in the past', 'secret', hs({ ...good, exp: nowSeconds - 60 })],
-  ['exp that is text', 'secret', hs({ ...good, exp: String(nowSeconds + 600) })],
-  ['nbf ahead', 'secret', hs({ ...good, nbf: nowSeconds + 120 })],
+  ['exp as text', 'secret', hs({ ...good, exp: String(nowSeconds + 600) })],
+  ['nbf in the future', 'secret', hs({ ...good, nbf: nowSeconds + 120 })],
   ['no iss', 'secret', hs(without('iss'))],
   ['another iss', 'secret', hs({ ...good, iss: 'https://issuer.test.evil.test' })],
   ['no aud', 'secret', hs(without('aud'))],
@@ -181,20 +185,20 @@ const hostile: readonly [string, 'secret' | 'keys', string][] = [
   ['another secret', 'secret', compact({ alg: 'HS256' }, good, hmac(`${secret}!`))],
 ];
 
-for (const [name, kind, token] of hostile) {
+for (const [name, kind, token] of invalidTokens) {
   test(`a token with ${name} MUST be refused`, async () => {
     assert.equal(await statusOf(kind === 'secret' ? shared : published(), bearer(token)), 401);
   });
 }
 
-test('at least 30 hostile tokens MUST be tried', () => assert.ok(hostile.length >= 30));
+test('at least 30 invalid tokens MUST be tried', () => assert.ok(invalidTokens.length >= 30));
 
 for (const [name, headers] of [
   ['no credentials', {}],
   ['another scheme', { authorization: 'Basic dXNlcjpwYXNz' }],
   ['a scheme without a token', { authorization: 'Bearer ' }],
   ['two tokens', { authorization: `Bearer ${hs(good)}, Bearer ${hs(good)}` }],
-  ['a good token beside a key of a kind that is off', { authorization: `Bearer ${hs(good)}`, 'x-api-key': 'k' }],
+  ['a valid token and an API key, which is not enabled', { authorization: `Bearer ${hs(good)}`, 'x-api-key': 'k' }],
 ] as const) {
   test(`${name} MUST be refused`, async () => {
     assert.equal(await statusOf(shared, new Headers(headers)), 401);

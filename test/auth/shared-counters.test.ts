@@ -78,13 +78,13 @@ const acl = (name: string, ...rules: readonly string[]): Outage => ({
 
 const outages: readonly Outage[] = [
   {
-    name: 'a node that became a read-only replica, and is promoted',
+    name: 'a node that becomes a read-only replica, and a primary again',
     reason: /^read_only$/,
     begin: (redis, other) => redis.run('REPLICAOF', '127.0.0.1', other.port),
     end: (redis) => redis.run('REPLICAOF', 'NO', 'ONE'),
   },
   {
-    name: 'a replica that lost its primary and serves nothing stale',
+    name: 'a replica without its primary, which serves no stale data',
     reason: /^(read_only|connection)$/,
     options: ['--replica-serve-stale-data', 'no'],
     begin: (redis) => redis.run('REPLICAOF', '127.0.0.1', 1),
@@ -122,7 +122,7 @@ const outages: readonly Outage[] = [
     end: (redis) => redis.run('CONFIG', 'SET', 'min-replicas-to-write', 0),
   },
   {
-    name: 'a server that hangs',
+    name: 'a server that does not respond',
     reason: /^timeout$/,
     begin: async (redis) => redis.child.kill('SIGSTOP'),
     end: async (redis) => redis.child.kill('SIGCONT'),

@@ -95,8 +95,8 @@ const jsonLines = (text: string) =>
 for (const [name, fault, count] of [
   ['an unhandled rejection', `Promise.reject(${error})`, 1],
   ['an uncaught exception', `setImmediate(() => { throw ${error}; })`, 1],
-  ['a rejection that is no error', `Promise.reject(process.env.FAULT_MESSAGE)`, 1],
-  ['a storm of both', `setInterval(() => { Promise.reject(${error}); throw ${error}; }, 1)`, undefined],
+  ['a rejection with a value that is not an error', `Promise.reject(process.env.FAULT_MESSAGE)`, 1],
+  ['many of both', `setInterval(() => { Promise.reject(${error}); throw ${error}; }, 1)`, undefined],
 ] as const) {
   test(`${name} MUST be logged once; in-flight writes MUST finish and be audited before exit code 1`, async (context) => {
     const provider = await startSlowProvider(context);
@@ -125,7 +125,7 @@ for (const [name, fault, count] of [
     assert.equal(further.length, count === undefined ? 1 : 0);
     assert.ok(count === undefined ? Number(further[0]?.['count']) >= 1 : true);
     assert.doesNotMatch(program.output(), new RegExp(canary));
-    if (name !== 'a rejection that is no error') {
+    if (name !== 'a rejection with a value that is not an error') {
       const cause = first['cause'] as { name: string; stack: string[]; cause: { code: string } };
       assert.deepEqual([cause.name, cause.cause.code], ['TypeError', 'EFAULT']);
       assert.ok(cause.stack.length > 0);

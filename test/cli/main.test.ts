@@ -36,9 +36,9 @@ const unknownHash = '0'.repeat(64);
 const realCredentials = { JUSPAY_API_KEY: 'canary', JUSPAY_MERCHANT_ID: 'm', JUSPAY_BASE_URL: 'http://127.0.0.1:9' };
 
 for (const [name, file, environment, says] of [
-  ['a file of keys that is no JSON', '{', {}, /AUTH_API_KEYS_FILE/],
+  ['a file of API keys that is not JSON', '{', {}, /AUTH_API_KEYS_FILE/],
   [
-    'a file of keys for an unknown merchant',
+    'a file of API keys for an unknown merchant',
     `[{"name":"a","sha256":"${unknownHash}","scopes":[],"merchant":"canary"}]`,
     {},
     /AUTH_API_KEYS_FILE names a merchant/,
@@ -49,12 +49,7 @@ for (const [name, file, environment, says] of [
     realCredentials,
     /AUTH_API_KEYS_FILE names a merchant/,
   ],
-  [
-    'manifests that are none',
-    '[]',
-    { ...realCredentials, PERSISTED_DOCUMENTS_FILE: '/nowhere' },
-    /PERSISTED_DOCUMENTS_FILE/,
-  ],
+  ['invalid manifests', '[]', { ...realCredentials, PERSISTED_DOCUMENTS_FILE: '/nowhere' }, /PERSISTED_DOCUMENTS_FILE/],
 ] as const) {
   test(`${name} MUST fail the start`, async (context) => {
     const folder = mkdtempSync(join(tmpdir(), 'cli-'));

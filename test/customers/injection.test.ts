@@ -6,26 +6,16 @@ import { anonymous, type Caller } from '../../src/auth/caller.ts';
 import { batched } from '../../src/customers/batching.ts';
 import { createCancellation } from '../../src/customers/cancellation.ts';
 import { coalescing } from '../../src/customers/coalescing.ts';
-import type { Customer, CustomerApi, Operation } from '../../src/customers/customer.ts';
+import type { CustomerApi, Operation } from '../../src/customers/customer.ts';
 import { owned } from '../../src/customers/ownership.ts';
 import { GatewayError } from '../../src/errors.ts';
+import { storedCustomer as stored } from '../support.ts';
 
 const unhandled: unknown[] = [];
 const onUnhandledRejection = (reason: unknown) => unhandled.push(reason);
 process.on('unhandledRejection', onUnhandledRejection);
 after(() => process.off('unhandledRejection', onUnhandledRejection));
 
-const stored: Customer = {
-  id: 'cth_1',
-  objectReferenceId: 'reference-1',
-  firstName: null,
-  lastName: null,
-  emailAddress: null,
-  mobileNumber: null,
-  mobileCountryCode: null,
-  dateCreated: null,
-  lastUpdated: null,
-};
 const input = { objectReferenceId: 'reference-1', mobileNumber: '1', emailAddress: 'a@b' };
 
 /** An API that calls `onStep` at each await. Steps are numbered across all operations. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { anonymous } from '../../src/auth/caller.ts';
 import { batched } from '../../src/customers/batching.ts';
-import type { Customer, CustomerApi } from '../../src/customers/customer.ts';
+import type { CustomerApi } from '../../src/customers/customer.ts';
 import { owned } from '../../src/customers/ownership.ts';
 import {
   type Answer,
@@ -10,22 +10,12 @@ import {
   codesOf,
   type Harness,
   jwtSettings,
+  storedCustomer as own,
   type ScriptedResponse,
   withHarness,
   withScriptedProvider,
 } from '../support.ts';
 
-const own: Customer = {
-  id: 'cth_1',
-  objectReferenceId: 'reference-1',
-  firstName: null,
-  lastName: null,
-  emailAddress: null,
-  mobileNumber: null,
-  mobileCountryCode: null,
-  dateCreated: null,
-  lastUpdated: null,
-};
 const token = { token: 'tkn_1', expiresAt: new Date() };
 
 test('the owner MUST be checked in the read with the token as well as in the read before it', async () => {

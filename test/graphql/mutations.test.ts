@@ -12,19 +12,9 @@ import { tracked } from '../../src/customers/tracking.ts';
 import { GatewayError } from '../../src/errors.ts';
 import type { OperationContext } from '../../src/graphql/context.ts';
 import { buildSchema } from '../../src/graphql/schema.ts';
+import { storedCustomer as stored } from '../support.ts';
 
 const schema = buildSchema();
-const stored: Customer = {
-  id: 'cth_1',
-  objectReferenceId: 'reference-1',
-  firstName: null,
-  lastName: null,
-  emailAddress: null,
-  mobileNumber: null,
-  mobileCountryCode: null,
-  dateCreated: null,
-  lastUpdated: null,
-};
 /** A customer whose reference cannot be read: an error in any layer that inspects the result of a write. */
 const broken: Customer = {
   ...stored,

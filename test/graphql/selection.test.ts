@@ -6,19 +6,9 @@ import { anonymous } from '../../src/auth/caller.ts';
 import type { Customer, CustomerApi } from '../../src/customers/customer.ts';
 import type { OperationContext } from '../../src/graphql/context.ts';
 import { buildSchema } from '../../src/graphql/schema.ts';
+import { storedCustomer as customer } from '../support.ts';
 
 const schema = buildSchema();
-const customer: Customer = {
-  id: 'cth_1',
-  objectReferenceId: 'reference-1',
-  firstName: null,
-  lastName: null,
-  emailAddress: null,
-  mobileNumber: null,
-  mobileCountryCode: null,
-  dateCreated: null,
-  lastUpdated: null,
-};
 
 /** Returns the `withClientAuthToken` of each call, and whether the executor ran the resolver of the token. */
 async function run(source: string, variableValues: Record<string, unknown>) {

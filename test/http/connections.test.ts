@@ -33,15 +33,19 @@ const chunked =
   'POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n';
 
 for (const [name, tail, status] of [
-  ['bytes that are no HTTP', 'no HTTP at all\r\n\r\n', 400],
+  ['bytes that are not HTTP', 'no HTTP at all\r\n\r\n', 400],
   ['bytes of TLS', '\x16\x03\x01\x02\x00\x01', 400],
-  ['line breaks and a broken request line', '\r\n\r\n\0GET / HTTP/1.1\r\n\r\n', 400],
+  ['line breaks and an invalid request line', '\r\n\r\n\0GET / HTTP/1.1\r\n\r\n', 400],
   ['a header without a name', 'GET /health HTTP/1.1\r\nhost: a\r\n: x\r\n\r\n', 400],
-  ['two lengths', 'POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx', 400],
-  ['a head that is too long', `GET /health HTTP/1.1\r\nhost: a\r\nx-long: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
-  ['a head that never ends', 'GET /health HTTP/1.1\r\nhost: a\r\n', 408],
-  ['a body with a broken first chunk', `${chunked}no size\r\n`, 400],
-  ['a body with a broken later chunk', `${chunked}1\r\n{\r\nno size\r\n`, 400],
+  [
+    'a length and a transfer encoding',
+    'POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx',
+    400,
+  ],
+  ['headers that are too long', `GET /health HTTP/1.1\r\nhost: a\r\nx-long: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+  ['incomplete headers', 'GET /health HTTP/1.1\r\nhost: a\r\n', 408],
+  ['a body with an invalid first chunk', `${chunked}no size\r\n`, 400],
+  ['a body with an invalid later chunk', `${chunked}1\r\n{\r\nno size\r\n`, 400],
   ['a body with a chunk that is longer than its size', `${chunked}1\r\n{}\r\n0\r\n\r\n`, 400],
   ['a chunk with long extensions', `${chunked}1;${'x'.repeat(20_000)}\r\n{\r\n`, 413],
 ] as const) {

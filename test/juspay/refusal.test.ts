@@ -30,16 +30,20 @@ const info = (code: string, more: object = {}) => ({ error_info: { code, categor
 
 /** Responses that the sandbox does not have: the precedence of codes, codes in unusual fields, and values that are not codes. */
 const answers: readonly (readonly [name: string, response: ScriptedResponse, codes: Codes])[] = [
-  ['a 404 by error_code alone', { status: 404, body: { error_code: 'object_not_found' } }, absent],
-  ['a 404 by an error_code in capitals', { status: 404, body: { error_code: 'OBJECT_NOT_FOUND' } }, absent],
-  ['a 404 by the other code in error_code', { status: 404, body: { error_code: 'RESOURCE_NOT_FOUND' } }, absent],
-  ['a 404 by errorInfo in camelCase', { status: 404, body: { errorInfo: { code: 'RESOURCE_NOT_FOUND' } } }, absent],
+  ['a 404 with error_code only', { status: 404, body: { error_code: 'object_not_found' } }, absent],
+  ['a 404 with error_code in capitals', { status: 404, body: { error_code: 'OBJECT_NOT_FOUND' } }, absent],
+  [
+    'a 404 with the code of error_info in error_code',
+    { status: 404, body: { error_code: 'RESOURCE_NOT_FOUND' } },
+    absent,
+  ],
+  ['a 404 with errorInfo in camelCase', { status: 404, body: { errorInfo: { code: 'RESOURCE_NOT_FOUND' } } }, absent],
   [
     'a 404 of an intermediate server',
     { status: 404, body: { status: 'NOT_FOUND', message: 'no handler' } },
     misconfigured,
   ],
-  ['a 404 with a refusal of another kind', { status: 404, body: info('INVALID_INPUT') }, misconfigured],
+  ['a 404 with the code of another refusal', { status: 404, body: info('INVALID_INPUT') }, misconfigured],
   ['a 404 with a generic code', { status: 404, body: { error_code: 'invalid_request' } }, misconfigured],
   ['a 404 that is too long to read', { status: 404, body: { ...oversized, error_code: 'unique' } }, misconfigured],
   ['a 403 with the code of a missing customer', { status: 403, body: info('RESOURCE_NOT_FOUND') }, misconfigured],
@@ -56,8 +60,8 @@ const answers: readonly (readonly [name: string, response: ScriptedResponse, cod
     { status: 400, body: { error_code: 'missing', ...info('UNKNOWN_ERROR') } },
     rejected,
   ],
-  ['a 400 by an error_code in capitals', { status: 400, body: { error_code: 'UNIQUE' } }, exists],
-  ['a 400 by the other code in error_code', { status: 400, body: { error_code: 'ALREADY_EXISTS' } }, exists],
+  ['a 400 with error_code in capitals', { status: 400, body: { error_code: 'UNIQUE' } }, exists],
+  ['a 400 with the code of error_info in error_code', { status: 400, body: { error_code: 'ALREADY_EXISTS' } }, exists],
   ['error_info before error_code', { status: 400, body: { error_code: 'unique', ...info('INVALID_INPUT') } }, invalid],
   ['error_code after an unknown error_info', { status: 400, body: { error_code: 'unique', ...info('NEW') } }, exists],
   ['a code that is a name of Object.prototype', { status: 400, body: { error_code: 'constructor' } }, rejected],
@@ -66,7 +70,7 @@ const answers: readonly (readonly [name: string, response: ScriptedResponse, cod
   ['a 503 that is too long to read', { status: 503, body: oversized }, unavailable],
   ['a 200 with an error_code', { status: 200, body: { error_code: 'unique' } }, exists],
   ['a 200 with an error_info', { status: 200, body: info('RESOURCE_NOT_FOUND') }, absent],
-  ['a 200 that is an error of an unknown kind', { status: 200, body: { status: 'ERROR', status_id: -1 } }, malformed],
+  ['a 200 with an unknown error', { status: 200, body: { status: 'ERROR', status_id: -1 } }, malformed],
   ['a 204', { status: 204, body: '' }, malformed],
   [
     'a compressed 404',

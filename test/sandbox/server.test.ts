@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { faults, readMagic } from '../../src/sandbox/faults.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/server.ts';
 
-/** One call to a sandbox, with its key unless told otherwise. */
+/** One call to a sandbox, by default with its key. */
 async function call(sandbox: Sandbox, path: string, init: RequestInit = {}) {
   const authorization = `Basic ${Buffer.from(`${sandbox.apiKey}:`).toString('base64')}`;
   const response = await fetch(`${sandbox.url}${path}`, { ...init, headers: { authorization, ...init.headers } });
@@ -35,7 +35,7 @@ test('every row of the error catalogue MUST have a fault, by magic id and by nam
   }
 });
 
-test('the key MUST be taken with a colon behind it and without one; others are refused as the provider does', () =>
+test('the key MUST be accepted with and without a trailing colon, and other credentials MUST be rejected with the statuses of the provider', () =>
   inSandbox(async (sandbox) => {
     const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;
     for (const [authorization, status] of [
@@ -50,7 +50,7 @@ test('the key MUST be taken with a colon behind it and without one; others are r
     }
   }));
 
-test('a token MUST be minted for the exact option only, be new each time, and live for 15 minutes', () =>
+test('a token MUST be created for the exact option only, be unique, and expire after 15 minutes', () =>
   inSandbox(
     async (sandbox) => {
       const option = 'options.get_client_auth_token';
@@ -77,7 +77,7 @@ test('a token MUST be minted for the exact option only, be new each time, and li
     { now: () => new Date('2026-01-31T09:30:00Z') },
   ));
 
-test('the same calls MUST make the same customers, and a reset MUST forget them', () =>
+test('the same calls MUST create the same customers, and a reset MUST delete them', () =>
   inSandbox(async (sandbox) => {
     const create = () => call(sandbox, '/customers', post({ object_reference_id: 'r-1', mobile_number: '1' }));
     const first = (await create()).body as Record<string, unknown>;
@@ -88,7 +88,7 @@ test('the same calls MUST make the same customers, and a reset MUST forget them'
     assert.equal(((await create()).body as Record<string, unknown>)['id'], first['id']);
   }));
 
-test('an update MUST change what was sent, and never the reference', () =>
+test('an update MUST change the sent fields, and never the reference', () =>
   inSandbox(async (sandbox) => {
     const fields = { first_name: 'A', object_reference_id: 'another' };
     const { body } = await call(sandbox, '/customers/u7', post(fields));
@@ -98,7 +98,7 @@ test('an update MUST change what was sent, and never the reference', () =>
     assert.equal((await call(sandbox, '/customers/u7', post({ mobile_number: '' }))).status, 400);
   }));
 
-test('a reference MUST be 1 to 128 characters long, whatever they are', () =>
+test('a reference MUST have 1 to 128 characters of any kind', () =>
   inSandbox(async (sandbox) => {
     const create = async (object_reference_id: string) =>
       (await call(sandbox, '/customers', post({ object_reference_id, mobile_number: '1' }))).status;
@@ -114,7 +114,7 @@ const json = {
   body: '{"object_reference_id":"r-1","mobile_number":1,"options.get_client_auth_token":true}',
 };
 
-test('JSON MUST be refused, unless the sandbox was told to take it', async () => {
+test('JSON MUST be rejected, unless the option `json` is set', async () => {
   await inSandbox(async (sandbox) => assert.equal((await call(sandbox, '/customers', json)).status, 400));
   await inSandbox(
     async (sandbox) => {
@@ -127,7 +127,7 @@ test('JSON MUST be refused, unless the sandbox was told to take it', async () =>
   );
 });
 
-test('a strict sandbox MUST refuse what the API document forbids', () =>
+test('a strict sandbox MUST reject requests that the API document forbids', () =>
   inSandbox(
     async (sandbox) => {
       const merchant = { 'x-merchantid': sandbox.merchantId };
@@ -146,7 +146,7 @@ test('a strict sandbox MUST refuse what the API document forbids', () =>
     { strict: true },
   ));
 
-test('a fault that cannot be played MUST fail its own call only, and leave no rejection unhandled', () =>
+test('an invalid fault MUST fail its own call only, without an unhandled rejection', () =>
   inSandbox(async (sandbox) => {
     sandbox.arm({ fault: '429', retryAfter: 'a\nb' });
     await assert.rejects(call(sandbox, '/customers/u7'));

@@ -28,7 +28,12 @@ test('the GraphQL-over-HTTP audits MUST all pass, with the header that forces a 
 
 /** Requests that MUST be refused, with their status. None of them may reach the provider. */
 const refused: readonly [string, RequestInit & { path?: string }, number, string][] = [
-  ['GET without a forcing header', { path: '/graphql?query={customer(id:"u7"){id}}' }, 403, 'BAD_USER_INPUT'],
+  [
+    'GET without a header that forces a preflight',
+    { path: '/graphql?query={customer(id:"u7"){id}}' },
+    403,
+    'BAD_USER_INPUT',
+  ],
   [
     'GET with a type that needs no preflight',
     { path: '/graphql?query={__typename}', headers: { 'content-type': 'message/rfc822' } },
@@ -72,7 +77,7 @@ const refused: readonly [string, RequestInit & { path?: string }, number, string
     'BAD_USER_INPUT',
   ],
   [
-    'a charset between blanks',
+    'a charset between spaces',
     post(query('{__typename}'), { 'content-type': 'application/json; charset = "utf-7"' }),
     415,
     'BAD_USER_INPUT',
@@ -81,10 +86,10 @@ const refused: readonly [string, RequestInit & { path?: string }, number, string
   ['a body over the limit', post(query(`{__typename} #${'x'.repeat(70_000)}`)), 413, 'BAD_USER_INPUT'],
   ['malformed JSON', post(`{"query": "${canary}`), 400, 'BAD_USER_INPUT'],
   ['an array', post(`[${query('{__typename}')}]`), 400, 'BAD_USER_INPUT'],
-  ['a body that is no object', post('"text"'), 400, 'BAD_USER_INPUT'],
+  ['a body that is not an object', post('"text"'), 400, 'BAD_USER_INPUT'],
   ['no query', post('{}'), 400, 'BAD_USER_INPUT'],
-  ['a query that is no text', post('{"query": 1}'), 400, 'BAD_USER_INPUT'],
-  ['variables that are no object', post(query('{__typename}', { variables: [] })), 400, 'BAD_USER_INPUT'],
+  ['a query that is not a string', post('{"query": 1}'), 400, 'BAD_USER_INPUT'],
+  ['variables that are not an object', post(query('{__typename}', { variables: [] })), 400, 'BAD_USER_INPUT'],
 ];
 
 for (const [name, init, status, code] of refused) {
@@ -221,7 +226,7 @@ const documents: readonly [string, string, string][] = [
     '{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }',
     'GRAPHQL_VALIDATION_FAILED',
   ],
-  ['an object without fields', '{ customer(id: "u7") }', 'GRAPHQL_VALIDATION_FAILED'],
+  ['an object without a selection', '{ customer(id: "u7") }', 'GRAPHQL_VALIDATION_FAILED'],
   ['a subscription', 'subscription { __typename }', 'GRAPHQL_VALIDATION_FAILED'],
   ['an unknown field', '{ custmer(id: "u7") { id } }', 'GRAPHQL_VALIDATION_FAILED'],
   ['a value of a wrong type', `{ customers(ids: { a: "${canary}" }) { id } }`, 'GRAPHQL_VALIDATION_FAILED'],

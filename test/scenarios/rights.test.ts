@@ -65,7 +65,7 @@ const roles = {
   'write only': { scope: 'customer:write customer:any' },
   'no scope': { scope: 'customer:any' },
   'no customer': { scope: all },
-  'no such merchant': { scope: `${all} customer:any`, merchant_id: 'nowhere' },
+  'unknown merchant': { scope: `${all} customer:any`, merchant_id: 'nowhere' },
 } as const;
 type Role = keyof typeof roles;
 
@@ -210,7 +210,7 @@ const matrix = [
   }),
   rows('no scope', forbidden),
   rows('no customer', forbidden),
-  rows('no such merchant', forbidden),
+  rows('unknown merchant', forbidden),
 ];
 
 for (const { role, table } of matrix) {
@@ -252,7 +252,7 @@ test('a caller without access MUST get FORBIDDEN at each field, like a caller wi
     reference: customerByReference(objectReferenceId: "u7") { id }
   }`;
   const mutation = 'mutation { a: updateCustomer(id: "", input: {}) { __typename } b: __typename }';
-  for (const role of ['no customer', 'no such merchant', 'no scope'] as const) {
+  for (const role of ['no customer', 'unknown merchant', 'no scope'] as const) {
     const read = await ask(roles[role], query);
     assert.equal(read.status, 200);
     assert.deepEqual(read.data, { __typename: 'Query', one: null, none: null, many: null, reference: null }, role);

@@ -248,7 +248,9 @@ test('a log line MUST hold only fields of the allow-list, and none of them MUST 
     requestId: 'r',
     status: 200,
     changed: ['a'],
-    email: 'canary',
+    firstName: 'canary',
+    token: 'canary',
+    input: { a: 'canary' },
     url: { deep: 'canary' },
     outcome: undefined,
   };
