@@ -11,8 +11,11 @@ interface Exchange {
 }
 
 interface Connection {
+  readonly socket: Socket;
   /** In order of arrival. The first one is being served. */
   readonly exchanges: Exchange[];
+  /** Listener for the end of each response of this connection. */
+  readonly onClose: (this: ServerResponse) => void;
   /** Bytes received for finished exchanges. `undefined` if the rest of a request may still arrive. */
   settledBytes: number | undefined;
 }
@@ -55,7 +58,7 @@ export function trackConnections(server: Server, delivery: Delivery): Connection
 
   server.on('connection', (socket) => {
     accepted += 1;
-    connections.set(socket, { exchanges: [], settledBytes: 0 });
+    connections.set(socket, open(socket, 0));
     socket.once('close', () => connections.delete(socket));
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -84,21 +87,12 @@ export function trackConnections(server: Server, delivery: Delivery): Connection
     begin(request, response, serve) {
       requests += 1;
       const { socket } = request;
-      const connection = connections.get(socket) ?? { exchanges: [], settledBytes: undefined };
+      const connection = connections.get(socket) ?? open(socket, undefined);
       const { exchanges } = connection;
-      const exchange = { request, response, serve };
-      exchanges.push(exchange);
+      exchanges.push({ request, response, serve });
       delivery.limit(response);
-      response.once('close', () => {
-        exchanges.splice(exchanges.indexOf(exchange), 1);
-        connection.settledBytes = request.complete && exchanges.length === 0 ? socket.bytesRead : undefined;
-        const [next] = exchanges;
-        // The `clientError` handler refuses an invalid request.
-        if (next && socket.writable && (next.request.complete || !broken.has(socket))) next.serve();
-      });
-      response.once('prefinish', () => {
-        if (isDeliveryShort) socket.setTimeout(stalledMs);
-      });
+      response.on('close', connection.onClose);
+      if (isDeliveryShort) response.on('prefinish', shorten);
       if (isClosing) markLast(exchanges);
       if (exchanges.length === 1) serve();
     },
@@ -108,11 +102,11 @@ export function trackConnections(server: Server, delivery: Delivery): Connection
     },
     shortenDelivery() {
       isDeliveryShort = true;
-      for (const {
-        exchanges: [first],
-      } of connections.values()) {
-        // `node:http` destroys a socket on timeout.
-        if (first?.response.writableEnded) first.request.socket.setTimeout(stalledMs);
+      for (const { socket, exchanges } of connections.values()) {
+        for (const { response } of exchanges) {
+          if (response.writableEnded) socket.setTimeout(stalledMs);
+          else response.on('prefinish', shorten);
+        }
       }
     },
     endIdle() {
@@ -127,6 +121,35 @@ export function trackConnections(server: Server, delivery: Delivery): Connection
     accepted: () => accepted,
     arrived: () => accepted + requests,
   };
+
+  function open(socket: Socket, settledBytes: number | undefined): Connection {
+    const connection: Connection = {
+      socket,
+      exchanges: [],
+      settledBytes,
+      onClose() {
+        end(connection, this);
+      },
+    };
+    return connection;
+  }
+
+  function end(connection: Connection, response: ServerResponse): void {
+    const { exchanges, socket } = connection;
+    const [ended] = exchanges.splice(
+      exchanges.findIndex((exchange) => exchange.response === response),
+      1,
+    );
+    connection.settledBytes = ended?.request.complete && exchanges.length === 0 ? socket.bytesRead : undefined;
+    const [next] = exchanges;
+    // The `clientError` handler refuses an invalid request.
+    if (next && socket.writable && (next.request.complete || !broken.has(socket))) next.serve();
+  }
+}
+
+/** `node:http` destroys a socket on timeout. */
+function shorten(this: ServerResponse): void {
+  this.socket?.setTimeout(stalledMs);
 }
 
 /** Sets `connection: close` on the last pending response only. On an earlier one it would drop the later ones. */

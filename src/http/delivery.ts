@@ -17,8 +17,8 @@ export interface Delivery {
   limit(response: ServerResponse): void;
 }
 
-/** `startServer` and the gateway's listener both limit the same response. */
-const limited = new WeakSet<ServerResponse>();
+/** Marks a response that is limited: `startServer` and the gateway's listener both limit the same one. */
+const isLimited = Symbol('isLimited');
 
 /** Limits time and memory of responses that clients do not read. An unread response stays in memory. */
 export function createDelivery(limits: Partial<DeliveryLimits> = {}): Delivery {
@@ -26,30 +26,37 @@ export function createDelivery(limits: Partial<DeliveryLimits> = {}): Delivery {
   const waiting = new Set<ServerResponse>();
   let waitingBytes = 0;
   return {
-    limit(response) {
-      if (limited.has(response)) return;
-      limited.add(response);
-      response.once('prefinish', () => {
-        const bytes = response.socket?.writableLength ?? 0;
-        const writtenAtMs = performance.now();
-        waitingBytes += bytes;
-        const settle = () => {
-          clearInterval(timer);
-          if (waiting.delete(response)) waitingBytes -= bytes;
-        };
-        waiting.add(response);
-        const timer = setInterval(
-          () => {
-            const isLate = performance.now() - writtenAtMs >= timeoutMs;
-            if (!isLate && waitingBytes <= maxBytes) return;
-            // Subtract the bytes now, not on `close`: otherwise one excess response would disconnect all clients.
-            settle();
-            response.destroy();
-          },
-          Math.min(checkIntervalMs, timeoutMs),
-        ).unref();
-        response.once('close', settle);
-      });
+    limit(response: ServerResponse & { [isLimited]?: true }) {
+      if (response[isLimited]) return;
+      response[isLimited] = true;
+      response.on('prefinish', onWritten);
     },
   };
+
+  /** The last byte of the response is written to the socket. Nothing is left to limit if the system has taken all of them. */
+  function onWritten(this: ServerResponse): void {
+    const bytes = this.socket?.writableLength ?? 0;
+    if (bytes > 0) watch(this, bytes);
+  }
+
+  function watch(response: ServerResponse, bytes: number): void {
+    const writtenAtMs = performance.now();
+    waitingBytes += bytes;
+    const settle = () => {
+      clearInterval(timer);
+      if (waiting.delete(response)) waitingBytes -= bytes;
+    };
+    waiting.add(response);
+    const timer = setInterval(
+      () => {
+        const isLate = performance.now() - writtenAtMs >= timeoutMs;
+        if (!isLate && waitingBytes <= maxBytes) return;
+        // Subtract the bytes now, not on `close`: otherwise one excess response would disconnect all clients.
+        settle();
+        response.destroy();
+      },
+      Math.min(checkIntervalMs, timeoutMs),
+    ).unref();
+    response.once('close', settle);
+  }
 }
