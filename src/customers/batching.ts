@@ -22,6 +22,13 @@ interface Waiting {
   readonly reader: Reader;
 }
 
+/** The paths of counted reads, without and with the token. Most operations have reads of one kind only. */
+interface Counted {
+  size: number;
+  plain: Set<string> | undefined;
+  token: Set<string> | undefined;
+}
+
 /** `CustomerApi` whose reads can request the token under a condition. */
 export interface BatchedApi extends CustomerApi {
   /** @param options.tokenFor reads the customer without the token first, and reads it again with the token if this returns true. */
@@ -44,10 +51,10 @@ export interface BatchedApi extends CustomerApi {
  */
 export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): BatchedApi {
   const reads = new Map<string, Read>();
-  /** The paths of the reads that count against `maxReads`, without and with the token. */
-  const counted = { plain: new Set<string>(), token: new Set<string>() };
-  /** Reservations: counted reads that may turn out to be unnecessary. Each promise resolves when that is decided. */
-  const reserved = new Set<Promise<void>>();
+  /** The reads that count against `maxReads`. */
+  const counted: Counted = { size: 0, plain: undefined, token: undefined };
+  /** Number of reservations: counted reads that may turn out to be unnecessary. */
+  let reserved = 0;
   const waiting: Waiting[] = [];
 
   // DataLoader collects the reads of one tick: 0.4 µs for each. Its promises are not used, because each read settles its own
@@ -95,7 +102,7 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
   /** @param findRead finds the read again, after a reservation was released. */
   function join(reader: Reader, read: Read | undefined, findRead: () => Read | undefined): void {
     if (read !== undefined) read.join(reader);
-    else if (reserved.size === 0) reader.reject(new GatewayError('OPERATION_TOO_COMPLEX'));
+    else if (reserved === 0) reader.reject(new GatewayError('OPERATION_TOO_COMPLEX'));
     // A released reservation leaves a read for a later field of the document.
     else waiting.push({ findRead, reader });
   }
@@ -108,7 +115,7 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
   function serveWaiting(): void {
     for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
       const read = first.findRead();
-      if (read === undefined && reserved.size > 0) return;
+      if (read === undefined && reserved > 0) return;
       waiting.shift();
       join(first.reader, read, first.findRead);
     }
@@ -153,22 +160,24 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
    * @param isNeeded a function, because a promise that is created and not awaited could reject unhandled.
    */
   function reserve(pathId: string, isNeeded: () => Promise<boolean>): void {
-    if (counted.token.has(pathId) || !count(pathId, true)) return;
-    const decided = isNeeded()
-      .catch(() => false)
-      .then((needed) => {
-        if (!needed) counted.token.delete(pathId);
-        reserved.delete(decided);
-        serveWaiting();
-      });
-    reserved.add(decided);
+    if (counted.token?.has(pathId) || !count(pathId, true)) return;
+    reserved += 1;
+    const decide = (needed: boolean) => {
+      if (!needed && counted.token?.delete(pathId)) counted.size -= 1;
+      reserved -= 1;
+      serveWaiting();
+    };
+    isNeeded().then(decide, () => decide(false));
   }
 
   function count(pathId: string, withClientAuthToken: boolean): boolean {
-    const paths = withClientAuthToken ? counted.token : counted.plain;
+    const kind = withClientAuthToken ? 'token' : 'plain';
     // A repeated read after a write does not count again.
-    if (counted.plain.size + counted.token.size >= maxReads && !paths.has(pathId)) return false;
-    paths.add(pathId);
+    if (counted[kind]?.has(pathId)) return true;
+    if (counted.size >= maxReads) return false;
+    counted.size += 1;
+    counted[kind] ??= new Set();
+    counted[kind].add(pathId);
     return true;
   }
 

@@ -6,6 +6,15 @@ const callerShare = 0.25;
 /** Number of callers with their own counts. Failed calls of further callers count without that limit. */
 const maxCallers = 500;
 
+/** Idle breakers are removed within this time, by the next call. */
+const sweepMs = 1_000;
+
+/** The breaker of one caller. */
+interface OwnBreaker {
+  readonly breaker: Breaker;
+  usedAtMs: number;
+}
+
 /** The breakers of one host and method. */
 export interface Breakers {
   /** Minimum time in ms until a call of this caller may be sent; 0 if it may be sent now. */
@@ -26,13 +35,14 @@ export function createBreakers(
   onChange: { opened(failedCalls: number, openBreakers: number): void; closed(openBreakers: number): void },
 ): Breakers {
   const open = new Set<string | undefined>();
-  // In order of last use: the most recent one is at the end.
-  const ownBreakers = new Map<string, Breaker>();
+  /** Not in order of use: a Map from which each call deletes and adds keeps tables of what was deleted. */
+  const ownBreakers = new Map<string, OwnBreaker>();
+  let sweptAtMs = now();
   let current = '';
   const shared = openBreaker(undefined, (clock) => createSharedTally(clock, () => current));
 
   return {
-    refusedMs: (caller) => Math.max(shared.refusedMs(), ownBreakers.get(caller)?.refusedMs() ?? 0),
+    refusedMs: (caller) => Math.max(shared.refusedMs(), ownBreakers.get(caller)?.breaker.refusedMs() ?? 0),
     admit(caller) {
       const own = ownOf(caller);
       // Check both first: neither breaker may start a probe if the other one refuses the call.
@@ -46,16 +56,35 @@ export function createBreakers(
   };
 
   function ownOf(caller: string): Breaker {
-    const breaker = ownBreakers.get(caller) ?? openBreaker(caller);
-    ownBreakers.delete(caller);
-    ownBreakers.set(caller, breaker);
-    for (const [oldest, oldestBreaker] of ownBreakers) {
-      if (ownBreakers.size <= maxCallers && !oldestBreaker.isIdle()) break;
-      if (oldest === caller) break;
-      ownBreakers.delete(oldest);
-      if (open.delete(oldest)) onChange.closed(open.size);
+    const nowMs = now();
+    if (nowMs - sweptAtMs >= sweepMs) {
+      sweptAtMs = nowMs;
+      for (const [other, { breaker }] of ownBreakers) if (other !== caller && breaker.isIdle()) remove(other);
     }
-    return breaker;
+    let own = ownBreakers.get(caller);
+    if (own === undefined) {
+      if (ownBreakers.size >= maxCallers) removeOldest();
+      own = { breaker: openBreaker(caller), usedAtMs: nowMs };
+      ownBreakers.set(caller, own);
+    }
+    own.usedAtMs = nowMs;
+    return own.breaker;
+  }
+
+  function removeOldest(): void {
+    let oldest: string | undefined;
+    let oldestMs = Number.POSITIVE_INFINITY;
+    for (const [caller, { usedAtMs }] of ownBreakers) {
+      if (usedAtMs >= oldestMs) continue;
+      oldest = caller;
+      oldestMs = usedAtMs;
+    }
+    if (oldest !== undefined) remove(oldest);
+  }
+
+  function remove(caller: string): void {
+    ownBreakers.delete(caller);
+    if (open.delete(caller)) onChange.closed(open.size);
   }
 
   function openBreaker(caller: string | undefined, createTally?: (now: Clock) => Tally): Breaker {
