@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Page, Request } from 'playwright-core';
-import { playRoles } from '../src/cli/tokens.ts';
+import { createRoles } from '../src/cli/tokens.ts';
 import { loadConfig } from '../src/config/config.ts';
 import { Secret } from '../src/config/secret.ts';
 import { openGateway } from '../src/gateway.ts';
@@ -21,7 +21,7 @@ before(async () => {
   const { url: baseUrl, merchantId, apiKey, customers } = sandbox;
   const [first] = customers;
   assert.ok(first);
-  const { auth, tokens } = await playRoles(first.id);
+  const { auth, tokens } = await createRoles(first.id);
   const gateway = openGateway(
     { ...loadConfig({}), provider: { baseUrl, merchantId, apiKey: new Secret(apiKey) }, auth },
     { log: createLog('silent'), examples: { id: first.id, reference: first.objectReferenceId, tokens } },

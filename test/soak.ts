@@ -100,7 +100,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
   const random = createRandom(seed);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
   const outcomes: Record<string, number> = {};
-  const played: Record<string, number> = {};
+  const seenFaults: Record<string, number> = {};
   const differences = { ...noDifferences };
   const heap: number[] = [];
   const counts = { operations: 0, disconnected: 0, violations: 0, unhandledRejections: 0 };
@@ -127,7 +127,7 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
     await harness.close();
     process.off('unhandledRejection', onRejection);
   }
-  return { seed, ...counts, differences, heap, faults: played, outcomes };
+  return { seed, ...counts, differences, heap, faults: seenFaults, outcomes };
 
   /** Compares when no call is in flight. Then clears sandbox and log, so that only the gateway's memory can grow. */
   async function runEpoch(): Promise<void> {
@@ -150,7 +150,8 @@ export async function soak({ seed, durationMs }: { seed: number; durationMs: num
     // Writes continue after their clients have disconnected.
     await delay(deadlineMs + 250);
     const compared = countDifferences(harness.sandbox, { created, updates });
-    for (const { fault } of harness.sandbox.calls) if (fault !== undefined) played[fault] = (played[fault] ?? 0) + 1;
+    for (const { fault } of harness.sandbox.calls)
+      if (fault !== undefined) seenFaults[fault] = (seenFaults[fault] ?? 0) + 1;
     for (const kind of Object.keys(differences) as (keyof typeof differences)[]) differences[kind] += compared[kind];
     harness.sandbox.reset();
     (harness.log as string[]).length = 0;

@@ -103,7 +103,7 @@ async function serve(config: Config, environment: NodeJS.ProcessEnv): Promise<un
 }
 
 async function startEmbedded({ auth, host }: Config) {
-  const [{ startSandbox }, { gatewayBanner }, { Secret }, { playRoles }] = await Promise.all([
+  const [{ startSandbox }, { gatewayBanner }, { Secret }, { createRoles }] = await Promise.all([
     import('../sandbox/server.ts'),
     import('../sandbox/banner.ts'),
     import('../config/secret.ts'),
@@ -111,7 +111,7 @@ async function startEmbedded({ auth, host }: Config) {
   ]);
   const started = await startSandbox();
   const { url: baseUrl, merchantId, apiKey, customers } = started;
-  const roles = auth.modes.length === 0 && isLoopback(host) ? await playRoles(customers[0]?.id ?? '') : undefined;
+  const roles = auth.modes.length === 0 && isLoopback(host) ? await createRoles(customers[0]?.id ?? '') : undefined;
   return {
     sandbox: started,
     access: { baseUrl, merchantId, apiKey: new Secret(apiKey) },

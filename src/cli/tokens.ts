@@ -7,7 +7,7 @@ import { Secret } from '../config/secret.ts';
 export class TokenUsageError extends Error {}
 
 /** Creates example tokens for GraphiQL, signed with a random key of this process. */
-export async function playRoles(customer: string) {
+export async function createRoles(customer: string) {
   const secret = new Secret(randomBytes(32).toString('base64url'));
   const common = { secret, issuer: 'embedded-sandbox', audience: 'embedded-sandbox', lifeMinutes: 24 * 60 };
   const all = 'customer:read customer:write customer:token';

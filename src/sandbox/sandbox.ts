@@ -1,5 +1,5 @@
+import type { Call } from './calls.ts';
 import type { ArmedFault } from './faults.ts';
-import type { Call } from './ledger.ts';
 import type { DateForm, Dialect, Stored } from './store.ts';
 
 export interface SandboxOptions {
@@ -17,8 +17,8 @@ export interface SandboxOptions {
   /** Rejects a second create of a reference. Default `true`. */
   readonly uniqueReferences?: boolean;
   /**
-   * Tidies what it stores: blanks around it, the case of e-mail addresses and references, Unicode form, zeros before the country
-   * code. Finds references in any case.
+   * Normalizes stored values: outer blanks, the case of e-mail addresses and references, the Unicode form, leading zeros of the
+   * country code. Finds references in any case.
    */
   readonly tidy?: boolean;
   readonly now?: () => Date;

@@ -1,11 +1,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { answerAdmin } from './admin.ts';
+import { type Call, createCallLog } from './calls.ts';
 import { errorBodies } from './errors.ts';
 import { type ArmedFault, faults, readMagic } from './faults.ts';
-import { type Call, createLedger } from './ledger.ts';
 import type { Sandbox, SandboxOptions } from './sandbox.ts';
-import { createStore, type Fields, type Stored, spell } from './store.ts';
+import { createStore, type Fields, formatCustomer, type Stored } from './store.ts';
 
 export type { ArmedFault } from './faults.ts';
 export type { Sandbox, SandboxOptions } from './sandbox.ts';
@@ -23,9 +23,9 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const { host = '127.0.0.1', apiKey = 'sandbox_api_key', merchantId = 'sandbox_merchant' } = options;
   const { dialect = 'real', dates = 'utc', strict = false, json = false, now = () => new Date() } = options;
   const store = createStore({ uniqueReferences: options.uniqueReferences ?? true, tidy: options.tidy ?? false, now });
-  const ledger = createLedger({ json });
+  const callLog = createCallLog({ json });
   const timers = new Set<NodeJS.Timeout>();
-  const played = new Set<string>();
+  const triggeredIds = new Set<string>();
   let armed: { fault: ArmedFault; left: number }[] = [];
 
   const server = createServer((request, response) => {
@@ -53,10 +53,10 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       return store.all();
     },
     get calls() {
-      return ledger.all();
+      return callLog.all();
     },
-    clearCalls: ledger.clear,
-    whenCalled: ledger.whenCalled,
+    clearCalls: callLog.clear,
+    whenCalled: callLog.whenCalled,
     arm(fault) {
       armed.push({ fault, left: fault.times ?? 1 });
     },
@@ -65,8 +65,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     },
     reset() {
       store.reset();
-      ledger.clear();
-      played.clear();
+      callLog.clear();
+      triggeredIds.clear();
       armed = [];
     },
     async close() {
@@ -79,7 +79,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   return sandbox;
 
   function handle(request: IncomingMessage, response: ServerResponse, body: string): void {
-    const call = ledger.record(request, response, body);
+    const call = callLog.record(request, response, body);
     const reply = (status: number, content: object | string) => {
       const isText = typeof content === 'string';
       response
@@ -98,20 +98,20 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
 
     const fault = takeFault(call);
     const proceed = (): void => {
-      const outcome = act(call);
-      if (outcome.customer) reply(200, spellFor(call, outcome.customer));
+      const outcome = execute(call);
+      if (outcome.customer) reply(200, formatFor(call, outcome.customer));
       else reply(outcome.status, outcome.error);
     };
     if (fault === undefined) return proceed();
     call.fault = fault.fault;
     // Many faults need a customer object. Execute the write first if `afterCommit` is set. If no customer exists, invent one.
-    const done = fault.afterCommit ? act(call).customer : undefined;
-    faults[fault.fault].play({
+    const done = fault.afterCommit ? execute(call).customer : undefined;
+    faults[fault.fault].respond({
       response,
-      customer: spellFor(call, done ?? store.find(call.pathId) ?? madeUp(call)),
+      customer: formatFor(call, done ?? store.find(call.pathId) ?? invented(call)),
       retryAfter: fault.retryAfter !== undefined ? fault.retryAfter : fault.fault === '429' ? '1' : null,
       delayMs: fault.delayMs ?? 1000,
-      proceed: fault.afterCommit && done ? () => reply(200, spellFor(call, done)) : proceed,
+      proceed: fault.afterCommit && done ? () => reply(200, formatFor(call, done)) : proceed,
       after(ms, then) {
         const timer = setTimeout(() => {
           timers.delete(timer);
@@ -135,13 +135,13 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     }
     const magic = readMagic(call.pathId);
     if (magic === undefined || (magic.afterCommit && call.route === 'get')) return undefined;
-    if (magic.once && played.has(call.pathId)) return undefined;
-    played.add(call.pathId);
+    if (magic.once && triggeredIds.has(call.pathId)) return undefined;
+    triggeredIds.add(call.pathId);
     return { fault: magic.fault, afterCommit: magic.afterCommit };
   }
 
   /** Executes the call on the store. */
-  function act(call: Call): { customer: Stored } | { customer?: undefined; status: number; error: object } {
+  function execute(call: Call): { customer: Stored } | { customer?: undefined; status: number; error: object } {
     if (call.route === 'get') {
       const customer = store.find(call.pathId);
       return customer ? { customer } : { status: 404, error: errorBodies.notFound };
@@ -160,12 +160,17 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     return { customer };
   }
 
-  function spellFor(call: Call, customer: Stored): Record<string, unknown> {
+  function formatFor(call: Call, customer: Stored): Record<string, unknown> {
     const asked = call.route === 'get' ? call.query : call.route === 'create' ? (call.form ?? {}) : {};
-    return spell(customer, { dialect, dates, now, withToken: asked['options.get_client_auth_token'] === 'true' });
+    return formatCustomer(customer, {
+      dialect,
+      dates,
+      now,
+      withToken: asked['options.get_client_auth_token'] === 'true',
+    });
   }
 
-  function madeUp(call: Call): Stored {
+  function invented(call: Call): Stored {
     const text = (name: string) => call.form?.[name] ?? null;
     return {
       id: 'cth_Fa0ultFa0ultFa0u',
@@ -213,7 +218,7 @@ async function readBody(request: IncomingMessage): Promise<string> {
       if (bytes <= maxBodyBytes) chunks.push(chunk);
     }
   } catch {
-    // The caller disconnected during the upload. The ledger keeps the part that arrived.
+    // The caller disconnected during the upload. The log keeps the part that arrived.
   }
   return Buffer.concat(chunks).toString();
 }

@@ -54,7 +54,7 @@ export function createStore(options: { uniqueReferences: boolean; tidy: boolean;
     find: (pathId: string): Stored | undefined => customers.find(({ id }) => id === pathId) ?? withReference(pathId),
     /** Returns `undefined` if the reference exists. */
     create(sent: Fields): Stored | undefined {
-      const fields = options.tidy ? tidied(sent) : sent;
+      const fields = options.tidy ? normalized(sent) : sent;
       const reference = fields['object_reference_id'] ?? '';
       if (options.uniqueReferences && withReference(reference)) return undefined;
       created += 1;
@@ -76,7 +76,7 @@ export function createStore(options: { uniqueReferences: boolean; tidy: boolean;
     },
     /** Sets the fields that were sent, including `""`. The reference never changes. */
     update(customer: Stored, sent: Fields): void {
-      const fields = options.tidy ? tidied(sent) : sent;
+      const fields = options.tidy ? normalized(sent) : sent;
       customer.mobileNumber = fields['mobile_number'] ?? customer.mobileNumber;
       customer.emailAddress = fields['email_address'] ?? customer.emailAddress;
       customer.firstName = fields['first_name'] ?? customer.firstName;
@@ -92,8 +92,8 @@ export function createStore(options: { uniqueReferences: boolean; tidy: boolean;
   }
 }
 
-/** The fields as a provider may store them. */
-function tidied(fields: Fields): Fields {
+/** The fields as some providers store them. */
+function normalized(fields: Fields): Fields {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => {
       const text = value.normalize('NFC').trim();
@@ -111,8 +111,8 @@ export type Dialect = (typeof dialects)[number];
 export const dateForms = ['utc', 'offset', 'micros'] as const;
 export type DateForm = (typeof dateForms)[number];
 
-/** Builds the customer object of a response, with a new token if one is asked for. */
-export function spell(
+/** Builds the customer object of a response, with a new token if one is requested. */
+export function formatCustomer(
   customer: Stored,
   { dialect, dates, withToken, now }: { dialect: Dialect; dates: DateForm; withToken: boolean; now: () => Date },
 ): Record<string, unknown> {

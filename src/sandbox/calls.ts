@@ -24,11 +24,11 @@ export interface Call {
 }
 
 /**
- * Records the calls, as evidence for tests.
+ * Records the calls, so that tests can assert them.
  *
  * @param json accepts flat JSON bodies as forms.
  */
-export function createLedger({ json }: { json: boolean }) {
+export function createCallLog({ json }: { json: boolean }) {
   let calls: Call[] = [];
   let count = 0;
   const watchers = new Set<(call: Call) => void>();
