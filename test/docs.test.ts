@@ -64,6 +64,16 @@ test('every relative link MUST point to an existing file and heading', () => {
   assert.deepEqual(dead, []);
 });
 
+test('every file that a page names by its path MUST exist', () => {
+  const missing = pages.flatMap((page) =>
+    [...read(page).matchAll(/`((?:src|client|test|schema|tools|bench)\/[\w./-]+\.\w+)`/g)].flatMap(([, path = '']) =>
+      // The README of an example names its own files.
+      existsSync(new URL(path, root)) || existsSync(new URL(path, new URL(page, root))) ? [] : [`${page}: ${path}`],
+    ),
+  );
+  assert.deepEqual(missing, []);
+});
+
 test('every page MUST be reachable from README by links', () => {
   const reached = new Set(['README.md']);
   for (const page of reached) {
