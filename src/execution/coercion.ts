@@ -22,6 +22,7 @@ import {
   type ValueNode,
   valueFromAST,
 } from 'graphql';
+import type { Slots } from './literals.ts';
 import type { Variables } from './variables.ts';
 
 /**
@@ -133,24 +134,28 @@ function coerceObjectOf(type: GraphQLInputObjectType): Coerce {
 }
 
 /**
- * Compiles the arguments of a field to a function of the coerced variables. The function returns {@link uncommon} if an argument
- * is invalid for these variables.
+ * Compiles the arguments of a field to a function of the coerced variables and of the literals of a template. The function returns
+ * {@link uncommon} if an argument is invalid for these variables.
+ *
+ * @param slots the literals of the template. Their nodes have no values.
  */
 export function planArguments(
   { args }: GraphQLField<unknown, unknown>,
   node: FieldNode | undefined,
-): (variables: Coerced) => Coerced | typeof uncommon {
+  slots: Slots,
+): (variables: Coerced, literals: readonly string[]) => Coerced | typeof uncommon {
   const readers = args.map((argument) => ({
     name: argument.name,
     read: readerOf(
       argument,
       node?.arguments?.find(({ name }) => name.value === argument.name),
+      slots,
     ),
   }));
-  return (variables) => {
+  return (variables, literals) => {
     const coerced: Record<string, unknown> = {};
     for (const { name, read } of readers) {
-      const value = read(variables);
+      const value = read(variables, literals);
       if (value === uncommon) return uncommon;
       if (value !== undefined) coerced[name] = value;
     }
@@ -162,7 +167,8 @@ export function planArguments(
 function readerOf(
   { type, defaultValue }: GraphQLArgument,
   node: ArgumentNode | undefined,
-): (variables: Coerced) => unknown {
+  slots: Slots,
+): (variables: Coerced, literals: readonly string[]) => unknown {
   const missing = defaultValue !== undefined ? defaultValue : isNonNullType(type) ? uncommon : undefined;
   if (node === undefined) return () => missing;
   const { value } = node;
@@ -173,6 +179,11 @@ function readerOf(
       return variables[name] === null && isNonNullType(type) ? uncommon : variables[name];
     };
   }
+  const slot = slots.get(value);
+  if (slot !== undefined) return (_variables, literals) => literals[slot];
+  const items = value.kind === Kind.LIST ? value.values : [];
+  const first = items[0] && slots.get(items[0]);
+  if (first !== undefined) return (_variables, literals) => literals.slice(first, first + items.length);
   const literal = (variables?: Coerced) => {
     const coerced: unknown = valueFromAST(value, type, variables);
     return coerced === undefined ? uncommon : coerced;

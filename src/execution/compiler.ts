@@ -10,7 +10,8 @@ import {
 import { planArguments, planVariables, uncommon } from './coercion.ts';
 import { fieldsOf, fragmentsOf } from './fields.ts';
 import { listArguments } from './items.ts';
-import { type ObjectPlan, plannableFields, planObject, type Resolvers } from './plan.ts';
+import type { Slots } from './literals.ts';
+import { type ObjectPlan, planObject, type Resolvers } from './plan.ts';
 import type { Variables } from './variables.ts';
 
 type Values = Readonly<Record<string, unknown>>;
@@ -24,9 +25,10 @@ export interface Operation {
   /**
    * Prepares an execution.
    *
+   * @param literals the literals of the text, if the document is a template.
    * @returns `undefined` if there is no plan for these variables. graphql-js executes the operation then.
    */
-  prepare(variables: Variables): Prepared | undefined;
+  prepare(variables: Variables, literals: readonly string[]): Prepared | undefined;
 }
 
 /** An operation with its variables. */
@@ -49,11 +51,18 @@ interface Variant {
 const maxVariants = 16;
 
 /** Creates a function that compiles the operations of a schema. */
-export function createCompiler(schema: GraphQLSchema, resolvers: Resolvers) {
-  const plannable = plannableFields(schema);
-
+export function createCompiler(
+  schema: GraphQLSchema,
+  resolvers: Resolvers,
+  plannable: ReadonlySet<GraphQLField<unknown, unknown>>,
+) {
   /** @param onCompiled called with the number of nodes when a part of the operation is compiled, which is on first use. */
-  return (document: DocumentNode, node: OperationDefinitionNode, onCompiled: (nodes: number) => void): Operation => {
+  return (
+    document: DocumentNode,
+    node: OperationDefinitionNode,
+    slots: Slots,
+    onCompiled: (nodes: number) => void,
+  ): Operation => {
     const fragments = fragmentsOf(document);
     const coerce = planVariables(schema, node);
     const conditions = conditionsOf(document, node);
@@ -64,7 +73,7 @@ export function createCompiler(schema: GraphQLSchema, resolvers: Resolvers) {
       document,
       node,
       fragments,
-      prepare(variables) {
+      prepare(variables, literals) {
         const variableValues = coerce(variables);
         if (variableValues === uncommon) return undefined;
         const variant = variantOf(variableValues);
@@ -72,7 +81,7 @@ export function createCompiler(schema: GraphQLSchema, resolvers: Resolvers) {
         const args: Values[] = [];
         let items = 0;
         for (const read of variant.args) {
-          const values = read(variableValues);
+          const values = read(variableValues, literals);
           if (values === uncommon) return undefined;
           args.push(values);
           items += itemsOf(values);
@@ -106,7 +115,7 @@ export function createCompiler(schema: GraphQLSchema, resolvers: Resolvers) {
       const nodes = fieldsOf(context, type, [node.selectionSet]);
       if (!nodes.every(({ name }) => name.value === '__typename' || isKnown(definitions[name.value]))) return undefined;
       const plan = planObject(context, type, [node.selectionSet]);
-      const args = plan.fields.map((field) => planArguments(field.definition, field.nodes[0]));
+      const args = plan.fields.map((field) => planArguments(field.definition, field.nodes[0], slots));
       return { plan, args };
     }
   };

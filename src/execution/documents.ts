@@ -19,8 +19,9 @@ import { RequestError } from '../errors.ts';
 import { createCache } from './cache.ts';
 import { createCompiler, type Operation } from './compiler.ts';
 import { assertLimits, assertTokens, type DocumentLimits } from './limits.ts';
+import { type Slots, slotsOf, type Template, templateOf } from './literals.ts';
 import { maxReportedErrors } from './outcome.ts';
-import type { Resolvers } from './plan.ts';
+import { plannableFields, type Resolvers } from './plan.ts';
 import { createTurns } from './turns.ts';
 
 /** A document that passed the limits and was parsed and validated. */
@@ -31,21 +32,35 @@ export interface CheckedDocument {
   operation(name: string | undefined): Operation | undefined;
 }
 
+/** A document, with the literals of its text if the document is a template that several texts share. */
+export interface FoundDocument {
+  readonly document: CheckedDocument;
+  readonly literals: readonly string[];
+}
+
 export interface Documents {
-  /** Returns a document of the cache. */
-  find(text: string): CheckedDocument | undefined;
+  /**
+   * Returns a document of the cache.
+   *
+   * @param isWhole whether the document must not be a template.
+   */
+  find(text: string, isWhole: boolean): FoundDocument | undefined;
   /**
    * Parses and validates a document in a turn of the event loop that all requesters share fairly.
    *
    * @throws RequestError if the document exceeds a limit or cannot be parsed; `OVERLOADED` if too many documents wait.
    */
-  read(text: string, requester: string, cancellation: Cancellation): CheckedDocument | Promise<CheckedDocument>;
+  read(
+    text: string,
+    requester: string,
+    cancellation: Cancellation,
+    isWhole: boolean,
+  ): FoundDocument | Promise<FoundDocument>;
 }
 
 /**
  * Checks limits, parses and validates documents. Its errors contain neither values of the request nor suggestions. Parsed
- * documents are cached by their text. The cache is limited by the size of the texts, because a syntax tree needs about 80
- * times the memory of its text.
+ * documents are cached by their template, or by their text if its literals matter.
  */
 export function createDocuments(options: {
   readonly schema: GraphQLSchema;
@@ -55,8 +70,11 @@ export function createDocuments(options: {
 }): Documents {
   const { schema, limits, resolvers } = options;
   const turns = createTurns();
-  const checked = createCache<CheckedDocument>(maxCachedCharacters);
-  const compile = createCompiler(schema, resolvers);
+  const checked = createCache<CheckedDocument>(maxNodes.documents);
+  /** By template. `undefined` for a template whose texts do not share a document. */
+  const templates = createCache<{ readonly document: CheckedDocument | undefined }>(maxNodes.templates);
+  const plannable = plannableFields(schema);
+  const compile = createCompiler(schema, resolvers, plannable);
   const rules: ValidationRule[] = specifiedRules.map((rule) =>
     rule === ValuesOfCorrectTypeRule ? withoutValues(rule) : rule,
   );
@@ -64,38 +82,74 @@ export function createDocuments(options: {
   if (!options.introspection) rules.push(NoSchemaIntrospectionCustomRule);
 
   return {
-    find: checked.get,
-    read(text, requester, cancellation) {
-      let read: () => CheckedDocument = () => {
+    find,
+    read(text, requester, cancellation, isWhole) {
+      let read: () => FoundDocument = () => {
         throw new Error('The turn ended without its work.');
       };
       const turn = turns.run(requester, cancellation, () => {
-        read = attempt(() => check(text));
+        read = attempt(() => (isWhole ? undefined : checkTemplate(text)) ?? check(text));
       });
       return turn === undefined ? read() : turn.then(() => read());
     },
   };
 
-  function check(text: string): CheckedDocument {
+  function find(text: string, isWhole: boolean): FoundDocument | undefined {
+    const template = isWhole ? undefined : templateOf(text);
+    const shared = template && templates.get(template.text)?.document;
+    if (template !== undefined && shared !== undefined) return { document: shared, literals: template.literals };
+    const document = checked.get(text);
+    return document && { document, literals: noLiterals };
+  }
+
+  /** @returns `undefined` if the document of this text is not shared. */
+  function checkTemplate(text: string): FoundDocument | undefined {
+    const template = templateOf(text);
+    if (template === undefined) return undefined;
+    const known = templates.get(template.text);
+    const document = known === undefined ? attemptTemplate(template) : known.document;
+    return document && { document, literals: template.literals };
+  }
+
+  function attemptTemplate({ text, literals }: Template): CheckedDocument | undefined {
+    try {
+      const parsed = parseText(text, limits);
+      const slots = slotsOf(schema, plannable, parsed.document, literals.length);
+      const document = slots && checkedOf(parsed.document, slots);
+      templates.set(text, { document }, document === undefined ? nodesOf(text) : parsed.nodes);
+      return document;
+    } catch (error) {
+      // Its text exceeds the same limit, and is reported with its own positions.
+      if (error instanceof RequestError) return undefined;
+      throw error;
+    }
+  }
+
+  function check(text: string): FoundDocument {
     const known = checked.get(text);
-    if (known !== undefined) return known;
-    const document = parseText(text, limits);
+    if (known !== undefined) return { document: known, literals: noLiterals };
+    const parsed = parseText(text, limits);
+    const document = checkedOf(parsed.document, new Map());
+    if (parsed.nodes <= maxNodes.documents / 4) checked.set(text, document, parsed.nodes);
+    return { document, literals: noLiterals };
+  }
+
+  function checkedOf(document: DocumentNode, slots: Slots): CheckedDocument {
     assertLimits(document, limits);
     const operations = new Map<string | undefined, Operation>();
-    const found: CheckedDocument = {
+    const onCompiled = slots.size > 0 ? templates.grow : checked.grow;
+    return {
       errors: validated(document),
       operation(name) {
         const operation = operations.get(name);
         if (operation !== undefined) return operation;
         const node = getOperationAST(document, name);
         if (!node) return undefined;
-        const compiled = compile(document, node, checked.grow);
+        const compiled = compile(document, node, slots, onCompiled);
         operations.set(name, compiled);
         return compiled;
       },
     };
-    if (text.length <= maxCachedCharacters / 4) checked.set(text, found, text.length);
-    return found;
   }
 
   function validated(document: DocumentNode): GraphQLError[] {
@@ -116,10 +170,10 @@ export function createDocuments(options: {
   }
 }
 
-function parseText(text: string, limits: DocumentLimits): DocumentNode {
+function parseText(text: string, limits: DocumentLimits): { document: DocumentNode; nodes: number } {
   try {
-    assertTokens(text, limits);
-    return parse(text);
+    const tokens = assertTokens(text, limits);
+    return { document: parse(text), nodes: tokens + nodesOf(text) };
   } catch (error) {
     if (!(error instanceof GraphQLError)) throw error;
     // The parser's message quotes the document and may contain a value. The position is sufficient.
@@ -185,8 +239,18 @@ function valueMessage(error: GraphQLError): string {
   return 'The value is not valid for the expected type.';
 }
 
-/** Characters of the texts, and nodes of the compiled operations. */
-const maxCachedCharacters = 512 * 1024;
+const noLiterals: readonly string[] = [];
+
+/**
+ * Weight of the caches. A node of the syntax tree and its tokens need about 500 bytes, a compiled field 300. The shortest text of
+ * a node has two characters, so the length of the texts is no measure. An ordinary document has 60 nodes.
+ */
+const maxNodes = { documents: 96 * 1024, templates: 64 * 1024 };
+
+/** The weight of a text. */
+function nodesOf({ length }: string): number {
+  return Math.ceil(length / 256);
+}
 
 /** Runs `work` now and returns a function that returns its result or throws its error. */
 function attempt<Result>(work: () => Result): () => Result {

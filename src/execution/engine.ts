@@ -2,13 +2,14 @@ import type { GraphQLError, GraphQLSchema } from 'graphql';
 import type { Cancellation } from '../customers/cancellation.ts';
 import { RequestError } from '../errors.ts';
 import type { Log, OperationType } from '../telemetry/log.ts';
-import { type Answer, type AnswerRequest, answerOf } from './answer.ts';
+import { type Answer, type AnswerRequest, answerOf, type Result } from './answer.ts';
 import { withBoundedFailures } from './bounded.ts';
 import type { Operation, Prepared } from './compiler.ts';
-import { type CheckedDocument, createDocuments, invalid } from './documents.ts';
+import { createDocuments, type FoundDocument, invalid } from './documents.ts';
 import { interpret, runPlan } from './executor.ts';
 import { countItems } from './items.ts';
 import type { DocumentLimits } from './limits.ts';
+import { relocated } from './literals.ts';
 import { located, maxReportedErrors, mutationOverGet, noSuchOperation } from './outcome.ts';
 import { resolversOf } from './plan.ts';
 import { readVariables, type VariableProblem, type Variables } from './variables.ts';
@@ -53,91 +54,97 @@ export function createEngine({ schema, limits, introspection, log }: EngineOptio
   withBoundedFailures(schema);
   const documents = createDocuments({ schema, resolvers, limits, introspection });
 
-  return {
-    run(params, request) {
-      try {
-        const known = documents.find(params.query);
-        const document = known ?? documents.read(params.query, request.requester, request.cancellation);
-        if (!(document instanceof Promise)) return run(document, params, request);
-        return document.then(
-          (read) => run(read, params, request),
-          (error) => refusal(error, request),
-        );
-      } catch (error) {
-        return refusal(error, request);
-      }
-    },
-  };
+  return { run: (params, request) => start(params, request, false) };
 
-  function run(document: CheckedDocument, params: OperationParams, request: EngineRequest): Answer | Promise<Answer> {
+  /** @param isWhole whether the document must not be a template that several texts share. */
+  function start(params: OperationParams, request: EngineRequest, isWhole: boolean): Answer | Promise<Answer> {
+    const { query } = params;
+    const { requester, cancellation } = request;
+    const task: Task = { params, request, literals: noLiterals };
+    try {
+      const found = documents.find(query, isWhole) ?? documents.read(query, requester, cancellation, isWhole);
+      if (!(found instanceof Promise)) return run(found, task);
+      return found.then(
+        (read) => run(read, task),
+        (error) => refusal(error, task),
+      );
+    } catch (error) {
+      return refusal(error, task);
+    }
+  }
+
+  function run({ document, literals }: FoundDocument, { params, request }: Task): Answer | Promise<Answer> {
+    let task: Task = { params, request, literals };
     try {
       const operation = document.operation(params.operationName);
       if (operation === undefined) throw noSuchOperation();
-      if (request.isGet && operation.node.operation === 'mutation') throw mutationOverGet();
-      if (document.errors.length > 0) return answerOf({ errors: document.errors }, request, log);
-      return execute(operation, params, request);
+      const type = operation.node.operation;
+      if (request.isGet && type === 'mutation') throw mutationOverGet();
+      if (document.errors.length > 0) return answer({ errors: document.errors }, task);
+      task = { ...task, type };
+      return execute(operation, task);
     } catch (error) {
-      return refusal(error, request);
+      return refusal(error, task);
     }
   }
 
-  function execute(operation: Operation, params: OperationParams, request: EngineRequest): Answer | Promise<Answer> {
-    const type = operation.node.operation;
-    try {
-      const read = prepare(operation, params.variables ?? noVariables);
-      if (read.problems.length > 0) {
-        return answerOf({ errors: read.problems.map(variableError) }, request, log, type);
-      }
-      const context = request.createContext({ name: nameOf(params), type });
-      if (read.prepared === undefined) return interpreted(operation, read.variables, context, request);
-      const { prepared } = read;
-      return new Promise((resolve) => {
-        runPlan(operation, prepared, context, limits.responseBytes, (result) => {
-          resolve(answerOf(result, request, log, type));
-        });
-      });
-    } catch (error) {
-      return refusal(error, request, type);
+  function execute(operation: Operation, task: Task): Answer | Promise<Answer> {
+    const { params, request, literals } = task;
+    const { prepared, variables, problems } = prepare(operation, task);
+    // What has no plan is executed by graphql-js, which needs the values of the literals.
+    if (prepared === undefined && literals.length > 0) return start(params, request, true);
+    if (problems.length > 0) return answer({ errors: problems.map(variableError) }, task);
+    const context = request.createContext({ name: nameOf(params), type: operation.node.operation });
+    if (prepared === undefined) {
+      return interpret(operation, schema, variables, context, limits.responseBytes).then(
+        (result) => answer(result, task),
+        (error) => refusal(error, task),
+      );
     }
+    return new Promise((resolve) => {
+      runPlan(operation, prepared, context, limits.responseBytes, (result) => resolve(answer(result, task)));
+    });
   }
 
-  async function interpreted(
-    operation: Operation,
-    variables: Variables,
-    context: object,
-    request: EngineRequest,
-  ): Promise<Answer> {
-    const type = operation.node.operation;
-    try {
-      const result = await interpret(operation, schema, variables, context, limits.responseBytes);
-      return answerOf(result, request, log, type);
-    } catch (error) {
-      return refusal(error, request, type);
-    }
-  }
-
-  function prepare(operation: Operation, given: Variables): ReadOperation {
-    const prepared = operation.prepare(given);
+  function prepare(operation: Operation, { params, literals }: Task): ReadOperation {
+    const given = params.variables ?? noVariables;
+    const prepared = operation.prepare(given, literals);
     if (prepared !== undefined) {
       assertItems(prepared.items);
       return { prepared, variables: given, problems: [] };
     }
+    if (literals.length > 0) return { prepared, variables: given, problems: [] };
     const { document, node } = operation;
     assertItems(countItems({ schema, document, variableValues: given }, node));
     const read = readVariables(schema, document, node, given, maxReportedErrors);
-    return { prepared: read.problems.length > 0 ? undefined : operation.prepare(read.variables), ...read };
+    return { prepared: read.problems.length > 0 ? undefined : operation.prepare(read.variables, literals), ...read };
+  }
+
+  function answer({ data, errors = [] }: Result, { params, request, literals, type }: Task): Answer {
+    const moved = literals.length > 0 ? errors.map((error) => relocated(error, params.query, literals)) : errors;
+    return answerOf({ data, errors: moved }, request, log, type);
+  }
+
+  function refusal(error: unknown, task: Task): Answer {
+    return answer({ errors: [located(error)] }, task);
   }
 
   function assertItems(items: number): void {
     if (items <= limits.items) return;
     throw invalid('OPERATION_TOO_COMPLEX', `The operation lists more than ${limits.items} customers.`);
   }
-
-  function refusal(error: unknown, request: EngineRequest, type?: OperationType): Answer {
-    return answerOf({ errors: [located(error)] }, request, log, type);
-  }
 }
 
+/** One operation on its way through the engine. */
+interface Task {
+  readonly params: OperationParams;
+  readonly request: EngineRequest;
+  readonly literals: readonly string[];
+  /** Set once the document is known to be valid. */
+  readonly type?: OperationType;
+}
+
+const noLiterals: readonly string[] = [];
 const noVariables: Variables = {};
 
 /** An operation with its variables. `prepared` is `undefined` if graphql-js executes it. */

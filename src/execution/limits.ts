@@ -34,18 +34,21 @@ const maxDirectives = 100;
 /**
  * Checks the number of tokens and the length of names.
  *
+ * @returns the number of tokens.
  * @throws RequestError `OPERATION_TOO_COMPLEX` if a limit is exceeded.
  * @throws GraphQLError for text that the lexer cannot read.
  */
-export function assertTokens(text: string, { tokens }: DocumentLimits): void {
+export function assertTokens(text: string, { tokens }: DocumentLimits): number {
   const lexer = new Lexer(new Source(text));
-  for (let count = 0; lexer.advance().kind !== TokenKind.EOF; count += 1) {
+  let count = 0;
+  for (; lexer.advance().kind !== TokenKind.EOF; count += 1) {
     if (count >= tokens) throw tooComplex(`The document has more than ${tokens} tokens.`);
     const { kind, start, end } = lexer.token;
     if (kind === TokenKind.NAME && end - start > maxNameLength) {
       throw tooComplex(`The document has a name of more than ${maxNameLength} characters.`);
     }
   }
+  return count;
 }
 
 /**

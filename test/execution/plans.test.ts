@@ -16,7 +16,7 @@ import { withBoundedFailures } from '../../src/execution/bounded.ts';
 import { createCompiler, type Operation } from '../../src/execution/compiler.ts';
 import { interpret, runPlan } from '../../src/execution/executor.ts';
 import { maxReportedErrors } from '../../src/execution/outcome.ts';
-import { type Resolver, type Resolvers, resolversOf } from '../../src/execution/plan.ts';
+import { plannableFields, type Resolver, type Resolvers, resolversOf } from '../../src/execution/plan.ts';
 import type { OperationContext } from '../../src/graphql/context.ts';
 import { buildSubgraph } from '../../src/graphql/schema.ts';
 import { createLog } from '../../src/telemetry/log.ts';
@@ -86,7 +86,7 @@ const withGraphql =
     interpret(operation, schema, variables, context, maxBytes);
 
 const withPlan: Execute = (operation, variables, context) => {
-  const prepared = operation.prepare(variables);
+  const prepared = operation.prepare(variables, []);
   assert.ok(prepared);
   return new Promise((resolve) => runPlan(operation, prepared, context, maxBytes, resolve));
 };
@@ -98,7 +98,7 @@ async function compare(
   change: (resolvers: Resolvers) => Resolvers = (resolvers) => resolvers,
 ) {
   const schema = buildSubgraph({ exposesSdl: true });
-  const compile = createCompiler(schema, change(resolversOf(schema)));
+  const compile = createCompiler(schema, change(resolversOf(schema)), plannableFields(schema));
   withBoundedFailures(schema);
   const random = createRandom(seed);
   const generate = createGenerator(schema, random);
@@ -107,7 +107,7 @@ async function compare(
   for (let run = 0; run < runs; run += 1) {
     const generated = generate();
     const operation = operationOf(schema, compile, generated);
-    if (operation?.prepare(generated.variables) === undefined) {
+    if (operation?.prepare(generated.variables, []) === undefined) {
       refused += 1;
       continue;
     }
@@ -130,7 +130,7 @@ function operationOf(
     const document = parse(query);
     const node = getOperationAST(document, operationName);
     if (!node || validate(schema, document, specifiedRules).length > 0) return undefined;
-    return compile(document, node, () => undefined);
+    return compile(document, node, new Map(), () => undefined);
   } catch (error) {
     if (error instanceof GraphQLError) return undefined;
     throw error;
