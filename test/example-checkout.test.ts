@@ -572,7 +572,7 @@ describe('the checkout', { concurrency: 3 }, () => {
           const [, url] = /Checkout +(http:\S+)/.exec(printed) ?? [];
           if (url) resolve(url);
         });
-        child.on('exit', () => reject(new Error(`It ended, and said: ${printed}`)));
+        child.on('exit', () => reject(new Error(`It ended. Output: ${printed}`)));
       });
       origins.push(address);
       const context = await browser.newContext(desktop);

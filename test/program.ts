@@ -8,7 +8,7 @@ export interface Run {
   readonly child: ChildProcess;
   readonly output: () => string;
   /** Resolves when the output matches. Rejects if the program exits before. */
-  readonly says: (pattern: RegExp) => Promise<RegExpExecArray>;
+  readonly waitFor: (pattern: RegExp) => Promise<RegExpExecArray>;
   readonly exit: Promise<number | null>;
 }
 
@@ -28,7 +28,7 @@ export function start(args: readonly string[], environment: Record<string, strin
     child,
     exit,
     output: () => text,
-    says: (pattern) =>
+    waitFor: (pattern) =>
       new Promise((resolve, reject) => {
         const look = () => {
           const match = pattern.exec(text);
@@ -36,7 +36,7 @@ export function start(args: readonly string[], environment: Record<string, strin
         };
         listeners.add(look);
         look();
-        void exit.then(() => reject(new Error(`ended before it said ${pattern}: ${text}`)));
+        void exit.then(() => reject(new Error(`ended before its output matched ${pattern}: ${text}`)));
       }),
   };
 }

@@ -48,7 +48,7 @@ class KeySetFault extends Error {
 
 /** Minimum time between two fetches that unknown keys cause. */
 const cooldownMs = 30_000;
-/** Age at which the set is refreshed in the background. The known keys stay in use meanwhile. */
+/** Age at which the set is refreshed in the background. The known keys stay in use until then. */
 const freshMs = 300_000;
 const firstRetryMs = 250;
 const maxRetryMs = 30_000;

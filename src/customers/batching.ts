@@ -40,7 +40,7 @@ export interface BatchedApi extends CustomerApi {
 
 /**
  * Merges the reads of one operation. Each customer costs one upstream call for each batch. The call requests the token if
- * any reader wants it. A response without the token is not used for a reader that wants the token. A response links the id
+ * any reader requests it. A response without the token is not used for a reader that requests the token. A response links the id
  * and the reference of its customer, so that later reads by either identifier share it. Writes are passed on; they clear
  * all reads when they end.
  *
@@ -215,7 +215,7 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
 /** One upstream read of an operation and its readers. */
 class Read {
   readonly pathId: string;
-  /** True if any reader of the batch wants the token. */
+  /** True if any reader of the batch requests the token. */
   withClientAuthToken: boolean;
   isInFlight = false;
   /** Empty after the end: what is settled holds no promise of a reader. */

@@ -1,4 +1,4 @@
-/** Tells that nobody waits for the result of an operation any more: its client disconnected. */
+/** Whether an operation was cancelled, because its client has disconnected. */
 export interface Cancellation {
   readonly isCancelled: boolean;
   /** Adds a listener. It is called at most once, and never if the operation was cancelled before. */

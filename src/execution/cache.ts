@@ -7,9 +7,9 @@ export interface Cache<Value> {
 }
 
 /**
- * When the young generation has half of the maximum weight, it becomes the old one, and the entries of the old one that nobody
- * used are dropped. A least recently used order would need a delete and a set for each hit: that leaves old tables of the map
- * behind, and the garbage collector then keeps what came after them.
+ * When the young generation has half of the maximum weight, it becomes the old one, and the unused entries of the old one
+ * are dropped. A least recently used order would need a delete and a set for each hit: that leaves old tables of the map
+ * behind, and the garbage collector then keeps the objects after them.
  */
 export function createCache<Value>(maxWeight: number): Cache<Value> {
   let young = new Map<string, Entry<Value>>();

@@ -14,7 +14,7 @@ import { located, maxReportedErrors, mutationOverGet, noSuchOperation } from './
 import { resolversOf } from './plan.ts';
 import { readVariables, type VariableProblem, type Variables } from './variables.ts';
 
-/** Executes GraphQL operations. Every way into the gateway uses the same engine, so that the answer does not depend on the way. */
+/** Executes GraphQL operations. All HTTP handlers use the same engine, so that the answer does not depend on the handler. */
 export interface Engine {
   /** Never rejects: each failure is part of the answer. */
   run(params: OperationParams, request: EngineRequest): Answer | Promise<Answer>;
@@ -26,7 +26,7 @@ export interface OperationParams {
   readonly variables?: Variables | undefined;
 }
 
-/** What the engine needs to know about the request of an operation. */
+/** The properties of a request that the engine uses. */
 export interface EngineRequest extends AnswerRequest {
   /** Over GET, mutations are refused. */
   readonly isGet: boolean;

@@ -20,7 +20,7 @@ export interface TurnLimits {
 
 const defaults: TurnLimits = { turnMs: 5, maxWaiting: 1_000, maxWaitingByCaller: 100, maxWaitMs: 10_000 };
 
-/** Delay that a rejected client is asked to wait. */
+/** Value of `Retry-After` for a rejected client. */
 const retryAfterSeconds = 1;
 
 /**

@@ -43,7 +43,7 @@ export function withDirectResolvers(schema: GraphQLSchema): GraphQLSchema {
   return schema;
 }
 
-/** The options of Pothos that this file knows. Any other rule of the plugin prevents a direct resolver. */
+/** The options of Pothos that this file supports. Any other rule of the plugin prevents a direct resolver. */
 const rules = [
   'grantScopes',
   'runScopesOnType',

@@ -6,7 +6,7 @@ const maxAcceptLength = 1_024;
 const maxContentTypeLength = 256;
 
 /**
- * Negotiates the media type of the response. If two types have the same weight, the one listed first wins.
+ * Negotiates the media type of the response. If two types have the same weight, the one listed first is used.
  *
  * @returns `undefined` if the client accepts neither type.
  * @see RFC 9110, section 12.5.1: the most specific matching range defines the weight of a type.

@@ -10,7 +10,7 @@ export interface Resource {
   release(): void;
 }
 
-/** What the entry point of a request knows about it. */
+/** The properties of a request that its entry point sets. */
 export interface RequestOrigin {
   /** The request target as sent. `request.url` differs, because URL parsers normalise the path. */
   readonly target: Target;

@@ -167,7 +167,7 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
     this.#sending.onFault(cause);
   }
 
-  /** What is over is not referenced by lists, and references no response. */
+  /** Removes the finished attempt from all lists, and its references to the response. */
   #leave(): void {
     this.#isOver = true;
     this.#parts.deadlines.remove(this);

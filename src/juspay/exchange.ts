@@ -41,7 +41,7 @@ export interface Key {
   reveal(): string;
 }
 
-/** One attempt of a call, as the transport sees it: what it asks its sender, and what it tells it. No method may throw. */
+/** One attempt of a call, with the callbacks of the transport. No method may throw. */
 export interface Sending {
   readonly call: Call;
   /** The caller and operation that wait. Connections are shared fairly between them. */

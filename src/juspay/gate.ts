@@ -11,7 +11,7 @@ const maxHoldMs = 60_000;
 /** With an exhausted budget, waiting calls check again after this time. */
 export const budgetPauseMs = 100;
 
-/** Decides whether a call may be sent now: the hold-back that the provider asked for, the circuit breaker and the retry budget. */
+/** Decides whether a call may be sent now: the hold-back after `Retry-After`, the circuit breaker and the retry budget. */
 export interface Gate {
   /** The end of the hold-back on the clock. */
   readonly heldUntilMs: number;
@@ -29,7 +29,7 @@ export interface Gate {
     attempt: number,
     hasOtherKey: boolean,
   ): ReturnType<Breaker['admit']>;
-  /** Holds back all calls if this response asks for it. */
+  /** Holds back all calls if this response has `Retry-After`. */
   hold(exchange: Exchange): void;
 }
 

@@ -172,7 +172,7 @@ export function resilient(
       }
       const heldMs = gate.heldUntilMs - now();
       if (heldMs >= leftMs) {
-        // Check this before the breaker: the error tells the caller when to retry.
+        // Check this before the breaker: the error contains the time of the next retry.
         const retryAfterSeconds = Math.ceil(heldMs / 1000);
         throw new CallFailure(new GatewayError('RATE_LIMITED', { retryAfterSeconds }), 'unsent', 'never');
       }

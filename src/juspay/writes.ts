@@ -23,7 +23,7 @@ export interface Calls {
   update(id: string, changes: CustomerChanges, operation: Operation): Promise<Customer>;
 }
 
-/** What a finished create knows about its reference. The next create of the same reference uses it. */
+/** The state of a reference after a create. The next create of the same reference uses it. */
 type ReferenceState = 'exists' | 'unknown' | 'free';
 
 /**

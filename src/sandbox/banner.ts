@@ -1,7 +1,7 @@
 import type { Sandbox } from './sandbox.ts';
 
 /**
- * What `npm start` says when it runs on the embedded sandbox.
+ * The output of `npm start` with the embedded sandbox.
  *
  * @param options.url of the endpoint, with its path.
  */

@@ -22,7 +22,7 @@ const error = `new TypeError(process.env.FAULT_MESSAGE, { cause: Object.assign(n
 interface Program {
   readonly child: ChildProcess;
   readonly output: () => string;
-  readonly says: (pattern: RegExp) => Promise<string>;
+  readonly waitFor: (pattern: RegExp) => Promise<string>;
   readonly closed: Promise<number | null>;
 }
 
@@ -40,7 +40,7 @@ function startFaulty(context: TestContext, args: readonly string[], fault: strin
     child,
     closed,
     output: () => text,
-    async says(pattern) {
+    async waitFor(pattern) {
       for (;;) {
         const [, found] = pattern.exec(text) ?? [];
         if (found !== undefined) return found;
@@ -101,11 +101,11 @@ for (const [name, fault, count] of [
   test(`${name} MUST be logged once; in-flight writes MUST finish and be audited before exit code 1`, async (context) => {
     const provider = await startSlowProvider(context);
     const program = startFaulty(context, ['serve'], fault, settingsFor(provider.url));
-    const url = await program.says(/"url":"([^"]+)"/);
+    const url = await program.waitFor(/"url":"([^"]+)"/);
     const answer = ask(`${url}/graphql`, create);
     const held = await Promise.race([provider.create, answer.then((early) => assert.fail(JSON.stringify(early)))]);
     program.child.kill('SIGUSR2');
-    while ((await fetch(`${url}/ready`)).status !== 503) await program.says(/(unhandled error)/);
+    while ((await fetch(`${url}/ready`)).status !== 503) await program.waitFor(/(unhandled error)/);
     if (count === undefined) program.child.kill('SIGUSR2');
     assert.equal((await fetch(`${url}/health`)).status, 200);
     held.end(created);
@@ -136,13 +136,13 @@ for (const [name, fault, count] of [
 test('an unhandled error MUST NOT interrupt a drain, and MUST change its exit code to 1', async (context) => {
   const provider = await startSlowProvider(context);
   const program = startFaulty(context, [], `Promise.reject(${error})`, settingsFor(provider.url));
-  const url = await program.says(/"url":"([^"]+)"/);
+  const url = await program.waitFor(/"url":"([^"]+)"/);
   const answer = ask(`${url}/graphql`, create);
   const held = await Promise.race([provider.create, answer.then((early) => assert.fail(JSON.stringify(early)))]);
   program.child.kill('SIGTERM');
   while ((await fetch(`${url}/ready`)).status !== 503);
   program.child.kill('SIGUSR2');
-  await program.says(/(unhandled error)/);
+  await program.waitFor(/(unhandled error)/);
   held.end(created);
   assert.deepEqual((await answer).body, { data: { createCustomer: { __typename: 'CreateCustomerSuccess' } } });
   assert.equal(await program.closed, 1);
@@ -152,7 +152,7 @@ test('an unhandled error MUST NOT interrupt a drain, and MUST change its exit co
 for (const args of [[], ['sandbox']]) {
   test(`customer-gateway ${args.join(' ')} on the sandbox MUST log an unhandled error and exit with 1`, async (context) => {
     const program = startFaulty(context, args, `Promise.reject(${error})`);
-    await program.says(/(Ctrl-C stops)/);
+    await program.waitFor(/(Ctrl-C stops)/);
     program.child.kill('SIGUSR2');
     assert.equal(await program.closed, 1);
     assert.equal(jsonLines(program.output()).filter(({ level }) => level === 'error').length, 1);

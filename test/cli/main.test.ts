@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { settings } from '../../src/config/settings.ts';
 import { ask, start } from '../program.ts';
 
-for (const [name, args, environment, code, says] of [
+for (const [name, args, environment, code, message] of [
   ['production without credentials', [], { NODE_ENV: 'production' }, 1, /JUSPAY_API_KEY/],
   ['a key without a merchant', ['serve'], { JUSPAY_API_KEY: 'canary' }, 1, /JUSPAY_MERCHANT_ID/],
   [
@@ -27,7 +27,7 @@ for (const [name, args, environment, code, says] of [
   test(`${name} MUST fail with exit code ${code} and a message`, async () => {
     const run = start(args, environment);
     assert.equal(await run.exit, code);
-    assert.match(run.output(), says);
+    assert.match(run.output(), message);
     assert.doesNotMatch(run.output(), /canary|node:internal/);
   });
 }
@@ -35,7 +35,7 @@ for (const [name, args, environment, code, says] of [
 const unknownHash = '0'.repeat(64);
 const realCredentials = { JUSPAY_API_KEY: 'canary', JUSPAY_MERCHANT_ID: 'm', JUSPAY_BASE_URL: 'http://127.0.0.1:9' };
 
-for (const [name, file, environment, says] of [
+for (const [name, file, environment, message] of [
   ['a file of API keys that is not JSON', '{', {}, /AUTH_API_KEYS_FILE/],
   [
     'a file of API keys for an unknown merchant',
@@ -58,7 +58,7 @@ for (const [name, file, environment, says] of [
     writeFileSync(path, file);
     const run = start([], { PORT: '0', AUTH_MODE: 'api-key', AUTH_API_KEYS_FILE: path, ...environment });
     assert.equal(await run.exit, 1);
-    assert.match(run.output(), says);
+    assert.match(run.output(), message);
     assert.doesNotMatch(run.output(), /canary|node:internal/);
   });
 }
@@ -136,7 +136,7 @@ test('token MUST create a token that a gateway with the same settings accepts, a
   const made = start(['token', '--customer', 'asha.rao@example.com'], secretInFile);
   assert.equal(await made.exit, 0);
   const run = start([], { PORT: '0', AUTH_MODE: 'jwt', ...settingsOfJwt });
-  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  const [, url = ''] = await run.waitFor(/GraphiQL {2}(http:\S+)/);
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${made.output().trim()}` },
@@ -152,7 +152,7 @@ test('token MUST create a token that a gateway with the same settings accepts, a
 
 test('GraphiQL on the embedded sandbox MUST offer a token for each role, and the gateway MUST apply their scopes', async () => {
   const run = start([], { PORT: '0' });
-  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  const [, url = ''] = await run.waitFor(/GraphiQL {2}(http:\S+)/);
   const page = await (await fetch(url, { headers: { accept: 'text/html' } })).text();
   const tokens = [...page.matchAll(/Bearer ([\w-]+\.[\w-]+\.[\w-]+)/g)].map(([, token]) => token);
   const seen = [];
@@ -175,7 +175,7 @@ test('GraphiQL on the embedded sandbox MUST offer a token for each role, and the
   ]);
   // Other addresses than loopback ones do not offer tokens.
   const wide = start([], { PORT: '0', HOST: '0.0.0.0' });
-  const [, port = ''] = await wide.says(/GraphiQL {2}http:\/\/[^:]+:(\d+)/);
+  const [, port = ''] = await wide.waitFor(/GraphiQL {2}http:\/\/[^:]+:(\d+)/);
   const bare = await (await fetch(`http://127.0.0.1:${port}/graphql`, { headers: { accept: 'text/html' } })).text();
   assert.doesNotMatch(bare, /Bearer [\w-]+\./);
   for (const { child, exit } of [run, wide]) {
@@ -186,8 +186,8 @@ test('GraphiQL on the embedded sandbox MUST offer a token for each role, and the
 
 test('serve MUST start the sandbox and the gateway, print their URLs, and shut down cleanly on SIGINT', async () => {
   const run = start([], { PORT: '0' });
-  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
-  await run.says(/Ctrl-C/);
+  const [, url = ''] = await run.waitFor(/GraphiQL {2}(http:\S+)/);
+  await run.waitFor(/Ctrl-C/);
   const { body } = await ask(url, '{ customer(id: "asha.rao@example.com") { firstName clientAuthToken { token } } }');
   assert.match(
     JSON.stringify(body),
@@ -206,9 +206,9 @@ test('only a loopback HOST in a container MUST log a warning', async () => {
   ] as const) {
     for (const command of ['serve', 'sandbox']) {
       const run = start([command], { PORT: '0', HOST: host, KUBERNETES_SERVICE_HOST: '10.96.0.1' });
-      if (isWarned) await run.says(/loopback address in a container: not reachable from outside/);
+      if (isWarned) await run.waitFor(/loopback address in a container: not reachable from outside/);
       // The banner is printed after the signal handlers are in place.
-      await run.says(/Ctrl-C/);
+      await run.waitFor(/Ctrl-C/);
       run.child.kill('SIGTERM');
       assert.equal(await run.exit, 0);
       assert.equal(run.output().includes('not reachable from outside'), isWarned);
@@ -218,7 +218,7 @@ test('only a loopback HOST in a container MUST log a warning', async () => {
 
 test('GRAPHQL_PATH MUST be the path of the endpoint and of GraphiQL, also in the banner', async () => {
   const run = start([], { PORT: '0', GRAPHQL_PATH: '/shop/api' });
-  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  const [, url = ''] = await run.waitFor(/GraphiQL {2}(http:\S+)/);
   assert.equal(new URL(url).pathname, '/shop/api');
   assert.deepEqual((await ask(url, '{ __typename }')).body, { data: { __typename: 'Query' } });
   const page = await fetch(url, { headers: { accept: 'text/html' } });
@@ -234,7 +234,7 @@ test('an idle connection MUST stay open for KEEP_ALIVE_TIMEOUT_MS, 65 s by defau
     [{ KEEP_ALIVE_TIMEOUT_MS: '2000' }, 2],
   ] as const) {
     const run = start([], { PORT: '0', ...environment });
-    const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+    const [, url = ''] = await run.waitFor(/GraphiQL {2}(http:\S+)/);
     const response = await fetch(new URL('/health', url), { headers: { connection: 'keep-alive' } });
     assert.equal(response.headers.get('keep-alive'), `timeout=${seconds}`);
     run.child.kill('SIGTERM');
@@ -244,7 +244,7 @@ test('an idle connection MUST stay open for KEEP_ALIVE_TIMEOUT_MS, 65 s by defau
 
 test('after SIGTERM, operations MUST be served for SHUTDOWN_DELAY_MS while /ready returns 503', async () => {
   const run = start([], { PORT: '0', SHUTDOWN_DELAY_MS: '2000' });
-  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
+  const [, url = ''] = await run.waitFor(/GraphiQL {2}(http:\S+)/);
   run.child.kill('SIGTERM');
   while ((await fetch(new URL('/ready', url))).status !== 503);
   const { status, body } = await ask(url, '{ customer(id: "u7") { id } }');
@@ -253,7 +253,7 @@ test('after SIGTERM, operations MUST be served for SHUTDOWN_DELAY_MS while /read
   assert.equal(await run.exit, 0);
 
   const second = start([], { PORT: '0', SHUTDOWN_DELAY_MS: '600000' });
-  await second.says(/Ctrl-C/);
+  await second.waitFor(/Ctrl-C/);
   second.child.kill('SIGTERM');
   second.child.kill('SIGINT');
   assert.equal(await second.exit, 1);
@@ -261,8 +261,8 @@ test('after SIGTERM, operations MUST be served for SHUTDOWN_DELAY_MS while /read
 
 test('SIGTERM MUST finish in-flight operations, reject new ones, and exit with code 0', async () => {
   const sandbox = start(['sandbox', '--port', '0'], { JUSPAY_API_KEY: 'k-1', JUSPAY_MERCHANT_ID: 'm-1' });
-  const [, upstream = ''] = await sandbox.says(/JUSPAY_BASE_URL +(\S+)/);
-  await sandbox.says(/JUSPAY_API_KEY +k-1/);
+  const [, upstream = ''] = await sandbox.waitFor(/JUSPAY_BASE_URL +(\S+)/);
+  await sandbox.waitFor(/JUSPAY_API_KEY +k-1/);
   const gateway = start(['serve'], {
     PORT: '0',
     JUSPAY_BASE_URL: upstream,
@@ -270,7 +270,7 @@ test('SIGTERM MUST finish in-flight operations, reject new ones, and exit with c
     JUSPAY_MERCHANT_ID: 'm-1',
     AUTH_MODE: 'none',
   });
-  const [, url = ''] = await gateway.says(/"url":"([^"]+)"/);
+  const [, url = ''] = await gateway.waitFor(/"url":"([^"]+)"/);
   const arm = await fetch(`${upstream}/__admin/faults`, {
     method: 'POST',
     body: '{"fault":"slow","on":"create","delayMs":1500}',
@@ -301,8 +301,8 @@ test('SIGTERM MUST finish in-flight operations, reject new ones, and exit with c
 
 test('a shutdown MUST wait for writes of disconnected clients and for their audit lines', async () => {
   const run = start([], { PORT: '0' });
-  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
-  const [, admin = ''] = await run.says(/(http:\S+\/__admin)/);
+  const [, url = ''] = await run.waitFor(/GraphiQL {2}(http:\S+)/);
+  const [, admin = ''] = await run.waitFor(/(http:\S+\/__admin)/);
   await fetch(`${admin}/faults`, { method: 'POST', body: '{"fault":"slow","on":"create","delayMs":1500}' });
   const gone = new AbortController();
   const asked = fetch(url, {
@@ -325,8 +325,8 @@ test('a shutdown MUST wait for writes of disconnected clients and for their audi
 
 test('a hanging upstream MUST NOT delay a shutdown beyond SHUTDOWN_GRACE_MS', async () => {
   const run = start([], { PORT: '0', SHUTDOWN_GRACE_MS: '200' });
-  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
-  const [, admin = ''] = await run.says(/(http:\S+\/__admin)/);
+  const [, url = ''] = await run.waitFor(/GraphiQL {2}(http:\S+)/);
+  const [, admin = ''] = await run.waitFor(/(http:\S+\/__admin)/);
   const cut = ask(url, '{ customer(id: "fault_timeout") { id } }').catch(() => 'cut');
   const seen = async (): Promise<boolean> => ((await (await fetch(`${admin}/calls`)).json()) as unknown[]).length > 0;
   while (!(await seen()));

@@ -400,8 +400,8 @@ test('a missing file, a link loop or a directory MUST NOT stop the gateway, and 
   writeFileSync(path, list('key-0'));
   const run = start([], { PORT: '0', METRICS_PORT: '0', AUTH_MODE: 'api-key', AUTH_API_KEYS_FILE: path });
   context.after(() => run.child.kill('SIGKILL'));
-  const [, url = ''] = await run.says(/GraphiQL {2}(http:\S+)/);
-  const [, metrics = ''] = await run.says(/Metrics {3}(\S+)/);
+  const [, url = ''] = await run.waitFor(/GraphiQL {2}(http:\S+)/);
+  const [, metrics = ''] = await run.waitFor(/Metrics {3}(\S+)/);
   const usable = async () =>
     /file_usable\{file="AUTH_API_KEYS_FILE"\} (\d)/.exec(await (await fetch(metrics)).text())?.[1];
   const status = async (key: string) => {
@@ -417,7 +417,7 @@ test('a missing file, a link loop or a directory MUST NOT stop the gateway, and 
     if (index > 0) rmSync(path, { recursive: true, force: true });
     hurt();
     const code = ['ENOENT', 'ELOOP', 'EINVAL'][index];
-    await run.says(new RegExp(`AUTH_API_KEYS_FILE names a file that cannot be read \\(${code}\\)`));
+    await run.waitFor(new RegExp(`AUTH_API_KEYS_FILE names a file that cannot be read \\(${code}\\)`));
     assert.equal(await usable(), '0');
     assert.equal(await status(`key-${index}`), 200);
     rmSync(path, { recursive: true, force: true });
@@ -530,11 +530,11 @@ function runScript(context: TestContext, script: string, { shell = 'exec "$0" "$
     child,
     exit,
     /** Waits for output that matches, after the output that matched before. */
-    async says(pattern: RegExp) {
+    async waitFor(pattern: RegExp) {
       let match = pattern.exec(output.slice(read));
       while (!match) {
         const ended = await Promise.race([once(child.stdout, 'data'), exit.then(() => undefined)]);
-        assert.ok(ended, `the process ended before it said ${pattern}: ${output}`);
+        assert.ok(ended, `the process ended before its output matched ${pattern}: ${output}`);
         output += String(ended[0]);
         match = pattern.exec(output.slice(read));
       }
@@ -579,17 +579,17 @@ test('a file without permission to read MUST NOT stop the gateway, and its next 
   const run = runScript(context, script);
   const expectStatus = async (key: string, status: number) => {
     run.child.stdin.write(`${key}\n`);
-    await run.says(new RegExp(`status ${status}`));
+    await run.waitFor(new RegExp(`status ${status}`));
   };
   await expectStatus('key-0', 200);
   for (const [index, hidden] of [folder, path].entries()) {
     chmodSync(hidden, 0);
-    await run.says(/last valid content stays in use.*cannot be read \(EACCES\)/);
+    await run.waitFor(/last valid content stays in use.*cannot be read \(EACCES\)/);
     await expectStatus(`key-${index}`, 200);
     chmodSync(hidden, 0o755);
-    await run.says(/usable again/);
+    await run.waitFor(/usable again/);
     writeFileSync(path, list(`key-${index + 1}`));
-    await run.says(/changed file applied/);
+    await run.waitFor(/changed file applied/);
     await expectStatus(`key-${index}`, 401);
     await expectStatus(`key-${index + 1}`, 200);
   }
@@ -617,11 +617,11 @@ test('a change that cannot be read for lack of file descriptors MUST be applied 
     try { for (;;) taken.push(openSync('/dev/null')); } catch { say('full'); }
     process.stdin.once('data', () => { for (const descriptor of taken) closeSync(descriptor); });`;
   const run = runScript(context, script, { shell: 'ulimit -n 64; exec "$0" "$@"' });
-  await run.says(/full/);
+  await run.waitFor(/full/);
   replace(path, 'two');
-  await run.says(/cannot be read \(EMFILE\)/);
+  await run.waitFor(/cannot be read \(EMFILE\)/);
   run.child.stdin.write('go\n');
-  await run.says(/changed file applied[\s\S]*usable again/);
+  await run.waitFor(/changed file applied[\s\S]*usable again/);
   run.child.stdin.end();
   assert.deepEqual(await run.exit, [0, null]);
 });
@@ -638,9 +638,9 @@ test('a file system that does not respond MUST be reported, and the change MUST 
     open(${JSON.stringify(pipe)}, 'r', () => say('responds'));`;
   const run = runScript(context, script, { env: { UV_THREADPOOL_SIZE: '1' } });
   replace(path, 'two');
-  await run.says(/cannot be read \(ETIMEDOUT\)/);
+  await run.waitFor(/cannot be read \(ETIMEDOUT\)/);
   writeFileSync(pipe, '');
-  await run.says(/responds[\s\S]*changed file applied[\s\S]*usable again/);
+  await run.waitFor(/responds[\s\S]*changed file applied[\s\S]*usable again/);
   run.child.stdin.end();
   assert.deepEqual(await run.exit, [0, null]);
 });

@@ -139,7 +139,7 @@ test('ports that Kubernetes injects MUST count as unset, and its other variables
   assert.equal(await run.exit, 0);
   assert.match(run.output(), /^METRICS_PORT=unset: off {2}\(default\)$/m);
   const sandbox = start(['sandbox'], { ...injected, HOST: '127.0.0.1' });
-  await sandbox.says(/JUSPAY_BASE_URL|EADDRINUSE|address is already in use/);
+  await sandbox.waitFor(/JUSPAY_BASE_URL|EADDRINUSE|address is already in use/);
   sandbox.child.kill('SIGTERM');
   await sandbox.exit;
 });
@@ -353,12 +353,12 @@ test('a loopback address in a container MUST log a warning', async (context) => 
   };
   const inside = start([], environment);
   context.after(() => inside.child.kill('SIGKILL'));
-  await inside.says(/"level":"warn".*"setting":"HOST","message":"listening on a loopback address in a container/);
+  await inside.waitFor(/"level":"warn".*"setting":"HOST","message":"listening on a loopback address in a container/);
   inside.child.kill('SIGTERM');
   assert.equal(await inside.exit, 0);
   const open = start([], { ...environment, HOST: '0.0.0.0' });
   context.after(() => open.child.kill('SIGKILL'));
-  await open.says(/"message":"listening"/);
+  await open.waitFor(/"message":"listening"/);
   open.child.kill('SIGTERM');
   assert.equal(await open.exit, 0);
   assert.doesNotMatch(open.output(), /in a container/);

@@ -61,7 +61,7 @@ test(`a shutdown MUST NOT reset a request, in ${stops} runs: each is served or r
   const outcomes = new Map<string, number>();
   for (let stop = 0; stop < stops; stop += 1) {
     const run = start(['serve'], { PORT: '0', SHUTDOWN_GRACE_MS: String(graceMs) });
-    const [, port] = await run.says(/http:\/\/127\.0\.0\.1:(\d+)\/graphql/);
+    const [, port] = await run.waitFor(/http:\/\/127\.0\.0\.1:(\d+)\/graphql/);
     let served = 0;
     const enough = Promise.withResolvers<void>();
     const loads = clients.map((client) =>
@@ -79,8 +79,8 @@ test(`a shutdown MUST NOT reset a request, in ${stops} runs: each is served or r
     assert.ok(performance.now() - stoppedAtMs < graceMs + 500 + 5_000);
     await Promise.all(loads);
   }
-  const said = JSON.stringify([...outcomes]);
-  assert.deepEqual([...outcomes.keys()].sort(), ['refused', 'served'], said);
+  const diagnostic = JSON.stringify([...outcomes]);
+  assert.deepEqual([...outcomes.keys()].sort(), ['refused', 'served'], diagnostic);
 });
 
 test('a request on an idle connection MUST get a response while the server closes', () =>

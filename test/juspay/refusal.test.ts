@@ -88,7 +88,7 @@ const answers: readonly (readonly [name: string, response: ScriptedResponse, cod
   ...['gzip', 'X-GZIP', 'br', 'deflate', 'zstd', 'compress', 'identity, gzip'].map(
     (coding) =>
       [
-        `an answer that says it is compressed, ${coding},`,
+        `a response with Content-Encoding: ${coding}`,
         { status: 200, body: customer, headers: { 'content-encoding': coding } },
         malformed,
       ] as const,
@@ -98,10 +98,10 @@ const answers: readonly (readonly [name: string, response: ScriptedResponse, cod
   ['a customer with another status field', { status: 200, body: { ...customer, status: 'ACTIVE' } }, fine],
 ];
 
-for (const [name, said, [read, create, update]] of answers) {
+for (const [name, response, [read, create, update]] of answers) {
   test(`${name} MUST be ${read} for a read, ${create} for a create, ${update} for an update`, () =>
     withScriptedProvider(
-      () => said,
+      () => response,
       async (harness) => {
         const answer = await harness.ask('{ customer(id: "reference-1") { id } }');
         const found = answer.data?.['customer'] === null ? null : 'ok';

@@ -206,7 +206,7 @@ for (const fault of faultNames) {
         if (expected === fine && fault !== 'slow' && !afterCommit) return;
         assert.equal(stored(harness, 'u7')[0]?.mobileNumber, '9111111111');
         const posts = harness.sandbox.calls.filter(({ route }) => route === 'update').length;
-        // "Another request is in progress" says nothing about this update, so it is sent again.
+        // "Another request is in progress" does not show whether this update was executed, so it is sent again.
         assert.equal(posts, (afterCommit && fault !== 'busy') || expected === fine ? 1 : 2);
       }, timeoutFor(fault)));
   }

@@ -12,8 +12,8 @@ const merchant = 'sandbox_merchant';
 
 before(async () => {
   program = start([], { PORT: '0', METRICS_PORT: '0' });
-  [, graphql = ''] = await program.says(/GraphiQL {2}(\S+)/);
-  [, metrics = ''] = await program.says(/Metrics {3}(\S+)/);
+  [, graphql = ''] = await program.waitFor(/GraphiQL {2}(\S+)/);
+  [, metrics = ''] = await program.waitFor(/Metrics {3}(\S+)/);
 });
 
 after(() => program.child.kill('SIGKILL'));
@@ -139,8 +139,8 @@ test('input of callers MUST NOT create series or appear in labels', async () => 
 test('the breaker gauge MUST be 1 while the circuit breaker is open', async () => {
   const failing = start([], { PORT: '0', METRICS_PORT: '0' });
   try {
-    const [, url = ''] = await failing.says(/GraphiQL {2}(\S+)/);
-    const [, numbers = ''] = await failing.says(/Metrics {3}(\S+)/);
+    const [, url = ''] = await failing.waitFor(/GraphiQL {2}(\S+)/);
+    const [, numbers = ''] = await failing.waitFor(/Metrics {3}(\S+)/);
     const open = async (method: string) =>
       (await series(numbers)).get(`customer_gateway_breaker_open{merchant="${merchant}",method="${method}"}`);
     assert.deepEqual([await open('GET'), await open('POST')], [0, 0]);

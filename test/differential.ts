@@ -14,15 +14,15 @@ import { type Server, startServer } from '../src/http/server.ts';
 import { type Sandbox, startSandbox } from '../src/sandbox/server.ts';
 import { createLog, type Metrics } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
-import { keyOf, keys, type Post, postOf } from './doors-traffic.ts';
+import { keyOf, keys, type Post, postOf } from './differential-traffic.ts';
 import { createRandom } from './fault-injection.ts';
 import { jwtSettings } from './support.ts';
 
 /** A deliberate difference of one side, to test the comparison. */
-export const plants = ['status', 'header', 'body', 'log', 'metric', 'call'] as const;
-export type Plant = (typeof plants)[number];
+export const plantedDifferences = ['status', 'header', 'body', 'log', 'metric', 'call'] as const;
+export type Plant = (typeof plantedDifferences)[number];
 
-export interface DoorsReport {
+export interface DifferentialReport {
   readonly requests: number;
   /** Requests that the plain handler served on one side, and Yoga on the other. */
   readonly plain: number;
@@ -51,13 +51,13 @@ const batchesPerSeries = 20;
  * them. The second one gets chunked bodies, which only Yoga serves. Compares status, headers, body, log lines, metrics and
  * upstream calls.
  */
-export async function compareDoors(options: {
+export async function compareHandlers(options: {
   seed: number;
   requests: number;
   plant?: Plant | undefined;
-}): Promise<DoorsReport> {
+}): Promise<DifferentialReport> {
   const random = createRandom(options.seed);
-  const folder = mkdtempSync(join(tmpdir(), 'doors-'));
+  const folder = mkdtempSync(join(tmpdir(), 'differential-'));
   const keyFile = join(folder, 'keys.json');
   writeFileSync(keyFile, JSON.stringify(Object.entries(keys).map(entryOf)));
   const sides = await Promise.all([startSide(keyFile), startSide(keyFile, options.plant)]);
@@ -280,7 +280,7 @@ if (import.meta.main) {
     options: { requests: { type: 'string', default: '100000' }, seeds: { type: 'string', default: '1,2,3' } },
   });
   for (const seed of values.seeds.split(',').map(Number)) {
-    const { differences, ...report } = await compareDoors({ seed, requests: Number(values.requests) });
+    const { differences, ...report } = await compareHandlers({ seed, requests: Number(values.requests) });
     console.log(JSON.stringify({ seed, ...report, differences: differences.length }));
     for (const difference of differences) console.log(difference);
     if (differences.length > 0) process.exitCode = 1;
