@@ -22,6 +22,9 @@ export function refuseRequest(response: ServerResponse, status: 400 | 417 | 500)
   response.writeHead(status, headers).end(body);
 }
 
+/** Bytes above which a response is encoded before it is written. */
+const maxTextBytes = 16_384;
+
 /**
  * Sends a complete response.
  *
@@ -31,8 +34,12 @@ export function sendText(response: ServerResponse, status: number, pairs: string
   const bytes = Buffer.byteLength(body);
   // RFC 9110, section 8.6: not with 204, the response to a preflight.
   if (status !== 204) pairs.push('content-length', String(bytes));
+  response.writeHead(status, pairs);
+  // Node keeps a text beside its encoded copy until the client has read it, and counts its characters instead of its bytes. Unread
+  // responses would exceed their limit.
+  if (bytes > maxTextBytes) response.end(Buffer.from(body));
   // Head and body go out in one write. A text of ASCII characters needs no conversion.
-  response.writeHead(status, pairs).end(body, bytes === body.length ? 'latin1' : 'utf8');
+  else response.end(body, bytes === body.length ? 'latin1' : 'utf8');
 }
 
 /**

@@ -273,6 +273,21 @@ test('entities of a caller without scope MUST be null with 5 errors, and MUST co
     assert.deepEqual([none.data, none.errors], [{ _entities: [] }, undefined]);
   }, jwtSettings));
 
+test('the validation of a document MUST stop after 5 errors', (context) =>
+  withHarness(async (harness) => {
+    const document = (fields: number) => `{ ${repeat(fields, (n) => `x${n}`).join(' ')} }`;
+    const capture = context.mock.method(Error, 'captureStackTrace');
+    const errorsOf = async (fields: number) => {
+      const before = capture.mock.callCount();
+      const answer = await harness.ask(document(fields));
+      assert.equal(answer.errors?.length, 5);
+      return capture.mock.callCount() - before;
+    };
+    await errorsOf(5);
+    // Each error of graphql-js captures a stack, which takes most of its time.
+    assert.ok((await errorsOf(1_900)) <= (await errorsOf(6)) + 5);
+  }));
+
 test('a missing scope for 60,000 fields below a list MUST give 5 errors', () =>
   withHarness(async (harness) => {
     const fields = repeat(55, (n) => `a${n}: clientAuthToken { token }`).join(' ');

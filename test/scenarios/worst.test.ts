@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bearer, type Harness, jwtSettings, withHarness } from '../support.ts';
+import { bearer, codesOf, type Harness, jwtSettings, withHarness } from '../support.ts';
 
 /** Number of requests to try. `WORST_REQUESTS=2000` searches longer. */
 const tries = Number(process.env['WORST_REQUESTS'] ?? 40);
@@ -110,19 +110,21 @@ function bodyOf(given: Genes, salt: number): string {
   return JSON.stringify({ query, variables: { v: variables } }).slice(0, maxBodyBytes);
 }
 
-/** Returns the CPU time of the longest turn of the event loop. CPU time does not depend on other processes. */
-async function measure(
-  harness: Harness,
-  given: Genes,
-  salt: number,
-  onTurn: () => void = () => undefined,
-): Promise<number> {
+async function measure(harness: Harness, given: Genes, salt: number, onTurn?: () => void): Promise<number> {
+  const { longestMs } = await send(harness, callers[given.caller] ?? {}, bodyOf(given, salt), onTurn);
+  return longestMs;
+}
+
+/** Returns the CPU time of a request and of its longest turn of the event loop. CPU time does not depend on other processes. */
+async function send(harness: Harness, caller: object, body: string, onTurn: () => void = () => undefined) {
   let longestMs = 0;
+  let totalMs = 0;
   let isOver = false;
   let before = process.cpuUsage();
   const sample = () => {
     const { user, system } = process.cpuUsage(before);
     longestMs = Math.max(longestMs, (user + system) / 1000);
+    totalMs += (user + system) / 1000;
     onTurn();
     before = process.cpuUsage();
     if (!isOver) setImmediate(sample);
@@ -130,20 +132,37 @@ async function measure(
   globalThis.gc?.();
   before = process.cpuUsage();
   setImmediate(sample);
-  await harness.fetch({
+  const answer = await harness.fetch({
     method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${bearer(callers[given.caller] ?? {})}` },
-    body: bodyOf(given, salt),
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${bearer(caller)}` },
+    body,
   });
   isOver = true;
   sample();
-  return longestMs;
+  return { answer, longestMs, totalMs };
+}
+
+/** Returns a function for the turns of a request, and the memory that was used at most in one of them. */
+function watchHeap() {
+  const collect = globalThis.gc ?? assert.fail('run with --expose-gc');
+  collect();
+  const idleBytes = process.memoryUsage().heapUsed;
+  let mostBytes = 0;
+  let turns = 0;
+  return {
+    onTurn() {
+      turns += 1;
+      if (turns % 20 !== 0) return;
+      collect();
+      mostBytes = Math.max(mostBytes, process.memoryUsage().heapUsed - idleBytes);
+    },
+    mostBytes: () => mostBytes,
+  };
 }
 
 test('the worst 64 KiB request found by a search MUST NOT block the event loop or exhaust memory', (context) =>
   withHarness(
     async (harness) => {
-      const collect = globalThis.gc ?? assert.fail('run with --expose-gc');
       const random = createRandom(7);
       const none: Genes = {
         root: 0,
@@ -178,16 +197,9 @@ test('the worst 64 KiB request found by a search MUST NOT block the event loop o
       for (const { given } of found.slice(0, 3)) {
         const costs: number[] = [];
         for (let n = 0; n < 3; n += 1) costs.push(await measure(harness, given, 1_000_000 + n));
-        collect();
-        const idleBytes = process.memoryUsage().heapUsed;
-        let heapBytes = 0;
-        let turns = 0;
-        await measure(harness, given, 2_000_000, () => {
-          turns += 1;
-          if (turns % 20 !== 0) return;
-          collect();
-          heapBytes = Math.max(heapBytes, process.memoryUsage().heapUsed - idleBytes);
-        });
+        const heap = watchHeap();
+        await measure(harness, given, 2_000_000, heap.onTurn);
+        const heapBytes = heap.mostBytes();
         const stalls = costs.map((ms) => Math.round(ms)).join(', ');
         context.diagnostic(`${stalls} ms, ${Math.round(heapBytes / 1e6)} MB: ${JSON.stringify(given)}`);
         assert.ok(Math.min(...costs) < maxStallMs, `${stalls} ms: ${JSON.stringify(given)}`);
@@ -196,3 +208,63 @@ test('the worst 64 KiB request found by a search MUST NOT block the event loop o
     },
     { ...jwtSettings, LOG_LEVEL: 'error' },
   ));
+
+/** Requests that exceed a limit, and whose execution would take seconds. */
+const refused: readonly [name: string, caller: object | undefined, query: string, item: unknown, items: number][] = [
+  [
+    '60 aliases of 20,000 representations',
+    callers[0],
+    `query ($v: [_Any!]!) { ${repeat(60, (n) => `a${n}: _entities(representations: $v) { __typename }`)} }`,
+    0,
+    20_000,
+  ],
+  [
+    '60 aliases of 20,000 ids',
+    callers[1],
+    `query ($v: [ID!]!) { ${repeat(60, (n) => `a${n}: customers(ids: $v) { id }`)} }`,
+    0,
+    20_000,
+  ],
+  [
+    'an alias of 58,000 characters for 2,900 customers',
+    callers[1],
+    `query ($v: [ID!]!) { ${repeat(29, (n) => `a${n}: customers(ids: $v) { ...F }`)} } fragment F on Customer { ${'n'.repeat(58_000)}: id }`,
+    'u7',
+    100,
+  ],
+];
+
+for (const [name, caller, query, item, items] of refused) {
+  test(`${name} MUST be refused without a stall of the event loop and without a call`, () =>
+    withHarness(async (harness) => {
+      const body = JSON.stringify({ query, variables: { v: Array(items).fill(item) } });
+      assert.ok(body.length <= maxBodyBytes);
+      const stalls: number[] = [];
+      for (let n = 0; n < 3; n += 1) {
+        const heap = watchHeap();
+        const { answer, longestMs } = await send(harness, caller ?? {}, body, heap.onTurn);
+        assert.deepEqual(codesOf(answer), { '': 'OPERATION_TOO_COMPLEX' });
+        assert.ok(heap.mostBytes() < maxHeapBytes, `${heap.mostBytes()} bytes`);
+        stalls.push(longestMs);
+      }
+      assert.ok(Math.min(...stalls) < maxStallMs, stalls.join());
+      assert.deepEqual(harness.upstream(), []);
+    }, jwtSettings));
+}
+
+test('a long list MUST be completed in several turns of the event loop', (context) =>
+  withHarness(async (harness) => {
+    const fields = repeat(30, (n) => `a${n}: clientAuthToken { token }`);
+    const body = JSON.stringify({
+      query: `query ($v: [_Any!]!) { _entities(representations: $v) { ... on Customer { ${fields} } } }`,
+      variables: { v: Array(1_100).fill({ __typename: 'Customer', objectReferenceId: 'u7' }) },
+    });
+    const shares: number[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      const { answer, longestMs, totalMs } = await send(harness, callers[1] ?? {}, body);
+      assert.equal(Object.values(answer.data?.['_entities'] ?? {}).length, 1_100);
+      shares.push(longestMs / totalMs);
+    }
+    context.diagnostic(`the longest turns take ${shares.map((share) => share.toFixed(2)).join(', ')} of the time`);
+    assert.ok(Math.min(...shares) < 0.5);
+  }, jwtSettings));
