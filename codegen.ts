@@ -7,6 +7,7 @@ import { flavours, generate } from './client/src/codegen/generate.ts';
 import { addresses, ordersSdl, ticketsSdl } from './examples/bff/subgraphs.ts';
 import { printPlain, printSubgraph, prints } from './src/graphql/prints.ts';
 import { buildSchema } from './src/graphql/schema.ts';
+import { exampleEnvironment, settingsSchema } from './tools/settings-files.ts';
 import { tables, withTable } from './tools/tables.ts';
 
 /** All generated files that are committed: path from the root → content. */
@@ -16,6 +17,8 @@ async function outputs(): Promise<Readonly<Record<string, string>>> {
     'examples/bff/supergraph.graphql': composeExample(),
     ...(await clientOutputs(buildASTSchema(parse(printPlain(buildSchema()))))),
     ...docsOutputs(),
+    'schema/settings.schema.json': settingsSchema(),
+    '.env.example': exampleEnvironment(),
   };
 }
 

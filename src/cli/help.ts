@@ -4,7 +4,7 @@ import { isInjectedPort, type SettingName, settings } from '../config/settings.t
 export const commands = {
   serve: 'start the gateway (default command); without credentials, it uses an embedded sandbox',
   sandbox: 'start only the sandbox, a local replacement for the Juspay API',
-  config: 'print the effective settings, with secrets hidden',
+  config: 'print the effective settings, with secrets hidden; --check: only report all problems, by name',
   schema: 'print the schema: --for plain (the default), federation, federation-scopes, composite or stitching',
   token: 'create a JWT signed with AUTH_JWT_SECRET, for development',
   help: 'print this text',

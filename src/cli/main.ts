@@ -32,10 +32,14 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
       `Unknown command ${JSON.stringify(command)}. Commands: ${Object.keys(commands).join(', ')}.`,
     ]);
   }
-  if (rest.length > 0)
-    return fail(usageExitCode, [`\`${command}\` takes no options: settings are environment variables. See --help.`]);
+  const isCheck = command === 'config' && rest.length === 1 && rest[0] === '--check';
+  if (rest.length > 0 && !isCheck) {
+    const options = command === 'config' ? 'the option --check only' : 'no options';
+    return fail(usageExitCode, [`\`${command}\` takes ${options}: settings are environment variables. See --help.`]);
+  }
   try {
     const config = loadConfig(environment);
+    if (isCheck) return print(['The settings are valid.']);
     return command === 'config' ? print(configText(config, environment)) : await serve(config, environment);
   } catch (error) {
     if (error instanceof ConfigError) {

@@ -127,12 +127,17 @@ export function loadConfig(
   const given = readGiven(environment, problems, readFile);
   const parsed = Environment.safeParse(given);
   for (const issue of parsed.error?.issues ?? []) problems.push(`${issue.path.join('.')} ${issue.message}.`);
-  const file = parsed.data?.MERCHANTS_FILE;
+  // Check the files of valid settings too if another setting is invalid, so that all problems are reported at once.
+  const invalid = parsed.error?.issues.map(({ path: [name] }) => name) ?? [];
+  const valid = Environment.parse(
+    Object.fromEntries(Object.entries(given).filter(([name]) => !invalid.includes(name))),
+  );
+  const file = valid.MERCHANTS_FILE;
   const production = given['NODE_ENV'] === 'production';
-  const fallbackUrl = parsed.data?.JUSPAY_BASE_URL ?? (production ? undefined : defaultBaseUrl);
+  const fallbackUrl = given['JUSPAY_BASE_URL'] ?? (production ? undefined : defaultBaseUrl);
   const listed = file === undefined ? [] : readMerchants(file, readFile, fallbackUrl, problems);
   problems.push(...contradictions(given, listed));
-  if (parsed.success && !isReload) problems.push(...unusableFiles(parsed.data, listed, readFile));
+  if (!isReload) problems.push(...unusableFiles(valid, listed, readFile));
   if (!parsed.success || problems.length > 0) throw new ConfigError([...new Set(problems)]);
 
   const set = parsed.data;

@@ -23,17 +23,20 @@ const milliseconds = (min: number) => integer(min, 600_000);
 
 const host = z.string().regex(/^[\w.:-]{1,253}$/, 'must be a host name or an IP address');
 const filePath = z.string().min(1).max(4096);
-/** An `https` URL, or an `http` URL with a loopback host. */
-const publicUrl = z.string().check((context) => {
-  const url = URL.parse(context.value);
-  const report = (message: string): void => {
-    context.issues.push({ code: 'custom', message, input: context.value });
-  };
-  if (url === null) return report('must be a URL such as https://sandbox.juspay.in');
-  if (url.username || url.password || url.hash) report('must not contain a user name, password or fragment');
-  if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) return;
-  report('must begin with https:// (http:// only for a loopback host)');
-});
+/** An `https` URL, or an `http` URL with a loopback host. `meta` describes it in `schema/settings.schema.json`. */
+const publicUrl = z
+  .string()
+  .meta({ pattern: '^\\s*[Hh][Tt][Tt][Pp][Ss]?:' })
+  .check((context) => {
+    const url = URL.parse(context.value);
+    const report = (message: string): void => {
+      context.issues.push({ code: 'custom', message, input: context.value });
+    };
+    if (url === null) return report('must be a URL such as https://sandbox.juspay.in');
+    if (url.username || url.password || url.hash) report('must not contain a user name, password or fragment');
+    if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) return;
+    report('must begin with https:// (http:// only for a loopback host)');
+  });
 /** An origin with an optional path. */
 export const baseUrl = publicUrl.refine((url) => !url.includes('?'), {
   error: 'must be an origin with an optional path, without a query',
@@ -47,6 +50,7 @@ const proxyUrl = z
   });
 const authMode = z
   .string()
+  .meta({ pattern: '^\\s*none\\s*$|^\\s*(jwt|api-key)\\s*(,\\s*(jwt|api-key)\\s*)*$' })
   .transform((list) => list.split(',').map((mode) => mode.trim()))
   .pipe(
     z.union([z.tuple([z.literal('none')]).transform(() => []), z.array(z.enum(['jwt', 'api-key'])).min(1)], {
