@@ -27,7 +27,7 @@ export function Order() {
             <svg className="thumb" viewBox="0 0 48 48" aria-hidden="true">
               {picture}
             </svg>
-            <span className="item">
+            <span>
               {name}
               <small>{note}</small>
             </span>
