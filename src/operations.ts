@@ -8,7 +8,7 @@ import type { OperationContext } from './graphql/context.ts';
 import type { OperationRequest } from './http/rules.ts';
 import type { RequestState, Resource } from './http/state.ts';
 import type { Merchants } from './juspay/merchants.ts';
-import { createAudit } from './telemetry/audit.ts';
+import { type AuditEntry, createAudit } from './telemetry/audit.ts';
 import { correlationOf, FailureCount, type Log, type Metrics } from './telemetry/log.ts';
 
 /** What all operations of a gateway share. */
@@ -56,18 +56,20 @@ export function createOperations({ merchants, inFlight, timeoutMs, maxReads, log
     const client = merchants.of(caller);
     if (client) state.use(client);
     const rights = rightsOf(caller, { hasMerchant: client !== undefined, isGet });
-    const audit = createAudit(
-      {
-        correlation: state,
-        caller,
-        merchant: client?.merchantId,
-        pseudonym: client?.pseudonym ?? (() => 'unknown'),
-        operationName: name,
-        providerRequestId: () => providerRequestId,
-      },
-      log,
-      metrics,
-    );
+    // Only writes have an audit.
+    const audit = (entry: AuditEntry) =>
+      createAudit(
+        {
+          correlation: state,
+          caller,
+          merchant: client?.merchantId,
+          pseudonym: client?.pseudonym ?? (() => 'unknown'),
+          operationName: name,
+          providerRequestId: () => providerRequestId,
+        },
+        log,
+        metrics,
+      )(entry);
     const customers = client
       ? owned(
           batched(
@@ -102,7 +104,7 @@ function rightsOf(caller: Caller, { hasMerchant, isGet }: { hasMerchant: boolean
   if (!hasMerchant || caller.denied || caller.customers === 'none') {
     return { ...caller, denied: true, scopes: new Set() };
   }
+  if (!isGet) return caller;
   // A GET never creates tokens, because browsers and proxies may repeat, cache and log it.
-  const scopes = [...caller.scopes].filter((scope) => !isGet || scope !== 'customer:token');
-  return { ...caller, scopes: new Set(scopes) };
+  return { ...caller, scopes: new Set([...caller.scopes].filter((scope) => scope !== 'customer:token')) };
 }
