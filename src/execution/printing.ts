@@ -249,7 +249,8 @@ function infoOf(run: Run, field: FieldPlan, path: Path): GraphQLResolveInfo {
     rootValue: undefined,
     operation: run.operation,
     variableValues: run.variableValues as GraphQLResolveInfo['variableValues'],
-  };
+    // Packages of routers add properties of graphql 17 to the type.
+  } satisfies Partial<GraphQLResolveInfo> as GraphQLResolveInfo;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
