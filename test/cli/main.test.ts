@@ -11,7 +11,6 @@ import { ask, start } from '../program.ts';
 
 for (const [name, args, environment, code, message] of [
   ['production without credentials', [], { NODE_ENV: 'production' }, 1, /JUSPAY_API_KEY/],
-  ['a key without a merchant', ['serve'], { JUSPAY_API_KEY: 'canary' }, 1, /JUSPAY_MERCHANT_ID/],
   [
     'real credentials without AUTH_MODE',
     [],
