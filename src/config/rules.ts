@@ -19,7 +19,7 @@ export function contradictions(
   const modes = (given['AUTH_MODE'] ?? '').split(',').map((mode) => mode.trim());
   const jwtKeys = ['AUTH_JWKS_URL', 'AUTH_JWT_SECRET', 'AUTH_JWT_SECRET_FILE'].filter(has);
   const jwtSecret = given['AUTH_JWT_SECRET'];
-  const twin = listed.find(({ merchantId }) => merchantId === given['JUSPAY_MERCHANT_ID']);
+  const sameMerchant = listed.find(({ merchantId }) => merchantId === given['JUSPAY_MERCHANT_ID']);
   const rules: [boolean, string][] = [
     [
       has('METRICS_PORT') && given['METRICS_PORT'] !== '0' && given['METRICS_PORT'] === (given['PORT'] ?? '4000'),
@@ -45,9 +45,9 @@ export function contradictions(
       'AUTH_MODE=none needs a default merchant: set JUSPAY_MERCHANT_ID and JUSPAY_API_KEY, or list one merchant only.',
     ],
     [
-      twin !== undefined &&
-        (twin.apiKey.reveal() !== given['JUSPAY_API_KEY'] ||
-          twin.baseUrl !== withoutSlash(given['JUSPAY_BASE_URL'] ?? defaultBaseUrl)),
+      sameMerchant !== undefined &&
+        (sameMerchant.apiKey.reveal() !== given['JUSPAY_API_KEY'] ||
+          sameMerchant.baseUrl !== withoutSlash(given['JUSPAY_BASE_URL'] ?? defaultBaseUrl)),
       'MERCHANTS_FILE and JUSPAY_* describe the same merchant differently: describe it in one place.',
     ],
     [

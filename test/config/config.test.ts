@@ -28,7 +28,11 @@ const refused: readonly [string, Record<string, string>, RegExp[]][] = [
     { MERCHANTS_FILE: '/run/merchants', AUTH_MODE: 'none' },
     [/AUTH_MODE=none/],
   ],
-  ['one merchant with two descriptions', { ...real, MERCHANTS_FILE: '/run/twin' }, [/MERCHANTS_FILE and JUSPAY/]],
+  [
+    'one merchant with two descriptions',
+    { ...real, MERCHANTS_FILE: '/run/same-merchant' },
+    [/MERCHANTS_FILE and JUSPAY/],
+  ],
   ['a file without merchants', { MERCHANTS_FILE: '/run/empty', AUTH_MODE: 'none' }, [/MERCHANTS_FILE lists no/]],
   [
     'a file without merchants in production',
@@ -105,7 +109,7 @@ const readFile = (path: string) => {
   if (path === '/run/callers')
     return `[{"name":"canary","sha256":"${'0'.repeat(64)}","scopes":[],"merchant":"a"},{"name":"x","sha256":"${'1'.repeat(64)}","scopes":[],"merchant":"canary"}]`;
   if (path === '/run/rotating') return '{"merchant":{"apiKey":["key-canary","older-canary"]}}';
-  if (path === '/run/twin') return '{"merchant":{"apiKey":"canary"}}';
+  if (path === '/run/same-merchant') return '{"merchant":{"apiKey":"canary"}}';
   throw new Error(`no ${path}`);
 };
 
