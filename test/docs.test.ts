@@ -36,11 +36,15 @@ test('the field table MUST list every field of Customer and ClientAuthToken', ()
   assert.deepEqual(fields.toSorted(), declared.toSorted());
 });
 
-for (const page of ['README.md', 'docs/graphiql.md', 'docs/composing.md']) {
+for (const [page, count] of [
+  ['README.md', 2],
+  ['docs/graphiql.md', 5],
+  ['docs/composing.md', 1],
+] as const) {
   test(`every operation of ${page} MUST return the result that follows it`, () =>
     withHarness(async (harness) => {
       const pairs = [...read(page).matchAll(/```graphql\n((?:(?!```)[\s\S])*)```\n\n```json\n([\s\S]*?)```/g)];
-      assert.ok(pairs.length >= 1);
+      assert.ok(pairs.length >= count);
       for (const [, operation = '', expected = ''] of pairs) {
         const { text } = await harness.ask(operation);
         assert.deepEqual(blurred(JSON.parse(text), JSON.parse(expected)), JSON.parse(expected), operation);
