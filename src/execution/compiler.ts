@@ -109,7 +109,7 @@ export function createCompiler(
       const type = schema.getRootType(node.operation);
       if (type == null) return undefined;
       const definitions = type.getFields();
-      const context = { schema, fragments, variableValues, resolvers, onCompiled };
+      const context = { schema, fragments, variableValues, resolvers, plains: new Map(), onCompiled };
       const isKnown = (field: GraphQLField<unknown, unknown> | undefined) =>
         field !== undefined && plannable.has(field);
       const nodes = fieldsOf(context, type, [node.selectionSet]);

@@ -33,6 +33,10 @@ export class Failures {
     this.#textBytesLeft = maxTextBytes;
   }
 
+  get isEmpty(): boolean {
+    return this.#first.length === 0 && this.#refused.length === 0;
+  }
+
   get limitsTexts(): boolean {
     return this.#textBytesLeft !== undefined;
   }

@@ -29,8 +29,17 @@ export interface ObjectPlan {
   readonly fields: readonly FieldPlan[];
   /** Number of characters of the object's text without its values. */
   readonly leadLength: number;
-  /** Whether printing the object calls no resolver. */
-  readonly isPlain: boolean;
+  /** Set if printing the object calls no resolver. */
+  readonly plain: Plain | undefined;
+}
+
+/**
+ * The last printed object of plans with the same fields. Readers of one customer print it one after the other: several fields of
+ * an operation, and operations that share a read.
+ */
+export interface Plain {
+  source: unknown;
+  text: string;
 }
 
 export interface FieldPlan {
@@ -73,6 +82,8 @@ export interface PlanContext {
   /** Values of the variables of `@include` and `@skip`. A plan is valid for these values only. */
   readonly variableValues: Readonly<Record<string, boolean>>;
   readonly resolvers: Resolvers;
+  /** By the fields of the plans. */
+  readonly plains: Map<string, Plain>;
   /** Called with the number of nodes of each object plan. Object plans are compiled when their first value arrives. */
   readonly onCompiled: (nodes: number) => void;
 }
@@ -145,8 +156,22 @@ export function planObject(
   return {
     fields,
     leadLength: fields.reduce((sum, { lead }) => sum + lead.length, 1),
-    isPlain: fields.every(({ kind, resolve, output }) => kind === 'constant' || (!resolve && output.kind === 'leaf')),
+    plain: plainOf(context, fields),
   };
+}
+
+function plainOf({ plains }: PlanContext, fields: readonly FieldPlan[]): Plain | undefined {
+  const isPlain = fields.every(
+    ({ kind, resolve, output }) => kind === 'constant' || (!resolve && output.kind === 'leaf'),
+  );
+  if (!isPlain) return undefined;
+  const key = fields.map(({ lead, parentType, definition }) => `${lead}${parentType.name}.${definition.name}`).join('');
+  const known = plains.get(key);
+  if (known !== undefined) return known;
+  // The source of a root object is `undefined`.
+  const plain: Plain = { source: Symbol('none'), text: '' };
+  plains.set(key, plain);
+  return plain;
 }
 
 function planField(

@@ -56,7 +56,14 @@ export function whenPrinted(part: Part, onText: (text: string) => void, onError:
  */
 export function printObject(run: Run, plan: ObjectPlan, source: unknown, place: Place | undefined): Printed {
   const isDropped = run.charactersLeft < 0;
-  if (isDropped && plan.isPlain) return '';
+  const { plain } = plan;
+  if (plain !== undefined) {
+    if (isDropped) return '';
+    if (plain.source === source && !run.failures.limitsTexts) {
+      run.charactersLeft -= plain.text.length;
+      return plain.text;
+    }
+  }
   run.charactersLeft -= plan.leadLength;
   let text = '';
   let pending: Pending | undefined;
@@ -90,7 +97,12 @@ export function printObject(run: Run, plan: ObjectPlan, source: unknown, place: 
     return pending.closeWith(error);
   }
   const end = isDropped ? '' : plan.fields.length === 0 ? '{}' : `${text}}`;
-  return pending === undefined ? end : pending.close(end);
+  if (pending !== undefined) return pending.close(end);
+  if (plain !== undefined && run.charactersLeft >= 0 && run.failures.isEmpty) {
+    plain.source = source;
+    plain.text = end;
+  }
+  return end;
 }
 
 export function printField(run: Run, field: FieldPlan, source: unknown, parent: Place | undefined): Printed {

@@ -3,6 +3,7 @@ import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
 import { GraphQLError } from 'graphql';
 import type { Scope } from '../customers/access.ts';
 import type { OperationContext } from './context.ts';
+import { createDatePrinter } from './dates.ts';
 import { hasScope, scopeError } from './scopes.ts';
 
 /** Context, scalars and scopes of the schema. */
@@ -32,7 +33,7 @@ export function createBuilder() {
   builder.scalarType('DateTime', {
     description:
       'A date and time as RFC 3339 text, always in UTC: `2026-01-31T09:30:00Z`. Milliseconds are printed only if they are not zero.',
-    serialize: (value) => value.toISOString().replace('.000Z', 'Z'),
+    serialize: createDatePrinter(),
     parseValue: (value) => {
       const date = new Date(typeof value === 'string' ? value : Number.NaN);
       if (Number.isNaN(date.getTime())) throw new GraphQLError('A DateTime must be RFC 3339 text.');

@@ -9,7 +9,28 @@ import { fieldsOf, selectionSetsOf } from '../execution/fields.ts';
  *   `['CreateCustomerSuccess.customer', 'Customer.clientAuthToken']`. The first type is an object type that the resolver can
  *   return.
  */
-export function selects(info: GraphQLResolveInfo, path: readonly `${string}.${string}`[]): boolean {
+export function selects(info: GraphQLResolveInfo, path: Steps): boolean {
+  // An executor has one array of nodes for each field and each value of the conditions. A plan keeps it for all executions.
+  let answers = known.get(info.fieldNodes);
+  if (answers === undefined) {
+    answers = new Map();
+    known.set(info.fieldNodes, answers);
+  }
+  const key = path.join(' ');
+  let answer = answers.get(key);
+  if (answer === undefined) {
+    answer = find(info, path);
+    answers.set(key, answer);
+  }
+  return answer;
+}
+
+type Steps = readonly `${string}.${string}`[];
+
+/** Answers of `selects`. Each costs 1 µs, 3 % of a read of one customer. */
+const known = new WeakMap<GraphQLResolveInfo['fieldNodes'], Map<string, boolean>>();
+
+function find(info: GraphQLResolveInfo, path: Steps): boolean {
   let nodes = info.fieldNodes;
   for (const step of path) {
     const [typeName = '', fieldName = ''] = step.split('.');

@@ -44,9 +44,10 @@ function customerOf(id: string, withToken: boolean): Customer | null {
   return { ...plain, id, ...(withToken && { clientAuthToken: id === 'token' ? token : null }) };
 }
 
-/** Customers that behave by their id. `calls` lists all calls. */
+/** Customers that behave by their id. `calls` lists all calls. Readers of one id get the same object, as from a shared read. */
 export function fakeCustomers(): { api: CustomerApi; calls: string[] } {
   const calls: string[] = [];
+  const kept = new Map<string, Customer | null>();
   const wait = async (id: string) => {
     if (id === 'late') await nextTurn();
   };
@@ -55,7 +56,10 @@ export function fakeCustomers(): { api: CustomerApi; calls: string[] } {
       calls.push(`get ${JSON.stringify([key, options])}`);
       const id = Object.values(key).join();
       await wait(id);
-      return customerOf(id, options?.withClientAuthToken ?? false);
+      const name = `${id} ${options?.withClientAuthToken}`;
+      const customer = kept.get(name) ?? customerOf(id, options?.withClientAuthToken ?? false);
+      kept.set(name, customer);
+      return customer;
     },
     async create(input, options) {
       calls.push(`create ${JSON.stringify([input, options])}`);
