@@ -21,6 +21,7 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
   if (command === 'help' || argv.includes('--help') || argv.includes('-h')) return print(helpText());
   if (argv.includes('--version')) return print([version()]);
   if (command === 'schema') return schema(rest);
+  if (command === 'doctor') return doctor(rest, environment);
   if (command === 'sandbox' || command === 'token') {
     const problems: string[] = [];
     const given = readGiven(environment, problems);
@@ -198,6 +199,15 @@ async function schema(argv: readonly string[]): Promise<number> {
   return found === undefined
     ? fail(usageExitCode, [`Usage: schema --for ${Object.keys(prints).join('|')}`])
     : print([found.print(buildSchema()).trimEnd()]);
+}
+
+async function doctor(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
+  const isJson = argv[0] === '--json';
+  if (argv.length > (isJson ? 1 : 0)) return fail(usageExitCode, ['`doctor` takes the option --json only.']);
+  const { diagnose, reportOf } = await import('./doctor/doctor.ts');
+  const { lines, exitCode } = reportOf(await diagnose(environment), isJson);
+  print(lines);
+  return exitCode;
 }
 
 /** Detects Kubernetes, Docker and Podman. */
