@@ -38,6 +38,28 @@ test('an invalid address MUST NOT create a key: the address of the socket MUST b
   assert.equal(addressOf(undefined, undefined, 0), undefined);
 });
 
+test('without a proxy, the addresses of one IPv6 network MUST share a limit, and a mapped IPv4 address MUST count as IPv4', () =>
+  withHarness(
+    async (harness) => {
+      const statusOf = async (clientAddress: string) => {
+        const init = {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'x-forwarded-for': '203.0.113.99' },
+          body: '{"query":"{ __typename }"}',
+        };
+        return (await harness.gateway.fetch(new Request('http://a/graphql', init), { clientAddress })).status;
+      };
+      const statuses: number[] = [];
+      for (let n = 1; n <= 8; n += 1) statuses.push(await statusOf(`2001:db8::${n}`));
+      assert.deepEqual(statuses, [200, 200, 200, 429, 429, 429, 429, 429]);
+      assert.equal(await statusOf('2001:db8:0:1::1'), 200);
+      for (const address of ['::ffff:203.0.113.7', '203.0.113.7', '::ffff:cb00:7107'])
+        assert.equal(await statusOf(address), 200);
+      assert.equal(await statusOf('203.0.113.7'), 429);
+    },
+    { RATE_LIMIT_PER_MINUTE: '3' },
+  ));
+
 test('refused credentials MUST count against the address, with 429 when its limit is exceeded', () =>
   withHarness(
     async (harness) => {

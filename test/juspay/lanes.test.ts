@@ -59,18 +59,23 @@ test('a caller with one call MUST get the second free connection while another c
 });
 
 test('a shared read MUST have a place in the queue of each of its callers, including one that joins later', async () => {
-  const { release, served, wait } = setUp();
-  const [a, b] = [operationOf('a', 'a1'), operationOf('b', 'b1')];
-  const waiters = [a];
-  const sharedRead: SharedRead = { operations: () => waiters, joinListener: undefined };
-  const flood = Array.from({ length: 100 }, () => wait('a', operationOf('a', 'a0')));
-  const shared = wait('shared', { ...a, sharedRead });
-  waiters.push(b);
-  sharedRead.joinListener?.onJoin(b);
-  release();
-  await Promise.all([...flood, shared]);
-  assert.equal(served.indexOf('shared'), 1);
-  assert.equal(sharedRead.joinListener, undefined);
+  for (const joinsLater of [false, true]) {
+    const { release, served, wait } = setUp();
+    // The operation of the first caller has other calls, so that only the second caller gets the read sent early.
+    const [a, b] = [operationOf('a', 'a1'), operationOf('b', 'b1')];
+    const waiters = joinsLater ? [a] : [a, b];
+    const sharedRead: SharedRead = { operations: () => waiters, joinListener: undefined };
+    const flood = Array.from({ length: 100 }, () => wait('a', a));
+    const shared = wait('shared', { ...a, sharedRead });
+    if (joinsLater) {
+      waiters.push(b);
+      sharedRead.joinListener?.onJoin(b);
+    }
+    release();
+    await Promise.all([...flood, shared]);
+    assert.equal(served.indexOf('shared'), 1);
+    assert.equal(sharedRead.joinListener, undefined);
+  }
 });
 
 test('a cancelled call MUST be skipped and removed from the queue', async () => {

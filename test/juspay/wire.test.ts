@@ -231,6 +231,25 @@ for (const [name, body, expected] of [
   });
 }
 
+test('a rounded number in any field MUST be decoded as null, with a log entry, and an exact one as its digits', () => {
+  const fields = ['first_name', 'last_name', 'email_address', 'mobile_number', 'mobile_country_code'];
+  const decoded = (number: string) => {
+    const unreadable: string[] = [];
+    const text = `{"id":"cth_1",${fields.map((name) => `"${name}":${number}`).join()},"juspay":{"client_auth_token":${number},"client_auth_token_expiry":"2030-01-01T00:00:00Z"}}`;
+    const customer = decodeCustomer(parseExactJson(text), true, (field) => unreadable.push(field));
+    const { firstName, lastName, emailAddress, mobileNumber, mobileCountryCode, clientAuthToken } = customer ?? {};
+    const token = clientAuthToken && 'token' in clientAuthToken ? clientAuthToken.token : undefined;
+    return { values: [firstName, lastName, emailAddress, mobileNumber, mobileCountryCode, token], unreadable };
+  };
+  for (const number of ['12345678901234567890', '9007199254740993', '9007199254740991.4', '1.5', '1e400']) {
+    const { values, unreadable } = decoded(number);
+    assert.deepEqual(values, [null, null, null, null, null, undefined], number);
+    assert.deepEqual(unreadable, [...fields, 'juspay'], number);
+  }
+  const digits = '9007199254740991';
+  assert.deepEqual(decoded(digits), { values: Array(6).fill(digits), unreadable: [] });
+});
+
 test('a rounded id in a response MUST NOT match the requested id', () =>
   withScriptedProvider(
     () => ({ status: 200, body: '{"id":9007199254740991.4,"mobile_number":1.0000000000000000001}' }),
