@@ -156,14 +156,13 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
       this.#fault(cause);
       return;
     }
-    if (abort === undefined) this.#release(false);
-    else this.#releaseLater();
+    this.#release(this.#controller === undefined);
     this.#sending.onEnd(result);
   }
 
   #fault(cause: unknown): void {
     this.#leave();
-    this.#releaseLater();
+    this.#release(this.#controller === undefined);
     this.#sending.onFault(cause);
   }
 
@@ -173,12 +172,6 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
     this.#parts.deadlines.remove(this);
     this.#sending.cancellation?.remove(this);
     this.#chunks = [];
-  }
-
-  /** undici checks after its callback for a failure that the client has no requests. The next call would add one. */
-  #releaseLater(): void {
-    const isBlocked = this.#controller === undefined;
-    queueMicrotask(() => this.#release(isBlocked));
   }
 
   /** @param isBlocked whether the client may still be connecting, with this request in its queue. */

@@ -21,7 +21,12 @@ export interface Seeker<Lane> {
 
 export interface Lanes<Lane> {
   take(seeker: Seeker<Lane>): void;
-  /** @param isBlocked whether the lane is not ready yet. It is used again only if no other one is free. */
+  /**
+   * Gives a lane back. It is used again in the next phase of the event loop, not within this call: a connection is reused only after
+   * bytes that the host sent without a request could arrive, and undici expects no new request in its callbacks.
+   *
+   * @param isBlocked whether the lane is not ready yet. It is used again only if no other one is free.
+   */
   release(lane: Lane, isBlocked: boolean): void;
 }
 
@@ -43,8 +48,8 @@ export function createLanes<Lane>(
 ): Lanes<Lane> {
   const free: Lane[] = [];
   const queue = createFairQueue(limit);
+  const released: { readonly lane: Lane; readonly isBlocked: boolean }[] = [];
   let opened = 0;
-  let isServing = false;
 
   return {
     take(seeker) {
@@ -55,22 +60,21 @@ export function createLanes<Lane>(
       new Waiting(seeker, queue, deadlines).start();
     },
     release(lane, isBlocked) {
-      if (isBlocked) free.unshift(lane);
-      else free.push(lane);
-      // A call that is not sent releases its lane at once. Without this loop, each of them would be nested in the one before.
-      if (isServing) return;
-      isServing = true;
-      try {
-        while (free.length > 0) {
-          const next = queue.next() as Waiting<Lane> | undefined;
-          if (next === undefined) return;
-          next.onTurn(free.pop() as Lane);
-        }
-      } finally {
-        isServing = false;
-      }
+      if (released.push({ lane, isBlocked }) === 1) setImmediate(serve);
     },
   };
+
+  function serve(): void {
+    for (const { lane, isBlocked } of released.splice(0)) {
+      if (isBlocked) free.unshift(lane);
+      else free.push(lane);
+    }
+    while (free.length > 0) {
+      const next = queue.next() as Waiting<Lane> | undefined;
+      if (next === undefined) return;
+      next.onTurn(free.pop() as Lane);
+    }
+  }
 
   function openLane(): Lane | undefined {
     if (opened === count) return undefined;

@@ -38,7 +38,6 @@ function send(transport: Transport, n: number): Promise<Result> {
   });
 }
 
-/** Answers no request: closes each connection when it has one. */
 async function withServer(run: (port: number) => Promise<void>, onData: (socket: Socket) => void): Promise<void> {
   const server = createServer((socket) => socket.on('error', () => undefined).on('data', () => onData(socket)));
   server.listen(0, '127.0.0.1');
@@ -79,4 +78,28 @@ test('calls that wait for a connection MUST be sent when those before them fail'
   assert.deepEqual(results.map(kindOf), Array(20).fill('failure'));
   assert(!results.some(isSent));
   assert.equal(requests, 20);
+});
+
+test('a response that belongs to no request MUST NOT become the response of the next call on its connection', async () => {
+  const write = (socket: Socket, body: string) =>
+    socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+  let requests = 0;
+  await withServer(
+    async (port) => {
+      const transport = openTransport(port, 1);
+      const results = await Promise.all([send(transport, 1), send(transport, 2)]);
+      const bodies = results.map(
+        (result) => typeof result === 'object' && result.kind === 'response' && `${result.body}`,
+      );
+      assert.deepEqual(bodies, ['first', 'second']);
+      await transport.close();
+    },
+    (socket) => {
+      requests += 1;
+      write(socket, requests === 1 ? 'first' : 'second');
+      // In the turn of the loop in which the first response is read, before the second request is written.
+      if (requests === 1) setImmediate(() => setImmediate(() => write(socket, 'stray')));
+    },
+  );
+  assert.equal(requests, 2);
 });
