@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { createHook } from 'node:async_hooks';
+import { test } from 'node:test';
+import { anonymous } from '../../src/auth/caller.ts';
+import { never } from '../../src/customers/cancellation.ts';
+import type { CustomerApi } from '../../src/customers/customer.ts';
+import { createEngine, type OperationParams } from '../../src/execution/engine.ts';
+import type { OperationContext } from '../../src/graphql/context.ts';
+import { buildSubgraph } from '../../src/graphql/schema.ts';
+import { createLog } from '../../src/telemetry/log.ts';
+import { storedCustomer } from '../support.ts';
+
+const limits = { depth: 8, tokens: 2_000, aliases: 60, rootMutations: 5, items: 200, responseBytes: 100_000 };
+
+/** Counts the promises and timers that the engine creates for an operation whose plan is known. */
+async function count(params: OperationParams): Promise<Record<string, number>> {
+  const engine = createEngine({
+    schema: buildSubgraph({ exposesSdl: false }),
+    limits,
+    introspection: false,
+    log: createLog('silent'),
+  });
+  const token = { token: 't', expiresAt: new Date('2026-01-31T09:30:00Z') };
+  // One promise for all readers, so that only promises of the engine are counted.
+  const customer = Promise.resolve({ ...storedCustomer, clientAuthToken: token });
+  const created = Promise.resolve({ customer: storedCustomer, origin: 'CREATED' as const });
+  const customers: CustomerApi = {
+    get: () => customer,
+    create: () => created,
+    update: () => Promise.reject(new Error('not used')),
+  };
+  const context: OperationContext = {
+    requestId: 'r',
+    caller: anonymous,
+    customers,
+    audit: () => undefined,
+    write: { isSent: false },
+    onUnexpected: (cause) => assert.fail(String(cause)),
+  };
+  const run = () =>
+    engine.run(params, {
+      correlation: { requestId: 'r' },
+      isGet: false,
+      mediaType: 'application/json',
+      requester: '',
+      cancellation: never,
+      createContext: () => context,
+    });
+  const { body } = await run();
+  assert.doesNotMatch(body, /errors/);
+  const counts: Record<string, number> = {};
+  const hook = createHook({
+    init(_id, type) {
+      counts[type] = (counts[type] ?? 0) + 1;
+    },
+  });
+  hook.enable();
+  await run();
+  hook.disable();
+  // The `await` above creates a promise, too.
+  return { ...counts, PROMISE: (counts['PROMISE'] ?? 0) - 1 };
+}
+
+const fields = 'id firstName lastName emailAddress mobileNumber dateCreated';
+
+test('a read MUST create two promises: one for the answer and one for the reader', async () => {
+  const query = `query ($id: ID!) { customer(id: $id) { ${fields} clientAuthToken { token expiresAt } } }`;
+  assert.deepEqual(await count({ query, variables: { id: 'a' } }), { PROMISE: 2 });
+  assert.deepEqual(await count({ query: `{ customer(id: "a") { ${fields} } }` }), { PROMISE: 2 });
+});
+
+test('each further reader MUST create one promise, and 25 items of a long list one turn of the event loop', async () => {
+  const aliases = Array.from({ length: 50 }, (_, index) => `a${index}: customer(id: "a") { ${fields} }`);
+  assert.deepEqual(await count({ query: `{ ${aliases.join(' ')} }` }), { PROMISE: 51 });
+  const ids = Array.from({ length: 100 }, (_, index) => String(index));
+  const query = `query ($ids: [ID!]!) { customers(ids: $ids) { ${fields} } }`;
+  assert.deepEqual(await count({ query, variables: { ids } }), { PROMISE: 101, Immediate: 3 });
+});
