@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -13,13 +14,16 @@ const path = [dirname(process.execPath), process.env['PATH']].join(delimiter);
 const slowCreate =
   'mutation { createCustomer(input: { objectReferenceId: "reference-1", mobileNumber: "1", emailAddress: "a@b" }) { __typename } }';
 
+/** Runs this code in Node before the program. */
+const first = (code: string) => ['--import', `data:text/javascript,${encodeURIComponent(code)}`];
+
 /** Simulates an old Node with another path than the locked one. */
-const asNode20 = [
-  '--import',
-  `data:text/javascript,${encodeURIComponent(
-    "Object.defineProperty(process.versions, 'node', { value: '20.20.2' }); Object.defineProperty(process, 'version', { value: 'v20.20.2' }); Object.defineProperty(process, 'execPath', { value: '/bin/sh' });",
-  )}`,
-];
+const asNode20 = first(
+  "Object.defineProperty(process.versions, 'node', { value: '20.20.2' }); Object.defineProperty(process, 'version', { value: 'v20.20.2' }); Object.defineProperty(process, 'execPath', { value: '/bin/sh' });",
+);
+
+/** Simulates a supported Node that cannot run TypeScript, such as one that was built without it. */
+const withoutTypeScript = first("Object.defineProperty(process.features, 'typescript', { value: false });");
 
 /** Starts a command in its own session, so that processes it leaves behind can be found. */
 async function begin(command: string, words: readonly string[], cwd = root) {
@@ -128,4 +132,54 @@ test('a checkout without a supported Node MUST print the required version', (con
     assert.equal(stdout, '', name);
     assert.match(stderr, /^customer-gateway needs Node 22\.19 or newer[^\n]*; this is v20\.20\.2\.\n$/, name);
   }
+});
+
+test('on a Node without TypeScript a checkout MUST print the required version, and an installed package MUST run', (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'without-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  cpSync(join(root, 'bin'), join(folder, 'bin'), { recursive: true });
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  mkdirSync(join(folder, 'dist/cli'), { recursive: true });
+  writeFileSync(join(folder, 'dist/cli/main.js'), 'export const main = async () => 7;\n');
+  const launch = () =>
+    spawnSync(process.execPath, [...withoutTypeScript, join(folder, 'bin/customer-gateway.js')], { encoding: 'utf8' });
+  const { status, stderr } = launch();
+  assert.deepEqual([status, stderr], [7, '']);
+  mkdirSync(join(folder, 'src/cli'), { recursive: true });
+  writeFileSync(join(folder, 'src/cli/main.ts'), 'export const main = async (): Promise<number> => 8;\n');
+  const refused = launch();
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /^customer-gateway needs Node [^\n]* that runs TypeScript; this is v[\d.]+\.\n$/);
+});
+
+test('a locked Node that cannot be started MUST lead to the required version, not to a stack trace', (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'locked-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  cpSync(join(root, 'bin'), join(folder, 'bin'), { recursive: true });
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  for (const path of ['src/cli', 'node_modules/.bin']) mkdirSync(join(folder, path), { recursive: true });
+  writeFileSync(join(folder, 'src/cli/main.ts'), '');
+  // A program for another C library fails like a script without its interpreter.
+  writeFileSync(join(folder, 'node_modules/.bin/node'), '#!/no/such/interpreter\n', { mode: 0o755 });
+  const launched = spawnSync(process.execPath, [...asNode20, join(folder, 'bin/customer-gateway.js')], {
+    encoding: 'utf8',
+  });
+  assert.equal(launched.status, 1);
+  assert.match(launched.stderr, /^customer-gateway needs Node 22\.19 or newer[^\n]*; this is v20\.20\.2\.\n$/);
+});
+
+test('the `exec` for shells without it MUST pass on arguments, SIGTERM and the exit code', async (context) => {
+  const exec = join(root, 'tools/node/exec.js');
+  const code =
+    "process.once('SIGTERM', () => process.exit(7)); console.log(process.argv[1]); setTimeout(() => {}, 60_000);";
+  const child = spawn(process.execPath, [exec, process.execPath, '-e', code, 'two words']);
+  context.after(() => child.kill('SIGKILL'));
+  const exit = once(child, 'exit');
+  const [said] = await Promise.race([once(child.stdout, 'data'), exit]);
+  assert.equal(String(said).trim(), 'two words');
+  child.kill('SIGTERM');
+  assert.deepEqual(await exit, [7, null]);
+
+  const missing = spawnSync(process.execPath, [exec, 'no-such-command'], { encoding: 'utf8' });
+  assert.deepEqual([missing.status, missing.stderr], [1, 'spawn no-such-command ENOENT\n']);
 });
