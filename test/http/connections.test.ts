@@ -132,6 +132,15 @@ test('the delivery timeout MUST be 30 s', () => {
   assert.equal(deliveryLimits.timeoutMs, 30_000);
 });
 
+test('without an option, an idle connection MUST stay open for 65 s', () =>
+  inServer(async (_harness, { port }) => {
+    const connection = openConnection(port);
+    connection.socket.write('GET /health HTTP/1.1\r\nhost: a\r\n\r\n');
+    await connection.answered(1);
+    assert.equal(connection.answers()[0]?.headers.get('keep-alive'), 'timeout=65');
+    connection.socket.destroy();
+  }));
+
 /** Requests GraphiQL, a page of megabytes, and does not read it. Resolves when the response has started. */
 async function askForPage(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
@@ -186,7 +195,7 @@ test('the bytes of unread responses MUST be limited, and a response that is read
 
 test('a shutdown MUST NOT wait for clients that do not read their responses', () =>
   inServer(
-    async (_world, server) => {
+    async (_harness, server) => {
       const sockets = await Promise.all(Array.from({ length: 6 }, () => askForPage(server.port)));
       await server.stop(600_000);
       for (const socket of sockets) socket.destroy();

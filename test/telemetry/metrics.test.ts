@@ -77,6 +77,24 @@ test('an operation MUST be counted once by type and outcome, and its duration re
   assert.deepEqual(await counted(refused), { [operations('none', 'BAD_USER_INPUT')]: 1 });
 });
 
+test('a request with refused credentials MUST be counted by the reason', async () => {
+  // The sandbox checks only tokens that name its issuer.
+  const payload = Buffer.from('{"iss":"embedded-sandbox"}').toString('base64url');
+  const unsigned = Buffer.from('{"alg":"none"}').toString('base64url');
+  for (const [header, reason] of [
+    ['canary', 'malformed'],
+    [unsigned, 'algorithm'],
+  ] as const) {
+    const authorization = `Bearer ${header}.${payload}.`;
+    const send = () =>
+      fetch(graphql, { method: 'POST', headers: { 'content-type': 'application/json', authorization } });
+    assert.deepEqual(await counted(send), {
+      [operations('none', 'UNAUTHENTICATED')]: 1,
+      [`customer_gateway_refused_credentials_total{reason="${reason}"}`]: 1,
+    });
+  }
+});
+
 test('a write MUST be counted by merchant, field and outcome', async () => {
   const input = newCustomer('metrics-create');
   const common = { [operations('mutation', 'OK')]: 1, [durations('mutation')]: 1 };
