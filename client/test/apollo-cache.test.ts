@@ -50,35 +50,51 @@ const policies: Readonly<
   },
 };
 
-for (const [name, fields] of Object.entries(policies)) {
-  const withClient = async (run: (apollo: ApolloClient, gateway: TestGateway) => Promise<void>) => {
-    const gateway = await startTestGateway();
-    const apollo = createApolloClient(gateway.client, {
-      cache: customerCache({ typePolicies: { Query: { fields } } }),
-    });
-    try {
-      await run(apollo, gateway);
-    } finally {
-      apollo.stop();
-      await gateway.close();
-    }
-  };
-  const namesFor = async (apollo: ApolloClient, reference: string) => {
-    const variables = { id: reference, reference, ids: ['u7', reference] };
-    const { data } = await apollo.query<Data>({ query, variables });
-    assert.ok(data);
-    return [data.customer, data.customerByReference, ...data.customers].map((one) => one && (one.firstName ?? ''));
-  };
-  const mutate = (apollo: ApolloClient, input: object) =>
-    apollo.mutate<{ createCustomer: { customer: never } }>({
-      mutation: gql`mutation Make($input: CreateCustomerInput!) { createCustomer(input: $input) { ... on CreateCustomerSuccess {
-        customer { id objectReferenceId firstName lastName emailAddress mobileNumber mobileCountryCode dateCreated lastUpdated }
-      } } }`,
-      variables: { input },
-    });
+/** Runs `test` with these field policies, or else with those of the kit. */
+async function withClient(
+  fields: Record<string, FieldPolicy> | undefined,
+  run: (apollo: ApolloClient, gateway: TestGateway) => Promise<void>,
+): Promise<void> {
+  const gateway = await startTestGateway();
+  const apollo = createApolloClient(gateway.client, {
+    cache: customerCache(fields && { typePolicies: { Query: { fields } } }),
+  });
+  try {
+    await run(apollo, gateway);
+  } finally {
+    apollo.stop();
+    await gateway.close();
+  }
+}
 
+async function namesFor(apollo: ApolloClient, reference: string) {
+  const variables = { id: reference, reference, ids: ['u7', reference] };
+  const { data } = await apollo.query<Data>({ query, variables });
+  assert.ok(data);
+  return [data.customer, data.customerByReference, ...data.customers].map((one) => one && (one.firstName ?? ''));
+}
+
+function mutate(apollo: ApolloClient, input: object) {
+  return apollo.mutate<{ createCustomer: { customer: never } }>({
+    mutation: gql`mutation Make($input: CreateCustomerInput!) { createCustomer(input: $input) { ... on CreateCustomerSuccess {
+      customer { id objectReferenceId firstName lastName emailAddress mobileNumber mobileCountryCode dateCreated lastUpdated }
+    } } }`,
+    variables: { input },
+  });
+}
+
+/** A write by another client, which this cache does not contain. */
+async function writeElsewhere({ client }: TestGateway, field: 'createCustomer' | 'updateCustomer', variables: object) {
+  const text =
+    field === 'createCustomer'
+      ? 'mutation Make($input: CreateCustomerInput!) { createCustomer(input: $input) { __typename } }'
+      : 'mutation Change($id: ID!, $input: UpdateCustomerInput!) { updateCustomer(id: $id, input: $input) { __typename } }';
+  await client.request({ kind: 'mutation', name: field, text }, variables);
+}
+
+for (const [name, fields] of Object.entries(policies)) {
   test(`${name}: after a create no cached field MUST omit the new customer`, () =>
-    withClient(async (apollo) => {
+    withClient(fields, async (apollo) => {
       assert.deepEqual(await namesFor(apollo, 'cached-1'), [null, null, '', null]);
       const { data } = await mutate(apollo, newCustomer('cached-1', { firstName: 'Noor' }));
       assert.ok(data);
@@ -87,18 +103,35 @@ for (const [name, fields] of Object.entries(policies)) {
     }));
 
   test(`${name}: after an ambiguous write each field that contains the customer MUST be refetched`, () =>
-    withClient(async (apollo, gateway) => {
+    withClient(fields, async (apollo, gateway) => {
       const reference = 'asha.rao@example.com';
       assert.deepEqual(await namesFor(apollo, reference), ['Asha', 'Asha', '', 'Asha']);
-      // A change by another client, which this cache does not contain.
       const update = { id: reference, input: { firstName: 'Asha Devi' } };
-      const text =
-        'mutation Change($id: ID!, $input: UpdateCustomerInput!) { updateCustomer(id: $id, input: $input) { __typename } }';
-      await gateway.client.request({ kind: 'mutation', name: 'Change', text }, update);
+      await writeElsewhere(gateway, 'updateCustomer', update);
       forgetCustomer(apollo.cache, update);
       assert.deepEqual(await namesFor(apollo, reference), ['Asha Devi', 'Asha Devi', '', 'Asha Devi']);
     }));
+
+  test(`${name}: after an ambiguous create each field that omits the customer MUST be refetched`, () =>
+    withClient(fields, async (apollo, gateway) => {
+      assert.deepEqual(await namesFor(apollo, 'cached-1'), [null, null, '', null]);
+      const create = { input: newCustomer('cached-1', { firstName: 'Noor' }) };
+      await writeElsewhere(gateway, 'createCustomer', create);
+      forgetCustomer(apollo.cache, create);
+      assert.deepEqual(await namesFor(apollo, 'cached-1'), ['Noor', 'Noor', '', 'Noor']);
+    }));
 }
+
+test('with the policies of the kit, a create MUST put the customer into each cached field without a read', () =>
+  withClient(undefined, async (apollo, gateway) => {
+    assert.deepEqual(await namesFor(apollo, 'cached-1'), [null, null, '', null]);
+    const { data } = await mutate(apollo, newCustomer('cached-1', { firstName: 'Noor' }));
+    assert.ok(data);
+    gateway.sandbox.clearCalls();
+    rememberCustomer(apollo.cache, data.createCustomer.customer);
+    assert.deepEqual(await namesFor(apollo, 'cached-1'), ['Noor', 'Noor', '', 'Noor']);
+    assert.equal(gateway.sandbox.calls.length, 0);
+  }));
 
 test('a customer in a type of another subgraph MUST be refetched too, and stay in its list', () => {
   const cache = customerCache({ possibleTypes });

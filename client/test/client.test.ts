@@ -321,7 +321,14 @@ test('an operation MUST time out even if `fetch` ignores the signal or `headers`
   }
 });
 
-test('Retry-After MUST be read as seconds or as any form of an HTTP date, and limited to one day', async () => {
+test('Retry-After MUST be read as seconds or as any form of an HTTP date, and limited to one day', async (context) => {
+  const zone = process.env['TZ'];
+  context.after(() => {
+    if (zone === undefined) delete process.env['TZ'];
+    else process.env['TZ'] = zone;
+  });
+  // A date without a time zone is in GMT, wherever the app runs.
+  process.env['TZ'] = 'Asia/Kolkata';
   const retryAfterOf = async (retryAfter: string) => {
     const { client } = clientOf(() => new Response('busy', { status: 503, headers: { 'retry-after': retryAfter } }));
     const error = await client.execute(CustomerDocument, { id: 'a' }).catch((reason: unknown) => reason);
