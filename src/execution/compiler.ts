@@ -10,6 +10,7 @@ import {
 import { planArguments, planVariables, uncommon } from './coercion.ts';
 import { fieldsOf, fragmentsOf } from './fields.ts';
 import { listArguments } from './items.ts';
+import { Turn } from './last-printed.ts';
 import type { Slots } from './literals.ts';
 import { type ObjectPlan, planObject, type Resolvers } from './plan.ts';
 import type { Variables } from './variables.ts';
@@ -56,6 +57,8 @@ export function createCompiler(
   resolvers: Resolvers,
   plannable: ReadonlySet<GraphQLField<unknown, unknown>>,
 ) {
+  const turn = new Turn();
+
   /** @param onCompiled called with the number of nodes when a part of the operation is compiled, which is on first use. */
   return (
     document: DocumentNode,
@@ -109,7 +112,7 @@ export function createCompiler(
       const type = schema.getRootType(node.operation);
       if (type == null) return undefined;
       const definitions = type.getFields();
-      const context = { schema, fragments, variableValues, resolvers, plains: new Map(), onCompiled };
+      const context = { schema, fragments, variableValues, resolvers, printed: new Map(), turn, onCompiled };
       const isKnown = (field: GraphQLField<unknown, unknown> | undefined) =>
         field !== undefined && plannable.has(field);
       const nodes = fieldsOf(context, type, [node.selectionSet]);

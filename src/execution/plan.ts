@@ -20,6 +20,7 @@ import {
   TypeNameMetaFieldDef,
 } from 'graphql';
 import { fieldsOf, responseNameOf, selectionSetsOf } from './fields.ts';
+import { LastPrinted, type Turn } from './last-printed.ts';
 import { textOf } from './size.ts';
 
 export type Resolver = GraphQLFieldResolver<unknown, object>;
@@ -30,16 +31,7 @@ export interface ObjectPlan {
   /** Number of characters of the object's text without its values. */
   readonly leadLength: number;
   /** Set if printing the object calls no resolver. */
-  readonly plain: Plain | undefined;
-}
-
-/**
- * The last printed object of plans with the same fields. Readers of one customer print it one after the other: several fields of
- * an operation, and operations that share a read.
- */
-export interface Plain {
-  source: unknown;
-  text: string;
+  readonly plain: LastPrinted | undefined;
 }
 
 export interface FieldPlan {
@@ -82,8 +74,9 @@ export interface PlanContext {
   /** Values of the variables of `@include` and `@skip`. A plan is valid for these values only. */
   readonly variableValues: Readonly<Record<string, boolean>>;
   readonly resolvers: Resolvers;
-  /** By the fields of the plans. */
-  readonly plains: Map<string, Plain>;
+  /** The last printed objects, by the fields of their plans. */
+  readonly printed: Map<string, LastPrinted>;
+  readonly turn: Turn;
   /** Called with the number of nodes of each object plan. Object plans are compiled when their first value arrives. */
   readonly onCompiled: (nodes: number) => void;
 }
@@ -160,17 +153,16 @@ export function planObject(
   };
 }
 
-function plainOf({ plains }: PlanContext, fields: readonly FieldPlan[]): Plain | undefined {
+function plainOf({ printed, turn }: PlanContext, fields: readonly FieldPlan[]): LastPrinted | undefined {
   const isPlain = fields.every(
     ({ kind, resolve, output }) => kind === 'constant' || (!resolve && output.kind === 'leaf'),
   );
   if (!isPlain) return undefined;
   const key = fields.map(({ lead, parentType, definition }) => `${lead}${parentType.name}.${definition.name}`).join('');
-  const known = plains.get(key);
+  const known = printed.get(key);
   if (known !== undefined) return known;
-  // The source of a root object is `undefined`.
-  const plain: Plain = { source: Symbol('none'), text: '' };
-  plains.set(key, plain);
+  const plain = new LastPrinted(turn);
+  printed.set(key, plain);
   return plain;
 }
 

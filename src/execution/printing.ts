@@ -59,9 +59,10 @@ export function printObject(run: Run, plan: ObjectPlan, source: unknown, place: 
   const { plain } = plan;
   if (plain !== undefined) {
     if (isDropped) return '';
-    if (plain.source === source && !run.failures.limitsTexts) {
-      run.charactersLeft -= plain.text.length;
-      return plain.text;
+    const known = run.failures.limitsTexts ? undefined : plain.textOf(source);
+    if (known !== undefined) {
+      run.charactersLeft -= known.length;
+      return known;
     }
   }
   run.charactersLeft -= plan.leadLength;
@@ -98,10 +99,7 @@ export function printObject(run: Run, plan: ObjectPlan, source: unknown, place: 
   }
   const end = isDropped ? '' : plan.fields.length === 0 ? '{}' : `${text}}`;
   if (pending !== undefined) return pending.close(end);
-  if (plain !== undefined && run.charactersLeft >= 0 && run.failures.isEmpty) {
-    plain.source = source;
-    plain.text = end;
-  }
+  if (plain !== undefined && run.charactersLeft >= 0 && run.failures.isEmpty) plain.set(source, end);
   return end;
 }
 

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { createHook } from 'node:async_hooks';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { anonymous } from '../../src/auth/caller.ts';
 import { never } from '../../src/customers/cancellation.ts';
 import type { CustomerApi } from '../../src/customers/customer.ts';
 import { createEngine, type OperationParams } from '../../src/execution/engine.ts';
+import { LastPrinted, Turn } from '../../src/execution/last-printed.ts';
 import type { OperationContext } from '../../src/graphql/context.ts';
 import { buildSubgraph } from '../../src/graphql/schema.ts';
 import { createLog } from '../../src/telemetry/log.ts';
@@ -48,6 +50,7 @@ async function count(params: OperationParams): Promise<Record<string, number>> {
     });
   const { body } = await run();
   assert.doesNotMatch(body, /errors/);
+  await nextTurn();
   const counts: Record<string, number> = {};
   const hook = createHook({
     init(_id, type) {
@@ -64,15 +67,30 @@ async function count(params: OperationParams): Promise<Record<string, number>> {
 const fields = 'id firstName lastName emailAddress mobileNumber dateCreated';
 
 test('a read MUST create two promises: one for the answer and one for the reader', async () => {
+  // All reads of one turn of the event loop share its `setImmediate`, which drops the printed customers.
   const query = `query ($id: ID!) { customer(id: $id) { ${fields} clientAuthToken { token expiresAt } } }`;
-  assert.deepEqual(await count({ query, variables: { id: 'a' } }), { PROMISE: 2 });
-  assert.deepEqual(await count({ query: `{ customer(id: "a") { ${fields} } }` }), { PROMISE: 2 });
+  assert.deepEqual(await count({ query, variables: { id: 'a' } }), { PROMISE: 2, Immediate: 1 });
+  assert.deepEqual(await count({ query: `{ customer(id: "a") { ${fields} } }` }), { PROMISE: 2, Immediate: 1 });
 });
 
 test('each further reader MUST create one promise, and 25 items of a long list one turn of the event loop', async () => {
   const aliases = Array.from({ length: 50 }, (_, index) => `a${index}: customer(id: "a") { ${fields} }`);
-  assert.deepEqual(await count({ query: `{ ${aliases.join(' ')} }` }), { PROMISE: 51 });
+  assert.deepEqual(await count({ query: `{ ${aliases.join(' ')} }` }), { PROMISE: 51, Immediate: 1 });
+  // Three further turns for the items. Each of the four drops its printed customers.
   const ids = Array.from({ length: 100 }, (_, index) => String(index));
   const query = `query ($ids: [ID!]!) { customers(ids: $ids) { ${fields} } }`;
-  assert.deepEqual(await count({ query, variables: { ids } }), { PROMISE: 101, Immediate: 3 });
+  assert.deepEqual(await count({ query, variables: { ids } }), { PROMISE: 101, Immediate: 3 + 4 });
+});
+
+test('a printed customer MUST NOT be kept after the turn of the event loop', async () => {
+  const printed = new LastPrinted(new Turn());
+  const source = {};
+  printed.set(source, 'text');
+  assert.equal(printed.textOf(source), 'text');
+  assert.equal(printed.textOf(undefined), undefined);
+  await nextTurn();
+  assert.equal(printed.textOf(source), undefined);
+  printed.set(source, 'text');
+  await nextTurn();
+  assert.equal(printed.textOf(source), undefined);
 });
