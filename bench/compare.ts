@@ -16,6 +16,8 @@ import { fill, problemOf, templateOf, toTemplate, type Workload } from './worklo
 /** One measurement, or the medians of several. */
 export interface Figures {
   readonly cpuMsPer1000: number;
+  /** The smallest of `cpuMsPer1000`: what other processes disturb least. */
+  readonly minCpuMsPer1000: number;
   /** Distance of the quartiles of `cpuMsPer1000` from each other, as a share of the median. */
   readonly spread: number;
   readonly perSecond: number;
@@ -98,6 +100,7 @@ export async function createBench(folder: string): Promise<Bench> {
       if (wrong) process.stderr.write(`${candidate.server.name}: ${errors} wrong responses, such as ${wrong}\n`);
       return {
         cpuMsPer1000: cpuNs / 1e3 / operations,
+        minCpuMsPer1000: cpuNs / 1e3 / operations,
         spread: 0,
         perSecond: (operations * 1e9) / elapsedNs,
         elapsedSeconds: elapsedNs / 1e9,
@@ -122,7 +125,7 @@ export interface CompareOptions {
 }
 
 /**
- * Measures the servers with one workload. All are alive; all but the measured one are stopped. The rounds are interleaved (A B C, A B C,
+ * Measures the servers with one workload. All are alive; all but the measured one are stopped. The rounds are interleaved (A B C, C B A,
  * …), so that disturbances affect all servers.
  */
 export async function compare(
@@ -141,7 +144,7 @@ export async function compare(
       signalAll(candidate.server.pids(), 'SIGSTOP');
     }
     for (let round = 0; round < rounds; round += 1) {
-      for (const candidate of candidates) {
+      for (const candidate of round % 2 === 0 ? candidates : candidates.toReversed()) {
         signalAll(candidate.server.pids(), 'SIGCONT');
         samples.get(candidate.server.name)?.push(await bench.measure(candidate, workload, seconds, seconds / 6));
         signalAll(candidate.server.pids(), 'SIGSTOP');
@@ -157,6 +160,7 @@ function mediansOf(samples: readonly Figures[]): Figures {
   const of = (field: keyof Figures) => median(samples.map((sample) => sample[field]));
   return {
     cpuMsPer1000: of('cpuMsPer1000'),
+    minCpuMsPer1000: Math.min(...samples.map(({ minCpuMsPer1000 }) => minCpuMsPer1000)),
     spread: spreadOf(samples.map(({ cpuMsPer1000 }) => cpuMsPer1000)),
     perSecond: of('perSecond'),
     elapsedSeconds: of('elapsedSeconds'),

@@ -10,6 +10,7 @@ const precise = (value: number) => value.toFixed(value < 100 ? 1 : 0);
 
 const columns: readonly (readonly [title: string, (figures: Figures) => string])[] = [
   ['CPU ms / 1,000', ({ cpuMsPer1000 }) => precise(cpuMsPer1000)],
+  ['min', ({ minCpuMsPer1000 }) => precise(minCpuMsPer1000)],
   ['spread', ({ spread }) => percent(spread)],
   ['operations / s', ({ perSecond }) => perSecond.toFixed(0)],
   ['p50 ms', ({ p50Ms }) => p50Ms.toFixed(1)],
