@@ -27,7 +27,7 @@ export function coalescing(
         return new Promise((resolve, reject) => {
           if (operation.cancellation.isCancelled) throw new GatewayError('UPSTREAM_TIMEOUT');
           const known = inFlight.get(key.any);
-          const read = known ?? new InFlightRead(key.any, operation, remove);
+          const read = known ?? new InFlightRead(key.any, remove);
           read.join(new Reader(read, operation, deadlines, resolve, reject));
           if (known !== undefined) return;
           inFlight.set(key.any, read);
@@ -77,9 +77,6 @@ export function coalescing(
 /** One in-flight GET, which is the operation of its upstream call, and its readers. */
 class InFlightRead implements Operation, SharedRead {
   readonly pathId: string;
-  readonly requestId: string;
-  readonly traceId: string | undefined;
-  readonly onFailure: Operation['onFailure'];
   readonly cancellation = createCancellation();
   joinListener: JoinListener | undefined;
   readonly #remove: (read: InFlightRead) => void;
@@ -88,11 +85,8 @@ class InFlightRead implements Operation, SharedRead {
   /** The end of the backoff that the provider demands. */
   #backoffUntilMs = 0;
 
-  constructor(pathId: string, first: Operation, remove: (read: InFlightRead) => void) {
+  constructor(pathId: string, remove: (read: InFlightRead) => void) {
     this.pathId = pathId;
-    this.requestId = first.requestId;
-    this.traceId = first.traceId;
-    this.onFailure = first.onFailure;
     this.#remove = remove;
   }
 
@@ -100,9 +94,25 @@ class InFlightRead implements Operation, SharedRead {
     return this;
   }
 
-  /** A caller that still waits. */
+  get requestId(): string {
+    return this.#current?.requestId ?? '';
+  }
+
+  get traceId(): string | undefined {
+    return this.#current?.traceId;
+  }
+
   get caller(): string {
-    return this.#readers[0]?.operation.caller ?? '';
+    return this.#current?.caller ?? '';
+  }
+
+  onFailure(name: string): boolean {
+    return this.#current?.onFailure?.(name) ?? true;
+  }
+
+  /** An operation that still waits. Its log lines and its summary have the failures of the read. */
+  get #current(): Operation | undefined {
+    return this.#readers[0]?.operation;
   }
 
   /** The latest deadline of the operations that wait. */
