@@ -57,8 +57,9 @@ class PlainExchange implements BodyReceiver, OperationRequest {
   readonly isGet = false;
   readonly headers: HeaderReader;
   readonly cancellation: CancellationSource = createCancellation();
-  readonly #message: IncomingMessage;
-  readonly #response: ServerResponse;
+  /** `undefined` after the end of the response, as `#response` and `#body`. */
+  #message: IncomingMessage | undefined;
+  #response: ServerResponse | undefined;
   readonly #state: RequestState;
   readonly #rules: HttpRules;
   readonly #metrics: Metrics | undefined;
@@ -77,7 +78,7 @@ class PlainExchange implements BodyReceiver, OperationRequest {
   }
 
   start(): void {
-    this.#response.on('close', () => this.#onClose());
+    this.#response?.on('close', () => this.#onClose());
     try {
       const head = { method: 'POST', headers: this.headers, searchParams: undefined };
       checkHead(head, this.#state, this.#rules);
@@ -106,9 +107,9 @@ class PlainExchange implements BodyReceiver, OperationRequest {
   #readBody(): void {
     const { bodies, maxBodyBytes } = this.#rules;
     this.#body = bodies.open(this, maxBodyBytes);
-    if (this.#response.destroyed) this.#body.fail();
+    if (this.#response === undefined || this.#response.destroyed) this.#body.fail();
     else if (this.#missingBytes === 0) this.#body.end();
-    else this.#message.on('data', (chunk: Buffer) => this.#onData(chunk));
+    else this.#message?.on('data', (chunk: Buffer) => this.#onData(chunk));
   }
 
   #onData(chunk: Buffer): void {
@@ -130,10 +131,11 @@ class PlainExchange implements BodyReceiver, OperationRequest {
 
   #send({ status, headers, body }: Answer): void {
     if (this.#metrics) countOperation(this.#state, this.#metrics);
+    const message = this.#message;
     const response = this.#response;
-    if (response.destroyed) return;
+    if (message === undefined || response === undefined || response.destroyed) return;
     // The rest of a body that is not read.
-    if (!this.#message.complete) response.once('finish', () => discardRest(this.#message));
+    if (!message.complete) response.once('finish', () => discardRest(message));
     const pairs: string[] = [];
     for (const name in headers) pairs.push(name, headers[name] ?? '');
     pairs.push('x-request-id', this.#state.requestId, ...commonPairs);
@@ -142,8 +144,13 @@ class PlainExchange implements BodyReceiver, OperationRequest {
 
   #onClose(): void {
     this.#body?.fail();
-    if (!this.#response.writableFinished) this.cancellation.cancel();
+    if (!this.#response?.writableFinished) this.cancellation.cancel();
     this.#state.end();
+    // V8 may allocate this object in the old space. The garbage collector of the new space would then keep the whole request
+    // and response: 15 % of the allocation of a read without the token survived a scavenge.
+    this.#message = undefined;
+    this.#response = undefined;
+    this.#body = undefined;
   }
 }
 
