@@ -109,7 +109,18 @@ test('the preset MUST reject an operation that the kit cannot support, and say h
 
 test('`codegen.ts --check` MUST fail if the schema or an operation changed and the generated files did not', () => {
   const copy = mkdtempSync(join(tmpdir(), 'codegen-'));
-  for (const path of ['codegen.ts', 'package.json', 'src', 'client/src', 'schema', 'examples', 'docs', 'tools']) {
+  const paths = [
+    'codegen.ts',
+    'package.json',
+    '.env.example',
+    'src',
+    'client/src',
+    'schema',
+    'examples',
+    'docs',
+    'tools',
+  ];
+  for (const path of paths) {
     cpSync(path, join(copy, path), { recursive: true, filter: (source) => !source.includes('node_modules') });
   }
   symlinkSync(resolve('node_modules'), join(copy, 'node_modules'), 'junction');
