@@ -203,28 +203,31 @@ test('a shutdown MUST NOT wait for clients that do not read their responses', ()
     { deliveryTimeoutMs: 600_000 },
   ));
 
-test('requests with incomplete bodies MUST NOT block other requests', () =>
-  inServer(async (harness, { port, url }) => {
-    const idle = Array.from({ length: 2_200 }, () => {
-      const socket = connect(port, '127.0.0.1');
-      socket.on('error', () => undefined);
-      socket.write(
-        'POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{',
-      );
-      return socket;
-    });
-    await Promise.all(idle.map((socket) => Promise.race([once(socket, 'connect'), once(socket, 'close')])));
-    for (let n = 0; n < 20; n += 1) {
-      const response = await fetch(`${url}/graphql`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: readBody,
+for (const [name, start] of [
+  ['incomplete bodies', 'content-length: 1000\r\n\r\n{'],
+  ['incomplete chunked bodies', 'transfer-encoding: chunked\r\n\r\n1\r\n{\r\n'],
+] as const) {
+  test(`requests with ${name} MUST NOT block other requests`, () =>
+    inServer(async (harness, { port, url }) => {
+      const idle = Array.from({ length: 2_200 }, () => {
+        const socket = connect(port, '127.0.0.1');
+        socket.on('error', () => undefined);
+        socket.write(`POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n${start}`);
+        return socket;
       });
-      assert.equal(response.status, 200);
-    }
-    for (const socket of idle) socket.destroy();
-    assert.equal(harness.upstream().length, 20);
-  }));
+      await Promise.all(idle.map((socket) => Promise.race([once(socket, 'connect'), once(socket, 'close')])));
+      for (let n = 0; n < 20; n += 1) {
+        const response = await fetch(`${url}/graphql`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: readBody,
+        });
+        assert.equal(response.status, 200);
+      }
+      for (const socket of idle) socket.destroy();
+      assert.equal(harness.upstream().length, 20);
+    }));
+}
 
 test('bytes and time of incomplete bodies MUST be limited', async () => {
   const openBody = () => {

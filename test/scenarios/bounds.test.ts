@@ -173,6 +173,22 @@ for (const [name, field] of executors)
     }
   });
 
+for (const [name, field] of executors) {
+  test(`a response of 3 GB MUST be refused before it is built: ${name}`, () =>
+    withScriptedProvider(
+      () => ({ status: 200, body: { id: 'cth_1', object_reference_id: 'u7', first_name: 'x'.repeat(500_000) } }),
+      async (harness, calls) => {
+        const aliases = repeat(60, (n) => `a${n}: firstName`).join(' ');
+        const document = `query ($ids: [ID!]!) { ${field} customers(ids: $ids) { ${aliases} } }`;
+        const answer = await harness.ask(document, { ids: repeat(100, () => 'u7') });
+        // No string can have 3 GB, so building it would be another error.
+        assert.deepEqual(codesOf(answer), { '': 'OPERATION_TOO_COMPLEX' });
+        assert.equal(answer.data, null);
+        assert.deepEqual(calls, ['GET /customers/u7']);
+      },
+    ));
+}
+
 const large = 'é'.repeat(3000);
 
 test('the outcome of a write MUST be reported in a large response: texts above the limit are null', () =>

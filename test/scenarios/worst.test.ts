@@ -232,6 +232,13 @@ const refused: readonly [name: string, caller: object | undefined, query: string
     'u7',
     100,
   ],
+  [
+    'an alias of 58,000 characters for 1,900 customers',
+    callers[1],
+    `query ($v: [ID!]!) { ${repeat(19, (n) => `a${n}: customers(ids: $v) { ...F }`)} } fragment F on Customer { ${'n'.repeat(58_000)}: id }`,
+    'u7',
+    100,
+  ],
 ];
 
 for (const [name, caller, query, item, items] of refused) {
