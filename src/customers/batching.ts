@@ -22,7 +22,7 @@ interface Waiting {
   readonly reader: Reader;
 }
 
-/** The paths of counted reads, without and with the token. Most operations have reads of one kind only. */
+/** The paths of the reads that count against the limit. A set is created by the first read of its kind: most operations have one kind. */
 interface Counted {
   size: number;
   plain: Set<string> | undefined;
@@ -218,7 +218,7 @@ class Read {
   /** True if any reader of the batch requests the token. */
   withClientAuthToken: boolean;
   isInFlight = false;
-  /** Empty after the end: what is settled holds no promise of a reader. */
+  /** Empty after the read ends, so that a finished read does not keep the promises of its readers in memory. */
   #readers: Reader[] = [];
   #result: { readonly customer: Customer | null } | { readonly error: unknown } | undefined;
 

@@ -134,10 +134,10 @@ function coerceObjectOf(type: GraphQLInputObjectType): Coerce {
 }
 
 /**
- * Compiles the arguments of a field to a function of the coerced variables and of the literals of a template. The function returns
- * {@link uncommon} if an argument is invalid for these variables.
+ * Compiles the arguments of a field. The result is a function that takes the coerced variables and the literals of one document.
+ * It returns {@link uncommon} if an argument is invalid for these variables.
  *
- * @param slots the literals of the template. Their nodes have no values.
+ * @param slots the literals of the template. Their values differ between its documents, so they are not compiled.
  */
 export function planArguments(
   { args }: GraphQLField<unknown, unknown>,

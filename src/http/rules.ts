@@ -62,7 +62,7 @@ export const commonHeaders = { 'cache-control': 'no-store', 'x-content-type-opti
  * {@link admit}, reading the parameters, {@link execute}. Both ways to serve a request call these functions, so that
  * each rule exists once. A step that returns a promise only sometimes saves the others the turn of an `await`.
  *
- * @throws RequestError for a request that is refused whoever sends it.
+ * @throws RequestError for a request that is refused for every caller.
  */
 export function checkHead(head: Head, state: RequestState, rules: HttpRules): void {
   state.traceId = traceIdOf(head.headers.get('traceparent'));
@@ -179,7 +179,8 @@ function isRefusedCredential(error: unknown): boolean {
 }
 
 /**
- * Reads the trace id of `traceparent`. Ignores an invalid or repeated header. Of later versions, reads the known fields.
+ * Reads the trace id of `traceparent`. Ignores an invalid or repeated header. For later versions, reads the fields of
+ * version 00.
  *
  * @see W3C Trace Context, section 3.2
  */

@@ -35,7 +35,7 @@ export function createBreakers(
   onChange: { opened(failedCalls: number, openBreakers: number): void; closed(openBreakers: number): void },
 ): Breakers {
   const open = new Set<string | undefined>();
-  /** Not in order of use: a Map from which each call deletes and adds keeps tables of what was deleted. */
+  /** Not in order of use, because moving an entry at each call would grow the Map: it keeps deleted entries for a while. */
   const ownBreakers = new Map<string, OwnBreaker>();
   let sweptAtMs = now();
   let current = '';

@@ -44,7 +44,7 @@ export interface Place {
 export interface Entry {
   /** Written by the queue. A call that several operations wait for has a place for each of them. */
   readonly places: Place[];
-  /** Called instead of its turn if too many calls wait. The entry is then no longer in the queue. */
+  /** Called if the queue refuses or removes the entry because too many calls wait. */
   onFull(): void;
 }
 

@@ -18,7 +18,8 @@ export interface Gate {
   /** Minimum time in ms for which the breaker or the budget refuses the call; 0 if neither does. */
   refusedMs(method: Call['method'], operation: Operation, attempt: number): number;
   /**
-   * Admits a call right before it is sent. Checks everything again, because it can change while the call waits for a connection.
+   * Admits a call right before it is sent. Repeats all checks, because their results can change while the call waits for a
+   * connection.
    *
    * @param hasOtherKey whether the attempt uses the other key. It is then neither a first attempt nor a repeat.
    * @returns as {@link Breaker.admit}.
