@@ -63,7 +63,6 @@ function installed(): string {
 for (const [name, command, words, code] of [
   ['npm start', 'npm', ['start'], 0],
   ['npm run dev', 'npm', ['run', 'dev'], undefined],
-  ['the command', process.execPath, [bin], 0],
   ['the command under Node 20', process.execPath, [...asNode20, bin], 0],
 ] as const) {
   test(`SIGTERM to ${name} MUST drain the gateway and leave no process behind`, async () => {

@@ -343,23 +343,3 @@ test('an unknown id MUST return PersistedQueryNotFound, and the following reques
       harness.sandbox.clearCalls();
     }
   }));
-
-test('a loopback address in a container MUST log a warning', async (context) => {
-  const environment = {
-    PORT: '0',
-    JUSPAY_BASE_URL: 'http://127.0.0.1:1',
-    ...real,
-    KUBERNETES_SERVICE_HOST: '10.0.0.1',
-  };
-  const inside = start([], environment);
-  context.after(() => inside.child.kill('SIGKILL'));
-  await inside.waitFor(/"level":"warn".*"setting":"HOST","message":"listening on a loopback address in a container/);
-  inside.child.kill('SIGTERM');
-  assert.equal(await inside.exit, 0);
-  const open = start([], { ...environment, HOST: '0.0.0.0' });
-  context.after(() => open.child.kill('SIGKILL'));
-  await open.waitFor(/"message":"listening"/);
-  open.child.kill('SIGTERM');
-  assert.equal(await open.exit, 0);
-  assert.doesNotMatch(open.output(), /in a container/);
-});

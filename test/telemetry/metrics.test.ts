@@ -178,10 +178,7 @@ test('metrics MUST be served on their own port only, and nothing else on that po
   assert.equal((await fetch(`${new URL(graphql).origin}/metrics`)).status, 404);
 });
 
-test('an unusable metrics port MUST be an error that names its setting', async () => {
-  const same = start([], { METRICS_PORT: '4000' });
-  assert.equal(await same.exit, 1);
-  assert.match(same.output(), /METRICS_PORT and PORT must differ/);
+test('a metrics port in use MUST be an error that names its setting', async () => {
   const taken = start([], { PORT: '0', METRICS_PORT: new URL(metrics).port });
   assert.equal(await taken.exit, 1);
   assert.match(taken.output(), /already in use: change HOST and METRICS_PORT/);
