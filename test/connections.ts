@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-/** One answer of HTTP/1.1, as it came over a connection. */
+/** One response of HTTP/1.1, parsed from the bytes of a connection. */
 export interface RawAnswer {
   readonly status: number;
   readonly headers: ReadonlyMap<string, string>;
@@ -10,18 +10,18 @@ export interface RawAnswer {
 
 export interface Connection {
   readonly socket: Socket;
-  /** All answers that are complete. */
+  /** All complete responses. */
   readonly answers: () => RawAnswer[];
-  /** All bytes, for messages of failures. */
+  /** All received bytes, for the messages of failed assertions. */
   readonly text: () => string;
   /** Codes of the errors of the socket. */
   readonly errors: readonly string[];
   readonly closed: Promise<unknown>;
-  /** Resolves when this many answers came, or the connection is closed. */
+  /** Resolves when this number of responses is complete, or the connection is closed. */
   readonly answered: (count: number) => Promise<void>;
 }
 
-/** A connection without a client library in between, which would hide or repeat what goes wrong. */
+/** Opens a connection without a client library, which would hide faults or repeat requests. */
 export function openConnection(port: number): Connection {
   const socket = connect(port, '127.0.0.1');
   let text = '';
@@ -45,7 +45,7 @@ export function openConnection(port: number): Connection {
 }
 
 async function next(socket: Socket): Promise<void> {
-  // An error is kept by the connection.
+  // `openConnection` records the error.
   await once(socket, 'data').catch(() => undefined);
 }
 
@@ -55,7 +55,7 @@ function parseAnswers(text: string): RawAnswer[] {
   for (let end = rest.indexOf('\r\n\r\n'); end >= 0; end = rest.indexOf('\r\n\r\n')) {
     const [start = '', ...lines] = rest.slice(0, end).split('\r\n');
     const [, status] = /^HTTP\/1\.1 (\d{3}) /.exec(start) ?? [];
-    if (status === undefined) throw new Error(`bytes that are no answer: ${rest.slice(0, 200)}`);
+    if (status === undefined) throw new Error(`not a response: ${rest.slice(0, 200)}`);
     const headers = new Map(
       lines.map((line) => {
         const [name = '', value = ''] = line.split(/: ?(.*)/s);

@@ -13,8 +13,13 @@ export interface Run {
 }
 
 /** Starts the shipped program with this environment only. The caller must stop it. */
-export function start(args: readonly string[], environment: Record<string, string> = {}): Run {
-  const child = spawn(process.execPath, [bin, ...args], { env: { PATH: process.env['PATH'] ?? '', ...environment } });
+export function start(
+  args: readonly string[],
+  environment: Record<string, string> = {},
+  nodeOptions: readonly string[] = [],
+): Run {
+  const env = { PATH: process.env['PATH'] ?? '', ...environment };
+  const child = spawn(process.execPath, [...nodeOptions, bin, ...args], { env });
   let text = '';
   const listeners = new Set<() => void>();
   for (const stream of [child.stdout, child.stderr]) {

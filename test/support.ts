@@ -95,15 +95,13 @@ export async function withHarness(
 }
 
 /** Starts a TCP server, for responses that `node:http` cannot send. It calls `answer` for each received chunk. */
-export async function startRaw(
-  answer: (socket: Socket, request: string) => void,
-): Promise<{ url: string; close(): Promise<void> }> {
+export async function startRaw(answer: (socket: Socket) => void): Promise<{ url: string; close(): Promise<void> }> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined);
     socket.on('close', () => sockets.delete(socket));
-    socket.on('data', (data) => answer(socket, data.toString()));
+    socket.on('data', () => answer(socket));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -128,7 +126,7 @@ export interface ScriptedResponse {
 
 /** Runs `test` with a gateway and a provider whose responses come from `answer`, for responses that the sandbox cannot send. */
 export async function withScriptedProvider(
-  answer: (call: { readonly number: number; readonly method: string; readonly target: string }) => ScriptedResponse,
+  answer: (call: { readonly method: string; readonly target: string }) => ScriptedResponse,
   test: (harness: Harness, calls: readonly string[]) => Promise<void>,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<void> {
@@ -136,7 +134,7 @@ export async function withScriptedProvider(
   const server = createHttpServer((request, response) => {
     const { method = '', url: target = '' } = request;
     calls.push(`${method} ${target}`);
-    const { status, body, headers, afterMs = 0 } = answer({ number: calls.length, method, target });
+    const { status, body, headers, afterMs = 0 } = answer({ method, target });
     const content = typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
     request.resume().once('end', () => setTimeout(() => response.writeHead(status, headers).end(content), afterMs));
   });
@@ -167,6 +165,14 @@ export function bearer(claims: object): string {
   const input = `${encode({ alg: 'HS256' })}.${encode({ iss, aud, sub: 's', exp, ...claims })}`;
   return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`;
 }
+
+/** Sends an operation with the token of a caller that has these claims. */
+export const askAs = (harness: Harness, claims: object, query: string, variables: object = {}): Promise<Answer> =>
+  harness.fetch({
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${bearer(claims)}` },
+    body: JSON.stringify({ query, variables }),
+  });
 
 /** The error codes of a response by path. */
 export function codesOf({ errors = [] }: Answer): Record<string, unknown> {

@@ -12,8 +12,6 @@ export interface ForwardProxy {
   readonly address: string;
   /** The requested tunnels: the host, and the credentials if there are any. */
   readonly requested: readonly string[];
-  /** The open connections. */
-  readonly open: ReadonlySet<Socket>;
   /** Resolves when no connection is open. */
   closed(): Promise<void>;
 }
@@ -22,7 +20,7 @@ export interface ForwardProxy {
 export type Behaviour = { status: number } | 'hang' | 'close' | { port: number };
 
 export async function withProxy(
-  behave: (requested: string) => Behaviour,
+  behave: () => Behaviour,
   run: (proxy: ForwardProxy) => Promise<void>,
   certificate?: Certificate,
 ): Promise<void> {
@@ -36,7 +34,7 @@ export async function withProxy(
   server.on('connect', (request, socket: Duplex, head: Buffer) => {
     requested.push(`${request.url} ${request.headers['proxy-authorization'] ?? ''}`.trim());
     socket.on('error', () => undefined);
-    const behaviour = behave(request.url ?? '');
+    const behaviour = behave();
     // Reading is necessary to detect the end of the connection.
     if (behaviour === 'hang') return void socket.resume().once('end', () => socket.destroy());
     if (behaviour === 'close') return void socket.destroy();
@@ -58,7 +56,6 @@ export async function withProxy(
     await run({
       address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
       requested,
-      open,
       async closed() {
         await Promise.all([...open].map((socket) => once(socket, 'close')));
       },

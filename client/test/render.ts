@@ -1,15 +1,6 @@
 import { createElement, type ReactNode } from 'react';
 import type { Root } from 'react-dom/client';
 
-/** A minimal page in which React can run hooks. Its visibility can be changed. */
-export interface Page {
-  visibilityState: 'visible' | 'hidden';
-  /** Hides or shows the page. */
-  show(isVisible: boolean): void;
-}
-
-const listeners = new Map<string, Set<() => void>>();
-
 function node(ownerDocument: object, nodeType: number): object {
   return {
     nodeType,
@@ -30,26 +21,12 @@ function node(ownerDocument: object, nodeType: number): object {
   };
 }
 
-const page: Page = {
-  visibilityState: 'visible',
-  show(isVisible) {
-    page.visibilityState = isVisible ? 'visible' : 'hidden';
-    for (const call of listeners.get('visibilitychange') ?? []) call();
-  },
-};
-
-/** Defines the globals of a browser. Call it before React is imported. */
+/** Defines the globals of a browser that React needs to run hooks. Call it before React is imported. */
 export function openPage(): void {
   const document: Record<string, unknown> = {
     ...node({}, 9),
-    get visibilityState() {
-      return page.visibilityState;
-    },
+    visibilityState: 'visible',
     createElement: () => node(document, 1),
-    addEventListener(type: string, call: () => void) {
-      listeners.set(type, (listeners.get(type) ?? new Set()).add(call));
-    },
-    removeEventListener: (type: string, call: () => void) => listeners.get(type)?.delete(call),
   };
   document['body'] = node(document, 1);
   document['documentElement'] = node(document, 1);

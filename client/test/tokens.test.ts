@@ -131,7 +131,7 @@ test('an error of a watcher MUST be logged, and MUST NOT affect the renewal or o
   });
   await settled();
   await time.pass(841);
-  await new Promise((resolve) => setImmediate(resolve));
+  await settled();
   process.off('unhandledRejection', count);
   assert.deepEqual([tokenOf('a'), rejections], ['a-2', []]);
   assert.ok(

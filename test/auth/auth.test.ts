@@ -3,7 +3,7 @@ import { createHash, createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { type Authenticator, createAuthenticator } from '../../src/auth/auth.ts';
 import type { Caller } from '../../src/auth/caller.ts';
 import { RequestError } from '../../src/errors.ts';
@@ -48,6 +48,8 @@ const jwk = (key: typeof pair, kid: string) => ({ ...key.publicKey.export({ form
 const answer = (body: unknown, init?: ResponseInit) =>
   new Response(typeof body === 'string' ? body : JSON.stringify(body), init);
 
+const claimOptions = { issuer, audience, merchantClaim: 'merchant_id', customerClaim: 'customer' };
+
 /** A verifier with a fake key set source and a fake clock. */
 function withKeySet(
   source: (url: string, init: RequestInit) => Promise<Response>,
@@ -59,27 +61,13 @@ function withKeySet(
     fetches += 1;
     return source(String(url), init);
   };
-  const options = {
-    issuer,
-    audience,
-    keys: { url: 'https://issuer.test/keys' },
-    merchantClaim: 'merchant_id',
-    customerClaim: 'customer',
-  };
-  const authenticator = createAuthenticator(
-    { modes: ['jwt'], jwt: { ...options, fetch: fetcher as typeof fetch, monotonicMs } },
-    log,
-  );
+  const keys = { url: 'https://issuer.test/keys' };
+  const jwt = { ...claimOptions, keys, fetch: fetcher as typeof fetch, monotonicMs };
+  const authenticator = createAuthenticator({ modes: ['jwt'], jwt }, log);
   return { authenticator, fetches: () => fetches };
 }
 
-const sharedOptions = {
-  issuer,
-  audience,
-  keys: { secret: { reveal: () => secret } },
-  merchantClaim: 'merchant_id',
-  customerClaim: 'customer',
-};
+const sharedOptions = { ...claimOptions, keys: { secret: { reveal: () => secret } } };
 const shared = createAuthenticator({ modes: ['jwt'], jwt: sharedOptions }, silent);
 /** Invalid entries of a key set: not JSON objects. */
 const unusableEntries: readonly unknown[] = [null, 7, 'canary', true, [], [[]], [{}]];
@@ -498,25 +486,28 @@ test('an unexpected error during verification MUST NOT become a 401', async () =
   await assert.rejects(async () => broken.authenticate(bearer(hs(good))), { name: 'TypeError' });
 });
 
-const digest = (key: string) => createHash('sha256').update(key).digest('hex');
-
-test('an API key MUST return its caller, two keys MAY share a name, and a new list MUST replace the old one', async (context) => {
+/** Writes a file of API keys that is removed after the test. Returns its path. */
+function writeKeys(context: TestContext, entries: readonly object[]): string {
   const folder = mkdtempSync(join(tmpdir(), 'keys-'));
   context.after(() => rmSync(folder, { recursive: true, force: true }));
   const path = join(folder, 'keys.json');
+  writeFileSync(path, JSON.stringify(entries));
+  return path;
+}
+
+const digest = (key: string) => createHash('sha256').update(key).digest('hex');
+
+test('an API key MUST return its caller, two keys MAY share a name, and a new list MUST replace the old one', async (context) => {
   const entry = (key: string, more: object = {}) => ({
     name: 'bff',
     sha256: digest(key),
     scopes: ['customer:read'],
     ...more,
   });
-  writeFileSync(
-    path,
-    JSON.stringify([
-      entry('key-canary-1'),
-      entry('key-canary-2', { customer: 'reference-1', merchant: 'm-1', documents: 'any' }),
-    ]),
-  );
+  const path = writeKeys(context, [
+    entry('key-canary-1'),
+    entry('key-canary-2', { customer: 'reference-1', merchant: 'm-1', documents: 'any' }),
+  ]);
   const authenticator = createAuthenticator({ modes: ['api-key'], apiKeysFile: path }, silent);
   context.after(() => authenticator.dispose());
   const key = (value: string) => new Headers({ 'x-api-key': value });
@@ -539,31 +530,18 @@ test('an API key MUST return its caller, two keys MAY share a name, and a new li
 });
 
 test('two credentials on one request MUST both be valid, with intersected scopes, all bindings and one merchant', async (context) => {
-  const folder = mkdtempSync(join(tmpdir(), 'keys-'));
-  context.after(() => rmSync(folder, { recursive: true, force: true }));
-  const path = join(folder, 'keys.json');
   const entry = (key: string, more: object) => ({
     name: 'bff',
     sha256: digest(key),
     scopes: ['customer:read', 'customer:write'],
     ...more,
   });
-  writeFileSync(
-    path,
-    JSON.stringify([
-      entry('plain', {}),
-      entry('bound', { customer: 'cth_1', merchant: 'm-1' }),
-      entry('other', { merchant: 'm-2' }),
-    ]),
-  );
-  const jwt = {
-    issuer,
-    audience,
-    keys: { secret: { reveal: () => secret } },
-    merchantClaim: 'merchant_id',
-    customerClaim: 'customer',
-  };
-  const both = createAuthenticator({ modes: ['jwt', 'api-key'], jwt, apiKeysFile: path }, silent);
+  const path = writeKeys(context, [
+    entry('plain', {}),
+    entry('bound', { customer: 'cth_1', merchant: 'm-1' }),
+    entry('other', { merchant: 'm-2' }),
+  ]);
+  const both = createAuthenticator({ modes: ['jwt', 'api-key'], jwt: sharedOptions, apiKeysFile: path }, silent);
   context.after(() => both.dispose());
   const headers = (key: string, token: string) => new Headers({ 'x-api-key': key, authorization: `Bearer ${token}` });
   const token = hs({ ...good, merchant_id: 'm-1' });
@@ -588,10 +566,7 @@ test('two credentials on one request MUST both be valid, with intersected scopes
 });
 
 test('an invalid API key file MUST be refused at startup, with the path of each problem and without a value', (context) => {
-  const folder = mkdtempSync(join(tmpdir(), 'keys-'));
-  context.after(() => rmSync(folder, { recursive: true, force: true }));
-  const path = join(folder, 'keys.json');
-  writeFileSync(path, JSON.stringify([{ name: 'canary', sha256: 'CANARY', scopes: ['canary'], extra: 1 }]));
+  const path = writeKeys(context, [{ name: 'canary', sha256: 'CANARY', scopes: ['canary'], extra: 1 }]);
   assert.throws(
     () => createAuthenticator({ modes: ['api-key'], apiKeysFile: path }, silent),
     (error: unknown) =>

@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { ask } from '../program.ts';
+import { ask, type Run, start } from '../program.ts';
 
-const bin = fileURLToPath(new URL('../../bin/customer-gateway.js', import.meta.url));
 const canary = process.env['CANARY'] ?? 'canary-of-its-own';
 
 /**
@@ -19,36 +16,15 @@ const preload = (fault: string) =>
 
 const error = `new TypeError(process.env.FAULT_MESSAGE, { cause: Object.assign(new Error(process.env.FAULT_MESSAGE), { code: 'EFAULT' }) })`;
 
-interface Program {
-  readonly child: ChildProcess;
-  readonly output: () => string;
-  readonly waitFor: (pattern: RegExp) => Promise<string>;
-  readonly closed: Promise<number | null>;
-}
-
-function startFaulty(context: TestContext, args: readonly string[], fault: string, environment: object = {}): Program {
-  const env = { PATH: process.env['PATH'] ?? '', PORT: '0', FAULT_MESSAGE: canary, ...environment };
-  const child = spawn(process.execPath, ['--import', preload(fault), bin, ...args], { env });
-  context.after(() => child.kill('SIGKILL'));
-  const closed = once(child, 'close').then(([code]) => code as number | null);
-  let text = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (data) => {
-      text += String(data);
-    });
-  return {
-    child,
-    closed,
-    output: () => text,
-    async waitFor(pattern) {
-      for (;;) {
-        const [, found] = pattern.exec(text) ?? [];
-        if (found !== undefined) return found;
-        assert.equal(child.exitCode, null, text);
-        await Promise.race([once(child.stdout, 'data'), closed]);
-      }
-    },
-  };
+function startFaulty(
+  context: TestContext,
+  args: readonly string[],
+  fault: string,
+  environment: Record<string, string> = {},
+): Run {
+  const run = start(args, { PORT: '0', FAULT_MESSAGE: canary, ...environment }, ['--import', preload(fault)]);
+  context.after(() => run.child.kill('SIGKILL'));
+  return run;
 }
 
 /** A provider that delays each create until it is released. */
@@ -101,16 +77,16 @@ for (const [name, fault, count] of [
   test(`${name} MUST be logged once; in-flight writes MUST finish and be audited before exit code 1`, async (context) => {
     const provider = await startSlowProvider(context);
     const program = startFaulty(context, ['serve'], fault, settingsFor(provider.url));
-    const url = await program.waitFor(/"url":"([^"]+)"/);
+    const [, url = ''] = await program.waitFor(/"url":"([^"]+)"/);
     const answer = ask(`${url}/graphql`, create);
     const held = await Promise.race([provider.create, answer.then((early) => assert.fail(JSON.stringify(early)))]);
     program.child.kill('SIGUSR2');
-    while ((await fetch(`${url}/ready`)).status !== 503) await program.waitFor(/(unhandled error)/);
+    while ((await fetch(`${url}/ready`)).status !== 503) await program.waitFor(/unhandled error/);
     if (count === undefined) program.child.kill('SIGUSR2');
     assert.equal((await fetch(`${url}/health`)).status, 200);
     held.end(created);
     assert.deepEqual((await answer).body, { data: { createCustomer: { __typename: 'CreateCustomerSuccess' } } });
-    assert.equal(await program.closed, 1);
+    assert.equal(await program.exit, 1);
 
     const lines = jsonLines(program.output());
     const of = (message: string) => lines.filter((line) => line['message'] === message);
@@ -136,25 +112,25 @@ for (const [name, fault, count] of [
 test('an unhandled error MUST NOT interrupt a drain, and MUST change its exit code to 1', async (context) => {
   const provider = await startSlowProvider(context);
   const program = startFaulty(context, [], `Promise.reject(${error})`, settingsFor(provider.url));
-  const url = await program.waitFor(/"url":"([^"]+)"/);
+  const [, url = ''] = await program.waitFor(/"url":"([^"]+)"/);
   const answer = ask(`${url}/graphql`, create);
   const held = await Promise.race([provider.create, answer.then((early) => assert.fail(JSON.stringify(early)))]);
   program.child.kill('SIGTERM');
   while ((await fetch(`${url}/ready`)).status !== 503);
   program.child.kill('SIGUSR2');
-  await program.waitFor(/(unhandled error)/);
+  await program.waitFor(/unhandled error/);
   held.end(created);
   assert.deepEqual((await answer).body, { data: { createCustomer: { __typename: 'CreateCustomerSuccess' } } });
-  assert.equal(await program.closed, 1);
+  assert.equal(await program.exit, 1);
   assert.match(program.output(), /"message":"audit"/);
 });
 
 for (const args of [[], ['sandbox']]) {
   test(`customer-gateway ${args.join(' ')} on the sandbox MUST log an unhandled error and exit with 1`, async (context) => {
     const program = startFaulty(context, args, `Promise.reject(${error})`);
-    await program.waitFor(/(Ctrl-C stops)/);
+    await program.waitFor(/Ctrl-C stops/);
     program.child.kill('SIGUSR2');
-    assert.equal(await program.closed, 1);
+    assert.equal(await program.exit, 1);
     assert.equal(jsonLines(program.output()).filter(({ level }) => level === 'error').length, 1);
     assert.doesNotMatch(program.output(), new RegExp(canary));
   });

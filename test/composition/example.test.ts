@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { chromium, type Request } from 'playwright-core';
+import type { Request } from 'playwright-core';
+import { foreignRequests, openBrowser, saveScreenshot } from '../chromium.ts';
 
 let example: ChildProcess;
 let printed = '';
@@ -79,19 +78,9 @@ test('five orders of four customers MUST cost four upstream calls, and missing o
 });
 
 test('GraphiQL MUST run the first tab without changes, and load nothing from other origins', async () => {
-  const command = 'command -v chromium || command -v chromium-browser || command -v google-chrome';
-  const profile = mkdtempSync(join(tmpdir(), 'graphiql-bff-'));
-  const browser = await chromium.launchPersistentContext(profile, {
-    executablePath: execFileSync('sh', ['-c', command], { encoding: 'utf8' }).trim(),
-    headless: true,
-    viewport: { width: 1440, height: 900 },
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
-  });
+  const browser = await openBrowser();
   try {
-    const page = await browser.newPage();
-    page.setDefaultTimeout(60_000);
-    const requested: string[] = [];
-    page.on('request', (request) => requested.push(request.url()));
+    const page = await (await browser.newContext()).newPage();
     await page.goto(url);
     await page.locator('.graphiql-execute-button').waitFor();
     // Until GraphiQL has loaded the text of the tab, a click has no effect. Retry the click.
@@ -106,16 +95,10 @@ test('GraphiQL MUST run the first tab without changes, and load nothing from oth
       isSent = await sending;
     }
     await page.locator('.result-window').getByText('tkn_').first().waitFor();
-    if (process.env['SCREENSHOTS'])
-      await page.screenshot({ path: join(process.env['SCREENSHOTS'], 'graphiql-bff.png') });
-    const own = new URL(url).origin;
-    assert.deepEqual(
-      requested.filter((address) => !address.startsWith(own) && !/^(data|blob):/.test(address)),
-      [],
-    );
+    await saveScreenshot(page, 'graphiql-bff');
+    assert.deepEqual(foreignRequests(browser.requested, new URL(url).origin), []);
   } finally {
     await browser.close();
-    rmSync(profile, { recursive: true, force: true });
   }
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeToken } from '../../src/cli/tokens.ts';
-import { type Harness, newCustomer } from '../support.ts';
+import { type Harness, jwtSettings, newCustomer } from '../support.ts';
 import { type GraphOptions, inGraph, type RoutedAnswer, routerNames } from './graph.ts';
 
 const asha = { id: 'cth_A1b2C3d4E5f6G7h8', objectReferenceId: 'asha.rao@example.com' };
@@ -144,15 +144,9 @@ for (const router of routerNames) {
     }));
 
   test(`${router}: the credentials of the caller MUST decide which customers are visible, and another owner's customer MUST look like a missing one`, () => {
-    const environment = {
-      AUTH_MODE: 'jwt',
-      AUTH_JWT_SECRET: 'a shared secret of more than thirty-two bytes',
-      AUTH_JWT_ISSUER: 'i',
-      AUTH_JWT_AUDIENCE: 'a',
-    };
     const orders = [orderOf(asha.id, '1'), orderOf(u7.id, '2'), orderOf('nobody-0001', '3')];
-    return inGraph({ environment, orders }, async ({ harness, ask }) => {
-      const bearer = async (...argv: string[]) => ({ authorization: `Bearer ${await makeToken(argv, environment)}` });
+    return inGraph({ environment: jwtSettings, orders }, async ({ harness, ask }) => {
+      const bearer = async (...argv: string[]) => ({ authorization: `Bearer ${await makeToken(argv, jwtSettings)}` });
       const query = '{ orders { customer { objectReferenceId clientAuthToken { __typename } } } }';
       const withToken = { clientAuthToken: { __typename: 'ClientAuthToken' } };
       const missing = { customer: { objectReferenceId: null, clientAuthToken: null } };

@@ -18,6 +18,10 @@ import { bearer, createOperation, jwtSettings, newCustomer } from '../support.ts
 const canary = process.env['CANARY'] ?? 'canary';
 const read = '{ customer(id: "u7") { id } }';
 
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+/** The content of a file with one API key. */
+const keyFile = (key: string) => JSON.stringify([{ name: 'bff', sha256: sha256(key), scopes: ['customer:read'] }]);
+
 /** Creates a folder that is removed after the test. */
 function folderOf(context: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'reload-'));
@@ -285,16 +289,15 @@ test('changes of the shared secret, the API keys and the manifests MUST be appli
   ];
   const entry = (key: string) => ({
     name: 'bff',
-    sha256: createHash('sha256').update(key).digest('hex'),
+    sha256: sha256(key),
     scopes: ['customer:read'],
     documents: 'any',
   });
-  const idOf = (text: string) => createHash('sha256').update(text).digest('hex');
   const { AUTH_JWT_SECRET: known, ...jwt } = jwtSettings;
   writeFileSync(secret, 'another secret of more than thirty-two bytes\n');
   writeFileSync(keys, JSON.stringify([entry('key-1')]));
   writeFileSync(manifest, '{}');
-  writeFileSync(more, JSON.stringify({ [idOf('{ a: __typename }')]: '{ a: __typename }' }));
+  writeFileSync(more, JSON.stringify({ [sha256('{ a: __typename }')]: '{ a: __typename }' }));
   const gateway = open(context, {
     juspay: { merchantId: 'acme', apiKey: 'k', baseUrl: provider.url },
     environment: {
@@ -314,14 +317,14 @@ test('changes of the shared secret, the API keys and the manifests MUST be appli
   };
   assert.equal((await ask(gateway, read, withToken)).status, 401);
   assert.equal((await ask(gateway, read, { 'x-api-key': 'key-1' })).status, 200);
-  assert.match(await sendId(idOf('{ b: __typename }')), /PERSISTED_QUERY_NOT_FOUND/);
+  assert.match(await sendId(sha256('{ b: __typename }')), /PERSISTED_QUERY_NOT_FOUND/);
 
   replace(secret, `\uFEFF${known}\n`);
-  replace(more, JSON.stringify({ [idOf('{ b: __typename }')]: '{ b: __typename }' }));
+  replace(more, JSON.stringify({ [sha256('{ b: __typename }')]: '{ b: __typename }' }));
   await Promise.all([until(applied('AUTH_JWT_SECRET_FILE')), until(applied('PERSISTED_DOCUMENTS_FILE'))]);
   assert.equal((await ask(gateway, read, withToken)).status, 200);
-  assert.equal(await sendId(idOf('{ b: __typename }')), '{"data":{"b":"Query"}}');
-  assert.match(await sendId(idOf('{ a: __typename }')), /PERSISTED_QUERY_NOT_FOUND/);
+  assert.equal(await sendId(sha256('{ b: __typename }')), '{"data":{"b":"Query"}}');
+  assert.match(await sendId(sha256('{ a: __typename }')), /PERSISTED_QUERY_NOT_FOUND/);
 
   replace(keys, JSON.stringify([entry('key-2')]));
   await until(applied('AUTH_API_KEYS_FILE'));
@@ -393,11 +396,7 @@ for (const [setting, name, content] of broken) {
 test('a missing file, a link loop or a directory MUST NOT stop the gateway, and a restored file MUST be read', async (context) => {
   const folder = folderOf(context);
   const path = join(folder, 'keys.json');
-  const list = (key: string) =>
-    JSON.stringify([
-      { name: 'bff', sha256: createHash('sha256').update(key).digest('hex'), scopes: ['customer:read'] },
-    ]);
-  writeFileSync(path, list('key-0'));
+  writeFileSync(path, keyFile('key-0'));
   const run = start([], { PORT: '0', METRICS_PORT: '0', AUTH_MODE: 'api-key', AUTH_API_KEYS_FILE: path });
   context.after(() => run.child.kill('SIGKILL'));
   const [, url = ''] = await run.waitFor(/GraphiQL {2}(http:\S+)/);
@@ -409,19 +408,19 @@ test('a missing file, a link loop or a directory MUST NOT stop the gateway, and 
     return (await fetch(url, { method: 'POST', headers, body: '{"query":"{ __typename }"}' })).status;
   };
   assert.equal(await usable(), '1');
-  for (const [index, hurt] of [
+  for (const [index, damage] of [
     () => unlinkSync(path),
     () => symlinkSync('keys.json', path),
     () => mkdirSync(path),
   ].entries()) {
     if (index > 0) rmSync(path, { recursive: true, force: true });
-    hurt();
+    damage();
     const code = ['ENOENT', 'ELOOP', 'EINVAL'][index];
     await run.waitFor(new RegExp(`AUTH_API_KEYS_FILE names a file that cannot be read \\(${code}\\)`));
     assert.equal(await usable(), '0');
     assert.equal(await status(`key-${index}`), 200);
     rmSync(path, { recursive: true, force: true });
-    writeFileSync(path, list(`key-${index + 1}`));
+    writeFileSync(path, keyFile(`key-${index + 1}`));
     while ((await status(`key-${index + 1}`)) !== 200);
     assert.equal(await status(`key-${index}`), 401);
     assert.equal(await usable(), '1');
@@ -487,7 +486,7 @@ test('an API key entry of a removed merchant MUST be accepted, and one of an unk
   const [keys, merchants] = [join(folder, 'keys'), join(folder, 'merchants')];
   const entry = (merchant: string, key = merchant) => ({
     name: key,
-    sha256: createHash('sha256').update(key).digest('hex'),
+    sha256: sha256(key),
     scopes: ['customer:read'],
     merchant,
   });
@@ -548,11 +547,7 @@ const moduleOf = (path: string) => JSON.stringify(import.meta.resolve(`../../src
 test('a file without permission to read MUST NOT stop the gateway, and its next readable content MUST be applied', async (context) => {
   const folder = folderOf(context);
   const path = join(folder, 'keys.json');
-  const list = (key: string) =>
-    JSON.stringify([
-      { name: 'bff', sha256: createHash('sha256').update(key).digest('hex'), scopes: ['customer:read'] },
-    ]);
-  writeFileSync(path, list('key-0'));
+  writeFileSync(path, keyFile('key-0'));
   chmodSync(folder, 0o755);
   // Files are readable for root whatever their mode, so the process becomes another user.
   const script = `
@@ -588,7 +583,7 @@ test('a file without permission to read MUST NOT stop the gateway, and its next 
     await expectStatus(`key-${index}`, 200);
     chmodSync(hidden, 0o755);
     await run.waitFor(/usable again/);
-    writeFileSync(path, list(`key-${index + 1}`));
+    writeFileSync(path, keyFile(`key-${index + 1}`));
     await run.waitFor(/changed file applied/);
     await expectStatus(`key-${index}`, 401);
     await expectStatus(`key-${index + 1}`, 200);

@@ -18,7 +18,7 @@ const sources: Readonly<Record<string, Source>> = {
 };
 
 for (const [name, open] of Object.entries(sources)) {
-  test(`a cancellation of ${name} MUST call each listener once, and none that was removed`, () => {
+  test(`a cancellation of ${name} MUST call each listener once, and no removed listener`, () => {
     const { cancellation, cancel } = open();
     const called: number[] = [];
     const listeners = [0, 1, 2, 3].map((n) => ({ onCancel: () => called.push(n) }));
@@ -35,7 +35,7 @@ for (const [name, open] of Object.entries(sources)) {
     assert.deepEqual(called.sort(), [1, 3]);
   });
 
-  test(`a listener of ${name} MUST not be called if another one removes it, nor if it comes after the end`, () => {
+  test(`a listener of ${name} MUST NOT be called if another listener removes it, or if it is added after the cancellation`, () => {
     const { cancellation, cancel } = open();
     const called: string[] = [];
     const pair = ['a', 'b'].map((own) => ({
@@ -54,7 +54,7 @@ for (const [name, open] of Object.entries(sources)) {
   });
 }
 
-test('a cancellation of a signal MUST listen to it only while it has listeners', () => {
+test('a cancellation of a signal MUST listen to the signal only while the cancellation has listeners', () => {
   const { signal } = new AbortController();
   const cancellation = cancellationOf(signal);
   const count = () => getEventListeners(signal, 'abort').length;
@@ -66,7 +66,7 @@ test('a cancellation of a signal MUST listen to it only while it has listeners',
   assert.equal(count(), 0);
 });
 
-test('an operation that cannot be cancelled MUST never be', () => {
+test('`never` MUST NOT be cancelled and MUST NOT call its listeners', () => {
   never.add({ onCancel: () => assert.fail() });
   assert.equal(never.isCancelled, false);
 });

@@ -6,7 +6,7 @@ import type { CustomerApi } from '../../src/customers/customer.ts';
 import { owned } from '../../src/customers/ownership.ts';
 import {
   type Answer,
-  bearer,
+  askAs,
   codesOf,
   type Harness,
   jwtSettings,
@@ -17,6 +17,7 @@ import {
 } from '../support.ts';
 
 const token = { token: 'tkn_1', expiresAt: new Date() };
+const boundToU7 = { customer: 'u7', scope: 'customer:read customer:token' };
 
 test('the owner MUST be checked in the read with the token as well as in the read before it', async () => {
   const reads: boolean[] = [];
@@ -37,12 +38,8 @@ test('the owner MUST be checked in the read with the token as well as in the rea
 test('if the token cannot be read, only its field MUST fail and the customer MUST be returned', () =>
   withHarness(
     async (harness) => {
-      const token = bearer({ customer: 'u7', scope: 'customer:read customer:token' });
-      const answer = await harness.fetch({
-        method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-        body: JSON.stringify({ query: '{ customer(id: "cst_0123456789abcdef") { id clientAuthToken { token } } }' }),
-      });
+      const query = '{ customer(id: "cst_0123456789abcdef") { id clientAuthToken { token } } }';
+      const answer = await askAs(harness, boundToU7, query);
       assert.deepEqual(answer.data, { customer: { id: 'cst_0123456789abcdef', clientAuthToken: null } });
       assert.deepEqual(codesOf(answer), { 'customer.clientAuthToken': 'OPERATION_TOO_COMPLEX' });
       assert.deepEqual(harness.upstream(), ['GET /customers/cst_0123456789abcdef']);
@@ -54,12 +51,8 @@ test('if the token cannot be read, only its field MUST fail and the customer MUS
 const askBound = (query: string, check: (answer: Answer, upstream: string[]) => void) =>
   withHarness(
     async (harness) => {
-      const token = bearer({ customer: 'u7', scope: 'customer:read customer:token' });
-      const answer = await harness.fetch({
-        method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-        body: JSON.stringify({ query: `{ ${query} } fragment token on Customer { clientAuthToken { __typename } }` }),
-      });
+      const document = `{ ${query} } fragment token on Customer { clientAuthToken { __typename } }`;
+      const answer = await askAs(harness, boundToU7, document);
       check(answer, harness.upstream());
     },
     { ...jwtSettings, LIMIT_UPSTREAM_READS: '3' },
@@ -109,14 +102,7 @@ const found: ScriptedResponse = { status: 200, body: otherCustomer };
 const taken: ScriptedResponse = { status: 400, body: { error_code: 'unique', error_info: { code: 'ALREADY_EXISTS' } } };
 
 const ask = (harness: Harness, query: string) =>
-  harness.fetch({
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      authorization: `Bearer ${bearer({ customer: 'CUST-00001', scope: 'customer:read customer:write customer:token' })}`,
-    },
-    body: JSON.stringify({ query }),
-  });
+  askAs(harness, { customer: 'CUST-00001', scope: 'customer:read customer:write customer:token' }, query);
 
 const queries = {
   customer: '{ customer(id: "CUST-00001") { id clientAuthToken { token } } }',

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { type Cancellation, createCancellation, never } from '../../src/customers/cancellation.ts';
 import { RequestError } from '../../src/errors.ts';
 import { createTurns } from '../../src/execution/turns.ts';
-import { type Answer, bearer, codesOf, jwtSettings, withHarness } from '../support.ts';
+import { type Answer, askAs, codesOf, jwtSettings, withHarness } from '../support.ts';
 
 const limits = { turnMs: 5, maxWaiting: 10, maxWaitingByCaller: 6, maxWaitMs: 60_000 };
 
@@ -88,14 +88,7 @@ test('many new documents of one caller MUST NOT delay another caller, and MUST b
         return `fragment F${i} on Query { ${spreads} customer(id: "x") { id } }`;
       });
       const query = `{ ...F0 z${sub}${n}: __typename } ${fragments.join(' ')} fragment F${size} on Query { __typename }`;
-      const answer = await harness.fetch({
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          authorization: `Bearer ${bearer({ sub, scope: 'customer:read', customer: 'x' })}`,
-        },
-        body: JSON.stringify({ query }),
-      });
+      const answer = await askAs(harness, { sub, scope: 'customer:read', customer: 'x' }, query);
       answers.push(sub);
       return answer;
     };

@@ -122,7 +122,7 @@ test('60 clients that never read their responses MUST NOT make the process hold 
     );
     const before = usedBytes();
     const sockets = openUnread(server.port, pageOrOperations);
-    // No client is disconnected for its time, only for the bytes of all of them.
+    // The delivery timeout is not reached: clients are disconnected only because of the limit of bytes.
     const operations = () => observed.pending.filter(({ bytes }) => bytes < 5_000_000);
     while (observed.closed() < 20 || operations().length < 20 || observed.held() > deliveryLimits.maxBytes) {
       await observed.nextEvent();
@@ -130,7 +130,7 @@ test('60 clients that never read their responses MUST NOT make the process hold 
     const grown = usedBytes() - before;
     context.diagnostic(`${observed.closed()} disconnected, ${observed.held()} bytes held, ${grown} bytes more used`);
     assert.ok(grown < 2.5 * deliveryLimits.maxBytes, `${grown} bytes`);
-    // The limit is one of bytes, whatever characters a response has.
+    // The limit counts bytes, not characters.
     for (const { bytes, counted } of observed.pending) assert.ok(counted > bytes * 0.9, `${counted} of ${bytes} bytes`);
     for (const socket of sockets) socket.destroy();
   }));

@@ -87,7 +87,7 @@ test('the provider MUST receive each hostile id unchanged, and none of the impos
       assert.deepEqual(codesOf(await harness.ask(read, { id })), { customer: 'BAD_USER_INPUT' }, JSON.stringify(id));
     }
     assert.equal(harness.sandbox.calls.length, hostileIds.length);
-  }, {}));
+  }));
 
 test('a form MUST decode to the given fields and no others', () => {
   const names = {

@@ -1,16 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bearer, codesOf, type Harness, jwtSettings, withHarness } from '../support.ts';
+import { askAs, codesOf, type Harness, jwtSettings, withHarness } from '../support.ts';
 
-const askAs = (harness: Harness, sub: string, query: string) =>
-  harness.fetch({
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      authorization: `Bearer ${bearer({ sub, scope: 'customer:read customer:any' })}`,
-    },
-    body: JSON.stringify({ query }),
-  });
+const ask = (harness: Harness, sub: string, query: string) =>
+  askAs(harness, { sub, scope: 'customer:read customer:any' }, query);
 const listOf = (ids: readonly string[]) => `{ customers(ids: ${JSON.stringify(ids)}) { id } }`;
 const idsOf = (name: string) => Array.from({ length: 40 }, (_, n) => `${name}-${n}`);
 
@@ -19,9 +12,9 @@ test('6 operations with 40 ids of one caller MUST NOT delay another caller beyon
     async (harness) => {
       // Both connections are in use until all calls wait.
       harness.sandbox.arm({ fault: 'slow', on: 'get', times: 2, delayMs: 3_000 });
-      const flood = Array.from({ length: 6 }, (_, n) => askAs(harness, 'greedy', listOf(idsOf(`greedy${n}`))));
+      const flood = Array.from({ length: 6 }, (_, n) => ask(harness, 'greedy', listOf(idsOf(`greedy${n}`))));
       await harness.sandbox.whenCalled(({ number }) => number === 2);
-      const modest = askAs(harness, 'modest', listOf(['modest-1', 'modest-2', 'modest-3', 'modest-4']));
+      const modest = ask(harness, 'modest', listOf(['modest-1', 'modest-2', 'modest-3', 'modest-4']));
       assert.deepEqual(codesOf(await modest), {});
       for (const answer of await Promise.all(flood)) assert.deepEqual(codesOf(answer), {});
       const positions = harness.sandbox.calls.flatMap(({ pathId }, position) =>
@@ -40,23 +33,23 @@ test('6 operations with 40 ids of one caller MUST NOT delay another caller beyon
 test('the failed calls of one caller MUST NOT open the breaker of other callers', () =>
   withHarness(async (harness) => {
     const ids = Array.from({ length: 30 }, (_, n) => `fault_501_x${n}`);
-    const first = codesOf(await askAs(harness, 'failing', listOf(ids)));
+    const first = codesOf(await ask(harness, 'failing', listOf(ids)));
     assert.deepEqual(new Set(Object.values(first)), new Set(['UPSTREAM_UNAVAILABLE']));
     harness.sandbox.clearCalls();
-    assert.deepEqual(codesOf(await askAs(harness, 'failing', listOf(['fault_501_xlast']))), {
+    assert.deepEqual(codesOf(await ask(harness, 'failing', listOf(['fault_501_xlast']))), {
       'customers.0': 'UPSTREAM_UNAVAILABLE',
     });
     assert.deepEqual(harness.upstream(), []);
-    assert.deepEqual(codesOf(await askAs(harness, 'healthy', '{ customer(id: "u7") { id } }')), {});
+    assert.deepEqual(codesOf(await ask(harness, 'healthy', '{ customer(id: "u7") { id } }')), {});
     assert.deepEqual(harness.upstream(), ['GET /customers/u7']);
   }, jwtSettings));
 
 test('a host that fails for all callers MUST open the breaker by their calls together', () =>
   withHarness(async (harness) => {
     for (let caller = 0; caller < 10; caller += 1)
-      await askAs(harness, `caller ${caller}`, listOf(['fault_501_x1', 'fault_501_x2']));
+      await ask(harness, `caller ${caller}`, listOf(['fault_501_x1', 'fault_501_x2']));
     harness.sandbox.clearCalls();
-    assert.deepEqual(codesOf(await askAs(harness, 'another', '{ customer(id: "u7") { id } }')), {
+    assert.deepEqual(codesOf(await ask(harness, 'another', '{ customer(id: "u7") { id } }')), {
       customer: 'UPSTREAM_UNAVAILABLE',
     });
     assert.deepEqual(harness.upstream(), []);

@@ -9,7 +9,7 @@ import { anonymous, type Caller } from '../../src/auth/caller.ts';
 import { createRateLimit, type RateLimit } from '../../src/auth/rate-limit.ts';
 import { RequestError } from '../../src/errors.ts';
 import { createLog } from '../../src/telemetry/log.ts';
-import { type Answer, bearer, codesOf, type Harness, jwtSettings, withHarness } from '../support.ts';
+import { type Answer, askAs, codesOf, type Harness, jwtSettings, withHarness } from '../support.ts';
 
 const silent = createLog('silent', () => undefined);
 const bound = (name: string, customer: string): Caller => ({
@@ -81,14 +81,7 @@ test('a token that names the default merchant and one that names none MUST share
   withHarness(
     async (harness) => {
       const send = (claims: object) =>
-        harness.fetch({
-          method: 'POST',
-          headers: {
-            'content-type': 'application/json',
-            authorization: `Bearer ${bearer({ scope: 'customer:read', ...claims })}`,
-          },
-          body: '{"query":"{ customer(id: \\"u7\\") { id } }"}',
-        });
+        askAs(harness, { scope: 'customer:read', ...claims }, '{ customer(id: "u7") { id } }');
       const merchant_id = harness.sandbox.merchantId;
       const bySubject = { sub: 'subject', scope: 'customer:read customer:any' };
       for (const [first, second] of [

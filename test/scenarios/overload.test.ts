@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { createOverload } from '../../src/http/overload.ts';
+import { start } from '../program.ts';
 import { createOperation, newCustomer } from '../support.ts';
-
-const bin = fileURLToPath(new URL('../../bin/customer-gateway.js', import.meta.url));
 
 /** Runs the program with a provider whose responses the test releases. */
 async function startProgram() {
@@ -26,30 +23,20 @@ async function startProgram() {
     else answer();
   }).listen(0, '127.0.0.1');
   await once(provider, 'listening');
-  const child = spawn(process.execPath, [bin], {
-    env: {
-      PATH: process.env['PATH'] ?? '',
-      PORT: '0',
-      AUTH_MODE: 'none',
-      JUSPAY_API_KEY: 'key',
-      JUSPAY_MERCHANT_ID: 'merchant',
-      JUSPAY_BASE_URL: `http://127.0.0.1:${(provider.address() as AddressInfo).port}`,
-      JUSPAY_CONNECTIONS: '4',
-      // Long enough for a slow machine to send all requests.
-      JUSPAY_TIMEOUT_MS: '300000',
-      OPERATION_TIMEOUT_MS: '300000',
-      METRICS_PORT: '0',
-    },
+  const run = start([], {
+    PORT: '0',
+    AUTH_MODE: 'none',
+    JUSPAY_API_KEY: 'key',
+    JUSPAY_MERCHANT_ID: 'merchant',
+    JUSPAY_BASE_URL: `http://127.0.0.1:${(provider.address() as AddressInfo).port}`,
+    JUSPAY_CONNECTIONS: '4',
+    // Long enough for a slow machine to send all requests.
+    JUSPAY_TIMEOUT_MS: '300000',
+    OPERATION_TIMEOUT_MS: '300000',
+    METRICS_PORT: '0',
   });
-  const { promise: started, resolve } = Promise.withResolvers<{ url: string; metricsUrl: string }>();
-  let output = '';
-  child.stdout.on('data', (data) => {
-    output += String(data);
-    const [line] = /^.*"metricsUrl".*$/m.exec(output) ?? [];
-    if (line) resolve(JSON.parse(line));
-  });
-  child.stderr.resume();
-  const { url, metricsUrl } = await started;
+  const [line] = await run.waitFor(/^.*"metricsUrl".*\n/m);
+  const { url, metricsUrl } = JSON.parse(line) as { url: string; metricsUrl: string };
   return {
     url,
     calls,
@@ -63,8 +50,8 @@ async function startProgram() {
       for (const answer of waiting) answer();
     },
     async stop(): Promise<unknown> {
-      child.kill('SIGTERM');
-      const [code] = await once(child, 'close');
+      run.child.kill('SIGTERM');
+      const code = await run.exit;
       provider.closeAllConnections();
       provider.close();
       return code;
@@ -91,7 +78,7 @@ test('operations beyond the concurrency limit MUST be shed before execution, and
     const readOf = (id: string) => ({ query: `{ customer(id: "${id}") { objectReferenceId } }` });
     const read = readOf('u7');
     const statuses: number[] = [];
-    const gone = new AbortController();
+    const client = new AbortController();
     const ask = async (signal?: AbortSignal) => {
       const response = await send(read, signal);
       statuses.push(response.status);
@@ -99,16 +86,16 @@ test('operations beyond the concurrency limit MUST be shed before execution, and
     };
     const answers: Promise<{ status: number; text: string } | undefined>[] = [];
     // Event loop lag lowers the limit for a while. Send until the full limit is reached and 100 more are refused.
-    let underWay = 0;
-    while (underWay < 1_000 || statuses.length < 100) {
+    let inFlight = 0;
+    while (inFlight < 1_000 || statuses.length < 100) {
       for (let n = 0; n < 50; n += 1) {
-        answers.push(ask(answers.length < 50 ? gone.signal : undefined).catch(() => undefined));
+        answers.push(ask(answers.length < 50 ? client.signal : undefined).catch(() => undefined));
       }
       // Slow senders are disconnected, so do not send faster than the gateway accepts.
-      do underWay = await program.inFlight();
-      while (underWay !== answers.length - statuses.length);
+      do inFlight = await program.inFlight();
+      while (inFlight !== answers.length - statuses.length);
     }
-    assert.equal(underWay, 1_000);
+    assert.equal(inFlight, 1_000);
     // All responses so far are refusals. The other operations wait for the provider.
     assert.deepEqual(new Set(statuses), new Set([503]));
     assert.equal(program.calls.length, 1);
@@ -124,7 +111,7 @@ test('operations beyond the concurrency limit MUST be shed before execution, and
     assert.equal(program.calls.length, 1);
 
     // A disconnected client frees its slot.
-    gone.abort();
+    client.abort();
     const late = sendUntilTaken(() => send(readOf('u8')));
     while (program.calls.length === 1) await delay(10);
     program.release();

@@ -1,20 +1,18 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { getNamedType, isInputObjectType, isObjectType, isScalarType } from 'graphql';
 import { serverAudits } from 'graphql-http';
 import { buildSchema } from '../../src/graphql/schema.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
+import { start } from '../program.ts';
 
 /** Part of every value that this file sends. The test command fails if the output contains it. */
 const canary = process.env['CANARY'] ?? 'canary-by-hand';
 const key = `key-${canary}`;
-const bin = fileURLToPath(new URL('../../bin/customer-gateway.js', import.meta.url));
 
 interface Profile {
   readonly url: string;
@@ -29,8 +27,7 @@ let open: Profile;
 
 /** Starts the program with settings for production. */
 async function startProfile(more: Record<string, string>): Promise<Profile> {
-  const env = {
-    PATH: process.env['PATH'] ?? '',
+  const run = start([], {
     NODE_ENV: 'production',
     PORT: '0',
     JUSPAY_API_KEY: sandbox.apiKey,
@@ -40,25 +37,14 @@ async function startProfile(more: Record<string, string>): Promise<Profile> {
     AUTH_API_KEYS_FILE: join(folder, 'keys.json'),
     LOG_LEVEL: 'debug',
     ...more,
-  };
-  const child = spawn(process.execPath, [bin], { env });
-  let text = '';
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (data) => {
-      text += String(data);
-      const [, url] = /"url":"([^"]+)"/.exec(text) ?? [];
-      if (url) resolve(url);
-    });
-  }
-  const exit = new Promise<number | null>((done) => child.once('close', done));
-  void exit.then(() => reject(new Error(text)));
+  });
+  const [, url = ''] = await run.waitFor(/"url":"([^"]+)"/);
   return {
-    url: `${await promise}/graphql`,
-    output: () => text,
+    url: `${url}/graphql`,
+    output: run.output,
     stop() {
-      child.kill('SIGTERM');
-      return exit;
+      run.child.kill('SIGTERM');
+      return run.exit;
     },
   };
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  bearer,
+  askAs,
   createOperation,
   type Harness,
   jwtSettings,
@@ -135,12 +135,8 @@ test('a create of a bound caller MUST NOT be RECONCILED with a reference in anot
   withHarness(
     async (harness) => {
       harness.sandbox.arm({ fault: 'reset', on: 'create', afterCommit: true });
-      const token = bearer({ customer: 'Order-Desk-0042', scope: 'customer:read customer:write' });
-      const answer = await harness.fetch({
-        method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-        body: JSON.stringify({ query: differing, variables: { input: newCustomer('Order-Desk-0042') } }),
-      });
+      const claims = { customer: 'Order-Desk-0042', scope: 'customer:read customer:write' };
+      const answer = await askAs(harness, claims, differing, { input: newCustomer('Order-Desk-0042') });
       assert.deepEqual(resultOf(answer, 'createCustomer'), { code: 'ALREADY_EXISTS', differingFields: null });
     },
     jwtSettings,

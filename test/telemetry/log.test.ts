@@ -84,7 +84,7 @@ async function writeUntilDropped({ url, metric }: Program): Promise<void> {
   for (let left = operations; left > 0; left -= 1) await send();
 }
 
-async function stopsCleanly({ child, url, exit }: Program): Promise<void> {
+async function stopCleanly({ child, url, exit }: Program): Promise<void> {
   assert.equal((await fetch(`${url}/health`)).status, 200);
   child.kill('SIGTERM');
   assert.equal(await exit, 0);
@@ -97,7 +97,7 @@ test('a blocked stdout MUST NOT block responses, probes or SIGTERM, and memory M
   const earlier = await program.metric('process_resident_memory_bytes');
   await writeUntilDropped(program);
   assert.ok((await program.metric('process_resident_memory_bytes')) - earlier < 150e6);
-  await stopsCleanly(program);
+  await stopCleanly(program);
 });
 
 test('when a blocked stdout drains, the log MUST report the number of dropped lines, and every line MUST be complete', async (context) => {
@@ -114,7 +114,7 @@ test('when a blocked stdout drains, the log MUST report the number of dropped li
   stdout.resume();
   while (!text.includes('"log lines dropped"')) await once(stdout, 'data');
   await ask(`${program.url}/graphql`, '{ customer(id: "u7") { id } }');
-  await stopsCleanly(program);
+  await stopCleanly(program);
   if (!stdout.readableEnded) await once(stdout, 'end');
   const lines = text
     .split('\n')
@@ -139,7 +139,7 @@ for (const [name, open] of [
     if (typeof stdout === 'number') closeSync(stdout);
     else program.child.stdout?.destroy();
     await writeUntilDropped(program);
-    await stopsCleanly(program);
+    await stopCleanly(program);
   });
 }
 
@@ -152,7 +152,7 @@ test('a normal shutdown MUST write every line to a pipe and to a file', async (c
   closeSync(file);
   for (let n = 0; n < 50; n += 1) await ask(`${program.url}/graphql`, tenWrites);
   const last = ask(`${program.url}/graphql`, tenWrites);
-  await stopsCleanly(program);
+  await stopCleanly(program);
   const isServed = (await last).status === 200;
   const audits = readFileSync(path, 'utf8')
     .split('\n')
@@ -166,7 +166,7 @@ test('a normal shutdown MUST write every line to a pipe and to a file', async (c
   });
   const closed = once(piped.child, 'close');
   for (let n = 0; n < 50; n += 1) await ask(`${piped.url}/graphql`, tenWrites);
-  await stopsCleanly(piped);
+  await stopCleanly(piped);
   await closed;
   assert.equal(text.split('"message":"audit"').length - 1, 500);
   assert.match(text, /embedded sandbox/);
@@ -207,7 +207,7 @@ for (const [level, isKept] of [
     });
     const closed = once(program.child, 'close');
     await ask(`${program.url}/graphql`, tenWrites);
-    await stopsCleanly(program);
+    await stopCleanly(program);
     await closed;
     assert.equal(text.split('"message":"audit"').length - 1, isKept ? 10 : 0);
   });
