@@ -80,7 +80,7 @@ class InFlightRead implements Operation, SharedRead {
   readonly cancellation = createCancellation();
   joinListener: JoinListener | undefined;
   readonly #remove: (read: InFlightRead) => void;
-  /** Never empty before the end: the deadline of the last reader decides whether the attempt counts as a timeout. */
+  /** The last reader stays until the read ends: its deadline decides whether the attempt counts as a timeout. */
   #readers: Reader[] = [];
   /** The end of the backoff that the provider demands. */
   #backoffUntilMs = 0;
@@ -152,7 +152,7 @@ class InFlightRead implements Operation, SharedRead {
     reader.onBackoff(this.#backoffUntilMs);
   }
 
-  /** Ends the read with its last reader. */
+  /** Removes a reader. If no other reader is left, cancels the read instead. */
   leave(reader: Reader): void {
     const readers = this.#readers;
     if (readers.length > 1) {
@@ -170,7 +170,7 @@ class InFlightRead implements Operation, SharedRead {
     for (const reader of this.#end()) reader.reject(error);
   }
 
-  /** A read that ended lets go of its readers: something may still hold it, and they hold whole requests. */
+  /** Removes the readers: they keep whole requests in memory, and the finished read may still be referenced. */
   #end(): Reader[] {
     this.#remove(this);
     const readers = this.#readers;

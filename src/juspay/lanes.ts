@@ -38,7 +38,7 @@ const maxWaiting = 20_000;
  * caller with many calls does not delay the calls of other callers. The list of free lanes is the limit of concurrent calls. The
  * lane that was released last is used first, because its connection is open.
  *
- * @param open opens a lane, when it is needed first.
+ * @param open opens a lane. Called when no open lane is free and fewer than `count` are open.
  */
 export function createLanes<Lane>(
   count: number,

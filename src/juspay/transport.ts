@@ -76,7 +76,7 @@ export function createTransport(options: TransportOptions): Transport {
     let fixed = headersByKey.get(key);
     if (fixed === undefined) {
       const { merchantId, version } = options;
-      // The only place that reveals a key.
+      // The only place that reveals a key for requests of callers. `customer-gateway doctor` reveals it for its own.
       const authorization = `Basic ${Buffer.from(`${key.reveal()}:`).toString('base64')}`;
       fixed = ['accept', 'application/json', 'x-merchantid', merchantId];
       fixed = [...fixed, ...(version === undefined ? [] : ['version', version]), 'authorization', authorization];
