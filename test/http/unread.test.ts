@@ -146,6 +146,42 @@ test('60 clients that never read their responses MUST all be disconnected', (con
     for (const socket of sockets) socket.destroy();
   }));
 
+for (const [name, isLate] of [
+  ['an operation that ends', false],
+  ['a page that is requested', true],
+] as const) {
+  test(`a shutdown MUST NOT wait for a client that does not read the response of ${name} after its start`, async () => {
+    const aliases = Array.from({ length: 30 }, (_, n) => `a${n}: firstName`).join(' ');
+    const longOperation = postRequest(JSON.stringify({ query: `{ customer(id: "u7") { ${aliases} } }` }));
+    const stopped = Promise.withResolvers<void>();
+    let onCall: () => void = () => undefined;
+    await withScriptedProvider(
+      () => {
+        // The operation is in flight.
+        onCall();
+        return { status: 200, body: { id: 'cth_1', object_reference_id: 'u7', first_name: 'x'.repeat(900_000) } };
+      },
+      async ({ gateway }, calls) => {
+        const server = await startServer(gateway, { host: '127.0.0.1', port: 0, deliveryTimeoutMs: 600_000 });
+        const client = openConnection(server.port);
+        const unread = connect(server.port, '127.0.0.1').pause();
+        unread.on('error', () => undefined);
+        await once(unread, 'connect');
+        onCall = () => {
+          stopped.resolve(server.stop(600_000));
+          if (isLate) unread.write(page);
+        };
+        (isLate ? client.socket : unread).write(longOperation);
+        await stopped.promise;
+        assert.deepEqual(calls, ['GET /customers/u7']);
+        unread.destroy();
+        client.socket.destroy();
+      },
+      { LIMIT_RESPONSE_BYTES: String(64 * 1024 * 1024) },
+    );
+  });
+}
+
 test('the responses of a mounted gateway MUST be limited too', (context) =>
   withHarness(async ({ gateway }) => {
     const host = createServer(gateway.listener).listen(0, '127.0.0.1');
