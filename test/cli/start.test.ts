@@ -84,6 +84,14 @@ for (const [name, command, words, code] of [
   });
 }
 
+test('SIGTERM to npm run sandbox MUST stop the sandbox', async () => {
+  const { child, exit, admin } = await begin('npm', ['run', 'sandbox']);
+  assert.equal(await isListening(admin), true);
+  child.kill('SIGTERM');
+  assert.equal(await exit, 0);
+  assert.equal(await isListening(admin), false);
+});
+
 test('SIGTERM to npx MUST stop the gateway, although the shell between them does not forward it', async (context) => {
   const folder = installed();
   context.after(() => rmSync(folder, { recursive: true }));

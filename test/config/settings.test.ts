@@ -193,6 +193,25 @@ test('production MUST reject a short shared secret and disabled certificate chec
   );
 });
 
+test('a mounted gateway MUST apply the rules of production if only the process has the variables', (context) => {
+  const kept = ['NODE_ENV', 'NODE_TLS_REJECT_UNAUTHORIZED'].map((name) => [name, process.env[name]] as const);
+  context.after(() => {
+    for (const [name, value] of kept) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  });
+  process.env['NODE_ENV'] = 'production';
+  process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
+  const juspay = { apiKey: 'k', merchantId: 'm', baseUrl: 'https://api.juspay.in' };
+  const problems = problemsOf(() => createGateway({ juspay, auth: { mode: 'none' } }));
+  assert.deepEqual(problems, [
+    'NODE_TLS_REJECT_UNAUTHORIZED must not be 0 in production: it disables certificate checks.',
+  ]);
+  delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
+  assert.match(problemsOf(() => createGateway({})).join(), /the sandbox is for development only/);
+});
+
 test('in production every merchant MUST have an explicit base URL', (context) => {
   const { bare, named } = writeFiles(context, {
     bare: '{"acme":{"apiKey":"k"},"globex":{"apiKey":"k","baseUrl":"https://api.juspay.in"}}',
