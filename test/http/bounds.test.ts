@@ -156,6 +156,36 @@ test('the CPU time for a head of 14 KiB without valid credentials MUST be propor
     { ...jwtSettings, TRUST_PROXY: '1', RATE_LIMIT_PER_MINUTE: '1000000', CORS_ORIGINS: 'https://shop.example' },
   ));
 
+test('the CPU time for a body that arrives byte by byte MUST be proportional to its length', (context) =>
+  withHarness(async (harness) => {
+    const server = await startServer(harness.gateway, { host: '127.0.0.1', port: 0 });
+    const socket = connect(server.port, '127.0.0.1');
+    const costOf = async (length: number) => {
+      const text = body.padEnd(length);
+      const chunks = [...text].map((character) => `1\r\n${character}\r\n`).join('');
+      const request = `POST /graphql HTTP/1.1\r\nhost: a\r\n${json}transfer-encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`;
+      const costs: number[] = [];
+      for (let round = 0; round < 5; round += 1) {
+        const before = process.cpuUsage();
+        socket.write(request);
+        const [answer] = await once(socket, 'data');
+        const { user, system } = process.cpuUsage(before);
+        assert.match(String(answer), /^HTTP\/1\.1 200 /);
+        costs.push(user + system);
+      }
+      return Math.min(...costs);
+    };
+    try {
+      await costOf(65_000);
+      const growth = (await costOf(65_000)) / (await costOf(8_125));
+      context.diagnostic(`growth ${growth.toFixed(1)}`);
+      assert.ok(growth < maxGrowth, `growth ${growth}`);
+    } finally {
+      socket.destroy();
+      await server.stop(0);
+    }
+  }));
+
 test('only the end of X-Forwarded-For MUST be read: a mounted gateway has no limit for headers', (context) =>
   withHarness(
     async (harness) => {
