@@ -12,6 +12,7 @@ import { type Appliers, watchSettings } from './config/reload.ts';
 import { unknownMerchant } from './config/rules.ts';
 import { createEngine } from './execution/engine.ts';
 import { type Manifest, openManifest } from './execution/persisted.ts';
+import { createOperations } from './graphql/operations.ts';
 import { buildSubgraph } from './graphql/schema.ts';
 import { createBodies } from './http/bodies.ts';
 import { createCors } from './http/cors.ts';
@@ -32,7 +33,6 @@ import { type RequestOrigin, RequestState } from './http/state.ts';
 import { readTarget } from './http/target.ts';
 import { type MerchantAccess, openMerchants } from './juspay/merchants.ts';
 import { fetchThrough } from './juspay/tunnels.ts';
-import { createOperations } from './operations.ts';
 import { limited } from './telemetry/limited.ts';
 import type { Log, Metrics } from './telemetry/log.ts';
 
@@ -72,7 +72,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const schema = buildSubgraph({ exposesSdl: config.introspection });
   const inFlight = countInFlight(metrics);
   const operations = createOperations({
-    merchants,
+    clientOf: merchants.of,
     inFlight,
     timeoutMs: config.operationTimeoutMs,
     maxReads: limits.upstreamReads,

@@ -55,13 +55,9 @@ const table: Readonly<Record<string, Room>> = {
   },
   // Written from the provider's document alone: shared encoders would make both sides agree on one mistake.
   sandbox: { rooms: [], packages: ['node:crypto', 'node:http', 'node:net', 'node:zlib'] },
-  operations: {
-    rooms: ['errors', 'telemetry', 'customers', 'auth', 'juspay', 'graphql', 'http'],
-    packages: [],
-  },
   // The composition root.
   gateway: {
-    rooms: ['telemetry', 'config', 'auth', 'juspay', 'execution', 'graphql', 'http', 'operations'],
+    rooms: ['telemetry', 'config', 'auth', 'juspay', 'execution', 'graphql', 'http'],
     packages: ['graphql-yoga', 'node:url'],
   },
   cli: {
@@ -216,14 +212,7 @@ test('modules of Node MUST be imported with their prefix', () => {
   }
 });
 
-test('the root of src MUST hold entry points, the composition root with the contexts of its operations, and the errors only', () => {
+test('the root of src MUST hold entry points, the composition root and the errors only', () => {
   const atRoot = files.filter((path) => !path.slice('src/'.length).includes('/')).toSorted();
-  assert.deepEqual(atRoot, [
-    'src/errors.ts',
-    'src/gateway.ts',
-    'src/index.ts',
-    'src/node.ts',
-    'src/operations.ts',
-    'src/schema.ts',
-  ]);
+  assert.deepEqual(atRoot, ['src/errors.ts', 'src/gateway.ts', 'src/index.ts', 'src/node.ts', 'src/schema.ts']);
 });

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Resource } from '../customers/tracking.ts';
 import type { Metrics } from '../telemetry/log.ts';
-import type { Resource } from './state.ts';
 
 /** Counts in-flight requests and writes, and holds the drain state. */
 export interface InFlight extends Resource {

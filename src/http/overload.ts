@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
+import type { Resource } from '../customers/tracking.ts';
 import { overloaded } from '../errors.ts';
-import type { Resource } from './state.ts';
 
 /**
  * Concurrency limit of one merchant: operations for each connection of its pool, and a minimum for small pools. With calls of

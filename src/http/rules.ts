@@ -1,6 +1,7 @@
 import type { HeaderReader } from '../auth/auth.ts';
 import type { Caller } from '../auth/caller.ts';
 import type { Cancellation } from '../customers/cancellation.ts';
+import type { Resource } from '../customers/tracking.ts';
 import { overloaded, RequestError } from '../errors.ts';
 import type { Answer } from '../execution/answer.ts';
 import type { Engine } from '../execution/engine.ts';
@@ -10,7 +11,7 @@ import type { Correlation, Log } from '../telemetry/log.ts';
 import { type Bodies, tooLong } from './bodies.ts';
 import { answerType, isJson } from './media.ts';
 import type { Params } from './params.ts';
-import type { RequestState, Resource } from './state.ts';
+import type { RequestState } from './state.ts';
 
 export interface HttpRules {
   readonly endpoint: string;

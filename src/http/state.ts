@@ -1,14 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { Caller } from '../auth/caller.ts';
+import type { Resource } from '../customers/tracking.ts';
 import type { Answer } from '../execution/answer.ts';
 import type { Target } from './target.ts';
-
-/** Something that requests use and that counts its users, such as the slots of the concurrency limit. */
-export interface Resource {
-  acquire(): void;
-  release(): void;
-}
 
 /** The properties of a request that its entry point sets. */
 export interface RequestOrigin {

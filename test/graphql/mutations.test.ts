@@ -8,7 +8,7 @@ import { never } from '../../src/customers/cancellation.ts';
 import { coalescing } from '../../src/customers/coalescing.ts';
 import type { Customer, CustomerApi, Operation } from '../../src/customers/customer.ts';
 import { owned } from '../../src/customers/ownership.ts';
-import { tracked } from '../../src/customers/tracking.ts';
+import { type Resource, tracked } from '../../src/customers/tracking.ts';
 import { GatewayError } from '../../src/errors.ts';
 import type { OperationContext } from '../../src/graphql/context.ts';
 import { buildSchema } from '../../src/graphql/schema.ts';
@@ -27,12 +27,13 @@ interface Setup {
   readonly caller?: Caller;
   /** The client at the bottom of the layers. */
   readonly client?: (operation: Operation) => Partial<CustomerApi>;
-  readonly track?: (write: Promise<unknown>) => Promise<unknown>;
+  /** Held during each write. */
+  readonly resources?: readonly Resource[];
   readonly layer?: (api: CustomerApi) => CustomerApi;
 }
 
 /** Runs a mutation with the layers of the gateway. Returns the result, the audited outcomes and the reported errors. */
-async function run(source: string, { caller = anonymous, client, track, layer = (api) => api }: Setup) {
+async function run(source: string, { caller = anonymous, client, resources = [], layer = (api) => api }: Setup) {
   const audited: string[] = [];
   const reported: unknown[] = [];
   const write = { isSent: false };
@@ -57,7 +58,7 @@ async function run(source: string, { caller = anonymous, client, track, layer = 
     },
     ...client?.(own),
   });
-  const open = tracked(coalescing(api)(operation), track ?? ((work) => work));
+  const open = tracked(coalescing(api)(operation), resources);
   const contextValue: OperationContext = {
     requestId: 'r',
     caller,
@@ -155,7 +156,12 @@ for (const [field, call] of Object.entries(mutations)) {
   });
 
   test(`a fault in counting writes in progress MUST NOT change the result of the write: ${field}`, async () => {
-    const { data, errors } = await run(`mutation { ${call} { __typename } }`, { track: fails });
+    const fault = () => {
+      throw new TypeError('a fault');
+    };
+    const { data, errors } = await run(`mutation { ${call} { __typename } }`, {
+      resources: [{ acquire: fault, release: fault }],
+    });
     const success = { __typename: field === 'createCustomer' ? 'CreateCustomerSuccess' : 'UpdateCustomerSuccess' };
     assert.deepEqual([data, errors], [{ [field]: success }, undefined]);
   });

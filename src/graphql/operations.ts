@@ -1,19 +1,19 @@
-import type { Caller } from './auth/caller.ts';
-import { batched } from './customers/batching.ts';
-import type { Operation } from './customers/customer.ts';
-import { forbidden, owned } from './customers/ownership.ts';
-import { tracked } from './customers/tracking.ts';
-import { RequestError } from './errors.ts';
-import type { OperationContext } from './graphql/context.ts';
-import type { OperationRequest } from './http/rules.ts';
-import type { RequestState, Resource } from './http/state.ts';
-import type { Merchants } from './juspay/merchants.ts';
-import { type AuditEntry, createAudit } from './telemetry/audit.ts';
-import { correlationOf, FailureCount, type Log, type Metrics } from './telemetry/log.ts';
+import type { HeaderReader } from '../auth/auth.ts';
+import type { Caller } from '../auth/caller.ts';
+import { batched } from '../customers/batching.ts';
+import type { Cancellation } from '../customers/cancellation.ts';
+import type { CustomerApi, Operation } from '../customers/customer.ts';
+import { forbidden, owned } from '../customers/ownership.ts';
+import { type Resource, tracked } from '../customers/tracking.ts';
+import { RequestError } from '../errors.ts';
+import { type AuditEntry, createAudit } from '../telemetry/audit.ts';
+import { type Correlation, correlationOf, FailureCount, type Log, type Metrics } from '../telemetry/log.ts';
+import type { OperationContext } from './context.ts';
 
 /** What all operations of a gateway share. */
 export interface OperationsOptions {
-  readonly merchants: Pick<Merchants, 'of'>;
+  /** Returns the client of the caller's merchant; `undefined` if there is no such merchant. */
+  readonly clientOf: (caller: Caller) => MerchantClient | undefined;
   /** Counts requests and writes. */
   readonly inFlight: Resource;
   /** Maximum time of an operation. */
@@ -24,14 +24,37 @@ export interface OperationsOptions {
   readonly metrics: Metrics | undefined;
 }
 
-/** A request and the name of its operation. */
-type Request = OperationRequest & { readonly name: string | undefined };
+/** The provider's calls for one merchant. Held while an operation or a write uses its connections. */
+interface MerchantClient extends Resource {
+  readonly merchantId: string;
+  open(operation: Operation): CustomerApi;
+  readonly pseudonym: (text: string) => string;
+}
+
+/** The state of a request that its operation depends on. */
+interface RequestState extends Correlation {
+  readonly startedAtMs: number;
+  /** `undefined` if authentication has not run. */
+  readonly caller: Caller | undefined;
+  readonly address: string | undefined;
+  /** Holds a resource until the end of the request. */
+  use(resource: Resource): void;
+}
+
+/** The properties of a request, and the name of its operation. */
+interface OperationRequest {
+  readonly isGet: boolean;
+  readonly headers: HeaderReader;
+  /** Cancelled when the client disconnects. */
+  readonly cancellation: Cancellation;
+  readonly name: string | undefined;
+}
 
 /** Creates the contexts of operations: access to customers with the rights, limits and deadline of one operation. */
-export function createOperations({ merchants, inFlight, timeoutMs, maxReads, log, metrics }: OperationsOptions) {
+export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log, metrics }: OperationsOptions) {
   return { open };
 
-  function open(state: RequestState, { isGet, headers, cancellation, name }: Request): OperationContext {
+  function open(state: RequestState, { isGet, headers, cancellation, name }: OperationRequest): OperationContext {
     const { requestId, startedAtMs, caller } = state;
     // Reject the request if authentication has not run. This guards against routes that bypass it.
     if (caller === undefined) throw new RequestError('UNAUTHENTICATED', { status: 401 });
@@ -53,7 +76,7 @@ export function createOperations({ merchants, inFlight, timeoutMs, maxReads, log
     };
     const write = { isSent: false };
     let providerRequestId: string | undefined;
-    const client = merchants.of(caller);
+    const client = clientOf(caller);
     if (client) state.use(client);
     const rights = rightsOf(caller, { hasMerchant: client !== undefined, isGet });
     // Only writes have an audit.
@@ -71,13 +94,7 @@ export function createOperations({ merchants, inFlight, timeoutMs, maxReads, log
         metrics,
       )(entry);
     const customers = client
-      ? owned(
-          batched(
-            tracked(client.open(operation), (write) => during(write, [inFlight, client, failures])),
-            { maxReads },
-          ),
-          rights,
-        )
+      ? owned(batched(tracked(client.open(operation), [inFlight, client, failures]), { maxReads }), rights)
       : forbidden;
     const onUnexpected = (cause: unknown) => log.error('unexpected error', { ...correlationOf(state), cause });
     return { requestId, caller: rights, customers, audit, write, onUnexpected };
@@ -87,16 +104,6 @@ export function createOperations({ merchants, inFlight, timeoutMs, maxReads, log
 /** Time limit from the header `X-Request-Timeout-Ms`, in ms. `Infinity` if the header is missing or invalid. */
 function budgetOf(header: string | null | undefined): number {
   return header != null && /^[1-9]\d*$/.test(header) ? Number(header) : Number.POSITIVE_INFINITY;
-}
-
-/** A write uses the resources until it has ended, as it continues after the client disconnects. */
-async function during(write: Promise<unknown>, resources: readonly Resource[]): Promise<void> {
-  for (const resource of resources) resource.acquire();
-  try {
-    await write;
-  } finally {
-    for (const resource of resources) resource.release();
-  }
 }
 
 /** The caller with the scopes that apply to this operation. The schema's scope checks then report `FORBIDDEN` for each field. */
