@@ -109,6 +109,23 @@ test('a request on an idle connection MUST get a response while the server close
     assert.deepEqual(harness.upstream(), []);
   }));
 
+test('connections in the accept queue at the end of a drain MUST get a response', () =>
+  withHarness(async (harness) => {
+    const server = await startServer(harness.gateway, { host: '127.0.0.1', port: 0 });
+    const stopped = server.stop(10_000);
+    const connections = Array.from({ length: 20 }, () => openConnection(server.port));
+    for (const { socket } of connections) socket.write(postRequest(body));
+    // The sockets connect in the next tick.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    // A stall of the event loop until the listener is due to close: the system completes the connections meanwhile.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+    await Promise.all(connections.map(({ closed }) => closed));
+    await stopped;
+    const outcomes = connections.map(({ answers, errors }) => [answers().map(outcomeOf), errors]);
+    assert.deepEqual(outcomes, Array(20).fill([['refused'], []]));
+    assert.deepEqual(harness.upstream(), []);
+  }));
+
 test('an incomplete request MUST get 503 at the end of a shutdown, and an idle connection MUST be closed without a response', () =>
   withHarness(async (harness) => {
     const server = await startServer(harness.gateway, { host: '127.0.0.1', port: 0 });
