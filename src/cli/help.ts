@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { isInjectedPort, type SettingName, settings } from '../config/settings.ts';
 
@@ -102,4 +103,12 @@ export function configText(config: Config, environment: NodeJS.ProcessEnv): stri
     return value && !isInjectedPort(name, value) ? 'environment' : 'default';
   };
   return settings.map(({ name }) => `${name}=${String(effective[name as SettingName])}  (${source(name)})`);
+}
+
+/** The version of this package. */
+export function version(): string {
+  const { version: number } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  return number;
 }

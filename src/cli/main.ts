@@ -1,14 +1,13 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { type Config, ConfigError, loadConfig, readGiven } from '../config/config.ts';
+import { ConfigError, loadConfig, readGiven } from '../config/config.ts';
 import { isLoopback } from '../config/settings.ts';
 import { createLog, openOutput } from '../telemetry/log.ts';
-import { commands, configText, helpText } from './help.ts';
+import { commands, configText, helpText, version } from './help.ts';
 import { onStop } from './process-end.ts';
+import { isInContainer, serve, textOf, unreachable } from './serve.ts';
 
 const usageExitCode = 2;
 const failureExitCode = 1;
-const unreachable = 'listening on a loopback address in a container: not reachable from outside';
 
 /**
  * Runs the command `customer-gateway`.
@@ -52,79 +51,6 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
     const isMetrics = (error as { port?: number }).port === Number(environment['METRICS_PORT'] || Number.NaN);
     return failToListen(error, isMetrics ? 'HOST and METRICS_PORT' : 'HOST and PORT');
   }
-}
-
-async function serve(config: Config, environment: NodeJS.ProcessEnv): Promise<undefined> {
-  // Import lazily so that an invalid configuration fails fast.
-  const [{ openGateway }, { startMetricsServer, startServer }] = await Promise.all([
-    import('../gateway.ts'),
-    import('../http/server.ts'),
-  ]);
-  const { provider, metricsPort } = config;
-  const metrics =
-    metricsPort === undefined ? undefined : (await import('../telemetry/metrics.ts')).createMetrics(version());
-  const output = openOutput(metrics?.logLinesDropped);
-  const log = createLog(config.logLevel, output.write);
-  const embedded = provider === 'sandbox' ? await startEmbedded(config) : undefined;
-  const access = provider === 'sandbox' ? embedded?.access : provider;
-  const [first] = embedded?.sandbox.customers ?? [];
-  const stops: (() => Promise<void> | undefined)[] = [() => embedded?.sandbox.close()];
-  try {
-    const gateway = openGateway(
-      { ...config, provider: access, ...(embedded?.auth && { auth: embedded.auth }) },
-      {
-        log,
-        metrics,
-        ...(first && { examples: { id: first.id, reference: first.objectReferenceId, ...embedded?.roles } }),
-      },
-    );
-    stops.push(() => gateway.dispose());
-    const numbers = metrics && (await startMetricsServer(metrics, { host: config.host, port: metricsPort ?? 0 }));
-    if (numbers) stops.push(() => numbers.close());
-    const server = await startServer(gateway, config);
-    const metricsUrl = numbers && `${numbers.url}/metrics`;
-    if (embedded && config.logLevel !== 'silent')
-      output.write(textOf(embedded.banner(`${server.url}${config.endpoint}`, metricsUrl, config.graphiql)));
-    else log.info('listening', { url: server.url, ...(metricsUrl !== undefined && { metricsUrl }) });
-    if (isLoopback(config.host) && isInContainer(environment)) {
-      log.warn(unreachable, { setting: 'HOST' });
-    }
-
-    onStop({ log, output }, async () => {
-      await server.stop(config.shutdownGraceMs, config.shutdownDelayMs);
-      await stopAll();
-      if (!embedded) log.info('stopped');
-    });
-  } catch (error) {
-    // Close the servers that did start: they would keep the process alive.
-    await stopAll();
-    throw error;
-  }
-  return undefined;
-
-  function stopAll() {
-    return Promise.all(stops.map((stop) => stop()));
-  }
-}
-
-async function startEmbedded({ auth, host }: Config) {
-  const [{ startSandbox }, { gatewayBanner }, { Secret }, { createRoles }] = await Promise.all([
-    import('../sandbox/server.ts'),
-    import('../sandbox/banner.ts'),
-    import('../config/secret.ts'),
-    import('./tokens.ts'),
-  ]);
-  const started = await startSandbox();
-  const { url: baseUrl, merchantId, apiKey, customers } = started;
-  const roles = auth.modes.length === 0 && isLoopback(host) ? await createRoles(customers[0]?.id ?? '') : undefined;
-  return {
-    sandbox: started,
-    access: { baseUrl, merchantId, apiKey: new Secret(apiKey) },
-    auth: roles?.auth,
-    roles: roles && { tokens: roles.tokens },
-    banner: (url: string, metricsUrl: string | undefined, graphiql: boolean) =>
-      gatewayBanner(started, { url, metricsUrl, graphiql }),
-  };
 }
 
 async function token(argv: readonly string[], given: NodeJS.ProcessEnv): Promise<number> {
@@ -210,11 +136,6 @@ async function doctor(argv: readonly string[], environment: NodeJS.ProcessEnv): 
   return exitCode;
 }
 
-/** Detects Kubernetes, Docker and Podman. */
-function isInContainer(environment: NodeJS.ProcessEnv): boolean {
-  return Boolean(environment['KUBERNETES_SERVICE_HOST']) || ['/.dockerenv', '/run/.containerenv'].some(existsSync);
-}
-
 function failToListen(error: unknown, which: string): number {
   const { code } = error as { code?: string };
   if (code === 'EADDRINUSE') return fail(failureExitCode, [`The address is already in use: change ${which}.`]);
@@ -224,20 +145,9 @@ function failToListen(error: unknown, which: string): number {
   throw error;
 }
 
-function version(): string {
-  const { version: number } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
-  return number;
-}
-
 function print(lines: readonly string[]): number {
   process.stdout.write(textOf(lines));
   return 0;
-}
-
-function textOf(lines: readonly string[]): string {
-  return `${lines.join('\n')}\n`;
 }
 
 function fail(code: number, lines: readonly string[]): number {
