@@ -9,6 +9,7 @@ import {
   type ReadOptions,
 } from './customer.ts';
 import { isPathId, looksLikeProviderId } from './identity.ts';
+import type { OperationRecord } from './record.ts';
 
 /** Waits for a read. */
 interface Reader {
@@ -48,8 +49,12 @@ export interface BatchedApi extends CustomerApi {
  *
  * @param maxReads limit of distinct reads for the operation. Each read above it fails with `OPERATION_TOO_COMPLEX`, in
  *   document order; the other reads succeed.
+ * @param record counts the merged reads.
  */
-export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): BatchedApi {
+export function batched(
+  api: CustomerApi,
+  { maxReads, record }: { readonly maxReads: number; readonly record: Pick<OperationRecord, 'mergedReads'> },
+): BatchedApi {
   const reads = new Map<string, Read>();
   /** The reads that count against `maxReads`. */
   const counted: Counted = { size: 0, plain: undefined, token: undefined };
@@ -141,9 +146,9 @@ export function batched(api: CustomerApi, { maxReads }: { maxReads: number }): B
   function find(pathId: string, withClientAuthToken: boolean): Read | undefined {
     const known = reads.get(pathId);
     if (known !== undefined) {
-      if (known.withClientAuthToken || !withClientAuthToken) return known;
-      if (!known.isInFlight) {
-        known.withClientAuthToken = true;
+      if (known.withClientAuthToken || !withClientAuthToken || !known.isInFlight) {
+        known.withClientAuthToken ||= withClientAuthToken;
+        record.mergedReads += 1;
         return known;
       }
     }

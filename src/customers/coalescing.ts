@@ -4,6 +4,7 @@ import { type CancelListener, createCancellation } from './cancellation.ts';
 import type { Customer, CustomerApi, JoinListener, Operation, SharedRead } from './customer.ts';
 import { createDeadlines, type Deadline, type Deadlines } from './deadlines.ts';
 import { foldReference } from './identity.ts';
+import type { OperationRecord } from './record.ts';
 
 /**
  * Shares one upstream call between concurrent operations that read the same customer without the token. Responses are not
@@ -27,9 +28,12 @@ export function coalescing(
         return new Promise((resolve, reject) => {
           if (operation.cancellation.isCancelled) throw new GatewayError('UPSTREAM_TIMEOUT');
           const known = inFlight.get(key.any);
-          const read = known ?? new InFlightRead(key.any, remove);
+          const read = known ?? new InFlightRead(key.any, operation.record, remove);
           read.join(new Reader(read, operation, deadlines, resolve, reject));
-          if (known !== undefined) return;
+          if (known !== undefined) {
+            operation.record.sharedReads += 1;
+            return;
+          }
           inFlight.set(key.any, read);
           read.start(client);
         });
@@ -79,14 +83,17 @@ class InFlightRead implements Operation, SharedRead {
   readonly pathId: string;
   readonly cancellation = createCancellation();
   joinListener: JoinListener | undefined;
+  readonly #first: OperationRecord;
   readonly #remove: (read: InFlightRead) => void;
   /** The last reader stays until the read ends: its deadline decides whether the attempt counts as a timeout. */
   #readers: Reader[] = [];
   /** The end of the backoff that the provider demands. */
   #backoffUntilMs = 0;
 
-  constructor(pathId: string, remove: (read: InFlightRead) => void) {
+  /** @param first the record of the operation that starts the read. */
+  constructor(pathId: string, first: OperationRecord, remove: (read: InFlightRead) => void) {
     this.pathId = pathId;
+    this.#first = first;
     this.#remove = remove;
   }
 
@@ -106,11 +113,15 @@ class InFlightRead implements Operation, SharedRead {
     return this.#current?.caller ?? '';
   }
 
+  get record(): OperationRecord {
+    return this.#current?.record ?? this.#first;
+  }
+
   onFailure(name: string): boolean {
     return this.#current?.onFailure?.(name) ?? true;
   }
 
-  /** An operation that still waits. Its log lines and its summary have the failures of the read. */
+  /** An operation that still waits. Its log lines and its record have the attempts and failures of the read. */
   get #current(): Operation | undefined {
     return this.#readers[0]?.operation;
   }

@@ -2,6 +2,7 @@ import type { GatewayError } from '../errors.ts';
 import type { Cancellation } from './cancellation.ts';
 import { foldReference } from './identity.ts';
 import type { CustomerChanges, NewCustomer } from './input.ts';
+import type { OperationRecord } from './record.ts';
 
 /** A customer of the provider, with the gateway's field names. A field is `null` if the provider sends no value. */
 export interface Customer {
@@ -94,6 +95,8 @@ export interface Operation {
   readonly traceId?: string | undefined;
   /** Opaque key of the credential or the address, for fairness between the callers of one merchant. Never logged. */
   readonly caller: string;
+  /** Counts what the operation does. */
+  readonly record: OperationRecord;
   /** Set only on the operation that `coalescing` creates for a shared read. */
   readonly sharedRead?: SharedRead;
   /** Milliseconds on the clock of `performance.now()`. The deadline includes attempts, retries and queueing. */

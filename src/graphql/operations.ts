@@ -4,6 +4,7 @@ import { batched } from '../customers/batching.ts';
 import type { Cancellation } from '../customers/cancellation.ts';
 import type { CustomerApi, Operation } from '../customers/customer.ts';
 import { forbidden, owned } from '../customers/ownership.ts';
+import type { OperationRecord } from '../customers/record.ts';
 import { type Resource, tracked } from '../customers/tracking.ts';
 import { RequestError } from '../errors.ts';
 import { type AuditEntry, createAudit } from '../telemetry/audit.ts';
@@ -37,6 +38,8 @@ interface RequestState extends Correlation {
   /** `undefined` if authentication has not run. */
   readonly caller: Caller | undefined;
   readonly address: string | undefined;
+  /** Counts what the operation does. */
+  readonly record: OperationRecord;
   /** Holds a resource until the end of the request. */
   use(resource: Resource): void;
 }
@@ -55,7 +58,7 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
   return { open };
 
   function open(state: RequestState, { isGet, headers, cancellation, name }: OperationRequest): OperationContext {
-    const { requestId, startedAtMs, caller } = state;
+    const { requestId, startedAtMs, caller, record } = state;
     // Reject the request if authentication has not run. This guards against routes that bypass it.
     if (caller === undefined) throw new RequestError('UNAUTHENTICATED', { status: 401 });
     const failures = new FailureCount(log, state);
@@ -64,6 +67,7 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
       requestId,
       traceId: state.traceId,
       caller: caller.credentialKeys.join(' ') || `address ${state.address}`,
+      record,
       deadlineAtMs: startedAtMs + Math.min(timeoutMs, budgetOf(headers.get('x-request-timeout-ms'))),
       cancellation,
       onFailure: (failure) => failures.add(failure),
@@ -94,7 +98,7 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
         metrics,
       )(entry);
     const customers = client
-      ? owned(batched(tracked(client.open(operation), [inFlight, client, failures]), { maxReads }), rights)
+      ? owned(batched(tracked(client.open(operation), [inFlight, client, failures]), { maxReads, record }), rights)
       : forbidden;
     const onUnexpected = (cause: unknown) => log.error('unexpected error', { ...correlationOf(state), cause });
     return { requestId, caller: rights, customers, audit, write, onUnexpected };

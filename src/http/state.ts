@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { Caller } from '../auth/caller.ts';
+import { OperationRecord } from '../customers/record.ts';
 import type { Resource } from '../customers/tracking.ts';
 import type { Answer } from '../execution/answer.ts';
 import type { Target } from './target.ts';
@@ -21,6 +22,8 @@ export class RequestState {
   /** Start of the request on the monotonic clock, in ms. */
   readonly startedAtMs = performance.now();
   readonly origin: RequestOrigin;
+  /** What the operation of this request did. All zero if the request was refused. */
+  readonly record = new OperationRecord();
   /** Trace id from the header `traceparent`. Set before authentication. */
   traceId: string | undefined;
   /** Set after authentication. */

@@ -8,19 +8,12 @@ import {
 } from '../customers/customer.ts';
 import { parseExactJson } from '../customers/exact-json.ts';
 import { isPathId } from '../customers/identity.ts';
+import type { CallKind } from '../customers/record.ts';
 import { GatewayError } from '../errors.ts';
 import { correlationOf, type Log } from '../telemetry/log.ts';
 import type { Call, UpstreamResponse } from './exchange.ts';
 import { reading, writing } from './policy.ts';
-import {
-  CallFailure,
-  type CallKind,
-  isErrorBody,
-  malformed,
-  NoSuchCustomer,
-  refusal,
-  refusalOfRepeat,
-} from './refusal.ts';
+import { CallFailure, isErrorBody, malformed, NoSuchCustomer, refusal, refusalOfRepeat } from './refusal.ts';
 import type { Resilience } from './resilience.ts';
 import { customerPath, decodeCustomer, encodeForm } from './wire.ts';
 import { type Calls, createWrites } from './writes.ts';
@@ -37,7 +30,12 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
       const id = pathIdOf(key);
       const routingId = encodeURIComponent(id);
       return resilience.call<Customer | null>({
-        call: { method: 'GET', path: customerPath(routingId, withClientAuthToken), routingId },
+        call: {
+          method: 'GET',
+          path: customerPath(routingId, withClientAuthToken),
+          routingId,
+          withToken: withClientAuthToken,
+        },
         operation,
         policy,
         decode(answer) {
@@ -54,7 +52,13 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
     create(input, operation, withClientAuthToken) {
       const reference = input.objectReferenceId;
       const form = encodeForm(input, withClientAuthToken);
-      const call = { method: 'POST', path: '/customers', routingId: encodeURIComponent(reference), form } as const;
+      const call: Call = {
+        method: 'POST',
+        path: '/customers',
+        routingId: encodeURIComponent(reference),
+        form,
+        withToken: withClientAuthToken,
+      };
       return write('create', call, operation, (answer, isRepeat) => {
         try {
           return read('create', answer, { reference }, operation, withClientAuthToken);
@@ -66,7 +70,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
     update(id, changes, operation) {
       const form = encodeForm(changes);
       const routingId = encodeURIComponent(id);
-      const call = { method: 'POST', path: customerPath(routingId), routingId, form } as const;
+      const call: Call = { method: 'POST', path: customerPath(routingId), routingId, form, withToken: false };
       return write('update', call, operation, (answer) => read('update', answer, { any: id }, operation, false));
     },
   };
@@ -127,6 +131,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
     const customer = decodeCustomer(json, withClientAuthToken, (field) =>
       log[levelOf(`unreadable ${field}`)]('upstream field is unreadable', { ...correlationOf(operation), field }),
     );
+    if (customer?.clientAuthToken && !(customer.clientAuthToken instanceof GatewayError)) operation.record.tokens += 1;
     if (customer === undefined || !matchesKey(customer, key)) throw malformed();
     if (customer.clientAuthToken === null) {
       log[levelOf('no client auth token')]('provider returned no client auth token', {

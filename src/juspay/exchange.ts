@@ -10,6 +10,8 @@ export interface Call {
   readonly routingId: string;
   /** `application/x-www-form-urlencoded`. */
   readonly form?: string;
+  /** Whether the call requests a client auth token. */
+  readonly withToken: boolean;
 }
 
 /** A response of the provider, successful or not. */

@@ -1,4 +1,5 @@
-import type { CallFailure, CallKind } from './refusal.ts';
+import type { CallKind } from '../customers/record.ts';
+import type { CallFailure } from './refusal.ts';
 
 /** Decides how often a call is attempted, and after which failures. */
 export interface Policy {

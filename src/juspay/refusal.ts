@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { CustomerInvalidError, type Issue } from '../customers/input.ts';
+import type { CallKind } from '../customers/record.ts';
 import { type ErrorCode, GatewayError } from '../errors.ts';
 import type { Exchange } from './exchange.ts';
 import { inputPath } from './wire.ts';
-
-export type CallKind = 'get' | 'create' | 'update';
 
 /**
  * The effect of a failed call. `unsent`: it was not sent. `refused`: definite failure, the provider changed nothing.

@@ -219,8 +219,8 @@ export function resilient(
 
     function count(outcome: Outcome): void {
       const durationMs = now() - tried.startedAtMs;
-      const isRepeat = tried.attempt > 1 || tried.key !== undefined;
-      metrics?.attempt({ merchant: merchantId, call: policy.kind, outcome, isRepeat, durationMs });
+      metrics?.attempt({ merchant: merchantId, call: policy.kind, outcome, isRepeat: tried.isRetry, durationMs });
+      tried.onConcluded(outcome, exchange.kind === 'response' ? exchange.status : undefined);
     }
 
     function describe(): LogFields {

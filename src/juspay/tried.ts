@@ -1,6 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import type { Cancellation } from '../customers/cancellation.ts';
 import type { Operation } from '../customers/customer.ts';
+import type { Attempt, AttemptObserver, CallKind } from '../customers/record.ts';
+import type { ErrorCode } from '../errors.ts';
 import { type Breaker, callResultOf, minTimeoutShare } from './breaker.ts';
 import type { Call, Exchange, Key, Sending, UpstreamResponse } from './exchange.ts';
 import type { Gate } from './gate.ts';
@@ -34,6 +36,8 @@ export class Tried implements Sending {
   readonly key: Key | undefined;
   /** From 1. */
   readonly attempt: number;
+  /** Whether the same call was sent before. */
+  readonly isRetry: boolean;
   /** Before the wait for a connection. */
   readonly startedAtMs = now();
   readonly #policy: Policy;
@@ -42,6 +46,8 @@ export class Tried implements Sending {
   readonly #listener: TryListener;
   #sentAtMs = 0;
   #report: ReturnType<Breaker['admit']>;
+  /** Set while an observer follows the attempt. */
+  #observed: Observed | undefined;
 
   /** @param timeoutMs the maximum time of one attempt. */
   constructor(
@@ -55,6 +61,7 @@ export class Tried implements Sending {
     this.cancellation = policy.kind === 'get' ? operation.cancellation : undefined;
     this.key = key;
     this.attempt = attempt;
+    this.isRetry = attempt > 1 || key !== undefined;
     this.#policy = policy;
     this.#gate = gate;
     this.#timeoutMs = timeoutMs;
@@ -75,6 +82,9 @@ export class Tried implements Sending {
     this.#report = this.#gate.admit(method, this.waiter, this.attempt, this.key !== undefined);
     if (this.#report === undefined) return true;
     if (method === 'POST') this.waiter.onWriteSent?.();
+    const { record } = this.waiter;
+    record.countAttempt(this.#policy.kind, this.isRetry);
+    if (record.observer !== undefined) this.#observe(record.observer);
     return false;
   }
 
@@ -94,13 +104,45 @@ export class Tried implements Sending {
   onFault(cause: unknown): void {
     // Has no effect after another report.
     this.#report?.('ignored');
+    this.onConcluded('INTERNAL_SERVER_ERROR', undefined);
     this.#listener.onFault(cause);
+  }
+
+  /** Call it when the outcome of the attempt is known. */
+  onConcluded(outcome: ErrorCode | 'OK', status: number | undefined): void {
+    if (this.#observed === undefined) return;
+    const { observer, attempt } = this.#observed;
+    this.#observed = undefined;
+    observer.onAttemptEnd(attempt, { status, outcome, durationMs: now() - attempt.startedAtMs });
+  }
+
+  #observe(observer: AttemptObserver): void {
+    const { call, attempt, isRetry } = this;
+    const { kind } = this.#policy;
+    const startedAtMs = now();
+    const queuedMs = startedAtMs - this.startedAtMs;
+    const { method, withToken } = call;
+    const pathTemplate = pathTemplates[kind];
+    const observed = { call: kind, method, pathTemplate, attempt, isRetry, withToken, startedAtMs, queuedMs };
+    this.#observed = { observer, attempt: observed };
+    observer.onAttemptStart(observed);
   }
 
   /** Not cached: the deadline of a shared read changes when another caller joins. */
   #givenMs(): number {
     return Math.min(this.#timeoutMs, (this.waiter.deadlineAtMs - this.#sentAtMs) * this.#policy.share);
   }
+}
+
+const pathTemplates: Readonly<Record<CallKind, string>> = {
+  get: '/customers/{customer_id}',
+  create: '/customers',
+  update: '/customers/{customer_id}',
+};
+
+interface Observed {
+  readonly observer: AttemptObserver;
+  readonly attempt: Attempt;
 }
 
 /** The time until the deadline, by the monotonic clock. Negative after the deadline. */

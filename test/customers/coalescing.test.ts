@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { createCancellation } from '../../src/customers/cancellation.ts';
 import { coalescing } from '../../src/customers/coalescing.ts';
 import type { Customer, CustomerApi, Operation } from '../../src/customers/customer.ts';
+import { OperationRecord } from '../../src/customers/record.ts';
 import { GatewayError } from '../../src/errors.ts';
 
 const customer: Customer = {
@@ -36,9 +37,11 @@ function setUp() {
     const client = createCancellation();
     const onFailure = (name: string) => failed.push(name) === 1;
     const deadlineAtMs = performance.now() + 60_000;
-    const operation = { requestId, caller: `caller of ${requestId}`, deadlineAtMs, cancellation: client, onFailure };
+    const record = new OperationRecord();
+    const caller = `caller of ${requestId}`;
+    const operation = { requestId, caller, record, deadlineAtMs, cancellation: client, onFailure };
     const get = () => open(operation).get({ any: 'cth_1' });
-    return { client, get };
+    return { client, record, get };
   };
   return { reads, read, end: () => resolve(customer) };
 }

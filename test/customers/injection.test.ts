@@ -8,6 +8,7 @@ import { createCancellation } from '../../src/customers/cancellation.ts';
 import { coalescing } from '../../src/customers/coalescing.ts';
 import type { CustomerApi, Operation } from '../../src/customers/customer.ts';
 import { owned } from '../../src/customers/ownership.ts';
+import { OperationRecord } from '../../src/customers/record.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { storedCustomer as stored } from '../support.ts';
 
@@ -85,6 +86,7 @@ for (const [role, caller] of Object.entries(callers)) {
               for (const client of clients) client.cancel();
             }),
           );
+          const record = new OperationRecord();
           const work = clients.map((cancellation, n) =>
             runOperation(
               owned(
@@ -92,10 +94,11 @@ for (const [role, caller] of Object.entries(callers)) {
                   open({
                     requestId: `r${n}`,
                     caller: role,
+                    record,
                     cancellation,
                     deadlineAtMs: performance.now() + 60_000,
                   }),
-                  { maxReads },
+                  { maxReads, record },
                 ),
                 caller,
               ),

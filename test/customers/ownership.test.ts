@@ -4,6 +4,7 @@ import { anonymous } from '../../src/auth/caller.ts';
 import { batched } from '../../src/customers/batching.ts';
 import type { CustomerApi } from '../../src/customers/customer.ts';
 import { owned } from '../../src/customers/ownership.ts';
+import { OperationRecord } from '../../src/customers/record.ts';
 import {
   type Answer,
   askAs,
@@ -30,7 +31,10 @@ test('the owner MUST be checked in the read with the token as well as in the rea
     create: () => assert.fail('no create'),
     update: () => assert.fail('no update'),
   };
-  const bound = owned(batched(api, { maxReads: 2 }), { ...anonymous, customers: ['cth_1'] });
+  const bound = owned(batched(api, { maxReads: 2, record: new OperationRecord() }), {
+    ...anonymous,
+    customers: ['cth_1'],
+  });
   assert.equal(await bound.get({ any: 'reference-1' }, { withClientAuthToken: true }), null);
   assert.deepEqual(reads, [false, true]);
 });

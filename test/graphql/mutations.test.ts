@@ -8,6 +8,7 @@ import { never } from '../../src/customers/cancellation.ts';
 import { coalescing } from '../../src/customers/coalescing.ts';
 import type { Customer, CustomerApi, Operation } from '../../src/customers/customer.ts';
 import { owned } from '../../src/customers/ownership.ts';
+import { OperationRecord } from '../../src/customers/record.ts';
 import { type Resource, tracked } from '../../src/customers/tracking.ts';
 import { GatewayError } from '../../src/errors.ts';
 import type { OperationContext } from '../../src/graphql/context.ts';
@@ -40,6 +41,7 @@ async function run(source: string, { caller = anonymous, client, resources = [],
   const operation: Operation = {
     requestId: 'r',
     caller: 'c',
+    record: new OperationRecord(),
     cancellation: never,
     deadlineAtMs: performance.now() + 60_000,
     onWriteSent: () => {
@@ -65,7 +67,7 @@ async function run(source: string, { caller = anonymous, client, resources = [],
     audit: ({ outcome }) => audited.push(outcome),
     write,
     onUnexpected: (cause) => reported.push(cause),
-    customers: layer(owned(batched(open, { maxReads: 10 }), caller)),
+    customers: layer(owned(batched(open, { maxReads: 10, record: operation.record }), caller)),
   };
   const { data, errors } = await graphql({ schema, source, contextValue });
   return {

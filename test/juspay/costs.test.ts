@@ -11,6 +11,7 @@ import { batched } from '../../src/customers/batching.ts';
 import { createCancellation } from '../../src/customers/cancellation.ts';
 import type { CustomerApi } from '../../src/customers/customer.ts';
 import { owned } from '../../src/customers/ownership.ts';
+import { OperationRecord } from '../../src/customers/record.ts';
 import { type Merchants, openMerchants } from '../../src/juspay/merchants.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 
@@ -49,13 +50,15 @@ after(async () => {
 function open(n: number): CustomerApi {
   const merchant = merchants.of({ merchant: undefined });
   assert(merchant);
+  const record = new OperationRecord();
   const operation = {
     requestId: `request ${n}`,
     caller: 'caller',
+    record,
     deadlineAtMs: performance.now() + 20_000,
     cancellation: createCancellation(),
   };
-  return owned(batched(merchant.open(operation), { maxReads: 100 }), anonymous);
+  return owned(batched(merchant.open(operation), { maxReads: 100, record }), anonymous);
 }
 
 type Operate = (n: number) => Promise<unknown>;

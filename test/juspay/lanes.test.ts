@@ -4,11 +4,13 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { type Cancellation, createCancellation, never } from '../../src/customers/cancellation.ts';
 import type { Operation, SharedRead } from '../../src/customers/customer.ts';
 import { createDeadlines } from '../../src/customers/deadlines.ts';
+import { OperationRecord } from '../../src/customers/record.ts';
 import { createLanes } from '../../src/juspay/lanes.ts';
 
 const operationOf = (caller: string, requestId: string): Operation => ({
   caller,
   requestId,
+  record: new OperationRecord(),
   deadlineAtMs: Number.POSITIVE_INFINITY,
   cancellation: never,
 });

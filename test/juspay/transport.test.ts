@@ -23,7 +23,7 @@ function openTransport(port: number, connections: number): Transport {
 function send(transport: Transport, n: number): Promise<Result> {
   return new Promise((resolve, reject) => {
     const sending: Sending = {
-      call: { method: 'GET', path: `/customers/c${n}`, routingId: `c${n}` },
+      call: { method: 'GET', path: `/customers/c${n}`, routingId: `c${n}`, withToken: false },
       waiter: { caller: 'caller', requestId: `request ${n}` },
       cancellation: never,
       key: undefined,
