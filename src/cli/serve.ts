@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import { isLoopback } from '../config/settings.ts';
 import { createLog, openOutput } from '../telemetry/log.ts';
 import { version } from './help.ts';
+import { onLevelSignal } from './log-level.ts';
 import { onStop } from './process-end.ts';
 
 export const unreachable = 'listening on a loopback address in a container: not reachable from outside';
@@ -19,6 +20,7 @@ export async function serve(config: Config, environment: NodeJS.ProcessEnv): Pro
     metricsPort === undefined ? undefined : (await import('../telemetry/metrics.ts')).createMetrics(version());
   const output = openOutput(metrics?.logLinesDropped);
   const log = createLog(config.logLevel, output.write);
+  onLevelSignal(log);
   const embedded = provider === 'sandbox' ? await startEmbedded(config) : undefined;
   const access = provider === 'sandbox' ? embedded?.access : provider;
   const [first] = embedded?.sandbox.customers ?? [];

@@ -235,7 +235,7 @@ const table = {
   LOG_LEVEL: [
     z.enum(['debug', 'info', 'warn', 'error', 'silent'], { error: 'must be debug, info, warn, error or silent' }),
     'info',
-    'minimum level of log lines on stdout: `debug`, `info`, `warn`, `error` or `silent`; audit lines are written at every level except `silent`',
+    'minimum level of log lines on stdout: `debug`, `info`, `warn`, `error` or `silent`; audit lines are written at every level except `silent`; SIGUSR2 changes it while the gateway runs',
   ],
 } as const satisfies Record<string, readonly [z.ZodType, string, string, 'secret'?]>;
 

@@ -16,7 +16,8 @@ const windowMs = 1_000;
  * Audit lines are exempt because the record of writes must be complete. `debug` lines are exempt because they are off by default.
  */
 export function limited(log: Log, linesPerSecond: number): LimitedLog {
-  const { debug, audit, isDebugDropped, ...lines } = guarded(log);
+  const lines = guarded(log);
+  const { debug, audit } = lines;
   const windows = new Map<string, { lines: number; report(): void }>();
 
   function write(level: Level, message: string, fields?: LogFields): void {
@@ -42,7 +43,9 @@ export function limited(log: Log, linesPerSecond: number): LimitedLog {
   }
 
   return {
-    isDebugDropped,
+    get isDebugDropped() {
+      return lines.isDebugDropped;
+    },
     debug,
     info: (message, fields) => write('info', message, fields),
     warn: (message, fields) => write('warn', message, fields),
@@ -61,7 +64,10 @@ export function limited(log: Log, linesPerSecond: number): LimitedLog {
 export function guarded(log: Log): Required<Log> {
   // Call the methods on the object: a custom log may be a class instance that uses `this`.
   return {
-    isDebugDropped: log.isDebugDropped === true,
+    // The level of the log can change.
+    get isDebugDropped() {
+      return log.isDebugDropped === true;
+    },
     debug: (message, fields) => quietly(() => log.debug(message, fields)),
     info: (message, fields) => quietly(() => log.info(message, fields)),
     warn: (message, fields) => quietly(() => log.warn(message, fields)),

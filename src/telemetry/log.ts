@@ -41,6 +41,8 @@ export interface LogFields {
   failures?: Readonly<Record<string, number>>;
   /** The name of a setting. */
   setting?: string;
+  /** The new level of the log. */
+  logLevel?: LogLevel;
   /** A sentence about an invalid setting. It holds names and positions, never a value. */
   problem?: string;
   /** An error. Name, code and stack are printed, also those of its causes; the message never is. */
@@ -73,6 +75,7 @@ export const fieldNames: Readonly<Record<keyof LogFields, true>> = {
   failures: true,
   problem: true,
   setting: true,
+  logLevel: true,
   cause: true,
 };
 
@@ -183,29 +186,57 @@ export function openOutput(onDropped?: (count: number) => void): LineWriter {
   return createLineWriter({ report: (count) => lineOf('warn', 'log lines dropped', { count }), onDropped });
 }
 
+/** A log whose level can change. */
+export interface LeveledLog extends Log {
+  /** Changes the level, and writes a line with the new one. */
+  setLevel(level: LogLevel): void;
+  readonly level: LogLevel | 'silent';
+}
+
 /**
  * Creates a log that passes one JSON line per event to `write`, by default to stdout. Audit lines are written at every level except
  * `silent`.
  */
-export function createLog(level: LogLevel | 'silent', write?: WriteLine): Log {
-  if (level === 'silent')
-    return { isDebugDropped: true, debug: ignore, info: ignore, warn: ignore, error: ignore, audit: ignore };
-  const writeLine = write ?? openOutput().write;
-  const line = (lineLevel: LogLevel) =>
-    levels.indexOf(lineLevel) < levels.indexOf(level)
-      ? ignore
-      : (message: string, fields?: LogFields) => writeLine(lineOf(lineLevel, message, fields));
+export function createLog(initial: LogLevel | 'silent', write?: WriteLine): LeveledLog {
+  let level = initial;
+  let minRank = rankOf(initial);
+  let writeLine = write;
+  const output: WriteLine = (text, isAudit) => {
+    // A silent log does not open stdout.
+    writeLine ??= openOutput().write;
+    writeLine(text, isAudit);
+  };
+  const line = (lineLevel: LogLevel) => {
+    const rank = rankOf(lineLevel);
+    return (message: string, fields?: LogFields) => {
+      if (rank >= minRank) output(lineOf(lineLevel, message, fields));
+    };
+  };
   return {
-    isDebugDropped: level !== 'debug',
+    get level() {
+      return level;
+    },
+    setLevel(next) {
+      level = next;
+      minRank = rankOf(next);
+      output(lineOf('info', 'log level changed', { logLevel: next }));
+    },
+    get isDebugDropped() {
+      return minRank > 0;
+    },
     debug: line('debug'),
     info: line('info'),
     warn: line('warn'),
     error: line('error'),
-    audit: (message, fields) => writeLine(lineOf('info', message, fields), true),
+    audit(message, fields) {
+      if (level !== 'silent') output(lineOf('info', message, fields), true);
+    },
   };
 }
 
-function ignore(): void {}
+function rankOf(level: LogLevel | 'silent'): number {
+  return level === 'silent' ? levels.length : levels.indexOf(level);
+}
 
 /** Applies the allow-list: the type does not exclude an object with further properties. */
 function lineOf(level: LogLevel, message: string, fields: LogFields = {}): string {
