@@ -35,6 +35,7 @@ import { type MerchantAccess, openMerchants } from './juspay/merchants.ts';
 import { fetchThrough } from './juspay/tunnels.ts';
 import { limited } from './telemetry/limited.ts';
 import type { Log, Metrics } from './telemetry/log.ts';
+import type { Traces } from './telemetry/traces.ts';
 
 /** The configuration with access to a provider: the real one, or a sandbox that starts on first use. */
 export type GatewayConfig = Omit<Config, 'provider'> & { readonly provider: MerchantAccess | undefined };
@@ -42,6 +43,7 @@ export type GatewayConfig = Omit<Config, 'provider'> & { readonly provider: Merc
 export interface GatewayParts {
   readonly log: Log;
   readonly metrics?: Metrics | undefined;
+  readonly traces?: Traces | undefined;
   readonly examples?: Examples;
   /** Limit for each log message, so that a caller cannot flood the log. Default 10. */
   readonly maxLinesPerSecond?: number;
@@ -52,7 +54,7 @@ const maxForwardedForLength = 2_048;
 
 /** @throws ConfigError if the file of API keys or a file of persisted documents is unusable. */
 export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGateway {
-  const { metrics, maxLinesPerSecond = 10 } = parts;
+  const { metrics, traces, maxLinesPerSecond = 10 } = parts;
   const log = limited(parts.log, maxLinesPerSecond);
   const { limits, endpoint } = config;
 
@@ -96,6 +98,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     manifest,
     persistedOnly: config.persisted.only,
     log,
+    traces,
   };
 
   const yoga = createYoga<{ state: RequestState }>({
@@ -116,7 +119,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     plugins: [
       useHealth({ isReady: () => inFlight.isReady() && authenticator.isReady() }),
       useHttp(rules),
-      ...(metrics ? [useMetrics(metrics)] : []),
+      ...(metrics || traces ? [useMetrics(metrics)] : []),
       usePagePolicy(),
     ],
   });
@@ -145,6 +148,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     async fetch(request, peer) {
       const state = openState({
         target: readTarget(request.url),
+        isEncrypted: () => request.url.startsWith('https:'),
         findAddress: () => findAddress(peer?.clientAddress, request.headers.get('x-forwarded-for')),
       });
       try {

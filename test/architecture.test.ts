@@ -17,7 +17,17 @@ interface Room {
 const table: Readonly<Record<string, Room>> = {
   // Imports nothing.
   errors: { rooms: [], packages: [] },
-  telemetry: { rooms: ['errors'], packages: ['node:fs', 'prom-client'] },
+  telemetry: {
+    rooms: ['errors'],
+    packages: [
+      '@opentelemetry/api',
+      '@opentelemetry/exporter-trace-otlp-proto',
+      '@opentelemetry/resources',
+      '@opentelemetry/sdk-trace',
+      'node:fs',
+      'prom-client',
+    ],
+  },
   customers: { rooms: ['errors'], packages: ['dataloader', 'node:perf_hooks', 'zod'] },
   config: {
     rooms: ['telemetry', 'customers'],

@@ -25,6 +25,12 @@ const examples: Partial<Record<SettingName, string>> = {
   PERSISTED_ONLY: 'on',
   PERSISTED_DOCUMENTS_FILE: '/etc/customer-gateway/persisted-documents.json',
   CORS_ORIGINS: 'https://shop.example',
+  OTEL_TRACES_EXPORTER: 'otlp',
+  OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector.example:4318',
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://collector.example:4318/v1/traces',
+  OTEL_EXPORTER_OTLP_HEADERS: 'x-collector-key=your-key',
+  OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'x-collector-key=your-key',
+  OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=production',
 };
 
 /** The text of `.env.example`: every setting as a comment. Values have no quotes, because `docker --env-file` keeps them. */

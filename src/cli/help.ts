@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { isInjectedPort, type SettingName, settings } from '../config/settings.ts';
+import { tracingTexts } from './tracing.ts';
 
 export const commands = {
   serve: 'start the gateway (default command); without credentials, it uses an embedded sandbox',
@@ -95,6 +96,7 @@ export function configText(config: Config, environment: NodeJS.ProcessEnv): stri
     PERSISTED_DOCUMENTS_FILE: config.persisted.files.join(',') || "the package's own manifest",
     TRUST_PROXY: config.trustedProxies,
     CORS_ORIGINS: config.corsOrigins === 'loopback' ? 'any loopback origin' : config.corsOrigins.join(',') || 'none',
+    ...tracingTexts(config),
     LOG_LEVEL: config.logLevel,
   };
   const source = (name: string) => {

@@ -5,6 +5,7 @@ import { createLog, openOutput } from '../telemetry/log.ts';
 import { commands, configText, helpText, version } from './help.ts';
 import { onStop } from './process-end.ts';
 import { isInContainer, serve, textOf, unreachable } from './serve.ts';
+import { hasTracerProvider } from './tracing.ts';
 
 const usageExitCode = 2;
 const failureExitCode = 1;
@@ -38,7 +39,7 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
     return fail(usageExitCode, [`\`${command}\` takes ${options}: settings are environment variables. See --help.`]);
   }
   try {
-    const config = loadConfig(environment);
+    const config = loadConfig(environment, undefined, { ignoresTracing: hasTracerProvider() });
     if (isCheck) return print(['The settings are valid.']);
     return command === 'config' ? print(configText(config, environment)) : await serve(config, environment);
   } catch (error) {

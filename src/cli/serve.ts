@@ -5,6 +5,7 @@ import { createLog, openOutput } from '../telemetry/log.ts';
 import { version } from './help.ts';
 import { onLevelSignal } from './log-level.ts';
 import { onStop } from './process-end.ts';
+import { openTracing } from './tracing.ts';
 
 export const unreachable = 'listening on a loopback address in a container: not reachable from outside';
 
@@ -25,12 +26,14 @@ export async function serve(config: Config, environment: NodeJS.ProcessEnv): Pro
   const access = provider === 'sandbox' ? embedded?.access : provider;
   const [first] = embedded?.sandbox.customers ?? [];
   const stops: (() => Promise<void> | undefined)[] = [() => embedded?.sandbox.close()];
+  const tracing = await openTracing(config, version(), log);
   try {
     const gateway = openGateway(
       { ...config, provider: access, ...(embedded?.auth && { auth: embedded.auth }) },
       {
         log,
         metrics,
+        traces: tracing?.traces,
         ...(first && { examples: { id: first.id, reference: first.objectReferenceId, ...embedded?.roles } }),
       },
     );
@@ -49,6 +52,7 @@ export async function serve(config: Config, environment: NodeJS.ProcessEnv): Pro
     onStop({ log, output }, async () => {
       await server.stop(config.shutdownGraceMs, config.shutdownDelayMs);
       await stopAll();
+      await tracing?.close();
       if (!embedded) log.info('stopped');
     });
   } catch (error) {

@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 import { unusableFiles } from './files.ts';
 import { defaultBaseUrl, type ProviderAccess, readMerchants, withoutSlash } from './merchants.ts';
 import { type FileContent, type ReadFile, readSecret } from './operator-files.ts';
+import { type ProxySettings, proxiesOf } from './proxies.ts';
 import { contradictions } from './rules.ts';
 import { Secret } from './secret.ts';
 import { Environment, isInjectedPort, isQuoted, type Limits, type ParsedSettings, settings } from './settings.ts';
+import { readTracing, type Tracing } from './tracing.ts';
 import { unknownNames } from './unknown-names.ts';
 
 /** The validated settings of one gateway, with defaults applied. */
@@ -49,12 +51,9 @@ export interface Config {
   readonly trustedProxies: number;
   readonly shutdownDelayMs: number;
   readonly shutdownGraceMs: number;
-  /** The HTTP proxy for upstream calls and the key set. `setting` is the name of the variable that sets `url`. */
-  readonly proxies: {
-    readonly url: Secret | undefined;
-    readonly setting: 'HTTPS_PROXY' | 'HTTP_PROXY';
-    readonly exceptions: readonly string[];
-  };
+  readonly proxies: ProxySettings;
+  /** `undefined` if the process registered a tracer provider: it, and not the gateway, exports traces. */
+  readonly tracing: Tracing | undefined;
   readonly introspection: boolean;
   readonly graphiql: boolean;
   /** Exact origins; `loopback`: every origin with a loopback host. */
@@ -102,6 +101,8 @@ interface LoadOptions {
   readonly isReload?: boolean;
   /** Whether the environment belongs to a program that mounts the gateway. */
   readonly isMounted?: boolean;
+  /** Ignore `OTEL_…`, which then belongs to the program or to the tracer provider that it registered. */
+  readonly ignoresTracing?: boolean;
 }
 
 /**
@@ -138,6 +139,7 @@ export function loadConfig(
   const listed = file === undefined ? [] : readMerchants(file, readFile, fallbackUrl, problems);
   problems.push(...contradictions(given, listed));
   if (!isReload) problems.push(...unusableFiles(valid, listed, readFile));
+  const tracing = options.ignoresTracing ? undefined : readTracing(valid, problems);
   if (!parsed.success || problems.length > 0) throw new ConfigError([...new Set(problems)]);
 
   const set = parsed.data;
@@ -190,6 +192,7 @@ export function loadConfig(
     shutdownDelayMs: set.SHUTDOWN_DELAY_MS ?? 0,
     shutdownGraceMs: set.SHUTDOWN_GRACE_MS ?? 10_000,
     proxies: proxiesOf(set),
+    tracing,
     introspection: set.INTROSPECTION ?? !production,
     graphiql: set.GRAPHIQL ?? !production,
     corsOrigins: set.CORS_ORIGINS ?? (provider === 'sandbox' ? 'loopback' : []),
@@ -269,15 +272,6 @@ function providerOf(set: ParsedSettings): ProviderAccess | undefined {
     baseUrl: withoutSlash(set.JUSPAY_BASE_URL ?? defaultBaseUrl),
     merchantId: set.JUSPAY_MERCHANT_ID,
     apiKey: new Secret(set.JUSPAY_API_KEY),
-  };
-}
-
-function proxiesOf({ HTTPS_PROXY: secure, HTTP_PROXY: plain, NO_PROXY: none = '' }: ParsedSettings): Config['proxies'] {
-  const url = secure ?? plain;
-  return {
-    url: url === undefined ? undefined : new Secret(url),
-    setting: secure === undefined && plain !== undefined ? 'HTTP_PROXY' : 'HTTPS_PROXY',
-    exceptions: none.split(/[\s,]+/).filter(Boolean),
   };
 }
 

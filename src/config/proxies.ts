@@ -1,4 +1,14 @@
 import { BlockList, isIP } from 'node:net';
+import { Secret } from './secret.ts';
+import type { ParsedSettings } from './settings.ts';
+
+/** The HTTP proxy for upstream calls and the key set. */
+export interface ProxySettings {
+  readonly url: Secret | undefined;
+  /** The name of the variable that sets `url`. */
+  readonly setting: 'HTTPS_PROXY' | 'HTTP_PROXY';
+  readonly exceptions: readonly string[];
+}
 
 /** The settings of the HTTP proxy. */
 export interface Proxies {
@@ -50,4 +60,18 @@ function isNamed(host: string, entry: string): boolean {
   if (wanted === undefined || wanted === '') return false;
   if (host === wanted) return prefix !== '*.';
   return isIP(wanted.replace(/^\[|\]$/g, '')) === 0 && host.endsWith(`.${wanted}`);
+}
+
+/** The proxy of the settings, `HTTPS_PROXY` before `HTTP_PROXY`. */
+export function proxiesOf({
+  HTTPS_PROXY: secure,
+  HTTP_PROXY: plain,
+  NO_PROXY: none = '',
+}: ParsedSettings): ProxySettings {
+  const url = secure ?? plain;
+  return {
+    url: url === undefined ? undefined : new Secret(url),
+    setting: secure === undefined && plain !== undefined ? 'HTTP_PROXY' : 'HTTPS_PROXY',
+    exceptions: none.split(/[\s,]+/).filter(Boolean),
+  };
 }

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { integer } from './integer.ts';
+import { tracingTable } from './tracing.ts';
 
 /** One environment variable. */
 export interface Setting {
@@ -10,12 +12,6 @@ export interface Setting {
   readonly secret: boolean;
 }
 
-const integer = (min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d{1,10}$/, `must be a whole number from ${min} to ${max}`)
-    .transform(Number)
-    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
 const toggle = z.enum(['on', 'off'], { error: 'must be `on` or `off`' }).transform((value) => value === 'on');
 /** A value for an HTTP header. Commas are excluded because they separate header values. */
 export const headerText = z.string().regex(/^[!-+\--~]{1,512}$/, 'must be printable ASCII without spaces and commas');
@@ -232,6 +228,7 @@ const table = {
     'none; any loopback origin with the embedded sandbox',
     'comma-separated list of exact origins, of any scheme, that may read responses',
   ],
+  ...tracingTable,
   LOG_LEVEL: [
     z.enum(['debug', 'info', 'warn', 'error', 'silent'], { error: 'must be debug, info, warn, error or silent' }),
     'info',

@@ -67,8 +67,27 @@ export class OperationRecord {
   sharedReads = 0;
   /** Responses that carried a client auth token. The provider creates one for each call that requests it. */
   tokens = 0;
-  /** Set it before the operation is executed. Without it, attempts are only counted. */
+  /** Set it with `observe`. Without it, attempts are only counted. */
   observer: AttemptObserver | undefined = undefined;
+
+  /** Adds an observer. Call it before the operation is executed. */
+  observe(observer: AttemptObserver): void {
+    const { observer: first } = this;
+    if (first === undefined) {
+      this.observer = observer;
+      return;
+    }
+    this.observer = {
+      onAttemptStart(attempt) {
+        first.onAttemptStart(attempt);
+        observer.onAttemptStart(attempt);
+      },
+      onAttemptEnd(attempt, end) {
+        first.onAttemptEnd(attempt, end);
+        observer.onAttemptEnd(attempt, end);
+      },
+    };
+  }
 
   /** Counts an attempt that is sent. */
   countAttempt(call: CallKind, isRetry: boolean): void {

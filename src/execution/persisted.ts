@@ -6,6 +6,8 @@ import { RequestError } from '../errors.ts';
 /** Persisted documents by id: `sha256:<hex>` as in the manifest, or the hash alone as Apollo clients send it. */
 export interface Manifest {
   find(id: string): string | undefined;
+  /** Whether a document has an operation of this name. Such a name is no text of a caller. */
+  hasName(name: string): boolean;
   /**
    * Replaces the documents after the files changed.
    *
@@ -21,12 +23,27 @@ export interface Manifest {
  */
 export function openManifest(paths: readonly string[], readFile: ReadFile = (path) => readFileSync(path)): Manifest {
   let documents = readAll(paths, readFile);
+  /** Collected on first use. */
+  let names: ReadonlySet<string> | undefined;
   return {
     find: (id) => documents.get(id.replace(/^sha256:/, '')),
+    hasName(name) {
+      names ??= namesOf(documents.values());
+      return names.has(name);
+    },
     reload(read) {
       documents = readAll(paths, read);
+      names = undefined;
     },
   };
+}
+
+function namesOf(documents: Iterable<string>): Set<string> {
+  const names = new Set<string>();
+  for (const text of documents) {
+    for (const [, name = ''] of text.matchAll(/(?:^|[\s}])(?:query|mutation)\s+(\w+)/g)) names.add(name);
+  }
+  return names;
 }
 
 function readAll(paths: readonly string[], readFile: ReadFile): Map<string, string> {

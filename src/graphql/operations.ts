@@ -9,6 +9,7 @@ import { type Resource, tracked } from '../customers/tracking.ts';
 import { RequestError } from '../errors.ts';
 import { type AuditEntry, createAudit } from '../telemetry/audit.ts';
 import { type Correlation, correlationOf, FailureCount, type Log, type Metrics } from '../telemetry/log.ts';
+import type { OperationSpan, ServerAddress } from '../telemetry/traces.ts';
 import type { OperationContext } from './context.ts';
 
 /** What all operations of a gateway share. */
@@ -28,6 +29,7 @@ export interface OperationsOptions {
 /** The provider's calls for one merchant. Held while an operation or a write uses its connections. */
 interface MerchantClient extends Resource {
   readonly merchantId: string;
+  readonly server: ServerAddress | undefined;
   open(operation: Operation): CustomerApi;
   readonly pseudonym: (text: string) => string;
 }
@@ -40,6 +42,8 @@ interface RequestState extends Correlation {
   readonly address: string | undefined;
   /** Counts what the operation does. */
   readonly record: OperationRecord;
+  /** The span of the operation, with tracing. */
+  readonly span: OperationSpan | undefined;
   /** Holds a resource until the end of the request. */
   use(resource: Resource): void;
 }
@@ -58,7 +62,7 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
   return { open };
 
   function open(state: RequestState, { isGet, headers, cancellation, name }: OperationRequest): OperationContext {
-    const { requestId, startedAtMs, caller, record } = state;
+    const { requestId, startedAtMs, caller, record, span } = state;
     // Reject the request if authentication has not run. This guards against routes that bypass it.
     if (caller === undefined) throw new RequestError('UNAUTHENTICATED', { status: 401 });
     const failures = new FailureCount(log, state);
@@ -82,9 +86,14 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
     let providerRequestId: string | undefined;
     const client = clientOf(caller);
     if (client) state.use(client);
+    if (span?.isRecorded) {
+      span.setProvider(client?.merchantId, client?.server);
+      record.observe(span);
+    }
     const rights = rightsOf(caller, { hasMerchant: client !== undefined, isGet });
     // Only writes have an audit.
-    const audit = (entry: AuditEntry) =>
+    const audit = (entry: AuditEntry) => {
+      if (span?.isRecorded) span.write(entry.field, entry.outcome);
       createAudit(
         {
           correlation: state,
@@ -97,6 +106,7 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
         log,
         metrics,
       )(entry);
+    };
     const customers = client
       ? owned(batched(tracked(client.open(operation), [inFlight, client, failures]), { maxReads, record }), rights)
       : forbidden;

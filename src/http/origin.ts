@@ -30,6 +30,10 @@ export class MessageOrigin implements RequestOrigin {
     return this.#findAddress(this.#socketAddress, this.#message.headers['x-forwarded-for'] as string | undefined);
   }
 
+  isEncrypted(): boolean {
+    return 'encrypted' in this.#message.socket;
+  }
+
   async readBody(maxBytes: number): Promise<Uint8Array> {
     const parsed = parsedBody(this.#message);
     if (parsed === undefined) return this.#bodies.read(this.#message, maxBytes);

@@ -5,7 +5,7 @@ import type { Answer } from '../execution/answer.ts';
 import type { Metrics } from '../telemetry/log.ts';
 import type { Body, BodyReceiver } from './bodies.ts';
 import type { Message } from './listener.ts';
-import { countOperation } from './metrics.ts';
+import { recordOperation } from './metrics.ts';
 import { paramsOfBody } from './params.ts';
 import { discardRest, sendText } from './raw.ts';
 import {
@@ -130,7 +130,7 @@ class PlainExchange implements BodyReceiver, OperationRequest {
   }
 
   #send({ status, headers, body }: Answer): void {
-    if (this.#metrics) countOperation(this.#state, this.#metrics);
+    recordOperation(this.#state, this.#metrics);
     const message = this.#message;
     const response = this.#response;
     if (message === undefined || response === undefined || response.destroyed) return;

@@ -8,6 +8,8 @@ import type { Engine } from '../execution/engine.ts';
 import { errorBody, toRequestError } from '../execution/outcome.ts';
 import { documentOf, type Manifest } from '../execution/persisted.ts';
 import type { Correlation, Log } from '../telemetry/log.ts';
+import { traceParentOf } from '../telemetry/trace-parent.ts';
+import type { Traces } from '../telemetry/traces.ts';
 import { type Bodies, tooLong } from './bodies.ts';
 import { answerType, isJson } from './media.ts';
 import type { Params } from './params.ts';
@@ -40,6 +42,8 @@ export interface HttpRules {
   /** Whether callers may send only ids of persisted documents. */
   readonly persistedOnly: boolean;
   readonly log: Log;
+  /** `undefined`: no tracing. */
+  readonly traces: Traces | undefined;
 }
 
 /** The head of a request. */
@@ -66,7 +70,7 @@ export const commonHeaders = { 'cache-control': 'no-store', 'x-content-type-opti
  * @throws RequestError for a request that is refused for every caller.
  */
 export function checkHead(head: Head, state: RequestState, rules: HttpRules): void {
-  state.traceId = traceIdOf(head.headers.get('traceparent'));
+  startTrace(head, state, rules);
   // Yoga also accepts other paths, such as `/any/graphql`.
   if (state.origin.target.path !== rules.endpoint) throw notFound(rules.endpoint);
   if (rules.isDraining()) throw overloaded(drainRetryAfterSeconds);
@@ -137,7 +141,10 @@ export function execute(
       mediaType: mediaTypeOf(headers),
       requester: caller.credentialKeys.join(' ') || state.address || '',
       cancellation,
-      createContext: ({ name }) => rules.openOperation(state, { ...request, name }),
+      createContext: ({ name }) => {
+        if (state.span?.isRecorded && name !== undefined && rules.manifest.hasName(name)) state.span.setName(name);
+        return rules.openOperation(state, { ...request, name });
+      },
     },
   );
   if (answer instanceof Promise) return answer.then(keep);
@@ -179,17 +186,23 @@ function isRefusedCredential(error: unknown): boolean {
   return error instanceof RequestError && error.code === 'UNAUTHENTICATED';
 }
 
-/**
- * Reads the trace id of `traceparent`. Ignores an invalid or repeated header. For later versions, reads the fields of
- * version 00.
- *
- * @see W3C Trace Context, section 3.2
- */
-function traceIdOf(traceparent: string | null | undefined): string | undefined {
-  if (traceparent == null) return undefined;
-  const [, version, traceId, more] =
-    /^([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$/.exec(traceparent) ?? [];
-  return version === 'ff' || (version === '00' && more !== undefined) ? undefined : traceId;
+/** Starts the span of the operation. Without tracing, only reads the trace id for the log. */
+function startTrace({ method, headers }: Head, state: RequestState, { traces, endpoint }: HttpRules): void {
+  const traceparent = headers.get('traceparent');
+  if (traces === undefined) {
+    state.traceId = traceParentOf(traceparent)?.traceId;
+    return;
+  }
+  const { origin, startedAtMs } = state;
+  state.span = traces.start({
+    method,
+    scheme: origin.isEncrypted() ? 'https' : 'http',
+    route: origin.target.path === endpoint ? endpoint : undefined,
+    traceparent,
+    tracestate: headers.get('tracestate'),
+    startedAtMs,
+  });
+  state.traceId = state.span.traceId;
 }
 
 function notFound(endpoint: string): RequestError {

@@ -4,6 +4,7 @@ import type { Caller } from '../auth/caller.ts';
 import { OperationRecord } from '../customers/record.ts';
 import type { Resource } from '../customers/tracking.ts';
 import type { Answer } from '../execution/answer.ts';
+import type { OperationSpan } from '../telemetry/traces.ts';
 import type { Target } from './target.ts';
 
 /** The properties of a request that its entry point sets. */
@@ -12,6 +13,8 @@ export interface RequestOrigin {
   readonly target: Target;
   /** Returns the IP address of the client; `undefined` if it is unknown. */
   findAddress(): string | undefined;
+  /** Whether the client's connection uses TLS. */
+  isEncrypted(): boolean;
   /** Reads the body from the `node:http` message. Set for requests of the listener, whose `Request` has no body. */
   readBody?(maxBytes: number): Promise<Uint8Array>;
 }
@@ -24,8 +27,10 @@ export class RequestState {
   readonly origin: RequestOrigin;
   /** What the operation of this request did. All zero if the request was refused. */
   readonly record = new OperationRecord();
-  /** Trace id from the header `traceparent`. Set before authentication. */
+  /** Trace id of the span, or from the header `traceparent`. Set before authentication. */
   traceId: string | undefined;
+  /** Set before authentication, with tracing. */
+  span: OperationSpan | undefined;
   /** Set after authentication. */
   caller: Caller | undefined;
   /** Set when the answer of an operation, or of a refused one, is known. */

@@ -25,6 +25,8 @@ export interface MerchantSet {
 
 export interface Merchant {
   readonly merchantId: string;
+  /** The provider's address, for spans; `undefined` until the first call to the provider has found it. */
+  readonly server: { readonly host: string; readonly port: number } | undefined;
   readonly open: (operation: Operation) => CustomerApi;
   /** The pseudonym of a person in the audit log: an HMAC with the merchant's current key. */
   readonly pseudonym: (text: string) => string;
@@ -120,8 +122,10 @@ function openMerchant(
   const { merchantId, baseUrl } = access;
   let { apiKey, olderApiKey } = access;
   const deadlines = createDeadlines();
-  const openTransport = (address: string): Transport =>
-    createTransport({
+  let server: Merchant['server'];
+  const openTransport = (address: string): Transport => {
+    server = serverOf(address);
+    return createTransport({
       baseUrl: address,
       merchantId,
       keys: () => (olderApiKey === undefined ? [apiKey] : [apiKey, olderApiKey]),
@@ -131,6 +135,7 @@ function openMerchant(
       deadlines,
       proxy: proxyOf?.(address),
     });
+  };
   const transport =
     typeof baseUrl === 'string' ? openTransport(baseUrl) : lazyTransport(async () => openTransport(await baseUrl()));
   const timeoutMs = Math.min(juspay.timeoutMs, operationTimeoutMs);
@@ -150,6 +155,9 @@ function openMerchant(
 
   return {
     merchantId,
+    get server() {
+      return server;
+    },
     open: coalescing(client, deadlines),
     pseudonym: (text) => createHmac('sha256', apiKey.reveal()).update(text).digest('hex').slice(0, 16),
     acquire() {
@@ -174,4 +182,9 @@ function openMerchant(
     },
     close,
   };
+}
+
+function serverOf(address: string): Merchant['server'] {
+  const { hostname: host, port, protocol } = new URL(address);
+  return { host, port: Number(port || (protocol === 'https:' ? 443 : 80)) };
 }

@@ -4,6 +4,7 @@ import type { Gateway, NodeGateway } from '../http/handler.ts';
 import type { Sandbox } from '../sandbox/server.ts';
 import { guarded } from '../telemetry/limited.ts';
 import type { Log } from '../telemetry/log.ts';
+import { createTraces, registeredTracer, type Traces } from '../telemetry/traces.ts';
 import { type GatewayOptions, readOptions } from './options.ts';
 
 /**
@@ -26,7 +27,7 @@ export function createNodeGateway(options: GatewayOptions = {}): NodeGateway {
   const sandbox = provider === 'sandbox' ? createLazySandbox(guarded(log)) : undefined;
   try {
     const access = provider === 'sandbox' ? sandbox?.access : provider;
-    const gateway = openGateway({ ...config, provider: access }, { log });
+    const gateway = openGateway({ ...config, provider: access }, { log, traces: registeredTraces() });
     return {
       ...gateway,
       fetch: async (request, peer) => toPlatformResponse(await gateway.fetch(request, peer)),
@@ -38,6 +39,12 @@ export function createNodeGateway(options: GatewayOptions = {}): NodeGateway {
   } catch (error) {
     throw translate(error);
   }
+}
+
+/** The traces of the server's own OpenTelemetry SDK. `undefined` if it has not registered one. */
+function registeredTraces(): Traces | undefined {
+  const tracer = registeredTracer();
+  return tracer && createTraces(tracer);
 }
 
 /** Creates a sandbox that starts on the first upstream call. It does not keep the process alive. */

@@ -172,7 +172,7 @@ export function readOptions(options: GatewayOptions): MountSettings {
   const translate = (error: unknown) =>
     error instanceof ConfigError ? new ConfigError(error.problems.map((text) => inOptions(text, environment))) : error;
   try {
-    const config = loadConfig(record, undefined, { inline, isMounted: true });
+    const config = loadConfig(record, undefined, { inline, isMounted: true, ignoresTracing: true });
     if (problems.length === 0) return { config, log: log ?? createLog(config.logLevel), translate };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
