@@ -39,7 +39,7 @@ const table: Readonly<Record<string, Room>> = {
   },
   juspay: {
     rooms: ['errors', 'telemetry', 'customers'],
-    packages: ['node:crypto', 'node:net', 'node:perf_hooks', 'undici', 'zod'],
+    packages: ['node:crypto', 'node:diagnostics_channel', 'node:net', 'node:perf_hooks', 'undici', 'zod'],
   },
   execution: {
     rooms: ['errors', 'telemetry', 'customers', 'config'],
@@ -56,6 +56,7 @@ const table: Readonly<Record<string, Room>> = {
       'graphql',
       'graphql-yoga',
       'node:crypto',
+      'node:events',
       'node:http',
       'node:net',
       'node:perf_hooks',

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, Server as NetServer } from 'node:net';
 import { performance } from 'node:perf_hooks';
@@ -67,6 +68,9 @@ export async function startServer(
   const { keepAliveTimeoutMs: keepAliveTimeout = socketLimits.keepAliveTimeout, deliveryTimeoutMs } = options;
   // `hasValidHost` replaces this check, because Node's error response has no body.
   const server = createServer({ ...socketLimits, keepAliveTimeout, requireHostHeader: false });
+  // The OpenTelemetry instrumentation of `node:http` replaces this method of the prototype, and exports the address of the client and
+  // the URL, which over GET contains the document and its variables. The span of the operation replaces its span.
+  server.emit = EventEmitter.prototype.emit;
   const delivery = createDelivery(deliveryTimeoutMs === undefined ? {} : { timeoutMs: deliveryTimeoutMs });
   const connections = trackConnections(server, delivery);
   let held: (() => void)[] | undefined;

@@ -4,6 +4,7 @@ import type { CancelListener, Cancellation } from '../customers/cancellation.ts'
 import type { Deadline, Deadlines } from '../customers/deadlines.ts';
 import type { Call, Exchange, Key, Sending, UpstreamResponse } from './exchange.ts';
 import type { Lanes, Seeker, Waiter } from './lanes.ts';
+import { dispatchUnseen } from './unseen.ts';
 
 /** What all attempts of a transport share. */
 export interface AttemptParts {
@@ -76,7 +77,7 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
       this.#startedAtMs = performance.now();
       this.#parts.deadlines.add(this, this.#startedAtMs + this.#sending.leftMs(this.#startedAtMs));
       cancellation?.add(this);
-      lane.dispatch(request, this);
+      dispatchUnseen(lane, request, this);
     } catch (cause) {
       this.#fault(cause);
     }
