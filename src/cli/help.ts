@@ -8,6 +8,7 @@ export const commands = {
   sandbox: 'start only the sandbox, a local replacement for the Juspay API',
   config: 'print the effective settings, with secrets hidden; --check: only report all problems, by name',
   doctor: 'check the settings against this machine, the provider, the key set and Redis; --json: as JSON',
+  health: 'exit with 0 if the gateway on HOST and PORT answers /health; --ready: if it answers /ready',
   schema: 'print the schema: --for plain (the default), federation, federation-scopes, composite or stitching',
   token: 'create a JWT signed with AUTH_JWT_SECRET, for development',
   help: 'print this text',

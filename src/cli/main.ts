@@ -22,6 +22,7 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
   if (argv.includes('--version')) return print([version()]);
   if (command === 'schema') return schema(rest);
   if (command === 'doctor') return doctor(rest, environment);
+  if (command === 'health') return health(rest, environment);
   if (command === 'sandbox' || command === 'token') {
     const problems: string[] = [];
     const given = readGiven(environment, problems);
@@ -52,6 +53,14 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
     const isMetrics = (error as { port?: number }).port === Number(environment['METRICS_PORT'] || Number.NaN);
     return failToListen(error, isMetrics ? 'HOST and METRICS_PORT' : 'HOST and PORT');
   }
+}
+
+async function health(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
+  const isReady = argv[0] === '--ready';
+  if (argv.length > (isReady ? 1 : 0)) return fail(usageExitCode, ['`health` takes the option --ready only.']);
+  const { problemOfHealth } = await import('./health.ts');
+  const problem = await problemOfHealth(isReady ? '/ready' : '/health', environment);
+  return problem === undefined ? 0 : fail(failureExitCode, [problem]);
 }
 
 async function token(argv: readonly string[], given: NodeJS.ProcessEnv): Promise<number> {
