@@ -6,6 +6,10 @@ const programs = [
   { name: 'Chromium', commands: ['chromium', 'chromium-browser', 'google-chrome'], debian: 'chromium' },
   { name: 'a C compiler', commands: ['cc'], debian: 'gcc libc6-dev' },
   { name: 'Redis', commands: ['redis-server'], debian: 'redis-server' },
+  // Units exist on Linux only.
+  ...(process.platform === 'linux'
+    ? [{ name: 'systemd-analyze', commands: ['systemd-analyze'], debian: 'systemd' }]
+    : []),
 ];
 
 const has = (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
