@@ -12,7 +12,8 @@ import { type Appliers, watchSettings } from './config/reload.ts';
 import { unknownMerchant } from './config/rules.ts';
 import { createEngine } from './execution/engine.ts';
 import { type Manifest, openManifest } from './execution/persisted.ts';
-import { createOperations } from './graphql/operations.ts';
+import { createExplainer } from './explain/explainer.ts';
+import { createOperations, type OperationsOptions } from './graphql/operations.ts';
 import { buildSubgraph } from './graphql/schema.ts';
 import { createBodies } from './http/bodies.ts';
 import { createCors } from './http/cors.ts';
@@ -63,7 +64,11 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const findProxy = (address: string) => proxyOf(address, config.proxies);
   const merchants = openMerchants(config, { ...config, proxyOf: findProxy }, log, metrics);
   const jwtSecret = createSecretHolder(config);
-  const auth = { ...jwtSecret.auth, fetch: proxy && fetchThrough(findProxy, config.juspay.timeoutMs) };
+  const auth = {
+    ...jwtSecret.auth,
+    isSandbox: config.isSandbox,
+    fetch: proxy && fetchThrough(findProxy, config.juspay.timeoutMs),
+  };
   const authenticator = openAuthenticator({ auth }, merchants, log, metrics);
   const manifest = openManifestOf(config);
   const overload = createOverload(config.juspay);
@@ -73,16 +78,20 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log, metrics, merchantOf);
   const schema = buildSubgraph({ exposesSdl: config.introspection });
   const inFlight = countInFlight(metrics);
-  const operations = createOperations({
+  const shared: OperationsOptions = {
     clientOf: merchants.of,
     inFlight,
     timeoutMs: config.operationTimeoutMs,
     maxReads: limits.upstreamReads,
     log,
     metrics,
-  });
+  };
+  const operations = createOperations(shared);
 
-  const engine = createEngine({ schema, limits, introspection: config.introspection, log });
+  const engineOptions = { limits, introspection: config.introspection, log };
+  const engine = createEngine({ ...engineOptions, schema });
+  const hasVersion = config.juspay.version !== undefined;
+  const explain = createExplainer({ ...engineOptions, operations: shared, hasVersion });
 
   const rules: HttpRules = {
     endpoint,
@@ -95,6 +104,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     countRefused: rateLimit?.countRefused,
     engine,
     openOperation: operations.open,
+    explain,
     manifest,
     persistedOnly: config.persisted.only,
     log,

@@ -49,6 +49,11 @@ const table: Readonly<Record<string, Room>> = {
     rooms: ['errors', 'telemetry', 'customers', 'auth', 'execution'],
     packages: ['@pothos/core', '@pothos/plugin-scope-auth', 'graphql'],
   },
+  // Runs operations with the real client and without the provider, so it stands above both.
+  explain: {
+    rooms: ['errors', 'telemetry', 'customers', 'juspay', 'execution', 'graphql'],
+    packages: ['graphql', 'node:crypto'],
+  },
   http: {
     rooms: ['errors', 'telemetry', 'customers', 'auth', 'execution'],
     packages: [
@@ -68,7 +73,7 @@ const table: Readonly<Record<string, Room>> = {
   sandbox: { rooms: [], packages: ['node:crypto', 'node:http', 'node:net', 'node:zlib'] },
   // The composition root.
   gateway: {
-    rooms: ['telemetry', 'config', 'auth', 'juspay', 'execution', 'graphql', 'http'],
+    rooms: ['telemetry', 'config', 'auth', 'juspay', 'execution', 'graphql', 'explain', 'http'],
     packages: ['graphql-yoga', 'node:url'],
   },
   cli: {

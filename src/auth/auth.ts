@@ -3,7 +3,7 @@ import { type KeyEntry, readKeyEntries } from '../config/operator-files.ts';
 import { RequestError } from '../errors.ts';
 import { type Correlation, correlationOf, type Log, type Metrics } from '../telemetry/log.ts';
 import { type ApiKeys, createApiKeys } from './api-keys.ts';
-import { anonymous, type Caller, combine } from './caller.ts';
+import { anonymous, type Caller, combine, sandboxAnonymous } from './caller.ts';
 import { createJwtVerifier, type JwtOptions } from './jwt.ts';
 import { KeysUnavailable } from './key-set.ts';
 import { CredentialRefused } from './refused-credentials.ts';
@@ -17,6 +17,8 @@ export interface AuthOptions {
   readonly fetch?: typeof globalThis.fetch | undefined;
   /** For the embedded sandbox only. A request without a token of the configured issuer comes from the anonymous caller. */
   readonly optional?: boolean | undefined;
+  /** Whether the provider is the embedded sandbox. */
+  readonly isSandbox?: boolean | undefined;
 }
 
 /** Reads the headers of a request. Names are in lower case. `Headers` is one. */
@@ -54,10 +56,12 @@ export function createAuthenticator(options: AuthOptions, log: Log, metrics?: Me
   const verifier =
     modes.includes('jwt') && jwt ? createJwtVerifier({ fetch: options.fetch, ...jwt, log, metrics }) : undefined;
 
+  const withoutCredentials = options.isSandbox ? sandboxAnonymous : anonymous;
+
   return {
     authenticate(headers, correlation) {
-      if (modes.length === 0) return anonymous;
-      if (options.optional && !isFrom(headers.get('authorization'), jwt?.issuer)) return anonymous;
+      if (modes.length === 0) return withoutCredentials;
+      if (options.optional && !isFrom(headers.get('authorization'), jwt?.issuer)) return withoutCredentials;
       const refuse = (error: unknown): never => {
         if (error instanceof CredentialRefused) report(error, correlation);
         throw translate(error);

@@ -13,16 +13,19 @@ export interface Caller extends Access {
   readonly anyDocument: boolean;
 }
 
-/** The caller of every request with `AUTH_MODE=none`, and of requests without a token on the sandbox. */
+/** The caller of every request with `AUTH_MODE=none`: it has all scopes for customers. */
 export const anonymous: Caller = {
   name: 'anonymous',
   credentialKeys: [],
-  scopes: new Set(scopes),
+  scopes: new Set(scopes.filter((scope) => scope !== 'gateway:explain')),
   merchant: undefined,
   customers: 'any',
   denied: false,
   anyDocument: false,
 };
+
+/** The caller of requests without a token on the sandbox: the customers are not real, so it may also see the upstream calls. */
+export const sandboxAnonymous: Caller = { ...anonymous, scopes: new Set(scopes) };
 
 /** Combines two credentials of one request. Scopes intersect, and the bindings of both apply. */
 export function combine(one: Caller, other: Caller): Caller {

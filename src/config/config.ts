@@ -22,6 +22,8 @@ export interface Config {
   readonly metricsPort: number | undefined;
   /** The default merchant; `undefined`: every caller's credentials must name a merchant. */
   readonly provider: ProviderAccess | 'sandbox' | undefined;
+  /** Whether no credentials are configured, so that the embedded sandbox is the provider. */
+  readonly isSandbox: boolean;
   /** The other merchants. */
   readonly merchants: readonly ProviderAccess[];
   readonly juspay: { readonly version: string | undefined; readonly timeoutMs: number; readonly connections: number };
@@ -156,6 +158,7 @@ export function loadConfig(
     keepAliveTimeoutMs: set.KEEP_ALIVE_TIMEOUT_MS ?? 65_000,
     metricsPort: set.METRICS_PORT,
     provider,
+    isSandbox: provider === 'sandbox',
     merchants: listed.filter(
       ({ merchantId }) => provider === undefined || (provider !== 'sandbox' && merchantId !== provider.merchantId),
     ),

@@ -1,7 +1,7 @@
-/** Permissions of a caller: read customers, create and change them, obtain client auth tokens. */
-export type Scope = 'customer:read' | 'customer:write' | 'customer:token';
+/** Permissions of a caller: read customers, create and change them, obtain client auth tokens, see the upstream calls of operations. */
+export type Scope = 'customer:read' | 'customer:write' | 'customer:token' | 'gateway:explain';
 
-export const scopes: readonly Scope[] = ['customer:read', 'customer:write', 'customer:token'];
+export const scopes: readonly Scope[] = ['customer:read', 'customer:write', 'customer:token', 'gateway:explain'];
 
 /** The customers that a caller may access. */
 export interface Access {

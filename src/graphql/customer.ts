@@ -75,8 +75,9 @@ export function defineCustomer(builder: Builder) {
         type: ClientAuthTokenRef,
         authScopes: { scope: 'customer:token' },
         description: [
-          "Short-lived credential for the provider's client SDK. The gateway requests a token (`options.get_client_auth_token`) only",
-          'if this field is selected. A read or a create gets it with the same upstream call. After an update it costs one more',
+          'Selecting this field has a side effect, also in a query: the provider creates a token. Tools that take queries for read-only',
+          "must not select it. It is a short-lived credential for the provider's client SDK. The gateway requests a token",
+          '(`options.get_client_auth_token`) only if this field is selected. A read or a create gets it with the same upstream call. After an update it costs one more',
           'read. Tokens are never cached, shared between callers or logged. Requires the scope `customer:token`. If the provider',
           'returns no token, only this field is null, with the error code `CLIENT_AUTH_TOKEN_UNAVAILABLE`.',
         ].join('\n'),

@@ -1,4 +1,5 @@
 import type { CORSOptions } from 'graphql-yoga';
+import { explainHeader } from './explain.ts';
 
 /** Origins whose pages may read responses: an exact list, or any loopback origin (for the sandbox). */
 export type AllowedOrigins = readonly string[] | 'loopback';
@@ -11,6 +12,7 @@ const allowedHeaders = [
   'x-graphql-yoga-csrf',
   'apollo-require-preflight',
   'x-request-timeout-ms',
+  explainHeader,
   'traceparent',
   // OpenTelemetry and Sentry add these to each request in the browser. Without them its preflight fails.
   'tracestate',

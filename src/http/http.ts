@@ -2,6 +2,7 @@ import type { FetchAPI, Plugin } from 'graphql-yoga';
 import { cancellationOf } from '../customers/cancellation.ts';
 import type { Answer } from '../execution/answer.ts';
 import { tooLong } from './bodies.ts';
+import { executeExplained, explainModeOf } from './explain.ts';
 import { paramsOfBody, paramsOfQuery } from './params.ts';
 import { admit, checkHead, commonHeaders, execute, type HttpRules, identify, refuse } from './rules.ts';
 import type { RequestState } from './state.ts';
@@ -35,7 +36,13 @@ export function useHttp(rules: HttpRules): Plugin<{ state: RequestState }, { sta
           const body = isGet ? undefined : await readBytes(request, state);
           await admit(state, rules);
           const params = body === undefined ? paramsOfQuery(url.searchParams) : paramsOfBody(body);
-          return responseOf(await execute(params, { isGet, headers, cancellation }, state, rules), fetchAPI);
+          const operation = { isGet, headers, cancellation };
+          const mode = explainModeOf(headers);
+          const answer =
+            mode === undefined
+              ? await execute(params, operation, state, rules)
+              : await executeExplained(mode, params, operation, state, rules);
+          return responseOf(answer, fetchAPI);
         } catch (error) {
           return responseOf(refuse(error, headers, state, rules), fetchAPI);
         }

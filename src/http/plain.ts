@@ -28,8 +28,8 @@ interface PlainRequest {
 
 /**
  * Whether a request is a plain POST of a known length to the endpoint, which {@link servePlain} can serve. Every other request
- * goes through Yoga: other methods, targets with a query, pages of other origins (CORS), encoded and chunked bodies, and
- * bodies that a framework has already read.
+ * goes through Yoga: other methods, targets with a query, pages of other origins (CORS), explanations, encoded and chunked bodies,
+ * and bodies that a framework has already read.
  */
 export function isPlain(message: Message, endpoint: string): boolean {
   if (message.method !== 'POST' || (message.originalUrl ?? message.url) !== endpoint) return false;
@@ -40,7 +40,8 @@ export function isPlain(message: Message, endpoint: string): boolean {
     headers['transfer-encoding'] === undefined &&
     headers['content-encoding'] === undefined &&
     headers['expect'] === undefined &&
-    headers['origin'] === undefined
+    headers['origin'] === undefined &&
+    headers['x-gateway-explain'] === undefined
   );
 }
 

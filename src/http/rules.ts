@@ -38,12 +38,23 @@ export interface HttpRules {
     state: RequestState,
     request: OperationRequest & { readonly name: string | undefined },
   ) => object;
+  /** Opens the explanation of one operation. */
+  readonly explain: (mode: ExplainMode) => Explained;
   readonly manifest: Manifest;
   /** Whether callers may send only ids of persisted documents. */
   readonly persistedOnly: boolean;
   readonly log: Log;
   /** `undefined`: no tracing. */
   readonly traces: Traces | undefined;
+}
+
+/** `plan`: which upstream calls the operation would make, without executing it. `trace`: which calls it has made. */
+export type ExplainMode = 'plan' | 'trace';
+
+/** The explanation of one operation. It replaces the engine and the contexts of its request. */
+interface Explained extends Pick<HttpRules, 'engine' | 'openOperation'> {
+  /** Adds the explanation to the answer. Returns the answer of a refused document unchanged. */
+  explain(answer: Answer): Answer;
 }
 
 /** The head of a request. */
