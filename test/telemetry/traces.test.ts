@@ -63,16 +63,18 @@ interface Sent {
   readonly variables?: object;
   readonly operationName?: string;
   readonly headers?: Record<string, string>;
+  readonly signal?: AbortSignal;
 }
 
 /** The two ways to serve a request: the plain handler, and Yoga, which serves requests with `Origin`. */
 const doors = { 'the plain handler': {}, Yoga: { origin: 'https://shop.example' } } as const;
 
-async function ask(door: keyof typeof doors, { headers, ...params }: Sent) {
+async function ask(door: keyof typeof doors, { headers, signal, ...params }: Sent) {
   const response = await fetch(`${server.url}/graphql`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...doors[door], ...headers },
     body: JSON.stringify(params),
+    ...(signal && { signal }),
   });
   return { status: response.status, text: await response.text() };
 }
@@ -247,6 +249,25 @@ for (const door of ['the plain handler', 'Yoga'] as const) {
     await ask(door, { query: `{ customer(id: "${asha}") { id } }`, headers });
     assert.deepEqual(await spans(), []);
     assert.match(log.find((line) => line.includes('upstream call')) ?? '', new RegExp(`"traceId":"${traceId}"`));
+  });
+
+  test(`an operation whose client disconnects MUST be a span, with its cancelled attempt (${door})`, async () => {
+    sandbox.arm({ fault: 'timeout', on: 'get' });
+    const cancel = new AbortController();
+    const asked = ask(door, { query: `{ customer(id: "${asha}") { id } }`, signal: cancel.signal });
+    const call = await sandbox.whenCalled(() => true);
+    cancel.abort();
+    await assert.rejects(asked);
+    await call.closed;
+    // The operation ends in a later turn than its call.
+    await gateway.drain();
+    assert.deepEqual(
+      (await spans()).map(({ name, attributes }) => [name, attributes['error.type']]),
+      [
+        ['GET /customers/{customer_id}', 'UPSTREAM_UNAVAILABLE'],
+        ['query', 'UPSTREAM_TIMEOUT'],
+      ],
+    );
   });
 
   test(`an invalid traceparent MUST start a new trace (${door})`, async () => {
