@@ -52,7 +52,7 @@ const table: Readonly<Record<string, Room>> = {
   // Runs operations with the real client and without the provider, so it stands above both.
   explain: {
     rooms: ['errors', 'telemetry', 'customers', 'juspay', 'execution', 'graphql'],
-    packages: ['graphql', 'node:crypto'],
+    packages: ['graphql', 'node:crypto', 'node:perf_hooks'],
   },
   http: {
     rooms: ['errors', 'telemetry', 'customers', 'auth', 'execution'],
@@ -77,7 +77,7 @@ const table: Readonly<Record<string, Room>> = {
     packages: ['graphql-yoga', 'node:url'],
   },
   cli: {
-    rooms: ['telemetry', 'config', 'auth', 'graphql', 'http', 'sandbox', 'gateway'],
+    rooms: ['telemetry', 'config', 'auth', 'graphql', 'explain', 'http', 'sandbox', 'gateway'],
     packages: [
       'ioredis',
       'node:crypto',

@@ -23,6 +23,7 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
   if (command === 'schema') return schema(rest);
   if (command === 'doctor') return doctor(rest, environment);
   if (command === 'health') return health(rest, environment);
+  if (command === 'explain') return explain(rest, environment);
   if (command === 'sandbox' || command === 'token') {
     const problems: string[] = [];
     const given = readGiven(environment, problems);
@@ -135,6 +136,18 @@ async function schema(argv: readonly string[]): Promise<number> {
   return found === undefined
     ? fail(usageExitCode, [`Usage: schema --for ${Object.keys(prints).join('|')}`])
     : print([found.print(buildSchema()).trimEnd()]);
+}
+
+async function explain(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
+  const { ExplainUsageError, explainFile } = await import('./explain.ts');
+  try {
+    const { lines, isRefused } = await explainFile(argv, environment);
+    return isRefused ? fail(failureExitCode, lines) : print(lines);
+  } catch (error) {
+    if (error instanceof ExplainUsageError) return fail(usageExitCode, [error.message]);
+    if (error instanceof ConfigError) return fail(failureExitCode, error.problems);
+    throw error;
+  }
 }
 
 async function doctor(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
