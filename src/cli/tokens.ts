@@ -10,11 +10,11 @@ export class TokenUsageError extends Error {}
 export async function createRoles(customer: string) {
   const secret = new Secret(randomBytes(32).toString('base64url'));
   const common = { secret, issuer: 'embedded-sandbox', audience: 'embedded-sandbox', lifeMinutes: 24 * 60 };
-  const all = 'customer:read customer:write customer:token';
+  const all = 'customer:read customer:write customer:token gateway:explain';
   const roles: Record<string, Record<string, string>> = {
     BoundCustomer: { scope: all, customer },
     Unbound: { scope: `${all} customer:any` },
-    ReadOnly: { scope: 'customer:read customer:any' },
+    ReadOnly: { scope: 'customer:read gateway:explain customer:any' },
   };
   const tokens = await Promise.all(
     Object.entries(roles).map(

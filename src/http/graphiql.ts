@@ -1,4 +1,5 @@
 import type { GraphiQLOptions, Plugin } from 'graphql-yoga';
+import { panelScript, panelStyle } from './graphiql-panel.ts';
 import type { RequestState } from './state.ts';
 
 /** An existing customer for the example operations. */
@@ -50,8 +51,17 @@ export function createGraphiqlRenderer(): (options?: GraphiQLOptions) => Promise
 
 async function renderPage(options: GraphiQLOptions | undefined): Promise<string> {
   const { renderGraphiQL } = await import('@graphql-yoga/render-graphiql');
-  return renderGraphiQL(options).replace('</head>', () => `<style>${pageStyle}</style></head>`);
+  const page = renderGraphiQL(options).replace(
+    '</head>',
+    () => `<style>${pageStyle}${panelStyle}</style><script>${panelScript}</script></head>`,
+  );
+  const at = page.lastIndexOf(renderCall);
+  // A test holds the call. Without it, GraphiQL works without the panel.
+  return at < 0 ? page : `${page.slice(0, at)}UpstreamCalls.render(YogaGraphiQL, ${page.slice(at + renderCall.length)}`;
 }
+
+/** The call in the page that renders GraphiQL. */
+const renderCall = 'YogaGraphiQL.renderYogaGraphiQL(';
 
 /**
  * Disables the animation of the tabs, which move under the pointer so that the first click misses them. Wraps the tabs, so

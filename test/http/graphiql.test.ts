@@ -9,3 +9,8 @@ test('the page of GraphiQL MUST be rendered once, and again for other options', 
   assert.match(await first, /One/);
   assert.match(await render({ title: 'Two' }), /Two/);
 });
+
+test('the page MUST render GraphiQL with the panel of upstream calls', async () => {
+  const page = await createGraphiqlRenderer()({ title: 'One' });
+  assert.equal(page.split('UpstreamCalls.render(YogaGraphiQL, ').length, 2);
+});
