@@ -137,6 +137,7 @@ test('without settings, the gateway MUST use the sandbox and the documented defa
     keepAliveTimeoutMs: 65_000,
     metricsPort: undefined,
     provider: 'sandbox',
+    isSandbox: true,
     juspay: { version: undefined, timeoutMs: 5000, connections: 64 },
     operationTimeoutMs: 20_000,
     merchants: [],
