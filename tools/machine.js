@@ -10,6 +10,9 @@ const programs = [
   ...(process.platform === 'linux'
     ? [{ name: 'systemd-analyze', commands: ['systemd-analyze'], debian: 'systemd' }]
     : []),
+  { name: 'Prometheus', commands: ['promtool'], debian: 'prometheus' },
+  { name: 'curl', commands: ['curl'], debian: 'curl' },
+  { name: 'jq', commands: ['jq'], debian: 'jq' },
 ];
 
 const has = (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
