@@ -110,13 +110,24 @@ class PlainExchange implements BodyReceiver, OperationRequest {
     this.#body = bodies.open(this, maxBodyBytes);
     if (this.#response === undefined || this.#response.destroyed) this.#body.fail();
     else if (this.#missingBytes === 0) this.#body.end();
-    else this.#message?.on('data', (chunk: Buffer) => this.#onData(chunk));
+    else this.#receive();
   }
 
-  #onData(chunk: Buffer): void {
+  /** Takes the chunks of the body where Node's parser delivers them. As a stream, they would cost 2 µs: a third of this class. */
+  #receive(): void {
+    const message = this.#message;
+    if (message === undefined) return;
+    // Chunks arrived while the credentials were checked.
+    if (message.readableLength > 0 || message.complete) message.on('data', (chunk: Buffer) => this.#onData(chunk));
+    else message.push = (chunk: Buffer | null) => chunk === null || this.#onData(chunk);
+  }
+
+  /** @returns `true`: the limit of the body and the limit of all bodies bound what is held, so the socket need not pause. */
+  #onData(chunk: Buffer): true {
     this.#missingBytes -= chunk.byteLength;
     this.#body?.add(chunk);
     if (this.#missingBytes === 0) this.#body?.end();
+    return true;
   }
 
   #execute(bytes: Uint8Array): void {
