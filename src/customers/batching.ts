@@ -6,16 +6,12 @@ import {
   type CustomerKey,
   matchesKey,
   pathIdOf,
+  type Reader,
+  type ReadingApi,
   type ReadOptions,
 } from './customer.ts';
 import { isPathId, looksLikeProviderId } from './identity.ts';
 import type { OperationRecord } from './record.ts';
-
-/** Waits for a read. */
-interface Reader {
-  resolve(customer: Customer | null): void;
-  reject(error: unknown): void;
-}
 
 /** A reader above the limit that waits because a reservation may be released. */
 interface Waiting {
@@ -52,7 +48,7 @@ export interface BatchedApi extends CustomerApi {
  * @param record counts the merged reads.
  */
 export function batched(
-  api: CustomerApi,
+  api: ReadingApi,
   { maxReads, record }: { readonly maxReads: number; readonly record: Pick<OperationRecord, 'mergedReads'> },
 ): BatchedApi {
   const reads = new Map<string, Read>();
@@ -153,7 +149,7 @@ export function batched(
       }
     }
     if (!count(pathId, withClientAuthToken)) return undefined;
-    const read = new Read(pathId, withClientAuthToken);
+    const read = new Read(pathId, withClientAuthToken, linkIdentifiers);
     void loader.load(read);
     reads.set(pathId, read);
     return read;
@@ -189,24 +185,15 @@ export function batched(
   function start(read: Read): void {
     read.isInFlight = true;
     try {
-      api.get({ any: read.pathId }, { withClientAuthToken: read.withClientAuthToken }).then(
-        (customer) => {
-          try {
-            if (customer !== null && reads.get(read.pathId) === read) linkIdentifiers(read, customer);
-            read.resolve(customer);
-          } catch (error) {
-            read.reject(error);
-          }
-        },
-        (error: unknown) => read.reject(error),
-      );
+      api.read({ any: read.pathId }, read, read);
     } catch (error) {
       read.reject(error);
     }
   }
 
-  /** Registers the read under both identifiers of its customer. */
+  /** Registers the read under both identifiers of its customer, unless a write has cleared it. */
   function linkIdentifiers(read: Read, { id, objectReferenceId }: Customer): void {
+    if (reads.get(read.pathId) !== read) return;
     for (const identifier of [id, objectReferenceId]) {
       if (identifier === null || identifier === read.pathId) continue;
       // A reference with the shape of a provider id can be the id of another customer.
@@ -218,7 +205,7 @@ export function batched(
 }
 
 /** One upstream read of an operation and its readers. */
-class Read {
+class Read implements Reader, ReadOptions {
   readonly pathId: string;
   /** True if any reader of the batch requests the token. */
   withClientAuthToken: boolean;
@@ -227,9 +214,13 @@ class Read {
   #readers: Reader[] = [];
   #result: { readonly customer: Customer | null } | { readonly error: unknown } | undefined;
 
-  constructor(pathId: string, withClientAuthToken: boolean) {
+  readonly #onCustomer: (read: Read, customer: Customer) => void;
+
+  /** @param onCustomer called with the customer before the readers are. */
+  constructor(pathId: string, withClientAuthToken: boolean, onCustomer: (read: Read, customer: Customer) => void) {
     this.pathId = pathId;
     this.withClientAuthToken = withClientAuthToken;
+    this.#onCustomer = onCustomer;
   }
 
   join(reader: Reader): void {
@@ -239,6 +230,7 @@ class Read {
   }
 
   resolve(customer: Customer | null): void {
+    if (customer !== null) this.#onCustomer(this, customer);
     this.#result = { customer };
     for (const reader of this.#readers.splice(0)) settle(reader, customer);
   }

@@ -1,7 +1,16 @@
 import { performance } from 'node:perf_hooks';
 import { GatewayError } from '../errors.ts';
 import { type CancelListener, createCancellation } from './cancellation.ts';
-import type { Customer, CustomerApi, JoinListener, Operation, SharedRead } from './customer.ts';
+import type {
+  Customer,
+  CustomerKey,
+  JoinListener,
+  Operation,
+  Reader,
+  ReadingApi,
+  ReadOptions,
+  SharedRead,
+} from './customer.ts';
 import { createDeadlines, type Deadline, type Deadlines } from './deadlines.ts';
 import { foldReference } from './identity.ts';
 import type { OperationRecord } from './record.ts';
@@ -14,30 +23,16 @@ import type { OperationRecord } from './record.ts';
  * response of a write never gets a response to an earlier request.
  */
 export function coalescing(
-  client: (operation: Operation) => CustomerApi,
+  client: (operation: Operation) => ReadingApi,
   deadlines: Deadlines = createDeadlines(),
-): (operation: Operation) => CustomerApi {
+): (operation: Operation) => ReadingApi {
   const inFlight = new Map<string, InFlightRead>();
 
   return (operation) => {
     const api = client(operation);
     return {
-      get(key, options = {}) {
-        // `batched` reads by `any` and checks `id` and `reference` itself, so only `any` is shared.
-        if (options.withClientAuthToken || !('any' in key)) return api.get(key, options);
-        return new Promise((resolve, reject) => {
-          if (operation.cancellation.isCancelled) throw new GatewayError('UPSTREAM_TIMEOUT');
-          const known = inFlight.get(key.any);
-          const read = known ?? new InFlightRead(key.any, operation.record, remove);
-          read.join(new Reader(read, operation, deadlines, resolve, reject));
-          if (known !== undefined) {
-            operation.record.sharedReads += 1;
-            return;
-          }
-          inFlight.set(key.any, read);
-          read.start(client);
-        });
-      },
+      get: (key, options = {}) => new Promise((resolve, reject) => read(key, options, { resolve, reject })),
+      read,
 
       async create(input, options) {
         invalidate([input.objectReferenceId]);
@@ -64,6 +59,21 @@ export function coalescing(
         }
       },
     };
+
+    function read(key: CustomerKey, options: ReadOptions, reader: Reader): void {
+      // `batched` reads by `any` and checks `id` and `reference` itself, so only `any` is shared.
+      if (options.withClientAuthToken || !('any' in key)) return api.read(key, options, reader);
+      if (operation.cancellation.isCancelled) return reader.reject(new GatewayError('UPSTREAM_TIMEOUT'));
+      const known = inFlight.get(key.any);
+      const shared = known ?? new InFlightRead(key.any, operation.record, remove);
+      shared.join(new WaitingReader(shared, operation, deadlines, reader));
+      if (known !== undefined) {
+        operation.record.sharedReads += 1;
+        return;
+      }
+      inFlight.set(key.any, shared);
+      shared.start(client);
+    }
   };
 
   /** Later operations must not join this read. */
@@ -79,14 +89,14 @@ export function coalescing(
 }
 
 /** One in-flight GET, which is the operation of its upstream call, and its readers. */
-class InFlightRead implements Operation, SharedRead {
+class InFlightRead implements Operation, SharedRead, Reader {
   readonly pathId: string;
   readonly cancellation = createCancellation();
   joinListener: JoinListener | undefined;
   readonly #first: OperationRecord;
   readonly #remove: (read: InFlightRead) => void;
   /** The last reader stays until the read ends: its deadline decides whether the attempt counts as a timeout. */
-  #readers: Reader[] = [];
+  #readers: WaitingReader[] = [];
   /** The end of the backoff that the provider demands. */
   #backoffUntilMs = 0;
 
@@ -142,29 +152,30 @@ class InFlightRead implements Operation, SharedRead {
     for (const reader of [...this.#readers]) reader.onBackoff(untilMs);
   }
 
-  start(client: (operation: Operation) => CustomerApi): void {
+  start(client: (operation: Operation) => ReadingApi): void {
     try {
-      client(this)
-        .get({ any: this.pathId })
-        .then(
-          (customer) => {
-            for (const reader of this.#end()) reader.resolve(customer);
-          },
-          (error: unknown) => this.#fail(error),
-        );
+      client(this).read({ any: this.pathId }, {}, this);
     } catch (error) {
-      this.#fail(error);
+      this.reject(error);
     }
   }
 
-  join(reader: Reader): void {
+  resolve(customer: Customer | null): void {
+    for (const { reader } of this.#end()) reader.resolve(customer);
+  }
+
+  reject(error: unknown): void {
+    for (const { reader } of this.#end()) reader.reject(error);
+  }
+
+  join(reader: WaitingReader): void {
     reader.index = this.#readers.push(reader) - 1;
     this.joinListener?.onJoin(reader.operation);
     reader.onBackoff(this.#backoffUntilMs);
   }
 
   /** Removes a reader. If no other reader is left, cancels the read instead. */
-  leave(reader: Reader): void {
+  leave(reader: WaitingReader): void {
     const readers = this.#readers;
     if (readers.length > 1) {
       const last = readers.pop();
@@ -177,12 +188,8 @@ class InFlightRead implements Operation, SharedRead {
     }
   }
 
-  #fail(error: unknown): void {
-    for (const reader of this.#end()) reader.reject(error);
-  }
-
   /** Removes the readers: they keep whole requests in memory, and the finished read may still be referenced. */
-  #end(): Reader[] {
+  #end(): WaitingReader[] {
     this.#remove(this);
     const readers = this.#readers;
     this.#readers = [];
@@ -192,29 +199,21 @@ class InFlightRead implements Operation, SharedRead {
 }
 
 /** An operation that waits for an in-flight read. */
-class Reader implements CancelListener, Deadline {
+class WaitingReader implements CancelListener, Deadline {
   dueAtMs = 0;
   place = -1;
   /** Its index in the list of the read. */
   index = 0;
   readonly operation: Operation;
-  readonly resolve: (customer: Customer | null) => void;
-  readonly reject: (error: unknown) => void;
+  readonly reader: Reader;
   readonly #read: InFlightRead;
   readonly #deadlines: Deadlines;
 
-  constructor(
-    read: InFlightRead,
-    operation: Operation,
-    deadlines: Deadlines,
-    resolve: (customer: Customer | null) => void,
-    reject: (error: unknown) => void,
-  ) {
+  constructor(read: InFlightRead, operation: Operation, deadlines: Deadlines, reader: Reader) {
     this.#read = read;
     this.operation = operation;
     this.#deadlines = deadlines;
-    this.resolve = resolve;
-    this.reject = reject;
+    this.reader = reader;
     deadlines.add(this, operation.deadlineAtMs);
     operation.cancellation.add(this);
   }
@@ -243,7 +242,7 @@ class Reader implements CancelListener, Deadline {
   #giveUp(error: GatewayError): void {
     this.stop();
     this.#read.leave(this);
-    this.reject(error);
+    this.reader.reject(error);
   }
 }
 

@@ -76,6 +76,34 @@ export interface CustomerApi {
   update(id: string, changes: CustomerChanges): Promise<Customer>;
 }
 
+/** Receives the result of a read: one call of one method, during `read` or later. The methods must not throw. */
+export interface Reader {
+  resolve(customer: Customer | null): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * A {@link CustomerApi} of the layers below `batched`. They pass one reader down instead of a chain of promises, each of which costs
+ * 0.2 µs and keeps its scope alive.
+ */
+export interface ReadingApi extends CustomerApi {
+  /** As `get`, with a reader instead of a promise. Must not throw. */
+  read(key: CustomerKey, options: ReadOptions, reader: Reader): void;
+}
+
+/** Adds `read` to an API that has promises only, or whose `get` was replaced. */
+export function reading(api: CustomerApi): ReadingApi {
+  return {
+    ...api,
+    read(key, options, reader) {
+      api.get(key, options).then(
+        (customer) => reader.resolve(customer),
+        (error: unknown) => reader.reject(error),
+      );
+    },
+  };
+}
+
 /** An upstream read that several operations wait for. */
 export interface SharedRead {
   operations(): readonly Operation[];

@@ -1,4 +1,4 @@
-import type { CustomerApi } from './customer.ts';
+import type { ReadingApi } from './customer.ts';
 
 /** Something that counts its users, such as the slots of the concurrency limit. */
 export interface Resource {
@@ -12,7 +12,7 @@ export interface Resource {
  *
  * The result is that of the write. A fault of a resource does not change it, because the write was started.
  */
-export function tracked(api: CustomerApi, resources: readonly Resource[]): CustomerApi {
+export function tracked(api: ReadingApi, resources: readonly Resource[]): ReadingApi {
   const start = <T>(write: Promise<T>): Promise<T> => {
     // Rejects if the write fails, too.
     hold(write).catch(() => undefined);
@@ -20,6 +20,7 @@ export function tracked(api: CustomerApi, resources: readonly Resource[]): Custo
   };
   return {
     get: api.get,
+    read: api.read,
     create: (input, options) => start(api.create(input, options)),
     update: (id, changes) => start(api.update(id, changes)),
   };

@@ -1,4 +1,5 @@
 import type { Access } from '../customers/access.ts';
+import { reading } from '../customers/customer.ts';
 import { OperationRecord } from '../customers/record.ts';
 import type { Answer } from '../execution/answer.ts';
 import type { Engine } from '../execution/engine.ts';
@@ -54,11 +55,13 @@ export function createPlanning(engine: Engine, operations: OperationsOptions, ha
             acquire() {},
             release() {},
             open: (operation) =>
-              calls.noted((call) => {
-                const sent: PlannedStep['sent'] = [];
-                if (call !== undefined) steps[current].push({ call, sent });
-                return rehearse(current, known, (rehearsed) => sent.push(rehearsed))(operation);
-              }),
+              reading(
+                calls.noted((call) => {
+                  const sent: PlannedStep['sent'] = [];
+                  if (call !== undefined) steps[current].push({ call, sent });
+                  return rehearse(current, known, (rehearsed) => sent.push(rehearsed))(operation);
+                }),
+              ),
           },
       });
       // The record of the request counts what was sent: nothing.

@@ -1,5 +1,5 @@
 import type { Access } from '../customers/access.ts';
-import type { CustomerApi, Operation } from '../customers/customer.ts';
+import { type CustomerApi, type Operation, reading } from '../customers/customer.ts';
 import type { Attempt, AttemptObserver, OperationRecord } from '../customers/record.ts';
 import type { Engine } from '../execution/engine.ts';
 import { createOperations, type OperationsOptions } from '../graphql/operations.ts';
@@ -36,7 +36,7 @@ export function createTracing(engine: Engine, operations: OperationsOptions): Ex
           const client = operations.clientOf(owner);
           if (client === undefined) return undefined;
           const open = (operation: Operation) =>
-            calls.noted((call) => (call ? follow(call, operation, client.open) : client.open(operation)));
+            reading(calls.noted((call) => (call ? follow(call, operation, client.open) : client.open(operation))));
           return { ...client, open };
         },
       });

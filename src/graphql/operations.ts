@@ -2,7 +2,7 @@ import type { HeaderReader } from '../auth/auth.ts';
 import type { Caller } from '../auth/caller.ts';
 import { batched } from '../customers/batching.ts';
 import type { Cancellation } from '../customers/cancellation.ts';
-import type { CustomerApi, Operation } from '../customers/customer.ts';
+import type { Operation, ReadingApi } from '../customers/customer.ts';
 import { forbidden, owned } from '../customers/ownership.ts';
 import type { OperationRecord } from '../customers/record.ts';
 import { type Resource, tracked } from '../customers/tracking.ts';
@@ -30,7 +30,7 @@ export interface OperationsOptions {
 interface MerchantClient extends Resource {
   readonly merchantId: string;
   readonly server: ServerAddress | undefined;
-  open(operation: Operation): CustomerApi;
+  open(operation: Operation): ReadingApi;
   readonly pseudonym: (text: string) => string;
 }
 

@@ -2,9 +2,11 @@ import { parseExactJson } from '../customers/exact-json.ts';
 import { RequestError } from '../errors.ts';
 import type { DocumentRequest } from '../execution/persisted.ts';
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 /** Reads the parameters of a POST. @throws RequestError for anything but one JSON object with valid parameters. */
 export function paramsOfBody(bytes: Uint8Array): Params {
-  const body = parseJson(() => new TextDecoder('utf-8', { fatal: true }).decode(bytes), 'The body');
+  const body = parseJson(() => utf8.decode(bytes), 'The body');
   if (Array.isArray(body))
     throw new RequestError('BAD_USER_INPUT', { message: 'Batches are not supported. Send one operation.' });
   return checkParams(body);

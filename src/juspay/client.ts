@@ -1,10 +1,12 @@
 import {
   type Customer,
-  type CustomerApi,
   type CustomerKey,
   matchesKey,
   type Operation,
   pathIdOf,
+  type Reader,
+  type ReadingApi,
+  type ReadOptions,
 } from '../customers/customer.ts';
 import { parseExactJson } from '../customers/exact-json.ts';
 import { isPathId } from '../customers/identity.ts';
@@ -12,43 +14,28 @@ import type { CallKind } from '../customers/record.ts';
 import { GatewayError } from '../errors.ts';
 import { correlationOf, type Log } from '../telemetry/log.ts';
 import type { Call, UpstreamResponse } from './exchange.ts';
-import { reading, writing } from './policy.ts';
+import { type Policy, reading, writing } from './policy.ts';
 import { CallFailure, isErrorBody, malformed, NoSuchCustomer, refusal, refusalOfRepeat } from './refusal.ts';
 import type { Resilience } from './resilience.ts';
+import type { Task } from './tried.ts';
 import { customerPath, decodeCustomer, encodeForm } from './wire.ts';
 import { type Calls, createWrites } from './writes.ts';
 
 /**
- * Implements {@link CustomerApi} with the provider's three calls, for each operation. Create one client per merchant: it queues
+ * Implements {@link ReadingApi} with the provider's three calls, for each operation. Create one client per merchant: it queues
  * the writes of one customer.
  *
  * @see Customer APIs 3.2
  */
-export function createClient(resilience: Resilience, log: Log): (operation: Operation) => CustomerApi {
+export function createClient(resilience: Resilience, log: Log): (operation: Operation) => ReadingApi {
   const calls: Calls = {
-    get(key, operation, policy, withClientAuthToken) {
-      const id = pathIdOf(key);
-      const routingId = encodeURIComponent(id);
-      return resilience.call<Customer | null>({
-        call: {
-          method: 'GET',
-          path: customerPath(routingId, withClientAuthToken),
-          routingId,
-          withToken: withClientAuthToken,
-        },
-        operation,
-        policy,
-        decode(answer) {
-          const customer = read('get', answer, { any: id }, operation, withClientAuthToken);
-          // The path accepts both identifiers. If the key names one of them, the other one must not match.
-          return matchesKey(customer, key) ? customer : null;
-        },
-        recover(failure) {
-          if (failure instanceof NoSuchCustomer) return null;
-          throw failure instanceof CallFailure ? failure.error : failure;
-        },
-      });
-    },
+    get: (key, operation, policy, withClientAuthToken) =>
+      new Promise((resolve, reject) =>
+        resilience.call(new ReadTask(key, { operation, policy, withToken: withClientAuthToken, log }), {
+          resolve,
+          reject,
+        }),
+      ),
     create(input, operation, withClientAuthToken) {
       const reference = input.objectReferenceId;
       const form = encodeForm(input, withClientAuthToken);
@@ -61,7 +48,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
       };
       return write('create', call, operation, (answer, isRepeat) => {
         try {
-          return read('create', answer, { reference }, operation, withClientAuthToken);
+          return customerOf('create', answer, { reference }, operation, withClientAuthToken, log);
         } catch (failure) {
           throw isRepeat && failure instanceof CallFailure ? refusalOfRepeat(failure) : failure;
         }
@@ -71,19 +58,29 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
       const form = encodeForm(changes);
       const routingId = encodeURIComponent(id);
       const call: Call = { method: 'POST', path: customerPath(routingId), routingId, form, withToken: false };
-      return write('update', call, operation, (answer) => read('update', answer, { any: id }, operation, false));
+      return write('update', call, operation, (answer) =>
+        customerOf('update', answer, { any: id }, operation, false, log),
+      );
     },
   };
   const writes = createWrites(calls);
 
-  return (operation) => ({
-    get(key, { withClientAuthToken = false } = {}) {
-      if (isPathId(pathIdOf(key))) return calls.get(key, operation, reading, withClientAuthToken);
-      return Promise.reject(new GatewayError('BAD_USER_INPUT', { message: 'The id is not a valid customer id.' }));
-    },
-    create: (input, { withClientAuthToken = false } = {}) => writes.create(input, operation, withClientAuthToken),
-    update: (id, changes) => writes.update(id, changes, operation),
-  });
+  return (operation) => {
+    return {
+      get: (key, options = {}) => new Promise((resolve, reject) => read(key, options, { resolve, reject })),
+      read,
+      create: (input, { withClientAuthToken = false } = {}) => writes.create(input, operation, withClientAuthToken),
+      update: (id, changes) => writes.update(id, changes, operation),
+    };
+
+    function read(key: CustomerKey, { withClientAuthToken = false }: ReadOptions, reader: Reader): void {
+      if (isPathId(pathIdOf(key))) {
+        resilience.call(new ReadTask(key, { operation, policy: reading, withToken: withClientAuthToken, log }), reader);
+      } else {
+        reader.reject(new GatewayError('BAD_USER_INPUT', { message: 'The id is not a valid customer id.' }));
+      }
+    }
+  };
 
   /** Makes a write. An unexpected error after it was sent is an ambiguous outcome, which `writes` settles. */
   function write(
@@ -97,7 +94,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
       isSent = true;
       operation.onWriteSent?.();
     };
-    return resilience.call<Customer>({
+    const task: Task<Customer> = {
       call,
       operation: { ...operation, onWriteSent },
       policy: writing(kind),
@@ -108,39 +105,88 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
         log.error('unexpected error', { ...correlationOf(operation), cause: failure });
         throw new CallFailure(new GatewayError('OUTCOME_UNKNOWN', { cause: failure }), 'unknown', 'never');
       },
-    });
+    };
+    return new Promise((resolve, reject) => resilience.call(task, { resolve, reject }));
+  }
+}
+
+/** A read: the call, and what becomes of its responses. One object with methods, because lists create a hundred of them. */
+class ReadTask implements Task<Customer | null>, Call {
+  readonly method = 'GET';
+  readonly path: string;
+  readonly routingId: string;
+  readonly withToken: boolean;
+  readonly operation: Operation;
+  readonly policy: Policy;
+  readonly #key: CustomerKey;
+  readonly #log: Log;
+
+  constructor(
+    key: CustomerKey,
+    options: {
+      readonly operation: Operation;
+      readonly policy: Policy;
+      readonly withToken: boolean;
+      readonly log: Log;
+    },
+  ) {
+    this.#key = key;
+    this.#log = options.log;
+    this.operation = options.operation;
+    this.policy = options.policy;
+    this.withToken = options.withToken;
+    this.routingId = encodeURIComponent(pathIdOf(key));
+    this.path = customerPath(this.routingId, options.withToken);
   }
 
-  /**
-   * Decodes a response and checks that it has the requested customer.
-   *
-   * @throws NoSuchCustomer if the provider reports that there is none; CallFailure for every other response.
-   */
-  function read(
-    kind: CallKind,
-    { status, headers, body }: UpstreamResponse,
-    key: CustomerKey,
-    operation: Operation,
-    withClientAuthToken: boolean,
-  ): Customer {
-    const json = body === null ? undefined : parseJson(body);
-    if (status < 200 || status > 299 || body === null || isErrorBody(json)) {
-      throw refusal(kind, { status, headers, body: json, readable: body !== null });
-    }
-    const levelOf = (failure: string) => ((operation.onFailure?.(failure) ?? true) ? 'warn' : 'debug');
-    const customer = decodeCustomer(json, withClientAuthToken, (field) =>
-      log[levelOf(`unreadable ${field}`)]('upstream field is unreadable', { ...correlationOf(operation), field }),
-    );
-    if (customer?.clientAuthToken && !(customer.clientAuthToken instanceof GatewayError)) operation.record.tokens += 1;
-    if (customer === undefined || !matchesKey(customer, key)) throw malformed();
-    if (customer.clientAuthToken === null) {
-      log[levelOf('no client auth token')]('provider returned no client auth token', {
-        ...correlationOf(operation),
-        call: kind,
-      });
-    }
-    return customer;
+  get call(): Call {
+    return this;
   }
+
+  decode(answer: UpstreamResponse): Customer | null {
+    const key = this.#key;
+    const any = 'any' in key ? key : { any: pathIdOf(key) };
+    const customer = customerOf('get', answer, any, this.operation, this.withToken, this.#log);
+    // The path accepts both identifiers. If the key names one of them, the other one must not match.
+    return any === key || matchesKey(customer, key) ? customer : null;
+  }
+
+  recover(failure: unknown): null {
+    if (failure instanceof NoSuchCustomer) return null;
+    throw failure instanceof CallFailure ? failure.error : failure;
+  }
+}
+
+/**
+ * Decodes a response and checks that it has the requested customer.
+ *
+ * @throws NoSuchCustomer if the provider reports that there is none; CallFailure for every other response.
+ */
+function customerOf(
+  kind: CallKind,
+  { status, headers, body }: UpstreamResponse,
+  key: CustomerKey,
+  operation: Operation,
+  withClientAuthToken: boolean,
+  log: Log,
+): Customer {
+  const json = body === null ? undefined : parseJson(body);
+  if (status < 200 || status > 299 || body === null || isErrorBody(json)) {
+    throw refusal(kind, { status, headers, body: json, readable: body !== null });
+  }
+  const levelOf = (failure: string) => ((operation.onFailure?.(failure) ?? true) ? 'warn' : 'debug');
+  const customer = decodeCustomer(json, withClientAuthToken, (field) =>
+    log[levelOf(`unreadable ${field}`)]('upstream field is unreadable', { ...correlationOf(operation), field }),
+  );
+  if (customer?.clientAuthToken && !(customer.clientAuthToken instanceof GatewayError)) operation.record.tokens += 1;
+  if (customer === undefined || !matchesKey(customer, key)) throw malformed();
+  if (customer.clientAuthToken === null) {
+    log[levelOf('no client auth token')]('provider returned no client auth token', {
+      ...correlationOf(operation),
+      call: kind,
+    });
+  }
+  return customer;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

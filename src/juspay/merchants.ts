@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { coalescing } from '../customers/coalescing.ts';
-import type { CustomerApi, Operation } from '../customers/customer.ts';
+import type { Operation, ReadingApi } from '../customers/customer.ts';
 import { createDeadlines } from '../customers/deadlines.ts';
 import type { Log, Metrics } from '../telemetry/log.ts';
 import { createClient } from './client.ts';
@@ -27,7 +27,7 @@ export interface Merchant {
   readonly merchantId: string;
   /** The provider's address, for spans; `undefined` until the first call to the provider has found it. */
   readonly server: { readonly host: string; readonly port: number } | undefined;
-  readonly open: (operation: Operation) => CustomerApi;
+  readonly open: (operation: Operation) => ReadingApi;
   /** The pseudonym of a person in the audit log: an HMAC with the merchant's current key. */
   readonly pseudonym: (text: string) => string;
   /** Keeps the connections of this merchant open until `release`, even if the merchant is removed. */

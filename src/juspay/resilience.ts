@@ -4,6 +4,7 @@ import { GatewayError } from '../errors.ts';
 import { correlationOf, type Log, type LogFields, type Metrics, type Outcome } from '../telemetry/log.ts';
 import { type Breakers, createBreakers } from './breakers.ts';
 import type { Call, Exchange, Key, Transport } from './exchange.ts';
+import { type Failed, FirstTry, type Receiver, repeat, type Steps } from './first-try.ts';
 import { budgetPauseMs, createGate } from './gate.ts';
 import { CallFailure, NoSuchCustomer, transportFailure } from './refusal.ts';
 import { remainingMs, type Task, Tried, type TryListener } from './tried.ts';
@@ -14,16 +15,10 @@ export interface Resilience {
   /**
    * Makes one call. Repeats it within the policy and the operation's deadline.
    *
-   * @returns the value of `decode`, or the result of `recover` for the last error of `decode`, or for the CallFailure of a call
-   *   without a response.
+   * @param receiver receives the value of `decode`, or the result of `recover` for the last error of `decode`, or for the CallFailure
+   *   of a call without a response.
    */
-  call<Value>(task: Task<Value>): Promise<Value>;
-}
-
-/** An attempt whose response is a failure. */
-interface Failed {
-  readonly failure: CallFailure;
-  readonly exchange: Exchange;
+  call<Value>(task: Task<Value>, receiver: Receiver<Value>): void;
 }
 
 const backoffBaseMs = 100;
@@ -33,8 +28,8 @@ const backoffCapMs = 1_000;
  * Applies the steps of a call in this order: deadline ▸ retry, within its budget ▸ circuit breaker ▸ hold-back ▸ concurrency
  * limit ▸ connection. The last two belong to the transport.
  *
- * The first attempt is sent at once if nothing holds it back, and its response settles the one promise of the call. Everything else
- * goes to the loop of `persist`.
+ * The first attempt is sent at once if nothing holds it back, and its response goes to the receiver without a promise. Everything
+ * else goes to the loop of `persist`.
  *
  * @param options.timeoutMs the maximum time of one attempt.
  */
@@ -46,38 +41,12 @@ export function resilient(
   const gate = createGate(now, { GET: openBreakers('GET'), POST: openBreakers('POST') });
   const rules = { gate, timeoutMs };
   const firstTry = { attempt: 1, key: undefined };
+  const steps: Steps = { conclude, persist };
 
   return {
-    call<Value>(task: Task<Value>): Promise<Value> {
-      return new Promise((resolve, reject) => {
-        const settle = (read: () => Value) => {
-          try {
-            resolve(read());
-          } catch (error) {
-            reject(error);
-          }
-        };
-        const repeat = (first: Failed | 'full' | 'refused') => {
-          persist(task, first).then(resolve, (failure: unknown) => settle(() => task.recover(failure)));
-        };
-        if (!isClear(task)) {
-          repeat('refused');
-          return;
-        }
-        const listener: TryListener = {
-          onEnd(result, tried) {
-            try {
-              if (result === 'full' || result === 'refused') repeat(result);
-              else resolve(conclude(task, tried, result));
-            } catch (failure) {
-              if (failure instanceof CallFailure) repeat({ failure, exchange: result as Exchange });
-              else settle(() => task.recover(failure));
-            }
-          },
-          onFault: (cause) => settle(() => task.recover(cause)),
-        };
-        transport.send(new Tried(task, firstTry, rules, listener));
-      });
+    call(task, receiver) {
+      if (isClear(task)) transport.send(new Tried(task, firstTry, rules, new FirstTry(task, receiver, steps)));
+      else repeat(task, 'refused', steps, receiver);
     },
   };
 

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { createCancellation } from '../../src/customers/cancellation.ts';
 import { coalescing } from '../../src/customers/coalescing.ts';
-import type { Customer, CustomerApi, Operation } from '../../src/customers/customer.ts';
+import { type Customer, type Operation, reading } from '../../src/customers/customer.ts';
 import { OperationRecord } from '../../src/customers/record.ts';
 import { GatewayError } from '../../src/errors.ts';
 
@@ -23,15 +23,16 @@ const customer: Customer = {
 function setUp() {
   const reads: Operation[] = [];
   const { promise, resolve } = Promise.withResolvers<Customer | null>();
-  const api = (operation: Operation): CustomerApi => ({
-    get() {
-      reads.push(operation);
-      return promise;
-    },
-    create: () => assert.fail(),
-    update: () => assert.fail(),
-  });
-  const open = coalescing(api);
+  const open = coalescing((operation) =>
+    reading({
+      get() {
+        reads.push(operation);
+        return promise;
+      },
+      create: () => assert.fail(),
+      update: () => assert.fail(),
+    }),
+  );
   /** Reads the customer in an operation of its own. */
   const read = (requestId: string, failed: string[] = []) => {
     const client = createCancellation();

@@ -6,7 +6,7 @@ import { anonymous, type Caller } from '../../src/auth/caller.ts';
 import { batched } from '../../src/customers/batching.ts';
 import { createCancellation } from '../../src/customers/cancellation.ts';
 import { coalescing } from '../../src/customers/coalescing.ts';
-import type { CustomerApi, Operation } from '../../src/customers/customer.ts';
+import { type CustomerApi, type Operation, type ReadingApi, reading } from '../../src/customers/customer.ts';
 import { owned } from '../../src/customers/ownership.ts';
 import { OperationRecord } from '../../src/customers/record.ts';
 import { GatewayError } from '../../src/errors.ts';
@@ -20,7 +20,7 @@ after(() => process.off('unhandledRejection', onUnhandledRejection));
 const input = { objectReferenceId: 'reference-1', mobileNumber: '1', emailAddress: 'a@b' };
 
 /** An API that calls `onStep` at each await. Steps are numbered across all operations. */
-function createApi(onStep: (step: number) => void): (operation: Operation) => CustomerApi {
+function createApi(onStep: (step: number) => void): (operation: Operation) => ReadingApi {
   let steps = 0;
   return ({ cancellation }) => {
     const step = async () => {
@@ -29,7 +29,7 @@ function createApi(onStep: (step: number) => void): (operation: Operation) => Cu
       await Promise.resolve();
       if (cancellation.isCancelled) throw new GatewayError('UPSTREAM_TIMEOUT');
     };
-    return {
+    return reading({
       async get(_key, { withClientAuthToken = false } = {}) {
         for (let n = 0; n < 3; n += 1) await step();
         return withClientAuthToken ? { ...stored, clientAuthToken: null } : stored;
@@ -42,7 +42,7 @@ function createApi(onStep: (step: number) => void): (operation: Operation) => Cu
         for (let n = 0; n < 2; n += 1) await step();
         return stored;
       },
-    };
+    });
   };
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { anonymous } from '../../src/auth/caller.ts';
 import { batched } from '../../src/customers/batching.ts';
-import type { CustomerApi } from '../../src/customers/customer.ts';
+import { type CustomerApi, reading } from '../../src/customers/customer.ts';
 import { owned } from '../../src/customers/ownership.ts';
 import { OperationRecord } from '../../src/customers/record.ts';
 import {
@@ -31,7 +31,7 @@ test('the owner MUST be checked in the read with the token as well as in the rea
     create: () => assert.fail('no create'),
     update: () => assert.fail('no update'),
   };
-  const bound = owned(batched(api, { maxReads: 2, record: new OperationRecord() }), {
+  const bound = owned(batched(reading(api), { maxReads: 2, record: new OperationRecord() }), {
     ...anonymous,
     customers: ['cth_1'],
   });

@@ -6,7 +6,7 @@ import { anonymous, type Caller } from '../../src/auth/caller.ts';
 import { batched } from '../../src/customers/batching.ts';
 import { never } from '../../src/customers/cancellation.ts';
 import { coalescing } from '../../src/customers/coalescing.ts';
-import type { Customer, CustomerApi, Operation } from '../../src/customers/customer.ts';
+import { type Customer, type CustomerApi, type Operation, reading } from '../../src/customers/customer.ts';
 import { owned } from '../../src/customers/ownership.ts';
 import { OperationRecord } from '../../src/customers/record.ts';
 import { type Resource, tracked } from '../../src/customers/tracking.ts';
@@ -60,7 +60,7 @@ async function run(source: string, { caller = anonymous, client, resources = [],
     },
     ...client?.(own),
   });
-  const open = tracked(coalescing(api)(operation), resources);
+  const open = tracked(coalescing((own) => reading(api(own)))(operation), resources);
   const contextValue: OperationContext = {
     requestId: 'r',
     caller,
