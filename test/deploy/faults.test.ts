@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { before, test } from 'node:test';
-import type { FaultName } from '../../src/sandbox/faults.ts';
+import { type FaultName, faultNames } from '../../src/sandbox/faults.ts';
+import { rowsOf } from '../support.ts';
 import { type Reaction, react } from './proof.ts';
 import { openSubject, type Recording, record } from './recording.ts';
 
@@ -48,6 +50,23 @@ for (const [name, alerts] of Object.entries(expected)) {
     assert.deepEqual([...fired].toSorted(), alerts);
   });
 }
+
+test('the table of docs/runbooks.md MUST have one row for each fault, with the alerts that fire here', () => {
+  const rows = new Map(
+    rowsOf(readFileSync('docs/runbooks.md', 'utf8'), 'alerts').map((row) => {
+      const [, name = '', ...cells] = row.split('|').map((cell) => cell.trim());
+      return [name.replaceAll('`', ''), cells.join(' ')];
+    }),
+  );
+  assert.deepEqual([...rows.keys()], ['none', ...faultNames.map((name) => `fault_${name}`)]);
+  for (const [name, alerts] of Object.entries(expected)) {
+    const row = rows.get(name === 'healthy' ? 'none' : `fault_${name}`) ?? '';
+    const named = new Set([...row.matchAll(/[A-Z]\w+/g)].map(([alert]) => alert));
+    // A round that ends at the deadline is slow too.
+    if (!alerts.includes('LatencyBurn')) named.delete('LatencyBurn');
+    assert.deepEqual([...named].toSorted(), alerts, name);
+  }
+});
 
 async function recordOnce(name: string): Promise<Recording> {
   const subject = await openSubject(untilDeadline.includes(name) ? { OPERATION_TIMEOUT_MS: '4000' } : {});

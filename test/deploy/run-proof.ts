@@ -1,9 +1,11 @@
-// The command `npm run alerts`. Runs each fault of the sandbox against a gateway and prints a table of the alerts that fire, with the
-// time from the start of the fault in rule time. With `--healthy 30` it runs two healthy instances for 30 minutes under a real Prometheus instead,
+// The command `npm run alerts`. Runs each fault of the sandbox against a gateway and writes the table of docs/runbooks.md: the
+// alerts that fire, with the time from the start of the fault in rule time. With `--healthy 30` it runs two healthy instances for 30 minutes under a real Prometheus instead,
 // with the shipped rules and intervals, and fails if an alert fires.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type FaultName, faultNames } from '../../src/sandbox/faults.ts';
+import { withTable } from '../../tools/tables.ts';
 import { startPrometheus } from './prometheus.ts';
 import { type Reaction, react } from './proof.ts';
 import { openSubject, operationsOf, type Recording, record, type Subject, startSubject } from './recording.ts';
@@ -12,6 +14,8 @@ import { openSubject, operationsOf, type Recording, record, type Subject, startS
 const phases = { step: 30, healthy: 1800, faulty: 600, recovered: 0 };
 /** Ends the lookups of writes and the retries of reads. */
 const environment = { OPERATION_TIMEOUT_MS: '4000' };
+
+const page = 'docs/runbooks.md';
 
 const { values } = parseArgs({
   options: { healthy: { type: 'string' }, faults: { type: 'string' }, parallel: { type: 'string' } },
@@ -33,7 +37,8 @@ async function prove(): Promise<void> {
   await Promise.all(Array.from({ length: parallel }, work));
   const reactions = await react(recordings, phases);
   const rows = names.map((name) => rowOf(name, reactions.get(name) ?? []));
-  console.log(['| fault | pages | tickets |', '| --- | --- | --- |', ...rows].join('\n'));
+  console.log(rows.join('\n'));
+  if (values.faults === undefined) writeFileSync(page, withTable(readFileSync(page, 'utf8'), 'alerts', rows));
 }
 
 async function recordFault(name: string): Promise<Recording> {
