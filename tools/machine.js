@@ -6,9 +6,12 @@ const programs = [
   { name: 'Chromium', commands: ['chromium', 'chromium-browser', 'google-chrome'], debian: 'chromium' },
   { name: 'a C compiler', commands: ['cc'], debian: 'gcc libc6-dev' },
   { name: 'Redis', commands: ['redis-server'], debian: 'redis-server' },
-  // Units exist on Linux only.
+  // Images and units exist on Linux only.
   ...(process.platform === 'linux'
-    ? [{ name: 'systemd-analyze', commands: ['systemd-analyze'], debian: 'systemd' }]
+    ? [
+        { name: 'Buildah', commands: ['buildah'], debian: 'buildah' },
+        { name: 'systemd-analyze', commands: ['systemd-analyze'], debian: 'systemd' },
+      ]
     : []),
   { name: 'Prometheus', commands: ['promtool'], debian: 'prometheus' },
   { name: 'curl', commands: ['curl'], debian: 'curl' },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
@@ -115,9 +115,10 @@ test('the pod MUST satisfy the restricted Pod Security Standard', () => {
   for (const field of ['hostNetwork', 'hostPID', 'hostIPC']) assert.ok(!(field in (pod ?? {})));
   for (const volume of pod?.volumes ?? []) assert.deepEqual(Object.keys(volume).toSorted(), ['name', 'secret']);
   assert.deepEqual(pod?.volumes?.[0]?.secret, { secretName: 'customer-gateway', defaultMode: 0o440 });
-  // The group of the secrets is that of the process.
+  // The user of the image, so that the group of the secrets is that of the process.
+  const [, user] = /^USER (\d+):\1$/m.exec(readFileSync('deploy/Dockerfile', 'utf8')) ?? [];
   const { runAsUser, runAsGroup, fsGroup } = pod?.securityContext ?? {};
-  assert.deepEqual([runAsUser, runAsGroup, fsGroup], [65532, 65532, 65532]);
+  assert.deepEqual([runAsUser, runAsGroup, fsGroup], [Number(user), Number(user), Number(user)]);
 });
 
 test('selectors, ports and names of the objects MUST refer to the pods', () => {
