@@ -49,7 +49,7 @@ test('versions MUST be exact, and lockfiles MUST NOT hold registry URLs', () => 
     const manifest = JSON.parse(read(path)) as Record<string, Record<string, string> | undefined>;
     for (const group of ['dependencies', 'devDependencies', 'optionalDependencies']) {
       for (const [name, version] of Object.entries(manifest[group] ?? {}))
-        assert.match(version, /^\d+\.\d+\.\d+|^file:\.\./, `${path}: ${name}`);
+        assert.match(version, /^(npm:@?[\w./-]+@)?\d+\.\d+\.\d+|^file:\.\./, `${path}: ${name}`);
     }
   }
   assert.deepEqual(

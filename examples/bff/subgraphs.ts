@@ -10,7 +10,7 @@ export const addresses = {
 
 export type SubgraphName = keyof typeof addresses;
 
-const link = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.6", import: ["@key"])';
+const link = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.5", import: ["@key"])';
 
 /**
  * Orders reference a customer by the provider's id. The stub declares only the key that every order has.

@@ -16,7 +16,8 @@ type Directives = Readonly<Record<string, string>>;
 /** The keys of a customer. Each is sufficient alone. */
 const keys = ['id', 'objectReferenceId'];
 
-const federation = 'https://specs.apollo.dev/federation/v2.6';
+/** The oldest version with `@requiresScopes`: some routers and composers stop at it. */
+const federation = 'https://specs.apollo.dev/federation/v2.5';
 
 /** The plain schema: sorted, with descriptions, without directives for composition. */
 export function printPlain(plain: GraphQLSchema): string {

@@ -69,8 +69,8 @@ test('changes of keys, lookups, merges, links and scopes that break a router or 
   lost('stitching.graphql', '@merge(keyField: "id")', 'Query.customers');
   lost('stitching.graphql', '@key(selectionSet: "{ id }")', 'Customer');
   assert.match(
-    after('subgraph.graphql', 'federation/v2.6', 'federation/v2.9').join(),
-    /@link\(.+v2\.6.+ from schema in/,
+    after('subgraph.graphql', 'federation/v2.5', 'federation/v2.9').join(),
+    /@link\(.+v2\.5.+ from schema in/,
   );
   assert.deepEqual(
     after('subgraph.graphql', 'type ClientAuthToken', 'type ClientAuthToken @requiresScopes(scopes: [["a"]])'),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { composeServices as composeApollo } from '@apollo/composition';
+import { composeServices as composeApolloUntil25 } from '@apollo/composition-2.5';
 import { ApolloGateway } from '@apollo/gateway';
 import { composeServices as composeGuild } from '@theguild/federation-composition';
 import { federateSubgraphs, ROUTER_COMPATIBILITY_VERSION_ONE } from '@wundergraph/composition';
@@ -21,6 +22,12 @@ for (const [print, services, hasScopes] of [
 ] as const) {
   test(`${print} MUST compose with @apollo/composition without errors or hints`, () => {
     const { errors, hints, supergraphSdl = '' } = composeApollo(services);
+    assert.deepEqual([errors ?? [], hints ?? []], [[], []]);
+    assert.equal(supergraphSdl.includes('@requiresScopes(scopes: [["customer:token"]])'), hasScopes);
+  });
+
+  test(`${print} MUST compose with a composer that stops at federation 2.5, without errors or hints`, () => {
+    const { errors, hints, supergraphSdl = '' } = composeApolloUntil25([...services]);
     assert.deepEqual([errors ?? [], hints ?? []], [[], []]);
     assert.equal(supergraphSdl.includes('@requiresScopes(scopes: [["customer:token"]])'), hasScopes);
   });
@@ -47,6 +54,24 @@ for (const [print, services, hasScopes] of [
     assert.deepEqual(new Set(scopes), new Set(hasScopes ? ['customer:read', 'customer:write', 'customer:token'] : []));
   });
 }
+
+test('federation 2.5 is the oldest version that has @requiresScopes, and the composer that stops there MUST reject a newer one', () => {
+  const errorsWith = (version: string) => {
+    const sdl = readFileSync('schema/subgraph-scopes.graphql', 'utf8').replace(
+      'federation/v2.5',
+      `federation/${version}`,
+    );
+    const [customers, ...others] = parts;
+    const { errors = [] } = composeApolloUntil25([
+      { ...(customers ?? assert.fail()), typeDefs: parse(sdl) },
+      ...others,
+    ]);
+    return errors.map(({ message }) => message).join('\n');
+  };
+  assert.equal(errorsWith('v2.5'), '');
+  assert.match(errorsWith('v2.4'), /Cannot import unknown element "@requiresScopes"/);
+  assert.match(errorsWith('v2.6'), /Invalid version v2\.6 for the federation feature/);
+});
 
 test('@apollo/gateway MUST use the print without scopes: it does not start with the other print', async () => {
   const { supergraphSdl = '' } = composeApollo(scoped);
