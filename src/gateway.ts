@@ -4,7 +4,7 @@ import { addressOf } from './auth/address.ts';
 import { type Authenticator, type AuthOptions, createAuthenticator } from './auth/auth.ts';
 import type { Caller } from './auth/caller.ts';
 import { createSecretHolder } from './auth/jwt-secret.ts';
-import { createRateLimit } from './auth/rate-limit.ts';
+import { type CountInInstance, createRateLimit } from './auth/rate-limit.ts';
 import { type Config, ConfigError } from './config/config.ts';
 import { readKeyEntries } from './config/operator-files.ts';
 import { proxyOf } from './config/proxies.ts';
@@ -46,6 +46,8 @@ export interface GatewayParts {
   readonly metrics?: Metrics | undefined;
   readonly traces?: Traces | undefined;
   readonly examples?: Examples;
+  /** Counters of the rate limit that other processes of this instance share. */
+  readonly countInInstance?: CountInInstance | undefined;
   /** Limit for each log message, so that a caller cannot flood the log. Default 10. */
   readonly maxLinesPerSecond?: number;
 }
@@ -75,7 +77,8 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const bodies = createBodies();
   const delivery = createDelivery();
   const merchantOf = (caller: Caller) => merchants.of(caller)?.merchantId;
-  const rateLimit = config.rateLimit && createRateLimit(config.rateLimit, log, metrics, merchantOf);
+  const rateLimit =
+    config.rateLimit && createRateLimit(config.rateLimit, log, metrics, merchantOf, parts.countInInstance);
   const schema = buildSubgraph({ exposesSdl: config.introspection });
   const inFlight = countInFlight(metrics);
   const shared: OperationsOptions = {

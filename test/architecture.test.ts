@@ -31,7 +31,16 @@ const table: Readonly<Record<string, Room>> = {
   customers: { rooms: ['errors'], packages: ['dataloader', 'node:perf_hooks', 'zod'] },
   config: {
     rooms: ['telemetry', 'customers'],
-    packages: ['node:crypto', 'node:fs', 'node:fs/promises', 'node:net', 'node:timers/promises', 'node:util', 'zod'],
+    packages: [
+      'node:crypto',
+      'node:fs',
+      'node:fs/promises',
+      'node:net',
+      'node:os',
+      'node:timers/promises',
+      'node:util',
+      'zod',
+    ],
   },
   auth: {
     rooms: ['errors', 'telemetry', 'customers', 'config'],
@@ -80,6 +89,7 @@ const table: Readonly<Record<string, Room>> = {
     rooms: ['telemetry', 'config', 'auth', 'graphql', 'explain', 'http', 'sandbox', 'gateway'],
     packages: [
       'ioredis',
+      'node:cluster',
       'node:crypto',
       'node:dns/promises',
       'node:events',
@@ -87,6 +97,7 @@ const table: Readonly<Record<string, Room>> = {
       'node:http',
       'node:net',
       'node:perf_hooks',
+      'node:stream',
       'node:tls',
       'node:util',
     ],

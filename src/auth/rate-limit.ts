@@ -28,7 +28,10 @@ export interface RateLimit {
   dispose(): Promise<void>;
 }
 
-const windowMs = 60_000;
+export const rateLimitWindowMs = 60_000;
+
+/** Counters that several processes of one instance share. @returns `undefined` while they cannot be used. Never rejects. */
+export type CountInInstance = (keys: readonly string[]) => Promise<readonly Count[] | undefined>;
 
 /**
  * Counts operations by credential, and by the customer that the caller is bound to, so that all tokens of one customer share
@@ -36,15 +39,17 @@ const windowMs = 60_000;
  *
  * @param merchantOf returns the merchant of a caller. Credentials with the default merchant's id and credentials without a
  *   merchant must have the same result, so that they share counters.
+ * @param countInInstance counts for all processes of this instance, without Redis or while it cannot be used.
  */
 export function createRateLimit(
   { perMinute, redisUrl }: RateLimitOptions,
   log: Log,
   metrics?: Pick<Metrics, 'rateLimitFallback'>,
   merchantOf: (caller: Caller) => string | undefined = ({ merchant }) => merchant,
+  countInInstance?: CountInInstance,
 ): RateLimit {
-  const countLocally = createLocalCounters({ windowMs });
-  const shared = redisUrl && createSharedCounters({ url: redisUrl, windowMs }, log, metrics);
+  const countLocally = createLocalCounters({ windowMs: rateLimitWindowMs });
+  const shared = redisUrl && createSharedCounters({ url: redisUrl, windowMs: rateLimitWindowMs }, log, metrics);
   // Callers with an API key are the same objects in each request. Two digests for each operation would cost 1.5 µs.
   const keysByCaller = new WeakMap<Caller, { merchant: string | undefined; keys: readonly string[] }>();
 
@@ -66,8 +71,12 @@ export function createRateLimit(
   };
 
   function consume(keys: readonly string[]): void | Promise<void> {
-    if (shared === undefined) return refuseAbove(keys.map(countLocally));
-    return shared.count(keys).then((counts) => refuseAbove(counts ?? keys.map(countLocally)));
+    if (shared === undefined && countInInstance === undefined) return refuseAbove(keys.map(countLocally));
+    return count(keys).then(refuseAbove);
+  }
+
+  async function count(keys: readonly string[]): Promise<readonly Count[]> {
+    return (await shared?.count(keys)) ?? (await countInInstance?.(keys)) ?? keys.map(countLocally);
   }
 
   function refuseAbove(counts: readonly Count[]): void {

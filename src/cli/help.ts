@@ -59,6 +59,7 @@ export function configText(config: Config, environment: NodeJS.ProcessEnv): stri
     PORT: config.port,
     GRAPHQL_PATH: config.endpoint,
     KEEP_ALIVE_TIMEOUT_MS: config.keepAliveTimeoutMs,
+    WORKERS: config.workers,
     METRICS_PORT: config.metricsPort ?? 'unset: off',
     JUSPAY_API_KEY: access?.apiKey ?? unset,
     JUSPAY_MERCHANT_ID: access?.merchantId ?? unset,

@@ -2,9 +2,10 @@ import { parseArgs } from 'node:util';
 import { ConfigError, loadConfig, readGiven } from '../config/config.ts';
 import { isLoopback } from '../config/settings.ts';
 import { createLog, openOutput } from '../telemetry/log.ts';
+import { isInContainer, textOf, unreachable } from './announcement.ts';
 import { commands, configText, helpText, version } from './help.ts';
 import { onStop } from './process-end.ts';
-import { isInContainer, serve, textOf, unreachable } from './serve.ts';
+import { serve } from './serve.ts';
 import { hasTracerProvider } from './tracing.ts';
 
 const usageExitCode = 2;

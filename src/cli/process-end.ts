@@ -14,8 +14,14 @@ const duplicateSignalMs = 500;
 /**
  * Shuts the process down on signals and unhandled errors. The first signal drains and exits with code 0; the second exits at once. The
  * first unhandled error drains and exits with code 1. Further unhandled errors are counted and do not interrupt the drain.
+ *
+ * @param isWorker ignores further signals. The supervisor decides when to stop waiting, and a signal to a whole process group, or of
+ *   systemd to all processes of a unit, arrives at each worker twice.
  */
-export function onStop({ log, output }: { log: Log; output: LineWriter }, stop: () => Promise<unknown>): void {
+export function onStop(
+  { log, output, isWorker = false }: { log: Log; output: LineWriter; isWorker?: boolean },
+  stop: () => Promise<unknown>,
+): void {
   let isEnding = false;
   let isSignalled = false;
   let signalledAtMs = 0;
@@ -38,6 +44,7 @@ export function onStop({ log, output }: { log: Log; output: LineWriter }, stop: 
   const onSignal = (signal: NodeJS.Signals) => {
     if (isSignalled && isPassedOn && signal === 'SIGINT' && performance.now() - signalledAtMs < duplicateSignalMs)
       return;
+    if (isSignalled && isWorker) return;
     if (isSignalled) output.end(1);
     isSignalled = true;
     signalledAtMs = performance.now();

@@ -1,16 +1,26 @@
-import { existsSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
-import { isLoopback } from '../config/settings.ts';
+import type { WriteLine } from '../telemetry/line-writer.ts';
 import { createLog, openOutput } from '../telemetry/log.ts';
+import { announce } from './announcement.ts';
+import { openShared, startEmbedded } from './embedded.ts';
 import { version } from './help.ts';
 import { onLevelSignal } from './log-level.ts';
 import { onStop } from './process-end.ts';
 import { openTracing } from './tracing.ts';
 
-export const unreachable = 'listening on a loopback address in a container: not reachable from outside';
-
-/** Starts the gateway. Resolves when it listens. @throws the system error if an address cannot be used. */
-export async function serve(config: Config, environment: NodeJS.ProcessEnv): Promise<undefined> {
+/**
+ * Starts the gateway, or a supervisor with several of them. Resolves when it listens.
+ *
+ * @returns the exit code if a worker cannot start; `undefined` if the gateway runs.
+ * @throws the system error if an address cannot be used.
+ */
+export async function serve(config: Config, environment: NodeJS.ProcessEnv): Promise<number | undefined> {
+  // Set by the supervisor.
+  const isWorker = environment['CUSTOMER_GATEWAY_WORKER'] !== undefined;
+  const link = isWorker ? await (await import('./workers/link.ts')).joinSupervisor(environment) : undefined;
+  if (link === undefined && config.workers > 1) {
+    return (await import('./workers/supervisor.ts')).supervise(config, environment);
+  }
   // Import lazily so that an invalid configuration fails fast.
   const [{ openGateway }, { startMetricsServer, startServer }] = await Promise.all([
     import('../gateway.ts'),
@@ -20,41 +30,47 @@ export async function serve(config: Config, environment: NodeJS.ProcessEnv): Pro
   const metrics =
     metricsPort === undefined ? undefined : (await import('../telemetry/metrics.ts')).createMetrics(version());
   const output = openOutput(metrics?.logLinesDropped);
-  const log = createLog(config.logLevel, output.write);
+  const level = link?.start.logLevel ?? config.logLevel;
+  const log = createLog(level, link ? labelled(output.write, link.worker) : output.write);
   onLevelSignal(log);
-  const embedded = provider === 'sandbox' ? await startEmbedded(config) : undefined;
-  const access = provider === 'sandbox' ? embedded?.access : provider;
-  const [first] = embedded?.sandbox.customers ?? [];
+  const embedded = provider === 'sandbox' && link === undefined ? await startEmbedded(config) : undefined;
+  const shared = embedded?.shared ?? link?.start.sandbox;
+  const sandbox = shared && (await openShared(shared));
   const stops: (() => Promise<void> | undefined)[] = [() => embedded?.sandbox.close()];
   const tracing = await openTracing(config, version(), log);
   try {
     const gateway = openGateway(
-      { ...config, provider: access, ...(embedded?.auth && { auth: embedded.auth }) },
+      {
+        ...config,
+        ...(link && { juspay: shareOf(config) }),
+        provider: provider === 'sandbox' ? sandbox?.access : provider,
+        ...(sandbox?.auth && { auth: sandbox.auth }),
+      },
       {
         log,
         metrics,
         traces: tracing?.traces,
-        ...(first && { examples: { id: first.id, reference: first.objectReferenceId, ...embedded?.roles } }),
+        ...(sandbox?.examples && { examples: sandbox.examples }),
+        countInInstance: link?.count,
       },
     );
     stops.push(() => gateway.dispose());
-    const numbers = metrics && (await startMetricsServer(metrics, { host: config.host, port: metricsPort ?? 0 }));
+    if (link && metrics) link.serveMetrics(metrics);
+    const numbers =
+      metrics && !link && (await startMetricsServer(metrics, { host: config.host, port: metricsPort ?? 0 }));
     if (numbers) stops.push(() => numbers.close());
-    const server = await startServer(gateway, config);
-    const metricsUrl = numbers && `${numbers.url}/metrics`;
-    if (embedded && config.logLevel !== 'silent')
-      output.write(textOf(embedded.banner(`${server.url}${config.endpoint}`, metricsUrl, config.graphiql)));
-    else log.info('listening', { url: server.url, ...(metricsUrl !== undefined && { metricsUrl }) });
-    if (isLoopback(config.host) && isInContainer(environment)) {
-      log.warn(unreachable, { setting: 'HOST' });
-    }
+    const server = await startServer(gateway, { ...config, ...link?.start });
+    const metricsUrl = numbers ? `${numbers.url}/metrics` : undefined;
+    if (!link) announce({ config, environment, log, output, embedded, url: server.url, metricsUrl });
 
-    onStop({ log, output }, async () => {
+    onStop({ log, output, isWorker }, async () => {
       await server.stop(config.shutdownGraceMs, config.shutdownDelayMs);
       await stopAll();
       await tracing?.close();
-      if (!embedded) log.info('stopped');
+      await link?.finish();
+      if (!embedded && !link) log.info('stopped');
     });
+    link?.listening(server);
   } catch (error) {
     // Close the servers that did start: they would keep the process alive.
     await stopAll();
@@ -67,31 +83,13 @@ export async function serve(config: Config, environment: NodeJS.ProcessEnv): Pro
   }
 }
 
-async function startEmbedded({ auth, host }: Config) {
-  const [{ startSandbox }, { gatewayBanner }, { Secret }, { createRoles }] = await Promise.all([
-    import('../sandbox/server.ts'),
-    import('../sandbox/banner.ts'),
-    import('../config/secret.ts'),
-    import('./tokens.ts'),
-  ]);
-  const started = await startSandbox();
-  const { url: baseUrl, merchantId, apiKey, customers } = started;
-  const roles = auth.modes.length === 0 && isLoopback(host) ? await createRoles(customers[0]?.id ?? '') : undefined;
-  return {
-    sandbox: started,
-    access: { baseUrl, merchantId, apiKey: new Secret(apiKey) },
-    auth: roles?.auth,
-    roles: roles && { tokens: roles.tokens },
-    banner: (url: string, metricsUrl: string | undefined, graphiql: boolean) =>
-      gatewayBanner(started, { url, metricsUrl, graphiql }),
-  };
+/** The part of `JUSPAY_CONNECTIONS` for one worker: the setting limits the concurrent calls of the instance. */
+function shareOf({ juspay, workers }: Config): Config['juspay'] {
+  return { ...juspay, connections: Math.max(1, Math.floor(juspay.connections / workers)) };
 }
 
-/** Detects Kubernetes, Docker and Podman. */
-export function isInContainer(environment: NodeJS.ProcessEnv): boolean {
-  return Boolean(environment['KUBERNETES_SERVICE_HOST']) || ['/.dockerenv', '/run/.containerenv'].some(existsSync);
-}
-
-export function textOf(lines: readonly string[]): string {
-  return `${lines.join('\n')}\n`;
+/** Adds the number of the worker to each line. */
+function labelled(write: WriteLine, worker: number): WriteLine {
+  const start = `{"worker":${worker},`;
+  return (line, isAudit) => write(start + line.slice(1), isAudit);
 }

@@ -6,10 +6,12 @@ import { Secret } from '../config/secret.ts';
 /** Invalid options or settings of the command `token`. */
 export class TokenUsageError extends Error {}
 
+const roleIssuer = { issuer: 'embedded-sandbox', audience: 'embedded-sandbox' } as const;
+
 /** Creates example tokens for GraphiQL, signed with a random key of this process. */
 export async function createRoles(customer: string) {
   const secret = new Secret(randomBytes(32).toString('base64url'));
-  const common = { secret, issuer: 'embedded-sandbox', audience: 'embedded-sandbox', lifeMinutes: 24 * 60 };
+  const common = { secret, ...roleIssuer, lifeMinutes: 24 * 60 };
   const all = 'customer:read customer:write customer:token gateway:explain';
   const roles: Record<string, Record<string, string>> = {
     BoundCustomer: { scope: all, customer },
@@ -21,19 +23,19 @@ export async function createRoles(customer: string) {
       async ([role, claims]) => [role, await signToken({ ...common, subject: role, claims })] as const,
     ),
   );
-  const { issuer, audience } = common;
+  return { tokens: Object.fromEntries(tokens), secret, auth: authOfRoles(secret) };
+}
+
+/** The authentication that accepts the tokens of {@link createRoles}. */
+export function authOfRoles(secret: Secret) {
   const jwt = {
-    issuer,
-    audience,
+    ...roleIssuer,
     keys: { secret },
     merchantClaim: 'merchant_id',
     customerClaim: 'customer',
     audienceClaim: 'aud',
   };
-  return {
-    tokens: Object.fromEntries(tokens),
-    auth: { modes: ['jwt'] as const, jwt, apiKeysFile: undefined, optional: true },
-  };
+  return { modes: ['jwt'] as const, jwt, apiKeysFile: undefined, optional: true };
 }
 
 /**

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { unusableFiles } from './files.ts';
 import { defaultBaseUrl, type ProviderAccess, readMerchants, withoutSlash } from './merchants.ts';
 import { type FileContent, type ReadFile, readSecret } from './operator-files.ts';
@@ -18,6 +19,8 @@ export interface Config {
   /** The full path of the GraphQL endpoint, including the mount path of a framework. */
   readonly endpoint: string;
   readonly keepAliveTimeoutMs: number;
+  /** Processes that share the port. More than 1: a supervisor starts them. */
+  readonly workers: number;
   /** The port of `/metrics`; `undefined`: off. */
   readonly metricsPort: number | undefined;
   /** The default merchant; `undefined`: every caller's credentials must name a merchant. */
@@ -156,6 +159,7 @@ export function loadConfig(
     port: set.PORT ?? 4000,
     endpoint: set.GRAPHQL_PATH ?? '/graphql',
     keepAliveTimeoutMs: set.KEEP_ALIVE_TIMEOUT_MS ?? 65_000,
+    workers: set.WORKERS === 'auto' ? availableParallelism() : (set.WORKERS ?? 1),
     metricsPort: set.METRICS_PORT,
     provider,
     isSandbox: provider === 'sandbox',

@@ -53,6 +53,10 @@ const authMode = z
       error: 'must be `none`, or a comma-separated list of `jwt` and `api-key`',
     }),
   );
+const workers = z
+  .string()
+  .regex(/^(auto|0*[1-9]\d{0,2})$/, 'must be `auto` or a whole number from 1 to 999')
+  .transform((text) => (text === 'auto' ? text : Number(text)));
 /** The segments `.` and `..` are rejected because clients resolve them before they send a request. */
 const endpointPath = z
   .string()
@@ -76,6 +80,11 @@ const table = {
     milliseconds(1),
     '65000',
     'how long an idle client connection stays open; set it higher than the idle timeout of the load balancer (often 60 s)',
+  ],
+  WORKERS: [
+    workers,
+    '1',
+    'processes that share the port, with one supervisor; `auto`: one for each core. `JUSPAY_CONNECTIONS` is divided among them',
   ],
   METRICS_PORT: [
     integer(0, 65_535),

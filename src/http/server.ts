@@ -52,6 +52,7 @@ const pollMs = 5;
  * Starts a server with {@link socketLimits}.
  *
  * @param options.port 0 selects a free port.
+ * @param options.reusePort whether other processes may listen on the same port. The system then distributes the connections.
  * @param options.keepAliveTimeoutMs time after which an idle connection is closed. Default 65000.
  * @param options.deliveryTimeoutMs time after which a client that does not read its response is disconnected. Default 30000.
  * @throws the system error, such as `EADDRINUSE`.
@@ -61,6 +62,7 @@ export async function startServer(
   options: {
     host: string;
     port: number;
+    reusePort?: boolean;
     keepAliveTimeoutMs?: number | undefined;
     deliveryTimeoutMs?: number | undefined;
   },
@@ -209,10 +211,13 @@ export async function startMetricsServer(
   }
 }
 
-async function listen(server: HttpServer, { host, port }: { host: string; port: number }) {
+async function listen(
+  server: HttpServer,
+  { host, port, reusePort = false }: { host: string; port: number; reusePort?: boolean },
+) {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, resolve);
+    server.listen({ port, host, reusePort }, resolve);
   });
   const { port: bound, address, family } = server.address() as AddressInfo;
   return { port: bound, url: `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}` };

@@ -35,6 +35,10 @@ export interface LogFields {
   url?: string;
   metricsUrl?: string;
   count?: number;
+  /** The number of the process, if several share the port. */
+  worker?: number;
+  /** The number of processes that share the port. */
+  workers?: number;
   /** In a summary: the message of the suppressed lines. */
   event?: string;
   /** The number of failures by error code or by a constant of the gateway. */
@@ -71,6 +75,8 @@ export const fieldNames: Readonly<Record<keyof LogFields, true>> = {
   url: true,
   metricsUrl: true,
   count: true,
+  worker: true,
+  workers: true,
   event: true,
   failures: true,
   problem: true,

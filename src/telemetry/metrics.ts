@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Snapshot } from './aggregate.ts';
 import type { Metrics } from './log.ts';
 
 /** In seconds, up to the default deadline of an operation. */
@@ -9,7 +10,23 @@ export interface MetricsRegistry extends Metrics {
   readonly contentType: string;
   /** @returns all metrics in the Prometheus text format. */
   read(): Promise<string>;
+  /** @returns all metrics as data, for the supervisor of several workers. */
+  snapshot(): Promise<Snapshot>;
 }
+
+export const metricsContentType = Registry.PROMETHEUS_CONTENT_TYPE;
+
+/** Counters to which the supervisor of several workers adds. */
+export const supervisorCounters = {
+  restarts: {
+    name: 'customer_gateway_worker_restarts_total',
+    help: 'Workers that ended and were started again.',
+  },
+  droppedLines: {
+    name: 'customer_gateway_log_lines_dropped_total',
+    help: 'Log lines dropped because stdout blocked and the buffer of 1 MiB was full.',
+  },
+} as const;
 
 /**
  * Creates the gateway's metrics and the default metrics of the process. Label values are constants of the gateway or merchant ids of the
@@ -91,11 +108,13 @@ export function createMetrics(version: string): MetricsRegistry {
     name: 'customer_gateway_rate_limit_fallback',
     help: '1 while REDIS_URL is unavailable and this instance uses its own rate limit counters.',
   });
-  const droppedLines = new Counter({
+  const droppedLines = new Counter({ ...common, ...supervisorCounters.droppedLines });
+  new Counter({ ...common, ...supervisorCounters.restarts });
+  new Gauge({
     ...common,
-    name: 'customer_gateway_log_lines_dropped_total',
-    help: 'Log lines dropped because stdout blocked and the buffer of 1 MiB was full.',
-  });
+    name: 'customer_gateway_workers',
+    help: 'Processes that serve the port: WORKERS, unless one has ended and its replacement does not listen yet.',
+  }).set(1);
   new Gauge({
     ...common,
     name: 'customer_gateway_build_info',
@@ -125,5 +144,6 @@ export function createMetrics(version: string): MetricsRegistry {
     rateLimitFallback: (isLocal) => rateLimitFallback.set(Number(isLocal)),
     contentType: registry.contentType,
     read: () => registry.metrics(),
+    snapshot: () => registry.getMetricsAsJSON(),
   };
 }

@@ -135,6 +135,7 @@ test('without settings, the gateway MUST use the sandbox and the documented defa
     port: 4000,
     endpoint: '/graphql',
     keepAliveTimeoutMs: 65_000,
+    workers: 1,
     metricsPort: undefined,
     provider: 'sandbox',
     isSandbox: true,

@@ -1,0 +1,37 @@
+import type { Count } from '../../auth/local-counters.ts';
+import type { Snapshot } from '../../telemetry/aggregate.ts';
+import type { LogLevel } from '../../telemetry/log.ts';
+
+/** The sandbox that the supervisor runs for all workers. */
+export interface SharedSandbox {
+  readonly baseUrl: string;
+  readonly merchantId: string;
+  readonly apiKey: string;
+  readonly examples: { readonly id: string; readonly reference: string } | undefined;
+  /** The key and the tokens of the example roles; `undefined` if there are none. */
+  readonly roles: { readonly secret: string; readonly tokens: Readonly<Record<string, string>> } | undefined;
+}
+
+/** The first message to a worker. */
+export interface StartMessage {
+  readonly type: 'start';
+  /** 0: any free port, which the worker reports. */
+  readonly port: number;
+  /** Whether each worker has a listener of its own on the port. Otherwise `node:cluster` shares one. */
+  readonly reusePort: boolean;
+  readonly sandbox: SharedSandbox | undefined;
+  /** The level of the supervisor's log, which SIGUSR2 changes. */
+  readonly logLevel: LogLevel | 'silent';
+}
+
+export type ToWorker =
+  | StartMessage
+  | { readonly type: 'read-metrics'; readonly id: number }
+  | { readonly type: 'counts'; readonly id: number; readonly counts: readonly (readonly Count[])[] };
+
+export type FromWorker =
+  | { readonly type: 'listening'; readonly port: number; readonly url: string }
+  /** Without an id: the last one before the worker exits. */
+  | { readonly type: 'metrics'; readonly id?: number; readonly snapshot: Snapshot }
+  /** The counters of several operations. */
+  | { readonly type: 'count'; readonly id: number; readonly keys: readonly (readonly string[])[] };

@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
+import { openConnection, postRequest } from '../connections.ts';
+import { type Run, start } from '../program.ts';
+import { createOperation, newCustomer } from '../support.ts';
+
+const query = '{ customer(id: "u7") { id } }';
+
+interface Started {
+  readonly run: Run;
+  readonly sandbox: Sandbox;
+  readonly url: string;
+  readonly port: number;
+  readonly metricsUrl: string;
+}
+
+/** Runs `use` with a gateway of two workers, and a sandbox in this process. */
+async function withWorkers(
+  use: (started: Started) => Promise<void>,
+  environment: Record<string, string> = {},
+): Promise<void> {
+  const sandbox = await startSandbox();
+  const run = start(['serve'], {
+    PORT: '0',
+    METRICS_PORT: '0',
+    WORKERS: '2',
+    AUTH_MODE: 'none',
+    JUSPAY_BASE_URL: sandbox.url,
+    JUSPAY_API_KEY: sandbox.apiKey,
+    JUSPAY_MERCHANT_ID: sandbox.merchantId,
+    ...environment,
+  });
+  try {
+    const [, url = '', metricsUrl = ''] = await run.waitFor(/"url":"([^"]+)","metricsUrl":"([^"]+)","workers":2/);
+    await use({ run, sandbox, url, port: Number(new URL(url).port), metricsUrl });
+  } finally {
+    run.child.kill('SIGKILL');
+    await run.exit;
+    await sandbox.close();
+  }
+}
+
+const pidsOf = ({ child }: Run): number[] =>
+  spawnSync('pgrep', ['-P', String(child.pid)], { encoding: 'utf8' })
+    .stdout.split('\n')
+    .filter(Boolean)
+    .map(Number);
+
+/** Sends one operation on a connection of its own, so that the system selects a worker. */
+async function send(port: number, body: object): Promise<{ status: number; body: string } | undefined> {
+  const connection = openConnection(port);
+  connection.socket.write(postRequest(JSON.stringify(body), 'connection: close\r\n'));
+  await connection.answered(1);
+  connection.socket.destroy();
+  return connection.answers()[0];
+}
+
+const create = (port: number, reference: string) =>
+  send(port, { query: createOperation, variables: { input: newCustomer(reference) } });
+
+async function metricOf(metricsUrl: string, name: string): Promise<number> {
+  const text = await (await fetch(metricsUrl)).text();
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith(name))
+    .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+}
+
+/** The log lines. Fails if one is no JSON. */
+const linesOf = ({ output }: Run) =>
+  output()
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+test('two workers MUST share the port, settle colliding creates through the provider, and sum their metrics', () =>
+  withWorkers(async ({ run, sandbox, port, metricsUrl }) => {
+    // The first create of each reference is stored, and its response is lost.
+    sandbox.arm({ fault: 'reset', on: 'create', afterCommit: true, times: 20 });
+    const references = Array.from({ length: 20 }, (_, index) => `reference-${index}`);
+    const results = new Map<string, string[]>();
+    await Promise.all(
+      references.flatMap((reference) =>
+        Array.from({ length: 3 }, async () => {
+          const answer = await create(port, reference);
+          const [, name = answer?.body ?? 'no answer'] = /"__typename":"(\w+)"/.exec(answer?.body ?? '') ?? [];
+          results.set(reference, [...(results.get(reference) ?? []), name]);
+        }),
+      ),
+    );
+    const stored = sandbox.customers.map(({ objectReferenceId }) => objectReferenceId);
+    for (const reference of references) {
+      assert.equal(stored.filter((other) => other === reference).length, 1, reference);
+      assert.ok(results.get(reference)?.includes('CreateCustomerSuccess'), String(results.get(reference)));
+    }
+    const names = new Set([...results.values()].flat());
+    assert.deepEqual([...names].sort(), ['CreateCustomerSuccess', 'CustomerAlreadyExistsError']);
+
+    assert.equal(await metricOf(metricsUrl, 'customer_gateway_operations_total'), 60);
+    assert.equal(await metricOf(metricsUrl, 'customer_gateway_writes_total'), 60);
+    assert.equal(await metricOf(metricsUrl, 'customer_gateway_workers'), 2);
+    const calls = sandbox.calls.length;
+    assert.equal(await metricOf(metricsUrl, 'customer_gateway_upstream_attempts_total'), calls);
+
+    const audit = linesOf(run).filter((line) => line['field'] === 'createCustomer');
+    assert.equal(audit.length, 60);
+    const shares = [1, 2].map((worker) => audit.filter((line) => line['worker'] === worker).length);
+    assert.ok(Math.min(...shares) >= 10, String(shares));
+  }));
+
+test('a worker that is killed MUST be replaced, and counters MUST NOT decrease', () =>
+  withWorkers(
+    async ({ run, port, url, metricsUrl }) => {
+      for (let n = 0; n < 40; n += 1) assert.equal((await send(port, { query }))?.status, 200);
+      const refused = await send(port, { query });
+      // RATE_LIMIT_PER_MINUTE is the limit of all workers together.
+      assert.deepEqual([refused?.status, /"code":"(\w+)"/.exec(refused?.body ?? '')?.[1]], [429, 'RATE_LIMITED']);
+      const before = await metricOf(metricsUrl, 'customer_gateway_operations_total');
+      assert.equal(before, 41);
+      const [killed = 0, other = 0] = pidsOf(run);
+      process.kill(killed, 'SIGKILL');
+      await run.waitFor(/"code":"SIGKILL","message":"worker ended: it is started again"/);
+      assert.equal(await metricOf(metricsUrl, 'customer_gateway_operations_total'), before);
+      assert.equal(await metricOf(metricsUrl, 'customer_gateway_workers'), 1);
+      await run.waitFor(/"message":"worker listening"/);
+      assert.equal(await metricOf(metricsUrl, 'customer_gateway_workers'), 2);
+      assert.equal(await metricOf(metricsUrl, 'customer_gateway_worker_restarts_total'), 1);
+      assert.equal(await metricOf(metricsUrl, 'customer_gateway_operations_total'), before);
+      // The replacement serves, and the counters of the rate limit are not its own.
+      for (let n = 0; n < 10; n += 1) assert.equal((await send(port, { query }))?.status, 429);
+      assert.equal((await fetch(`${url}/ready`)).status, 200);
+      // A hung worker does not block the metrics: its last ones are used.
+      process.kill(other, 'SIGSTOP');
+      assert.ok((await metricOf(metricsUrl, 'customer_gateway_operations_total')) >= before);
+      process.kill(other, 'SIGCONT');
+
+      run.child.kill('SIGTERM');
+      assert.equal(await run.exit, 0);
+      assert.equal(linesOf(run).filter((line) => line['message'] === 'stopped').length, 1);
+    },
+    { RATE_LIMIT_PER_MINUTE: '40' },
+  ));
+
+test('SIGTERM to all processes at once MUST finish in-flight operations of both workers, with exit code 0', () =>
+  withWorkers(async ({ run, sandbox, port }) => {
+    sandbox.arm({ fault: 'slow', on: 'create', delayMs: 1_500, times: 12 });
+    const created = Array.from({ length: 12 }, (_, index) => create(port, `in-flight-${index}`));
+    while (sandbox.calls.length < 12) await turn();
+    // systemd signals every process of a unit, and the supervisor signals its workers.
+    for (const pid of [...pidsOf(run), run.child.pid ?? 0]) process.kill(pid, 'SIGTERM');
+    for (const answer of await Promise.all(created)) assert.match(answer?.body ?? '', /CreateCustomerSuccess/);
+    assert.equal(await run.exit, 0, run.output());
+  }));
+
+test('workers MUST finish in-flight operations and end when the supervisor is killed', () =>
+  withWorkers(async ({ run, sandbox, port, url }) => {
+    sandbox.arm({ fault: 'slow', on: 'create', delayMs: 1_500, times: 6 });
+    const created = Array.from({ length: 6 }, (_, index) => create(port, `orphaned-${index}`));
+    while (sandbox.calls.length < 6) await turn();
+    const pids = pidsOf(run);
+    assert.equal(pids.length, 2);
+    run.child.kill('SIGKILL');
+    for (const answer of await Promise.all(created)) assert.match(answer?.body ?? '', /CreateCustomerSuccess/);
+    for (let isListening = true; isListening; ) {
+      isListening = await fetch(`${url}/health`).then(
+        () => true,
+        () => false,
+      );
+    }
+    for (const pid of pids) while (isRunning(pid)) await turn();
+  }));
+
+test('a second signal MUST end all processes at once', () =>
+  withWorkers(
+    async ({ run }) => {
+      const pids = pidsOf(run);
+      run.child.kill('SIGTERM');
+      run.child.kill('SIGINT');
+      assert.equal(await run.exit, 1);
+      for (const pid of pids) while (isRunning(pid)) await turn();
+    },
+    { SHUTDOWN_DELAY_MS: '600000' },
+  ));
+
+test('an error at the start MUST be printed once, and end the supervisor with exit code 1', async (context) => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  context.after(() => other.close());
+  const taken = start(['serve'], { WORKERS: '2', PORT: String((other.address() as AddressInfo).port) });
+  assert.equal(await taken.exit, 1);
+  assert.equal(taken.output(), 'The address is already in use: change HOST and PORT.\n');
+
+  // An error that only the gateway finds, in a worker.
+  const folder = mkdtempSync(join(tmpdir(), 'workers-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'keys.json');
+  const sha256 = createHash('sha256').update('key').digest('hex');
+  writeFileSync(path, JSON.stringify([{ name: 'a', sha256, scopes: [], merchant: 'unknown' }]));
+  const invalid = start(['serve'], { WORKERS: '2', PORT: '0', AUTH_MODE: 'api-key', AUTH_API_KEYS_FILE: path });
+  assert.equal(await invalid.exit, 1);
+  assert.equal(invalid.output().match(/AUTH_API_KEYS_FILE/g)?.length, 1, invalid.output());
+});
+
+test('workers MUST share the embedded sandbox, with one banner', async () => {
+  const run = start([], { WORKERS: '2', PORT: '0' });
+  const [, url = ''] = await run.waitFor(/GraphiQL {2}(http:\S+)/);
+  await run.waitFor(/Ctrl-C/);
+  const port = Number(new URL(url).port);
+  assert.match((await create(port, 'shared-reference'))?.body ?? '', /CreateCustomerSuccess/);
+  for (let n = 0; n < 16; n += 1) {
+    const answer = await send(port, { query: '{ customerByReference(objectReferenceId: "shared-reference") { firstName } }' });
+    assert.deepEqual(JSON.parse(answer?.body ?? ''), { data: { customerByReference: { firstName: null } } });
+  }
+  const page = await (await fetch(url, { headers: { accept: 'text/html' } })).text();
+  const [, token = ''] = /Bearer ([\w-]+\.[\w-]+\.[\w-]+)/.exec(page) ?? [];
+  for (let n = 0; n < 16; n += 1) {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, connection: 'close' },
+      body: JSON.stringify({ query: '{ __typename }' }),
+    });
+    assert.equal(response.status, 200);
+  }
+  assert.equal(run.output().match(/GraphiQL/g)?.length, 1);
+  run.child.kill('SIGINT');
+  assert.equal(await run.exit, 0);
+});
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { mergeSnapshots, printSnapshot, totalsOf } from '../../src/telemetry/aggregate.ts';
+import { createMetrics, metricsContentType } from '../../src/telemetry/metrics.ts';
+
+test('metrics of several processes MUST be one text: totals added up, gauges by their meaning', async () => {
+  const [first, second] = [createMetrics('1.0.0'), createMetrics('1.0.0')];
+  for (const { operation } of [first, second, second]) operation({ type: 'query', outcome: 'OK', durationMs: 20 });
+  second.operation({ type: 'mutation', outcome: 'INTERNAL_SERVER_ERROR', durationMs: 20 });
+  first.inFlight(2);
+  second.inFlight(3);
+  first.breaker({ merchant: 'm', method: 'GET', isOpen: true });
+  second.breaker({ merchant: 'm', method: 'GET', isOpen: false });
+  first.watchedFile({ file: 'MERCHANTS_FILE', isUsable: true });
+  second.watchedFile({ file: 'MERCHANTS_FILE', isUsable: false });
+  const snapshots = await Promise.all([first.snapshot(), second.snapshot()]);
+  const text = await printSnapshot(mergeSnapshots(snapshots), metricsContentType);
+  for (const line of [
+    'customer_gateway_operations_total{type="query",outcome="OK"} 3',
+    'customer_gateway_operations_total{type="mutation",outcome="INTERNAL_SERVER_ERROR"} 1',
+    'customer_gateway_operation_duration_seconds_count{type="query"} 3',
+    'customer_gateway_operation_duration_seconds_bucket{le="0.01",type="query"} 0',
+    'customer_gateway_operation_duration_seconds_bucket{le="+Inf",type="query"} 3',
+    'customer_gateway_in_flight 5',
+    'customer_gateway_workers 2',
+    'customer_gateway_breaker_open{merchant="m",method="GET"} 1',
+    'customer_gateway_file_usable{file="MERCHANTS_FILE"} 0',
+    'customer_gateway_build_info{version="1.0.0"} 1',
+  ])
+    assert.ok(text.includes(`\n${line}\n`), `${line} is not in\n${text}`);
+
+  // Names, types and descriptions are those of one process.
+  const headsOf = (metrics: string) => metrics.split('\n').filter((line) => line.startsWith('#'));
+  assert.deepEqual(headsOf(text), headsOf(await first.read()));
+  const totals = await printSnapshot(totalsOf(mergeSnapshots(snapshots)), metricsContentType);
+  assert.doesNotMatch(totals, /# TYPE \S+ gauge/);
+  assert.match(totals, /customer_gateway_operations_total\{type="query",outcome="OK"\} 3/);
+});
