@@ -15,9 +15,9 @@ import { openTracing } from './tracing.ts';
  * @throws the system error if an address cannot be used.
  */
 export async function serve(config: Config, environment: NodeJS.ProcessEnv): Promise<number | undefined> {
-  // Set by the supervisor.
-  const isWorker = environment['CUSTOMER_GATEWAY_WORKER'] !== undefined;
-  const link = isWorker ? await (await import('./workers/link.ts')).joinSupervisor(environment) : undefined;
+  // The supervisor sets the variable. It may also be set by hand.
+  const isStarted = environment['CUSTOMER_GATEWAY_WORKER'] !== undefined;
+  const link = isStarted ? await (await import('./workers/link.ts')).joinSupervisor(environment) : undefined;
   if (link === undefined && config.workers > 1) {
     return (await import('./workers/supervisor.ts')).supervise(config, environment);
   }
@@ -63,7 +63,7 @@ export async function serve(config: Config, environment: NodeJS.ProcessEnv): Pro
     const metricsUrl = numbers ? `${numbers.url}/metrics` : undefined;
     if (!link) announce({ config, environment, log, output, embedded, url: server.url, metricsUrl });
 
-    onStop({ log, output, isWorker }, async () => {
+    onStop({ log, output, isWorker: link !== undefined }, async () => {
       await server.stop(config.shutdownGraceMs, config.shutdownDelayMs);
       await stopAll();
       await tracing?.close();

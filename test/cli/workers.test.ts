@@ -217,7 +217,9 @@ test('workers MUST share the embedded sandbox, with one banner', async () => {
   const port = Number(new URL(url).port);
   assert.match((await create(port, 'shared-reference'))?.body ?? '', /CreateCustomerSuccess/);
   for (let n = 0; n < 16; n += 1) {
-    const answer = await send(port, { query: '{ customerByReference(objectReferenceId: "shared-reference") { firstName } }' });
+    const answer = await send(port, {
+      query: '{ customerByReference(objectReferenceId: "shared-reference") { firstName } }',
+    });
     assert.deepEqual(JSON.parse(answer?.body ?? ''), { data: { customerByReference: { firstName: null } } });
   }
   const page = await (await fetch(url, { headers: { accept: 'text/html' } })).text();
