@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { composeServices as composeApollo } from '@apollo/composition';
 import { ApolloGateway, RemoteGraphQLDataSource } from '@apollo/gateway';
-import { createGatewayRuntime } from '@graphql-hive/gateway-runtime';
+import { createGatewayRuntime, type GatewayPlugin } from '@graphql-hive/gateway-runtime';
+import { unifiedGraphHandler, useQueryPlan } from '@graphql-hive/router-runtime';
 import * as http from '@graphql-mesh/transport-http';
 import { buildHTTPExecutor } from '@graphql-tools/executor-http';
 import { stitchSchemas } from '@graphql-tools/stitch';
@@ -32,6 +33,7 @@ export const parts = [
 export interface RoutedAnswer {
   readonly data: Record<string, unknown> | null | undefined;
   readonly errors: readonly AnswerError[] | undefined;
+  readonly extensions?: Readonly<Record<string, unknown>>;
 }
 
 type Ask = (query: string, headers?: Readonly<Record<string, string>>) => Promise<RoutedAnswer>;
@@ -41,6 +43,7 @@ type Send = (url: string, init: RequestInit) => Promise<Response>;
 const openers = {
   '@apollo/gateway': openApollo,
   'Hive Gateway': openHive,
+  'Hive Gateway with router-runtime': openHiveInRust,
   'stitching, served by Yoga': openStitching,
 } as const satisfies Record<string, (send: Send) => Promise<{ ask: Ask; close(): Promise<void> }>>;
 
@@ -131,7 +134,7 @@ async function openApollo(send: Send) {
 }
 
 /** Opens Hive Gateway over the committed supergraph, composed by `@theguild/federation-composition`. */
-async function openHive(send: Send) {
+async function openHive(send: Send, options: Partial<Parameters<typeof createGatewayRuntime>[0]> = {}) {
   const router = createGatewayRuntime({
     supergraph: read('examples/bff/supergraph.graphql'),
     transports: { http },
@@ -140,8 +143,19 @@ async function openHive(send: Send) {
       fromClientToSubgraphs: ({ request }) => ({ authorization: request.headers.get('authorization') }),
     },
     logging: false,
+    ...options,
   });
   return { ask: askHttp((request) => router.fetch(request)), close: async () => router.dispose() };
+}
+
+/** The request header that makes `router-runtime` return its query plan in the extensions. */
+export const showPlan = 'x-show-plan';
+
+/** Opens Hive Gateway with the query planner of Hive Router, which is a Rust addon, and the executor of its plans. */
+function openHiveInRust(send: Send) {
+  // A cast, because the types of the package hold a copy of Hive Gateway's.
+  const plans = useQueryPlan({ expose: (request) => request.headers.has(showPlan) }) as unknown as GatewayPlugin;
+  return openHive(send, { unifiedGraphHandler, plugins: () => [plans] });
 }
 
 /** Opens a stitching gateway over the stitching print, with the merge configuration of the package. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeToken } from '../../src/cli/tokens.ts';
 import { type Harness, jwtSettings, newCustomer } from '../support.ts';
-import { type GraphOptions, inGraph, type RoutedAnswer, routerNames } from './graph.ts';
+import { type GraphOptions, inGraph, type RoutedAnswer, routerNames, showPlan } from './graph.ts';
 
 const asha = { id: 'cth_A1b2C3d4E5f6G7h8', objectReferenceId: 'asha.rao@example.com' };
 const u7 = { id: 'cst_0123456789abcdef', objectReferenceId: 'u7' };
@@ -195,3 +195,22 @@ for (const router of routerNames) {
       assert.deepEqual(codesOf(answer), ['UPSTREAM_REJECTED']);
     }));
 }
+
+test('Hive Gateway with router-runtime: a plan of the Rust planner MUST fetch the order, then the customer', () =>
+  inGraph({ orders: [orderOf(asha.id)] }, async ({ ask }) => {
+    const query = '{ order(id: "1") { customer { firstName } } }';
+    const { data, extensions } = await ask('Hive Gateway with router-runtime', query, { [showPlan]: 'on' });
+    assert.deepEqual(data, { order: { customer: { firstName: 'Asha' } } });
+    assert.partialDeepStrictEqual(extensions, {
+      queryPlan: {
+        kind: 'QueryPlan',
+        node: {
+          kind: 'Sequence',
+          nodes: [
+            { kind: 'Fetch', serviceName: 'orders' },
+            { kind: 'Flatten', node: { kind: 'Fetch', serviceName: 'customers' } },
+          ],
+        },
+      },
+    });
+  }));
