@@ -125,12 +125,13 @@ test('each lockfile MUST hold an integrity of each package', () => {
   }
 });
 
-test('npm MUST install no version younger than a week when packages change, in each folder with a lockfile', () => {
+test('npm ci MUST NOT depend on the age of the versions of a lockfile', () => {
   const files = execFileSync('git', ['ls-files', '*package-lock.json'], { encoding: 'utf8' }).trim().split('\n');
   for (const file of files) {
     const settings = join(dirname(file), '.npmrc');
-    assert.ok(existsSync(settings), settings);
-    assert.match(readFileSync(settings, 'utf8'), /^min-release-age=7$/m, settings);
+    // npm looks up the versions of a lockfile without addresses, and finds none that is younger.
+    if (existsSync(settings))
+      assert.doesNotMatch(readFileSync(settings, 'utf8'), /^(min-release-age|before)=/m, settings);
   }
 });
 
