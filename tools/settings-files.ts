@@ -9,6 +9,7 @@ const examples: Partial<Record<SettingName, string>> = {
   JUSPAY_BASE_URL: 'https://api.juspay.in',
   JUSPAY_VERSION: '2024-05-01',
   MERCHANTS_FILE: '/etc/customer-gateway/merchants.json',
+  AUDIT_FILE: '/var/log/customer-gateway/audit.log',
   AUTH_MODE: 'jwt,api-key',
   AUTH_JWKS_URL: 'https://issuer.example/keys',
   AUTH_JWT_SECRET: 'a-shared-secret-of-at-least-32-bytes',

@@ -1,5 +1,5 @@
 import { get } from 'node:http';
-import { isInjectedPort } from '../config/settings.ts';
+import { isInjectedPort } from '../config/rules.ts';
 
 /** Below the timeout of health checks in the Dockerfile, so that the message is seen. */
 const timeoutMs = 2_000;

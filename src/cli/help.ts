@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
-import { isInjectedPort, type SettingName, settings } from '../config/settings.ts';
+import { isInjectedPort } from '../config/rules.ts';
+import { type SettingName, settings } from '../config/settings.ts';
 import { tracingTexts } from './tracing.ts';
 
 export const commands = {
@@ -10,6 +11,7 @@ export const commands = {
   doctor: 'check the settings against this machine, the provider, the key set and Redis; --json: as JSON',
   health: 'exit with 0 if the gateway on HOST and PORT answers /health; --ready: if it answers /ready',
   explain: 'print which upstream calls an operation would make, without a network: see docs/explain.md',
+  audit: 'verify FILE...: find changed, missing or inserted lines of audit files; --json, --expect HASH',
   schema: 'print the schema: --for plain (the default), federation, federation-scopes, composite or stitching',
   token: 'create a JWT signed with AUTH_JWT_SECRET, for development',
   help: 'print this text',
@@ -32,6 +34,7 @@ export function helpText(): string[] {
     '  FILE (a GraphQL document), --variables JSON|@FILE, --operation NAME, --scopes a,b, --customer ID, --json',
     '',
     'Exit codes of doctor: 0 if nothing is wrong, 1 with a problem, 3 with warnings only, 2 for wrong usage.',
+    'Exit codes of audit: 0 if the files are sound, 1 if not, 3 if the gateway could not write lines, 2 for wrong usage.',
     '',
     'Settings are environment variables. An empty variable counts as unset.',
     '',
@@ -104,6 +107,7 @@ export function configText(config: Config, environment: NodeJS.ProcessEnv): stri
     CORS_ORIGINS: config.corsOrigins === 'loopback' ? 'any loopback origin' : config.corsOrigins.join(',') || 'none',
     ...tracingTexts(config),
     LOG_LEVEL: config.logLevel,
+    AUDIT_FILE: config.auditFile ?? 'unset: off',
   };
   const source = (name: string) => {
     const value = environment[name] || (name.endsWith('_PROXY') && environment[name.toLowerCase()]);

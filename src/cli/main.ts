@@ -22,6 +22,7 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
   if (command === 'help' || argv.includes('--help') || argv.includes('-h')) return print(helpText());
   if (argv.includes('--version')) return print([version()]);
   if (command === 'schema') return schema(rest);
+  if (command === 'audit') return audit(rest);
   if (command === 'doctor') return doctor(rest, environment);
   if (command === 'health') return health(rest, environment);
   if (command === 'explain') return explain(rest, environment);
@@ -147,6 +148,18 @@ async function explain(argv: readonly string[], environment: NodeJS.ProcessEnv):
   } catch (error) {
     if (error instanceof ExplainUsageError) return fail(usageExitCode, [error.message]);
     if (error instanceof ConfigError) return fail(failureExitCode, error.problems);
+    throw error;
+  }
+}
+
+async function audit(argv: readonly string[]): Promise<number> {
+  const { AuditUsageError, verifyFiles } = await import('./audit.ts');
+  try {
+    const { lines, exitCode } = await verifyFiles(argv);
+    print(lines);
+    return exitCode;
+  } catch (error) {
+    if (error instanceof AuditUsageError) return fail(usageExitCode, [error.message]);
     throw error;
   }
 }

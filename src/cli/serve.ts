@@ -1,4 +1,7 @@
-import type { Config } from '../config/config.ts';
+import { extname } from 'node:path';
+import { type Config, ConfigError } from '../config/config.ts';
+import { auditFileProblem } from '../config/rules.ts';
+import { AuditFile } from '../telemetry/audit-file/file.ts';
 import type { WriteLine } from '../telemetry/line-writer.ts';
 import { createLog, openOutput } from '../telemetry/log.ts';
 import { announce } from './announcement.ts';
@@ -12,7 +15,7 @@ import { openTracing } from './tracing.ts';
  * Starts the gateway, or a supervisor with several of them. Resolves when it listens.
  *
  * @returns the exit code if a worker cannot start; `undefined` if the gateway runs.
- * @throws the system error if an address cannot be used.
+ * @throws the system error if an address cannot be used; ConfigError if the audit file cannot be used.
  */
 export async function serve(config: Config, environment: NodeJS.ProcessEnv): Promise<number | undefined> {
   // The supervisor sets the variable. It may also be set by hand.
@@ -31,8 +34,14 @@ export async function serve(config: Config, environment: NodeJS.ProcessEnv): Pro
     metricsPort === undefined ? undefined : (await import('../telemetry/metrics.ts')).createMetrics(version());
   const output = openOutput(metrics?.logLinesDropped);
   const level = link?.start.logLevel ?? config.logLevel;
-  const log = createLog(level, link ? labelled(output.write, link.worker) : output.write);
+  const write = link ? labelled(output.write, link.worker) : output.write;
+  const audit = config.auditFile === undefined ? undefined : openAuditFile(config.auditFile, link?.worker);
+  const log = createLog(level, write, audit);
   onLevelSignal(log);
+  const writeAudit: WriteLine = (line, isAudit) => {
+    if (log.level !== 'silent') write(line, isAudit);
+  };
+  audit?.start({ log, metrics, write: writeAudit });
   const embedded = provider === 'sandbox' && link === undefined ? await startEmbedded(config) : undefined;
   const shared = embedded?.shared ?? link?.start.sandbox;
   const sandbox = shared && (await openShared(shared));
@@ -67,6 +76,7 @@ export async function serve(config: Config, environment: NodeJS.ProcessEnv): Pro
       await server.stop(config.shutdownGraceMs, config.shutdownDelayMs);
       await stopAll();
       await tracing?.close();
+      await audit?.close();
       await link?.finish();
       if (!embedded && !link) log.info('stopped');
     });
@@ -74,6 +84,7 @@ export async function serve(config: Config, environment: NodeJS.ProcessEnv): Pro
   } catch (error) {
     // Close the servers that did start: they would keep the process alive.
     await stopAll();
+    await audit?.close();
     throw error;
   }
   return undefined;
@@ -86,6 +97,18 @@ export async function serve(config: Config, environment: NodeJS.ProcessEnv): Pro
 /** The part of `JUSPAY_CONNECTIONS` for one worker: the setting limits the concurrent calls of the instance. */
 function shareOf({ juspay, workers }: Config): Config['juspay'] {
   return { ...juspay, connections: Math.max(1, Math.floor(juspay.connections / workers)) };
+}
+
+/** @throws ConfigError if the file cannot be used. */
+function openAuditFile(path: string, worker: number | undefined): AuditFile {
+  // One process writes to a file. The number is not the last part of the name, so that a pattern for log rotation can exclude rotated files.
+  const extension = extname(path);
+  const own = worker === undefined ? path : `${path.slice(0, path.length - extension.length)}-${worker}${extension}`;
+  try {
+    return new AuditFile(own);
+  } catch (error) {
+    throw new ConfigError([auditFileProblem((error as NodeJS.ErrnoException).code)]);
+  }
 }
 
 /** Adds the number of the worker to each line. */

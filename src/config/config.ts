@@ -4,9 +4,9 @@ import { unusableFiles } from './files.ts';
 import { defaultBaseUrl, type ProviderAccess, readMerchants, withoutSlash } from './merchants.ts';
 import { type FileContent, type ReadFile, readSecret } from './operator-files.ts';
 import { type ProxySettings, proxiesOf } from './proxies.ts';
-import { contradictions } from './rules.ts';
+import { contradictions, isInjectedPort } from './rules.ts';
 import { Secret } from './secret.ts';
-import { Environment, isInjectedPort, isQuoted, type Limits, type ParsedSettings, settings } from './settings.ts';
+import { Environment, isQuoted, type Limits, type ParsedSettings, settings } from './settings.ts';
 import { readTracing, type Tracing } from './tracing.ts';
 import { unknownNames } from './unknown-names.ts';
 
@@ -64,6 +64,8 @@ export interface Config {
   /** Exact origins; `loopback`: every origin with a loopback host. */
   readonly corsOrigins: readonly string[] | 'loopback';
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** `undefined`: the audit goes to the log only. */
+  readonly auditFile: string | undefined;
   /** The watched files; `undefined` if no setting names a file. */
   readonly sources?: Sources;
 }
@@ -204,6 +206,7 @@ export function loadConfig(
     graphiql: set.GRAPHIQL ?? !production,
     corsOrigins: set.CORS_ORIGINS ?? (provider === 'sandbox' ? 'loopback' : []),
     logLevel: set.LOG_LEVEL ?? 'info',
+    auditFile: set.AUDIT_FILE,
     ...sourcesOf(set, given, contents, inline, (read) => loadConfig(atStart, read, { ...options, isReload: true })),
   };
 }

@@ -1,9 +1,11 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { ProviderAccess } from './merchants.ts';
 import { type KeyEntry, type ReadFile, readDocuments, readKeyEntries } from './operator-files.ts';
-import { unknownMerchant } from './rules.ts';
+import { auditFileProblem, unknownMerchant } from './rules.ts';
 import type { ParsedSettings } from './settings.ts';
 
-/** Returns the problems of the API key file and the persisted document files. Checks the files of enabled features only. */
+/** Returns the problems of the API key file, the persisted document files and the audit file. Checks the files of enabled features only. */
 export function unusableFiles(set: ParsedSettings, listed: readonly ProviderAccess[], readFile: ReadFile): string[] {
   const problems: string[] = [];
   const attempt = (read: () => void): void => {
@@ -24,6 +26,22 @@ export function unusableFiles(set: ParsedSettings, listed: readonly ProviderAcce
       if (isReal && !entries.every(isKnown)) throw new Error(unknownMerchant);
     });
   }
+  const audit = set.AUDIT_FILE;
+  if (audit !== undefined) attempt(() => checkAuditFile(audit));
   for (const path of set.PERSISTED_DOCUMENTS_FILE ?? []) attempt(() => readDocuments(path, readFile));
   return problems;
+}
+
+/** @throws Error if the audit file cannot be written, or its folder cannot hold the lock and the next file. */
+function checkAuditFile(path: string): void {
+  try {
+    accessSync(dirname(path), constants.W_OK | constants.X_OK);
+    const file = statSync(path, { throwIfNoEntry: false });
+    if (file === undefined) return;
+    if (!file.isFile()) throw Object.assign(new Error('not a regular file'), { code: 'EINVAL' });
+    accessSync(path, constants.R_OK | constants.W_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Error(auditFileProblem(code));
+  }
 }

@@ -3,6 +3,18 @@ import { defaultBaseUrl, missingBaseUrl, type ProviderAccess, withoutSlash } fro
 export const unknownMerchant =
   'AUTH_API_KEYS_FILE names a merchant that neither MERCHANTS_FILE nor JUSPAY_MERCHANT_ID describes.';
 
+/** The sentence about an audit file that cannot be used. @param code of the system error. */
+export function auditFileProblem(code: string | undefined): string {
+  return code === 'EBUSY'
+    ? 'AUDIT_FILE is in use by another gateway: give each gateway a file of its own.'
+    : `AUDIT_FILE names a file that cannot be written (${code}): create its folder, and give this user the right to write there.`;
+}
+
+/** Whether Kubernetes injected the variable: it sets `METRICS_PORT=tcp://10.0.0.1:9090` for a Service named `metrics`. */
+export function isInjectedPort(name: string, value: string): boolean {
+  return /(^|_)PORT$/.test(name) && /^(tcp|udp|sctp):\/\/\S+:\d+$/i.test(value);
+}
+
 /** The output size of SHA-256. An attacker with one token can guess a shorter secret offline. */
 const minJwtSecretBytes = 32;
 

@@ -243,6 +243,11 @@ const table = {
     'info',
     'minimum level of log lines on stdout: `debug`, `info`, `warn`, `error` or `silent`; audit lines are written at every level except `silent`; SIGUSR2 changes it while the gateway runs',
   ],
+  AUDIT_FILE: [
+    filePath,
+    'unset: off',
+    'file that receives the audit lines too, each with the hash of the line before it; worker n of several appends `-n` to the name, before the extension',
+  ],
 } as const satisfies Record<string, readonly [z.ZodType, string, string, 'secret'?]>;
 
 /** Limits of one request. */
@@ -269,11 +274,6 @@ export const Environment = z.object(
 );
 
 export type ParsedSettings = z.output<typeof Environment>;
-
-/** Whether Kubernetes injected the variable: it sets `METRICS_PORT=tcp://10.0.0.1:9090` for a Service named `metrics`. */
-export function isInjectedPort(name: string, value: string): boolean {
-  return /(^|_)PORT$/.test(name) && /^(tcp|udp|sctp):\/\/\S+:\d+$/i.test(value);
-}
 
 /** Whether a value is in quotes: `docker --env-file` does not remove them. */
 export function isQuoted(value: string): boolean {

@@ -22,11 +22,12 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
 
 /** Like {@link createGateway}, with a listener for `node:http`, Express and Fastify, and with `drain`. */
 export function createNodeGateway(options: GatewayOptions = {}): NodeGateway {
-  const { config, log, translate } = readOptions(options);
+  const { config, log, audit, translate } = readOptions(options);
   const { provider } = config;
   const sandbox = provider === 'sandbox' ? createLazySandbox(guarded(log)) : undefined;
   try {
     const access = provider === 'sandbox' ? sandbox?.access : provider;
+    audit?.start({ log });
     const gateway = openGateway({ ...config, provider: access }, { log, traces: registeredTraces() });
     return {
       ...gateway,
@@ -34,9 +35,11 @@ export function createNodeGateway(options: GatewayOptions = {}): NodeGateway {
       async dispose() {
         await gateway.dispose();
         await sandbox?.close();
+        await audit?.close();
       },
     };
   } catch (error) {
+    audit?.close().catch(() => undefined);
     throw translate(error);
   }
 }

@@ -1,5 +1,8 @@
 import { type Config, ConfigError, loadConfig } from '../config/config.ts';
+import { auditFileProblem } from '../config/rules.ts';
 import { nearest } from '../config/unknown-names.ts';
+import { withAuditFile } from '../telemetry/audit.ts';
+import { AuditFile } from '../telemetry/audit-file/file.ts';
 import { createLog, type Log, type LogLevel } from '../telemetry/log.ts';
 
 /**
@@ -77,6 +80,8 @@ export interface GatewayOptions {
   /** Number of proxies in front whose `X-Forwarded-For` entries are trusted. */
   readonly trustProxy?: number | undefined;
   readonly logLevel?: LogLevel | 'silent' | undefined;
+  /** File that receives the audit lines too. Each gateway needs a file of its own. */
+  readonly auditFile?: string | undefined;
   /** Receives log entries instead of stdout. Audit entries go to `audit`, or to `info` without that method. */
   readonly log?: Log | undefined;
   /** The full path of the endpoint, including mount paths. Default: `/graphql`. */
@@ -130,6 +135,7 @@ export const settingsByOption = {
   endpoint: 'GRAPHQL_PATH',
   trustProxy: 'TRUST_PROXY',
   logLevel: 'LOG_LEVEL',
+  auditFile: 'AUDIT_FILE',
 } as const;
 
 /** The path under which the content of the option `merchants` is passed to `loadConfig`. */
@@ -141,6 +147,7 @@ const optionsOnly = ['log', 'production', 'environment'];
 export interface MountSettings {
   readonly config: Config;
   readonly log: Log;
+  readonly audit: AuditFile | undefined;
   /** Replaces the names of settings in a `ConfigError` with the names of options. */
   readonly translate: (error: unknown) => unknown;
 }
@@ -173,12 +180,23 @@ export function readOptions(options: GatewayOptions): MountSettings {
     error instanceof ConfigError ? new ConfigError(error.problems.map((text) => inOptions(text, environment))) : error;
   try {
     const config = loadConfig(record, undefined, { inline, isMounted: true, ignoresTracing: true });
-    if (problems.length === 0) return { config, log: log ?? createLog(config.logLevel), translate };
+    if (problems.length === 0) return { config, ...openLog(log, config), translate };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     problems.push(...error.problems.map((text) => inOptions(text, environment)));
   }
   throw new ConfigError(problems);
+}
+
+/** @throws ConfigError if the audit file cannot be used. */
+function openLog(log: Log | undefined, { logLevel, auditFile }: Config) {
+  if (auditFile === undefined) return { log: log ?? createLog(logLevel), audit: undefined };
+  try {
+    const audit = new AuditFile(auditFile);
+    return { log: log ? withAuditFile(log, audit) : createLog(logLevel, undefined, audit), audit };
+  } catch (error) {
+    throw new ConfigError([auditFileProblem((error as NodeJS.ErrnoException).code)]);
+  }
 }
 
 /** Converts options to settings, with values as strings. */

@@ -1,4 +1,12 @@
-import { type Correlation, correlationOf, type Log, type LogFields, type Metrics } from './log.ts';
+import {
+  type AuditSink,
+  type Correlation,
+  correlationOf,
+  type Log,
+  type LogFields,
+  type Metrics,
+  textOf,
+} from './log.ts';
 
 /** The state of one operation that its audit lines share. */
 export interface AuditContext {
@@ -42,6 +50,7 @@ export function createAudit(context: AuditContext, log: Log, metrics?: Metrics):
   function record({ field, subject, changed, outcome }: AuditEntry): void {
     const providerRequestId = context.providerRequestId();
     const fields: LogFields = {
+      audit: true,
       ...correlationOf(context.correlation),
       caller: context.pseudonym(context.caller.name),
       ...(context.merchant !== undefined && { merchant: context.merchant }),
@@ -57,4 +66,21 @@ export function createAudit(context: AuditContext, log: Log, metrics?: Metrics):
     else log.info('audit', fields);
     metrics?.write({ merchant: context.merchant ?? 'none', field, outcome });
   }
+}
+
+/** A log that adds its audit lines to a file too. */
+export function withAuditFile(log: Log, file: AuditSink): Log {
+  return {
+    get isDebugDropped() {
+      return log.isDebugDropped === true;
+    },
+    debug: (message, fields) => log.debug(message, fields),
+    info: (message, fields) => log.info(message, fields),
+    warn: (message, fields) => log.warn(message, fields),
+    error: (message, fields) => log.error(message, fields),
+    audit(message, fields) {
+      file.append(textOf('info', message, fields));
+      return log.audit ? log.audit(message, fields) : log.info(message, fields);
+    },
+  };
 }

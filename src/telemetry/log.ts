@@ -45,6 +45,8 @@ export interface LogFields {
   failures?: Readonly<Record<string, number>>;
   /** The name of a setting. */
   setting?: string;
+  /** Marks the lines of the audit. */
+  audit?: true;
   /** The new level of the log. */
   logLevel?: LogLevel;
   /** A sentence about an invalid setting. It holds names and positions, never a value. */
@@ -82,6 +84,7 @@ export const fieldNames: Readonly<Record<keyof LogFields, true>> = {
   problem: true,
   setting: true,
   logLevel: true,
+  audit: true,
   cause: true,
 };
 
@@ -176,6 +179,8 @@ export interface Metrics {
   logLinesDropped(count: number): void;
   /** One request with missing or invalid credentials. */
   credentialRefused(reason: string): void;
+  /** One failed write to `AUDIT_FILE`, or one audit line that is missing in it. */
+  auditFailed(): void;
   /** Whether the last fetch of the key set failed. */
   keySetFailing(isFailing: boolean): void;
   /** Whether this instance uses its own rate limit counters because Redis is unavailable. */
@@ -192,6 +197,12 @@ export function openOutput(onDropped?: (count: number) => void): LineWriter {
   return createLineWriter({ report: (count) => lineOf('warn', 'log lines dropped', { count }), onDropped });
 }
 
+/** Adds audit lines to a file. */
+export interface AuditSink {
+  /** @param text a line of JSON without its last brace. @returns the complete line, with its number and the hash of the line before. */
+  append(text: string): string;
+}
+
 /** A log whose level can change. */
 export interface LeveledLog extends Log {
   /** Changes the level, and writes a line with the new one. */
@@ -201,9 +212,9 @@ export interface LeveledLog extends Log {
 
 /**
  * Creates a log that passes one JSON line per event to `write`, by default to stdout. Audit lines are written at every level except
- * `silent`.
+ * `silent`. `file` receives them at every level.
  */
-export function createLog(initial: LogLevel | 'silent', write?: WriteLine): LeveledLog {
+export function createLog(initial: LogLevel | 'silent', write?: WriteLine, file?: AuditSink): LeveledLog {
   let level = initial;
   let minRank = rankOf(initial);
   let writeLine = write;
@@ -235,7 +246,10 @@ export function createLog(initial: LogLevel | 'silent', write?: WriteLine): Leve
     warn: line('warn'),
     error: line('error'),
     audit(message, fields) {
-      if (level !== 'silent') output(lineOf('info', message, fields), true);
+      if (level === 'silent' && file === undefined) return;
+      const text = textOf('info', message, fields);
+      const line = file === undefined ? `${text}}\n` : file.append(text);
+      if (level !== 'silent') output(line, true);
     },
   };
 }
@@ -244,14 +258,18 @@ function rankOf(level: LogLevel | 'silent'): number {
   return level === 'silent' ? levels.length : levels.indexOf(level);
 }
 
-/** Applies the allow-list: the type does not exclude an object with further properties. */
-function lineOf(level: LogLevel, message: string, fields: LogFields = {}): string {
+function lineOf(level: LogLevel, message: string, fields?: LogFields): string {
+  return `${textOf(level, message, fields)}}\n`;
+}
+
+/** A line without its last brace. Applies the allow-list: the type does not exclude an object with further properties. */
+export function textOf(level: LogLevel, message: string, fields: LogFields = {}): string {
   let text = `{"level":"${level}","time":"${new Date().toISOString()}"`;
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined || !Object.hasOwn(fieldNames, name)) continue;
     text += `,"${name}":${JSON.stringify(name === 'cause' ? describe(value) : plain(value)) ?? 'null'}`;
   }
-  return `${text},"message":${JSON.stringify(message)}}\n`;
+  return `${text},"message":${JSON.stringify(message)}`;
 }
 
 /** Hides nested values, which could hold anything. Lists of strings and tables of numbers are the exceptions. */

@@ -108,6 +108,11 @@ export function createMetrics(version: string): MetricsRegistry {
     name: 'customer_gateway_rate_limit_fallback',
     help: '1 while REDIS_URL is unavailable and this instance uses its own rate limit counters.',
   });
+  const auditFailures = new Counter({
+    ...common,
+    name: 'customer_gateway_audit_failures_total',
+    help: 'Failed writes to AUDIT_FILE, and audit lines that are missing in it.',
+  });
   const droppedLines = new Counter({ ...common, ...supervisorCounters.droppedLines });
   new Counter({ ...common, ...supervisorCounters.restarts });
   new Gauge({
@@ -140,6 +145,7 @@ export function createMetrics(version: string): MetricsRegistry {
     },
     logLinesDropped: (count) => droppedLines.inc(count),
     credentialRefused: (reason) => refusedCredentials.inc({ reason }),
+    auditFailed: () => auditFailures.inc(),
     keySetFailing: (isFailing) => keySetFailing.set(Number(isFailing)),
     rateLimitFallback: (isLocal) => rateLimitFallback.set(Number(isLocal)),
     contentType: registry.contentType,

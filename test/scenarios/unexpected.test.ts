@@ -16,6 +16,7 @@ const metricsWith = (faulty: Partial<Metrics>): Metrics => ({
   credentialRefused: ignore,
   keySetFailing: ignore,
   rateLimitFallback: ignore,
+  auditFailed: ignore,
   ...faulty,
 });
 const fail = () => {

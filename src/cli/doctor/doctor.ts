@@ -69,7 +69,7 @@ function settingsFindings(problems: readonly string[], local: readonly Finding[]
     check === 'files' && status === 'problem' && setting !== undefined ? [setting] : [],
   );
   return problems
-    .filter((problem) => !unreadable.some((name) => problem.startsWith(`${name} names a file that cannot be read`)))
+    .filter((problem) => !unreadable.some((name) => problem.startsWith(`${name} names a file that cannot be`)))
     .map((problem) => {
       const [setting] = /^[A-Z][A-Z_]+/.exec(problem) ?? [];
       return { check: 'settings', status: 'problem', ...(setting !== undefined && { setting }), message: problem };

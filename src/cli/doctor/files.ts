@@ -1,4 +1,5 @@
 import { accessSync, constants, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { settings } from '../../config/settings.ts';
 import type { Finding } from './finding.ts';
 
@@ -14,7 +15,7 @@ const othersMayWrite = 0o002;
 
 /** Checks that this user can read each file, and that other users cannot read secrets or change anything. Prints no path. */
 export function checkFiles(given: Partial<Record<string, string>>): Finding[] {
-  return filesOf(given).map(({ setting, path, isSecret }) => {
+  const findings = filesOf(given).map(({ setting, path, isSecret }) => {
     const finding = (status: Finding['status'], message: string): Finding => ({
       check: 'files',
       status,
@@ -49,6 +50,41 @@ export function checkFiles(given: Partial<Record<string, string>>): Finding[] {
       return finding('warning', `Every user of this machine can read the file of ${setting}: run chmod o-rwx on it.`);
     return finding('ok', `This user can read the file of ${setting}.`);
   });
+  const audit = given['AUDIT_FILE'];
+  return audit === undefined ? findings : [...findings, checkAuditFile(audit)];
+}
+
+/** The gateway creates the file, its lock and, after a rotation, the next file. */
+function checkAuditFile(path: string): Finding {
+  const finding = (status: Finding['status'], message: string): Finding => ({
+    check: 'files',
+    status,
+    setting: 'AUDIT_FILE',
+    message,
+  });
+  const folderRight = `give ${user()} the right to write (w) and search (x) in the folder`;
+  try {
+    accessSync(dirname(path), constants.W_OK | constants.X_OK);
+    const file = statSync(path, { throwIfNoEntry: false });
+    if (file === undefined) return finding('ok', 'This user can create the file of AUDIT_FILE.');
+    if (!file.isFile()) return finding('problem', 'AUDIT_FILE names no regular file: set the path of a file.');
+    accessSync(path, constants.R_OK | constants.W_OK);
+    if (process.platform !== 'win32' && file.mode & (othersMayRead | othersMayWrite)) {
+      return finding(
+        'warning',
+        'Every user of this machine can read or change the file of AUDIT_FILE: run chmod o-rwx on it.',
+      );
+    }
+    return finding('ok', 'This user can write the file of AUDIT_FILE.');
+  } catch (error) {
+    const { code } = error as { code?: string };
+    return finding(
+      'problem',
+      code === 'ENOENT'
+        ? 'The folder of AUDIT_FILE does not exist: create it, or correct the path.'
+        : `This user cannot write the file of AUDIT_FILE (${code}): ${folderRight}, and to read and write (rw) the file.`,
+    );
+  }
 }
 
 function filesOf(given: Partial<Record<string, string>>): NamedFile[] {
