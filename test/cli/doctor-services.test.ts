@@ -267,3 +267,38 @@ test('doctor MUST warn of secrets that every user can read, and report missing f
     /AUTH_JWT_SECRET_FILE names a file that does not exist \(ENOENT\)/,
   ]);
 });
+
+test('doctor MUST report an audit file that cannot be created or written, and warn of one that every user can read', async (context) => {
+  const folder = folderOf(context);
+  const path = join(folder, 'canary-audit.log');
+  const findingsOf = (environment: Record<string, string>) =>
+    diagnoseAsOther(environment)
+      .filter(({ setting }) => setting === 'AUDIT_FILE')
+      .map(({ check, status, message }) => `${check} ${status}: ${message}`);
+  const user = process.getuid?.() === 0 ? 65534 : process.getuid?.();
+  chmodSync(folder, 0o777);
+  assert.deepEqual(findingsOf({ AUDIT_FILE: path }), ['files ok: This user can create the file of AUDIT_FILE.']);
+  writeFileSync(path, '');
+  chmodSync(path, 0o444);
+  assert.deepEqual(findingsOf({ AUDIT_FILE: path }), [
+    `files problem: This user cannot write the file of AUDIT_FILE (EACCES): give user ${user} the right to write (w) and search (x) in the folder, and to read and write (rw) the file.`,
+  ]);
+  chmodSync(path, 0o666);
+  assert.deepEqual(findingsOf({ AUDIT_FILE: path }), [
+    'files warning: Every user of this machine can read or change the file of AUDIT_FILE: run chmod o-rwx on it.',
+  ]);
+  chmodSync(folder, 0o555);
+  assert.deepEqual(findingsOf({ AUDIT_FILE: path }), [
+    `files problem: This user cannot write the file of AUDIT_FILE (EACCES): give user ${user} the right to write (w) and search (x) in the folder, and to read and write (rw) the file.`,
+  ]);
+  await expectFindings({ AUDIT_FILE: folder }, [
+    'files',
+    'problem',
+    /AUDIT_FILE names no regular file: set the path of a file\./,
+  ]);
+  await expectFindings({ AUDIT_FILE: join(folder, 'canary', 'audit.log') }, [
+    'files',
+    'problem',
+    /The folder of AUDIT_FILE does not exist: create it, or correct the path\./,
+  ]);
+});
