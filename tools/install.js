@@ -16,11 +16,12 @@ for (const folder of process.argv.slice(2)) {
   }
 }
 
-/** Whether each package of the lockfile is installed in its version. Ignores optional packages: most are for other platforms. */
+/** Whether each package of the lockfile is installed in its version. Ignores optional packages that are not for this platform only. */
 function isInstalled(folder) {
   const { packages } = JSON.parse(readFileSync(`${folder}/package-lock.json`, 'utf8'));
-  return Object.entries(packages).every(([path, { version, optional, link }]) => {
-    if (!path.includes('node_modules/') || path.startsWith('..') || optional || link) return true;
+  return Object.entries(packages).every(([path, { version, optional, link, os, cpu, libc }]) => {
+    const isForHere = os?.includes(process.platform) && cpu?.includes(process.arch) && libc === undefined;
+    if (!path.includes('node_modules/') || path.startsWith('..') || (optional && !isForHere) || link) return true;
     const manifest = `${folder}/${path}/package.json`;
     return existsSync(manifest) && JSON.parse(readFileSync(manifest, 'utf8')).version === version;
   });

@@ -6,7 +6,8 @@ import { composeServices as composeApolloUntil25 } from '@apollo/composition-2.5
 import { ApolloGateway } from '@apollo/gateway';
 import { composeServices as composeGuild } from '@theguild/federation-composition';
 import { federateSubgraphs, ROUTER_COMPATIBILITY_VERSION_ONE } from '@wundergraph/composition';
-import { buildSchema, parse } from 'graphql';
+import { buildSchema, parse, print as printDocument } from 'graphql';
+import { composeGrafbase, hasGrafbase } from './grafbase.ts';
 import { parts } from './graph.ts';
 
 /** The same subgraphs, with the print that has `@requiresScopes`. */
@@ -53,6 +54,25 @@ for (const [print, services, hasScopes] of [
     const scopes = result.fieldConfigurations.flatMap(({ requiredScopes = [] }) => requiredScopes.flat());
     assert.deepEqual(new Set(scopes), new Set(hasScopes ? ['customer:read', 'customer:write', 'customer:token'] : []));
   });
+}
+
+if (hasGrafbase) {
+  for (const [print, services, hasScopes] of [
+    ['schema/subgraph.graphql', parts, false],
+    ['schema/subgraph-scopes.graphql', scoped, true],
+  ] as const) {
+    test(`${print} MUST compose with the composer of Grafbase, with both keys`, () => {
+      const { sdl, problems } = composeGrafbase(
+        services.map(({ name, url, typeDefs }) => ({ name, url, sdl: printDocument(typeDefs) })),
+      );
+      assert.equal(problems, '');
+      assert.match(
+        sdl,
+        /type Customer\s+@join__type\(graph: CUSTOMERS, key: "id"\)\s+@join__type\(graph: CUSTOMERS, key: "objectReferenceId"\)/,
+      );
+      assert.equal(sdl.includes('@requiresScopes(scopes: [["customer:token"]])'), hasScopes);
+    });
+  }
 }
 
 test('federation 2.5 is the oldest version that has @requiresScopes, and the composer that stops there MUST reject a newer one', () => {

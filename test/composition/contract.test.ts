@@ -7,6 +7,7 @@ import { codes, type ErrorCode } from '../../src/errors.ts';
 import { toClientError } from '../../src/execution/outcome.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { jwtSettings as auth, type Harness, rowsOf } from '../support.ts';
+import { hasGrafbase } from './grafbase.ts';
 import { type GraphOptions, inGraph, type RoutedAnswer, routerNames } from './graph.ts';
 
 const readme = readFileSync(new URL('../../examples/bff/README.md', import.meta.url), 'utf8');
@@ -64,7 +65,7 @@ const cases: readonly Case[] = [
     code: 'CLIENT_AUTH_TOKEN_UNAVAILABLE',
     operation: '{ ticket(id: "1") { customer { clientAuthToken { token } } } }',
   },
-  { code: 'RATE_LIMITED', customer: 'fault_429' },
+  { code: 'RATE_LIMITED', customer: 'fault_429', environment: { OPERATION_TIMEOUT_MS: '500' } },
   { code: 'UPSTREAM_TIMEOUT', customer: 'fault_timeout', environment: { OPERATION_TIMEOUT_MS: '500' } },
   { code: 'UPSTREAM_UNAVAILABLE', customer: 'fault_503' },
   { code: 'UPSTREAM_REJECTED', customer: 'fault_rejected' },
@@ -98,7 +99,7 @@ const cases: readonly Case[] = [
   { code: 'VALIDATION_FAILED', operation: create('short') },
   { code: 'ALREADY_EXISTS', operation: create('customer-10002') },
   { code: 'NOT_FOUND', operation: `mutation { updateCustomer(id: "nobody", input: { firstName: "Ravi" }) ${result} }` },
-  { code: 'OUTCOME_UNKNOWN', operation: create('fault_503_x1'), environment: { OPERATION_TIMEOUT_MS: '2500' } },
+  { code: 'OUTCOME_UNKNOWN', operation: create('fault_503_x1'), environment: { OPERATION_TIMEOUT_MS: '1000' } },
 ];
 
 interface ReportedError {
@@ -144,6 +145,16 @@ const documented = {
 
 const rows: string[] = [];
 
+/** A row of the README without the cell of Grafbase where it does not run. Its cell is the fourth of the routers. */
+function expected(row: string | undefined, first: number): string | undefined {
+  return hasGrafbase
+    ? row
+    : row
+        ?.split(' | ')
+        .toSpliced(first + 3, 1)
+        .join(' | ');
+}
+
 for (const [index, { code, ...setup }] of cases.entries()) {
   test(`${code} behind each router MUST match its row in the table`, async () => {
     let sent: Sent | undefined;
@@ -184,7 +195,7 @@ for (const [index, { code, ...setup }] of cases.entries()) {
       const reported = kind === 'refusal' ? `refusal, ${[...statuses].toSorted().join(' or ')}` : kind;
       const row = `| ${[`\`${code}\``, reported, ...cells, ...documented[kind]].join(' | ')} |`;
       rows.push(row);
-      assert.equal(rowsOf(readme, 'errors')[index], row);
+      assert.equal(expected(rowsOf(readme, 'errors')[index], 2), row);
     });
   });
 }
@@ -235,7 +246,10 @@ test('results with a missing or a failing customer MUST match the table', () =>
         received.push(`| ${[situation, ...cells].join(' | ')} |`);
       }
       rows.push(...received);
-      assert.deepEqual(rowsOf(readme, 'customers'), received);
+      assert.deepEqual(
+        rowsOf(readme, 'customers').map((row) => expected(row, 1)),
+        received,
+      );
     },
   ));
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { after } from 'node:test';
 import { composeServices as composeApollo } from '@apollo/composition';
 import { ApolloGateway, RemoteGraphQLDataSource } from '@apollo/gateway';
 import { createGatewayRuntime, type GatewayPlugin } from '@graphql-hive/gateway-runtime';
@@ -20,6 +21,7 @@ import {
 } from '../../examples/bff/subgraphs.ts';
 import { stitchingMerge } from '../../src/graphql/stitching.ts';
 import { type AnswerError, type Harness, startHarness } from '../support.ts';
+import { type Grafbase, hasGrafbase, startGrafbase } from './grafbase.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
@@ -44,11 +46,12 @@ const openers = {
   '@apollo/gateway': openApollo,
   'Hive Gateway': openHive,
   'Hive Gateway with router-runtime': openHiveInRust,
+  Grafbase: openGrafbase,
   'stitching, served by Yoga': openStitching,
 } as const satisfies Record<string, (send: Send) => Promise<{ ask: Ask; close(): Promise<void> }>>;
 
 export type RouterName = keyof typeof openers;
-export const routerNames = Object.keys(openers) as RouterName[];
+export const routerNames = (Object.keys(openers) as RouterName[]).filter((name) => name !== 'Grafbase' || hasGrafbase);
 
 export interface Graph {
   readonly harness: Harness;
@@ -184,6 +187,30 @@ async function openStitching(send: Send) {
   const server = createYoga({ schema, logging: false });
   return { ask: askHttp((request) => server.fetch(request)), close: async () => undefined };
 }
+
+/** One process for all tests of a file, because its start takes a second. */
+let grafbase: Promise<Grafbase> | undefined;
+let sendOfGrafbase: Send | undefined;
+
+/** Opens the gateway of Grafbase over the supergraph that its own composer makes of the print and the two subgraphs. */
+async function openGrafbase(send: Send) {
+  sendOfGrafbase = send;
+  const sdls = { customers: read('schema/subgraph.graphql'), orders: ordersSdl, tickets: ticketsSdl };
+  grafbase ??= startGrafbase(sdls, async (name, headers, body) => {
+    if (sendOfGrafbase === undefined) throw new Error('No test is running.');
+    return sendOfGrafbase(addresses[name as SubgraphName], { method: 'POST', headers, body });
+  });
+  const { url } = await grafbase;
+  const ask = askHttp((request) => fetch(new Request(url, request)));
+  return {
+    ask,
+    async close() {
+      sendOfGrafbase = undefined;
+    },
+  };
+}
+
+after(async () => (await grafbase)?.close());
 
 function withoutDirectives(sdl: string) {
   const dropped = ['Directive', 'SchemaExtension'];

@@ -76,8 +76,8 @@ for (const router of routerNames) {
         harness.upstream().toSorted(),
         people.map(({ objectReferenceId }) => `GET /customers/${objectReferenceId}`).toSorted(),
       );
-      // Other routers remove duplicates. With @apollo/gateway the customer gateway merges them.
-      const perQuery = router === '@apollo/gateway' ? 100 : 30;
+      // Other routers remove duplicates. With these two the customer gateway merges them.
+      const perQuery = router === '@apollo/gateway' || router === 'Grafbase' ? 100 : 30;
       assert.deepEqual(asked, [perQuery, perQuery]);
     });
   });
@@ -149,7 +149,9 @@ for (const router of routerNames) {
       const bearer = async (...argv: string[]) => ({ authorization: `Bearer ${await makeToken(argv, jwtSettings)}` });
       const query = '{ orders { customer { objectReferenceId clientAuthToken { __typename } } } }';
       const withToken = { clientAuthToken: { __typename: 'ClientAuthToken' } };
-      const missing = { customer: { objectReferenceId: null, clientAuthToken: null } };
+      // Grafbase omits a selected object of an entity that is null.
+      const omitted = router === 'Grafbase' ? {} : { clientAuthToken: null };
+      const missing = { customer: { objectReferenceId: null, ...omitted } };
 
       const bound = await ask(router, query, await bearer('--customer', asha.id));
       assert.deepEqual(bound, {
