@@ -24,11 +24,11 @@ import { useHealth } from './http/health.ts';
 import { useHttp } from './http/http.ts';
 import { countInFlight } from './http/in-flight.ts';
 import { answer, type Message } from './http/listener.ts';
-import { useMetrics } from './http/metrics.ts';
 import { MessageOrigin } from './http/origin.ts';
 import { createOverload } from './http/overload.ts';
 import { isPlain, servePlain } from './http/plain.ts';
 import { hasValidHost, refuseRequest } from './http/raw.ts';
+import { createReport } from './http/report.ts';
 import type { HttpRules } from './http/rules.ts';
 import { type RequestOrigin, RequestState } from './http/state.ts';
 import { readTarget } from './http/target.ts';
@@ -110,6 +110,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     explain,
     manifest,
     persistedOnly: config.persisted.only,
+    report: createReport({ log, metrics, merchantOf: merchants.of }),
     log,
     traces,
   };
@@ -132,7 +133,6 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     plugins: [
       useHealth({ isReady: () => inFlight.isReady() && authenticator.isReady() }),
       useHttp(rules),
-      ...(metrics || traces ? [useMetrics(metrics)] : []),
       usePagePolicy(),
     ],
   });
@@ -174,7 +174,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
       delivery.limit(response);
       if (!hasValidHost(request)) return refuseRequest(response, 400);
       const state = openState(new MessageOrigin(request, bodies, findAddress));
-      if (isPlain(request, endpoint)) return servePlain(request, response, { state, rules, metrics });
+      if (isPlain(request, endpoint)) return servePlain(request, response, { state, rules });
       response.once('close', () => state.end());
       const { path, query } = state.origin.target;
       const isKnown = [endpoint, '/health', '/ready'].includes(path);

@@ -67,6 +67,8 @@ export class OperationRecord {
   sharedReads = 0;
   /** Responses that carried a client auth token. The provider creates one for each call that requests it. */
   tokens = 0;
+  /** The number of failures that are part of the result of a mutation, by code. Set by the first one. */
+  failures: Record<string, number> | undefined = undefined;
   /** Set it with `observe`. Without it, attempts are only counted. */
   observer: AttemptObserver | undefined = undefined;
 
@@ -87,6 +89,12 @@ export class OperationRecord {
         observer.onAttemptEnd(attempt, end);
       },
     };
+  }
+
+  /** Counts a failure that is part of the result. */
+  countFailure(code: string): void {
+    this.failures ??= {};
+    this.failures[code] = (this.failures[code] ?? 0) + 1;
   }
 
   /** Counts an attempt that is sent. */

@@ -11,8 +11,21 @@ export interface Answer {
   readonly body: string;
   /** Code of the first error, or `OK`. */
   readonly outcome: Outcome;
+  /** The number of errors in the response by code; `undefined` if there are none. */
+  readonly codes: Readonly<Record<string, number>> | undefined;
   /** `undefined` if the document was refused. */
   readonly operationType: OperationType | undefined;
+  /** The name of the operation in its document, for the log. `undefined` if it has none. */
+  readonly operationName: string | undefined;
+  /** `undefined` if the document cannot be parsed. */
+  readonly document: { hash(): string } | undefined;
+}
+
+/** The operation of an answer, as far as it is known. */
+export interface AnsweredOperation {
+  readonly type: OperationType | undefined;
+  readonly name: string | undefined;
+  readonly document: Answer['document'];
 }
 
 /** The properties of a request that determine the form of its answer. */
@@ -33,10 +46,12 @@ export function answerOf(
   { data, errors = [] }: Result,
   { correlation, mediaType }: AnswerRequest,
   log: Log,
-  operationType?: OperationType,
+  { type: operationType, name: operationName, document }: AnsweredOperation,
 ): Answer {
   if (errors.length === 0 && data !== undefined) {
-    return { status: 200, headers: headersOf[mediaType], body: `{"data":${data}}`, outcome: 'OK', operationType };
+    const body = `{"data":${data}}`;
+    const headers = headersOf[mediaType];
+    return { status: 200, headers, body, outcome: 'OK', codes: undefined, operationType, operationName, document };
   }
   const clientErrors = errors.map((error) => toClientError(error, { correlation, log }));
   const causes = clientErrors.map(({ cause }) => cause);
@@ -48,7 +63,10 @@ export function answerOf(
     headers: { ...headersOf[mediaType], ...refusal?.headers },
     body: data === undefined ? `{"errors":${errorText}}` : `{"errors":${errorText},"data":${data}}`,
     outcome: causes[0]?.code ?? 'OK',
+    codes: countsOf(causes),
     operationType,
+    operationName,
+    document,
   };
 }
 
@@ -59,6 +77,12 @@ const headersOf = {
     'content-type': 'application/graphql-response+json; charset=utf-8',
   }),
 } as const;
+
+function countsOf(errors: readonly GatewayError[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const { code } of errors) counts[code] = (counts[code] ?? 0) + 1;
+  return counts;
+}
 
 /** Status and headers of an operation that was not executed: the highest status of its errors, and the headers of all. */
 function refusalOf(

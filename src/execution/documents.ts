@@ -22,6 +22,7 @@ import { assertLimits, assertTokens, type DocumentLimits } from './limits.ts';
 import { type Slots, slotsOf, type Template, templateOf } from './literals.ts';
 import { maxReportedErrors } from './outcome.ts';
 import { plannableFields, type Resolvers } from './plan.ts';
+import { hashOf } from './signature.ts';
 import { createTurns } from './turns.ts';
 
 /** A document that passed the limits and was parsed and validated. */
@@ -30,6 +31,8 @@ export interface CheckedDocument {
   readonly errors: readonly GraphQLError[];
   /** Finds an operation by its name, or the only one. Its compiled parts are kept with the document. */
   operation(name: string | undefined): Operation | undefined;
+  /** Identifies the document in the log, see {@link hashOf}. Kept after the first call. */
+  hash(): string;
 }
 
 /** A document, with the literals of its text if the document is a template that several texts share. */
@@ -138,8 +141,13 @@ export function createDocuments(options: {
     assertLimits(document, limits);
     const operations = new Map<string | undefined, Operation>();
     const onCompiled = slots.size > 0 ? templates.grow : checked.grow;
+    let hash: string | undefined;
     return {
       errors: validated(document),
+      hash() {
+        hash ??= hashOf(document);
+        return hash;
+      },
       operation(name) {
         const operation = operations.get(name);
         if (operation !== undefined) return operation;

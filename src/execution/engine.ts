@@ -5,7 +5,7 @@ import type { Log, OperationType } from '../telemetry/log.ts';
 import { type Answer, type AnswerRequest, answerOf, type Result } from './answer.ts';
 import { withBoundedFailures } from './bounded.ts';
 import type { Operation, Prepared } from './compiler.ts';
-import { createDocuments, type FoundDocument, invalid } from './documents.ts';
+import { type CheckedDocument, createDocuments, type FoundDocument, invalid } from './documents.ts';
 import { interpret, runPlan } from './executor.ts';
 import { countItems } from './items.ts';
 import type { DocumentLimits } from './limits.ts';
@@ -60,7 +60,7 @@ export function createEngine({ schema, limits, introspection, log }: EngineOptio
   function start(params: OperationParams, request: EngineRequest, isWhole: boolean): Answer | Promise<Answer> {
     const { query } = params;
     const { requester, cancellation } = request;
-    const task: Task = { params, request, literals: noLiterals };
+    const task = taskOf(params, request, noLiterals, undefined);
     try {
       const found = documents.find(query, isWhole) ?? documents.read(query, requester, cancellation, isWhole);
       if (!(found instanceof Promise)) return run(found, task);
@@ -74,14 +74,15 @@ export function createEngine({ schema, limits, introspection, log }: EngineOptio
   }
 
   function run({ document, literals }: FoundDocument, { params, request }: Task): Answer | Promise<Answer> {
-    let task: Task = { params, request, literals };
+    const task = taskOf(params, request, literals, document);
     try {
       const operation = document.operation(params.operationName);
       if (operation === undefined) throw noSuchOperation();
+      task.name = nameOf(operation);
       const type = operation.node.operation;
       if (request.isGet && type === 'mutation') throw mutationOverGet();
       if (document.errors.length > 0) return answer({ errors: document.errors }, task);
-      task = { ...task, type };
+      task.type = type;
       return execute(operation, task);
     } catch (error) {
       return refusal(error, task);
@@ -94,7 +95,7 @@ export function createEngine({ schema, limits, introspection, log }: EngineOptio
     // What has no plan is executed by graphql-js, which needs the values of the literals.
     if (prepared === undefined && literals.length > 0) return start(params, request, true);
     if (problems.length > 0) return answer({ errors: problems.map(variableError) }, task);
-    const context = request.createContext({ name: nameOf(params), type: operation.node.operation });
+    const context = request.createContext({ name: task.name, type: operation.node.operation });
     if (prepared === undefined) {
       return interpret(operation, schema, variables, context, limits.responseBytes).then(
         (result) => answer(result, task),
@@ -120,9 +121,10 @@ export function createEngine({ schema, limits, introspection, log }: EngineOptio
     return { prepared: read.problems.length > 0 ? undefined : operation.prepare(read.variables, literals), ...read };
   }
 
-  function answer({ data, errors = [] }: Result, { params, request, literals, type }: Task): Answer {
+  function answer({ data, errors = [] }: Result, task: Task): Answer {
+    const { params, request, literals } = task;
     const moved = literals.length > 0 ? errors.map((error) => relocated(error, params.query, literals)) : errors;
-    return answerOf({ data, errors: moved }, request, log, type);
+    return answerOf({ data, errors: moved }, request, log, task);
   }
 
   function refusal(error: unknown, task: Task): Answer {
@@ -140,8 +142,21 @@ interface Task {
   readonly params: OperationParams;
   readonly request: EngineRequest;
   readonly literals: readonly string[];
+  /** `undefined` if it cannot be parsed. */
+  readonly document: CheckedDocument | undefined;
   /** Set once the document is known to be valid. */
-  readonly type?: OperationType;
+  type: OperationType | undefined;
+  /** Set once the operation is found in the document. */
+  name: string | undefined;
+}
+
+function taskOf(
+  params: OperationParams,
+  request: EngineRequest,
+  literals: readonly string[],
+  document: CheckedDocument | undefined,
+): Task {
+  return { params, request, literals, document, type: undefined, name: undefined };
 }
 
 const noLiterals: readonly string[] = [];
@@ -154,10 +169,10 @@ interface ReadOperation {
   readonly problems: readonly VariableProblem[];
 }
 
-/** The operation's name for the audit. `undefined` if there is none, or if it is not a valid GraphQL name of at most 80 characters. */
-function nameOf({ operationName, query }: OperationParams): string | undefined {
-  const name = operationName ?? /^\s*(?:query|mutation)\s+(\w+)/.exec(query)?.[1];
-  return name !== undefined && /^\w{1,80}$/.test(name) ? name : undefined;
+/** The name of an operation for the log. `undefined` if it has none, or one of more than 80 characters. */
+function nameOf({ node }: Operation): string | undefined {
+  const name = node.name?.value;
+  return name !== undefined && name.length <= 80 ? name : undefined;
 }
 
 /** An error with the path of the invalid value, but without the value. */

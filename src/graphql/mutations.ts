@@ -77,7 +77,8 @@ async function recorded<Result extends object>(
   changed: object,
   write: () => Promise<Result>,
 ): Promise<Result> {
-  const record = (outcome: string) => context.audit({ field: fieldName, subject, changed, outcome });
+  const record = (outcome: string, isError = false) =>
+    context.audit({ field: fieldName, subject, changed, outcome, isError });
   context.write.isSent = false;
   try {
     const result = await write();
@@ -85,7 +86,7 @@ async function recorded<Result extends object>(
     else record('origin' in result ? String(result.origin) : 'UPDATED');
     return result;
   } catch (error) {
-    record(error instanceof GatewayError ? error.code : 'INTERNAL_SERVER_ERROR');
+    record(error instanceof GatewayError ? error.code : 'INTERNAL_SERVER_ERROR', true);
     throw error;
   }
 }

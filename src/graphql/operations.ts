@@ -6,9 +6,10 @@ import type { Operation, ReadingApi } from '../customers/customer.ts';
 import { forbidden, owned } from '../customers/ownership.ts';
 import type { OperationRecord } from '../customers/record.ts';
 import { type Resource, tracked } from '../customers/tracking.ts';
-import { RequestError } from '../errors.ts';
+import { codes, RequestError } from '../errors.ts';
 import { type AuditEntry, createAudit } from '../telemetry/audit.ts';
-import { type Correlation, correlationOf, FailureCount, type Log, type Metrics } from '../telemetry/log.ts';
+import { FailureCount } from '../telemetry/failure-count.ts';
+import { type Correlation, correlationOf, type Log, type Metrics } from '../telemetry/log.ts';
 import type { OperationSpan, ServerAddress } from '../telemetry/traces.ts';
 import type { OperationContext } from './context.ts';
 
@@ -94,6 +95,8 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
     // Only writes have an audit.
     const audit = (entry: AuditEntry) => {
       if (span?.isRecorded) span.write(entry.field, entry.outcome);
+      const { outcome, isError = false } = entry;
+      if (!isError && outcome in codes) record.countFailure(outcome);
       createAudit(
         {
           correlation: state,

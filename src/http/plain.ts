@@ -2,10 +2,8 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { HeaderReader } from '../auth/auth.ts';
 import { type CancellationSource, createCancellation } from '../customers/cancellation.ts';
 import type { Answer } from '../execution/answer.ts';
-import type { Metrics } from '../telemetry/log.ts';
 import type { Body, BodyReceiver } from './bodies.ts';
 import type { Message } from './listener.ts';
-import { recordOperation } from './metrics.ts';
 import { paramsOfBody } from './params.ts';
 import { discardRest, sendText } from './raw.ts';
 import {
@@ -23,7 +21,6 @@ import type { RequestState } from './state.ts';
 interface PlainRequest {
   readonly state: RequestState;
   readonly rules: HttpRules;
-  readonly metrics: Metrics | undefined;
 }
 
 /**
@@ -63,18 +60,16 @@ class PlainExchange implements BodyReceiver, OperationRequest {
   #response: ServerResponse | undefined;
   readonly #state: RequestState;
   readonly #rules: HttpRules;
-  readonly #metrics: Metrics | undefined;
   /** Bytes of the body that have not arrived. */
   #missingBytes: number;
   #body: Body | undefined;
 
-  constructor(message: IncomingMessage, response: ServerResponse, { state, rules, metrics }: PlainRequest) {
+  constructor(message: IncomingMessage, response: ServerResponse, { state, rules }: PlainRequest) {
     this.headers = new MessageHeaders(message.headers);
     this.#message = message;
     this.#response = response;
     this.#state = state;
     this.#rules = rules;
-    this.#metrics = metrics;
     this.#missingBytes = Number(message.headers['content-length']);
   }
 
@@ -142,7 +137,6 @@ class PlainExchange implements BodyReceiver, OperationRequest {
   }
 
   #send({ status, headers, body }: Answer): void {
-    recordOperation(this.#state, this.#metrics);
     const message = this.#message;
     const response = this.#response;
     if (message === undefined || response === undefined || response.destroyed) return;

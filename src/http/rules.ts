@@ -13,6 +13,7 @@ import type { Traces } from '../telemetry/traces.ts';
 import { type Bodies, tooLong } from './bodies.ts';
 import { answerType, isJson } from './media.ts';
 import type { Params } from './params.ts';
+import type { Report } from './report.ts';
 import type { RequestState } from './state.ts';
 
 export interface HttpRules {
@@ -43,6 +44,7 @@ export interface HttpRules {
   readonly manifest: Manifest;
   /** Whether callers may send only ids of persisted documents. */
   readonly persistedOnly: boolean;
+  readonly report: Report;
   readonly log: Log;
   /** `undefined`: no tracing. */
   readonly traces: Traces | undefined;
@@ -163,22 +165,29 @@ export function execute(
 
   function keep(answered: Answer): Answer {
     state.answer = answered;
+    rules.report.answered(state);
     return answered;
   }
 }
 
 /** Answers a request that is refused before its operation. Translates every error: an unknown one is logged and masked. */
-export function refuse(error: unknown, headers: HeaderReader, state: RequestState, { log }: HttpRules): Answer {
+export function refuse(error: unknown, headers: HeaderReader, state: RequestState, { log, report }: HttpRules): Answer {
   const refusal = toRequestError(error, { correlation: state, log });
   const mediaType = mediaTypeOf(headers);
+  const isAnswered = state.answer !== undefined;
   state.answer = {
     // The GraphQL-over-HTTP specification: with `application/json`, an invalid document does not change the status.
     status: refusal.inDocument && mediaType === 'application/json' ? 200 : refusal.status,
     headers: { ...refusal.headers, 'content-type': `${mediaType}; charset=utf-8` },
     body: errorBody(refusal, state.requestId),
     outcome: refusal.code,
+    codes: undefined,
     operationType: undefined,
+    operationName: undefined,
+    document: undefined,
   };
+  // A fault while an answer is sent is not another operation.
+  if (!isAnswered) report.refused(state);
   return state.answer;
 }
 

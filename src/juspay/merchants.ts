@@ -30,6 +30,8 @@ export interface Merchant {
   readonly open: (operation: Operation) => ReadingApi;
   /** The pseudonym of a person in the audit log: an HMAC with the merchant's current key. */
   readonly pseudonym: (text: string) => string;
+  /** The same for the name of a caller. Keeps the result for the next request of the caller. */
+  readonly pseudonymOfCaller: (name: string) => string;
   /** Keeps the connections of this merchant open until `release`, even if the merchant is removed. */
   readonly acquire: () => void;
   readonly release: () => void;
@@ -57,6 +59,9 @@ interface ClientSettings {
   /** The proxy of an address; `undefined` for a direct connection. */
   readonly proxyOf?: (address: string) => URL | undefined;
 }
+
+/** Callers of a merchant whose pseudonyms are kept. */
+const maxPseudonyms = 1_000;
 
 /** Each merchant has its own pool, client and in-flight reads, so that no data is shared between merchants. */
 export function openMerchants(
@@ -141,6 +146,10 @@ function openMerchant(
   const timeoutMs = Math.min(juspay.timeoutMs, operationTimeoutMs);
   const client = createClient(resilient(transport, { merchantId, timeoutMs, log, metrics }), log);
 
+  const pseudonym = (text: string) => createHmac('sha256', apiKey.reveal()).update(text).digest('hex').slice(0, 16);
+  /** By the name of the caller. An HMAC takes 3 µs. */
+  const pseudonyms = new Map<string, string>();
+
   let inUse = 0;
   const { promise: idle, resolve: resolveIdle } = Promise.withResolvers<void>();
   let isRetired = false;
@@ -159,7 +168,16 @@ function openMerchant(
       return server;
     },
     open: coalescing(client, deadlines),
-    pseudonym: (text) => createHmac('sha256', apiKey.reveal()).update(text).digest('hex').slice(0, 16),
+    pseudonym,
+    pseudonymOfCaller(name) {
+      let known = pseudonyms.get(name);
+      if (known === undefined) {
+        known = pseudonym(name);
+        if (pseudonyms.size >= maxPseudonyms) pseudonyms.clear();
+        pseudonyms.set(name, known);
+      }
+      return known;
+    },
     acquire() {
       inUse += 1;
     },
@@ -173,6 +191,7 @@ function openMerchant(
       const kept = <K extends Key | undefined>(key: K) =>
         [apiKey, olderApiKey].find((current) => key !== undefined && current?.reveal() === key.reveal()) ?? key;
       [apiKey, olderApiKey] = [kept(next.apiKey) ?? next.apiKey, kept(next.olderApiKey)];
+      pseudonyms.clear();
       return true;
     },
     closeWhenIdle() {

@@ -31,6 +31,8 @@ export interface AuditEntry {
   readonly changed: object;
   /** `CREATED`, `RECONCILED`, `UPDATED`, or an error code. */
   readonly outcome: string;
+  /** Whether the field fails with a GraphQL error. Otherwise a failure is part of the result. Default `false`. */
+  readonly isError?: boolean;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../errors.ts';
 import { createLineWriter, type LineWriter, type WriteLine } from './line-writer.ts';
+import { createClock, type OperationEntry, operationLine } from './operation.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -27,6 +28,19 @@ export interface LogFields {
   customer?: string;
   merchant?: string;
   operationName?: string;
+  /** Of the document without literals, aliases and comments. */
+  documentHash?: string;
+  operationType?: string;
+  /** The number of errors by code. */
+  codes?: Readonly<Record<string, number>>;
+  /** Upstream attempts by kind. */
+  gets?: number;
+  creates?: number;
+  updates?: number;
+  mergedReads?: number;
+  sharedReads?: number;
+  tokensMinted?: number;
+  retries?: number;
   /** Names of fields, never values. */
   changed?: readonly string[];
   outcome?: string;
@@ -71,6 +85,16 @@ export const fieldNames: Readonly<Record<keyof LogFields, true>> = {
   customer: true,
   merchant: true,
   operationName: true,
+  documentHash: true,
+  operationType: true,
+  codes: true,
+  gets: true,
+  creates: true,
+  updates: true,
+  mergedReads: true,
+  sharedReads: true,
+  tokensMinted: true,
+  retries: true,
   changed: true,
   outcome: true,
   reason: true,
@@ -100,65 +124,20 @@ export function correlationOf({ requestId, traceId }: Correlation): LogFields {
   return traceId === undefined ? { requestId } : { requestId, traceId };
 }
 
-/**
- * Counts the upstream failures of one operation. The caller logs the first failure of each name. One line sums up the rest when the
- * operation and all its writes have ended: each acquires the count and releases it at its end. A write may outlast its request.
- */
-export class FailureCount {
-  readonly #log: Log;
-  readonly #correlation: Correlation;
-  /** Created by the first failure: most operations have none. */
-  #counts: Map<string, number> | undefined;
-  #inProgress = 0;
-
-  constructor(log: Log, correlation: Correlation) {
-    this.#log = log;
-    this.#correlation = correlation;
-  }
-
-  /** @returns whether this failure is the first of its name. */
-  add(name: string): boolean {
-    if (this.#counts === undefined) {
-      this.#counts = new Map();
-      // Reads fail after their operation has ended if the client disconnects. All of them fail in the same turn.
-      if (this.#inProgress === 0) setImmediate(() => this.#reportIfEnded());
-    }
-    const count = (this.#counts.get(name) ?? 0) + 1;
-    this.#counts.set(name, count);
-    return count === 1;
-  }
-
-  acquire(): void {
-    this.#inProgress += 1;
-  }
-
-  release(): void {
-    this.#inProgress -= 1;
-    this.#reportIfEnded();
-  }
-
-  #reportIfEnded(): void {
-    const counts = this.#counts;
-    if (this.#inProgress > 0 || counts === undefined) return;
-    const isRepeated = [...counts.values()].some((count) => count > 1);
-    if (isRepeated) {
-      const fields = { ...correlationOf(this.#correlation), failures: Object.fromEntries(counts) };
-      this.#log.warn('repeated upstream failures', fields);
-    }
-    this.#counts = undefined;
-  }
-}
-
 /** Messages are constants; data goes into fields. */
 export interface Log {
   /** `true` if `debug` does nothing, so that its fields need not be built. */
   readonly isDebugDropped?: boolean;
+  /** `true` if `info` does nothing. */
+  readonly isInfoDropped?: boolean;
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
   /** Receives audit lines, whatever the level. Without this method they go to `info`. */
   audit?(message: string, fields?: LogFields): void;
+  /** Receives the line of each operation, for the level `info`. Without this method it goes to `info`. */
+  operation?(entry: OperationEntry): void;
 }
 
 /** The metrics. No field holds text of a caller: `merchant` is an id from the settings, everything else a constant of the gateway. */
@@ -229,6 +208,8 @@ export function createLog(initial: LogLevel | 'silent', write?: WriteLine, file?
       if (rank >= minRank) output(lineOf(lineLevel, message, fields));
     };
   };
+  const infoRank = rankOf('info');
+  const clock = createClock();
   return {
     get level() {
       return level;
@@ -241,6 +222,9 @@ export function createLog(initial: LogLevel | 'silent', write?: WriteLine, file?
     get isDebugDropped() {
       return minRank > 0;
     },
+    get isInfoDropped() {
+      return minRank > infoRank;
+    },
     debug: line('debug'),
     info: line('info'),
     warn: line('warn'),
@@ -250,6 +234,9 @@ export function createLog(initial: LogLevel | 'silent', write?: WriteLine, file?
       const text = textOf('info', message, fields);
       const line = file === undefined ? `${text}}\n` : file.append(text);
       if (level !== 'silent') output(line, true);
+    },
+    operation(entry) {
+      if (minRank <= infoRank) output(operationLine(entry, clock()));
     },
   };
 }

@@ -58,7 +58,8 @@ async function observe(
     onUnexpected: (cause) => calls.push(`unexpected ${cause}`),
   };
   const result = await execute(operation, variables, context);
-  const { body } = answerOf(result, { correlation: { requestId: 'r' }, mediaType: 'application/json' }, log);
+  const request = { correlation: { requestId: 'r' }, mediaType: 'application/json' } as const;
+  const { body } = answerOf(result, request, log, { type: undefined, name: undefined, document: undefined });
   // The calls of a query are a race between its fields.
   const isQuery = operation.node.operation === 'query';
   return { body: withSortedBugs(body), effects: isQuery ? calls.sort() : calls };

@@ -41,7 +41,7 @@ function open(record = new OperationRecord()) {
 }
 
 /** The counters that are not zero. */
-function countsOf({ observer: _, ...counts }: OperationRecord): object {
+function countsOf({ observer: _, failures: __, ...counts }: OperationRecord): object {
   return Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0));
 }
 

@@ -66,7 +66,7 @@ test('without options, the gateway MUST use an embedded sandbox, log a warning, 
   });
   assert.deepEqual(
     lines.map(([message]) => message),
-    ['no credentials: using an embedded sandbox instead of the provider'],
+    ['no credentials: using an embedded sandbox instead of the provider', 'operation'],
   );
   await gateway.dispose();
   await assert.rejects(fetch(lines[0]?.[1]?.url ?? ''));

@@ -1,0 +1,65 @@
+import { performance } from 'node:perf_hooks';
+import type { Caller } from '../auth/caller.ts';
+import type { Log, Metrics } from '../telemetry/log.ts';
+import type { RequestState } from './state.ts';
+
+/** Reports the requests of GraphQL to the log and the metrics, and ends their spans. Requests such as `/health` are none. */
+export interface Report {
+  /** An operation whose answer is known: all its fields have ended, also those that outlasted the connection of the client. */
+  answered(state: RequestState): void;
+  /** A request that was refused before its operation was known. Only counted: other lines report why, within their limit. */
+  refused(state: RequestState): void;
+}
+
+/** The merchant of a caller. */
+interface CallerMerchant {
+  readonly merchantId: string;
+  readonly pseudonymOfCaller: (name: string) => string;
+}
+
+export function createReport(options: {
+  readonly log: Required<Log>;
+  readonly metrics: Metrics | undefined;
+  readonly merchantOf: (caller: Caller) => CallerMerchant | undefined;
+}): Report {
+  const { log, metrics, merchantOf } = options;
+
+  return {
+    answered(state) {
+      const durationMs = performance.now() - state.startedAtMs;
+      const merchant = state.caller && merchantOf(state.caller);
+      const { answer, caller, record } = state;
+      end(state, durationMs);
+      if (answer === undefined || log.isInfoDropped) return;
+      log.operation({
+        requestId: state.requestId,
+        traceId: state.traceId,
+        operationName: answer.operationName,
+        documentHash: answer.document?.hash(),
+        type: answer.operationType,
+        codes: sumOf(answer.codes, record.failures),
+        counts: record,
+        durationMs,
+        caller: caller && merchant?.pseudonymOfCaller(caller.name),
+        merchant: merchant?.merchantId,
+      });
+    },
+    refused: (state) => end(state, performance.now() - state.startedAtMs),
+  };
+
+  function end({ answer, span, record }: RequestState, durationMs: number): void {
+    if (answer === undefined) return;
+    const { status, operationType, outcome } = answer;
+    span?.end({ status, outcome, operationType, record });
+    metrics?.operation({ type: operationType, outcome, durationMs });
+  }
+}
+
+type Codes = Readonly<Record<string, number>> | undefined;
+
+function sumOf(one: Codes, other: Codes): Codes {
+  if (one === undefined || other === undefined) return one ?? other;
+  const sum = { ...one };
+  for (const code in other) sum[code] = (sum[code] ?? 0) + (other[code] ?? 0);
+  return sum;
+}
