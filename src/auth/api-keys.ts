@@ -36,6 +36,7 @@ function callersOf(entries: readonly KeyEntry[]): Map<string, Caller> {
 function callerOf({ name, scopes: granted, merchant, customer, documents }: KeyEntry): Caller {
   return {
     name,
+    kind: 'api-key',
     credentialKeys: [`key ${name}`],
     scopes: new Set(granted),
     merchant,

@@ -1,9 +1,12 @@
 import { type Access, type Scope, scopes } from '../customers/access.ts';
+import type { CallerKind } from '../customers/customer.ts';
 
 /** An authenticated caller and its rights. */
 export interface Caller extends Access {
   /** For the audit: the name of the API key entry, or the `sub` of the token. Logged only as a pseudonym. */
   readonly name: string;
+  /** The kind of its credentials. Default `anonymous`. */
+  readonly kind?: CallerKind;
   /** One key for each credential: the rate limit and the fair queues use them. Empty for the anonymous caller, who is identified by address. */
   readonly credentialKeys: readonly string[];
   readonly scopes: ReadonlySet<Scope>;
@@ -16,6 +19,7 @@ export interface Caller extends Access {
 /** The caller of every request with `AUTH_MODE=none`: it has all scopes for customers. */
 export const anonymous: Caller = {
   name: 'anonymous',
+  kind: 'anonymous',
   credentialKeys: [],
   scopes: new Set(scopes.filter((scope) => scope !== 'gateway:explain')),
   merchant: undefined,
@@ -31,6 +35,7 @@ export const sandboxAnonymous: Caller = { ...anonymous, scopes: new Set(scopes) 
 export function combine(one: Caller, other: Caller): Caller {
   return {
     name: `${one.name} ${other.name}`,
+    kind: 'both',
     credentialKeys: [...one.credentialKeys, ...other.credentialKeys],
     scopes: new Set(scopes.filter((scope) => one.scopes.has(scope) && other.scopes.has(scope))),
     merchant: one.merchant ?? other.merchant,

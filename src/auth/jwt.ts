@@ -144,6 +144,7 @@ function callerOf(payload: Readonly<Record<string, unknown>>, options: JwtOption
   const granted = scopesOf(payload);
   return {
     name: subject,
+    kind: 'jwt',
     credentialKeys: [`subject ${subject}`],
     scopes: new Set(scopes.filter((scope) => granted.includes(scope))),
     merchant: textClaim(payload, merchantClaim),

@@ -89,6 +89,7 @@ export function watchFile(
         return fail(error instanceof Error ? error.message : `${setting} is unusable.`);
       }
       inUse = seen;
+      metrics?.configChanged(setting);
       log.info('changed file applied', { setting });
     }
     if (problem !== undefined) {

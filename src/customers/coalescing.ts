@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { GatewayError } from '../errors.ts';
 import { type CancelListener, createCancellation } from './cancellation.ts';
 import type {
+  CallerKind,
   Customer,
   CustomerKey,
   JoinListener,
@@ -121,6 +122,10 @@ class InFlightRead implements Operation, SharedRead, Reader {
 
   get caller(): string {
     return this.#current?.caller ?? '';
+  }
+
+  get callerKind(): CallerKind {
+    return this.#current?.callerKind ?? 'anonymous';
   }
 
   get record(): OperationRecord {

@@ -115,6 +115,8 @@ export interface JoinListener {
   onJoin(operation: Operation): void;
 }
 
+export type CallerKind = 'anonymous' | 'api-key' | 'jwt' | 'both';
+
 /** The GraphQL operation that an upstream call belongs to. */
 export interface Operation {
   /** Correlation id of the operation in the log. */
@@ -123,6 +125,8 @@ export interface Operation {
   readonly traceId?: string | undefined;
   /** Opaque key of the credential or the address, for fairness between the callers of one merchant. Never logged. */
   readonly caller: string;
+  /** The kind of the caller's credentials, for the metrics. Default `anonymous`. */
+  readonly callerKind?: CallerKind;
   /** Counts what the operation does. */
   readonly record: OperationRecord;
   /** Set only on the operation that `coalescing` creates for a shared read. */

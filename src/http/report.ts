@@ -28,12 +28,12 @@ export function createReport(options: {
     answered(state) {
       const durationMs = performance.now() - state.startedAtMs;
       const merchant = state.caller && merchantOf(state.caller);
-      const { answer, caller, record } = state;
-      end(state, durationMs);
+      const { answer, caller, record, traceId } = state;
+      end(state, durationMs, merchant?.merchantId);
       if (answer === undefined || log.isInfoDropped) return;
       log.operation({
         requestId: state.requestId,
-        traceId: state.traceId,
+        traceId,
         operationName: answer.operationName,
         documentHash: answer.document?.hash(),
         type: answer.operationType,
@@ -44,14 +44,17 @@ export function createReport(options: {
         merchant: merchant?.merchantId,
       });
     },
-    refused: (state) => end(state, performance.now() - state.startedAtMs),
+    refused: (state) => end(state, performance.now() - state.startedAtMs, undefined),
   };
 
-  function end({ answer, span, record }: RequestState, durationMs: number): void {
+  function end(state: RequestState, durationMs: number, merchant: string | undefined): void {
+    const { answer, span, record, traceId } = state;
     if (answer === undefined) return;
-    const { status, operationType, outcome } = answer;
-    span?.end({ status, outcome, operationType, record });
-    metrics?.operation({ type: operationType, outcome, durationMs });
+    const { status, operationType: type, outcome } = answer;
+    span?.end({ status, outcome, operationType: type, record });
+    // A trace that is not recorded cannot be found by an exemplar.
+    const exemplar = span === undefined || span.isRecorded ? traceId : undefined;
+    metrics?.operation({ type, outcome, durationMs, merchant, counts: record, traceId: exemplar });
   }
 }
 

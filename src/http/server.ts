@@ -163,10 +163,15 @@ function closeListener(server: HttpServer): Promise<void> {
   return new Promise((resolve) => NetServer.prototype.close.call(server, () => resolve()));
 }
 
-/** The content of `/metrics`. */
-export interface Readable {
+/** A text and its media type. */
+interface Readable {
   readonly contentType: string;
   read(): Promise<string>;
+}
+
+/** The content of `/metrics`, also as OpenMetrics for clients that accept it. */
+export interface ReadableMetrics extends Readable {
+  readonly openMetrics?: Readable;
 }
 
 /**
@@ -176,7 +181,7 @@ export interface Readable {
  * @throws the system error, such as `EADDRINUSE`.
  */
 export async function startMetricsServer(
-  { contentType, read }: Readable,
+  metrics: ReadableMetrics,
   options: { host: string; port: number },
 ): Promise<Omit<Server, 'stop'> & { close(): Promise<void> }> {
   const server = createServer({ ...socketLimits, requireHostHeader: false });
@@ -206,9 +211,24 @@ export async function startMetricsServer(
         .writeHead(404, { 'content-type': 'text/plain' })
         .end('Not found. Metrics are served at /metrics.\n');
     if (method !== 'GET' && method !== 'HEAD') return response.writeHead(405, { allow: 'GET, HEAD' }).end();
+    const { contentType, read } = (acceptsOpenMetrics(request.headers.accept) && metrics.openMetrics) || metrics;
     const text = await read();
-    return response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' }).end(text);
+    const headers = { 'content-type': contentType, 'cache-control': 'no-store', vary: 'accept' };
+    return response.writeHead(200, headers).end(text);
   }
+}
+
+/** Whether a client names OpenMetrics and does not prefer the other text. Prometheus names both, with weights. */
+function acceptsOpenMetrics(accept = ''): boolean {
+  const weights = new Map(
+    accept.split(',').map((range) => {
+      const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
+      const weight = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2);
+      return [type, weight === undefined ? 1 : Number(weight)] as const;
+    }),
+  );
+  const weight = weights.get('application/openmetrics-text') ?? 0;
+  return weight > 0 && weight >= (weights.get('text/plain') ?? 0);
 }
 
 async function listen(

@@ -12,8 +12,11 @@ const firstsPerRepeat = 5;
 export function createRetryBudget(now: Clock) {
   const firsts = createWindow(now);
   const repeats = createWindow(now);
+  const left = () => Math.max(0, Math.floor(baseRepeats + firsts.total() / firstsPerRepeat - repeats.total()));
   return {
-    isSpent: () => repeats.total() + 1 > baseRepeats + firsts.total() / firstsPerRepeat,
+    /** Number of repeats that may be sent now. */
+    left,
+    isSpent: () => left() === 0,
     /** Counts a read that is sent. The first attempt is number 1. */
     count(attempt: number): void {
       if (attempt === 1) firsts.add();

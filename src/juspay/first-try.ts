@@ -17,6 +17,8 @@ export interface Failed {
 /** The parts of `resilient` that a first attempt uses. */
 export interface Steps {
   conclude<Value>(task: Task<Value>, tried: Tried, exchange: Exchange): Value;
+  /** Counts the wait of an attempt that was not sent. */
+  countUnsent(task: Task<unknown>, tried: Tried): void;
   persist<Value>(task: Task<Value>, first: Failed | 'full' | 'refused'): Promise<Value>;
 }
 
@@ -33,7 +35,10 @@ export class FirstTry<Value> implements TryListener {
   }
 
   onEnd(result: Exchange | 'refused' | 'full', tried: Tried): void {
-    if (result === 'full' || result === 'refused') return repeat(this.#task, result, this.#steps, this.#receiver);
+    if (result === 'full' || result === 'refused') {
+      this.#steps.countUnsent(this.#task, tried);
+      return repeat(this.#task, result, this.#steps, this.#receiver);
+    }
     let value: Value;
     try {
       value = this.#steps.conclude(this.#task, tried, result);

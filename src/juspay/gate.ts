@@ -15,6 +15,8 @@ export const budgetPauseMs = 100;
 export interface Gate {
   /** The end of the hold-back on the clock. */
   readonly heldUntilMs: number;
+  /** Number of reads that the budget allows to repeat now. */
+  retriesLeft(): number;
   /** Minimum time in ms for which the breaker or the budget refuses the call; 0 if neither does. */
   refusedMs(method: Call['method'], operation: Operation, attempt: number): number;
   /**
@@ -45,6 +47,7 @@ export function createGate(now: Clock, breakers: Readonly<Record<Call['method'],
     get heldUntilMs() {
       return heldUntilMs;
     },
+    retriesLeft: budget.left,
     refusedMs: (method, { caller }, attempt) =>
       breakers[method].refusedMs(caller) || (isOverBudget(method, attempt) ? budgetPauseMs : 0),
     admit(method, { caller }, attempt, hasOtherKey) {

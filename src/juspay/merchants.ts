@@ -93,6 +93,7 @@ export function openMerchants(
       const current = known.get(merchantId);
       known.delete(merchantId);
       if (current !== undefined) retire(current);
+      metrics?.merchantRemoved(merchantId);
     }
     defaultId = provider?.merchantId;
   };

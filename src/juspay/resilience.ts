@@ -40,8 +40,12 @@ export function resilient(
   const { merchantId, timeoutMs, log, metrics } = options;
   const gate = createGate(now, { GET: openBreakers('GET'), POST: openBreakers('POST') });
   const rules = { gate, timeoutMs };
+  metrics?.merchantOpened(merchantId, {
+    retriesLeft: gate.retriesLeft,
+    heldMs: () => Math.max(0, gate.heldUntilMs - now()),
+  });
   const firstTry = { attempt: 1, key: undefined };
-  const steps: Steps = { conclude, persist };
+  const steps: Steps = { conclude, countUnsent, persist };
 
   return {
     call(task, receiver) {
@@ -102,6 +106,11 @@ export function resilient(
     }
   }
 
+  /** Counts the wait of an attempt that was not sent. */
+  function countUnsent({ operation }: Task<unknown>, tried: Tried): void {
+    metrics?.queued({ caller: operation.callerKind ?? 'anonymous', waitMs: now() - tried.startedAtMs });
+  }
+
   /** Makes one attempt as soon as it may be sent. */
   async function send(task: Task<unknown>, attempt: number, key: Key | undefined) {
     while (await waitUntilClear(task, attempt)) {
@@ -112,6 +121,7 @@ export function resilient(
       const listener: TryListener = { onEnd: (result, tried) => resolve({ result, tried }), onFault: reject };
       transport.send(new Tried(task, { attempt, key }, rules, listener));
       const { result, tried } = await promise;
+      if (result === 'full' || result === 'refused') countUnsent(task, tried);
       if (result === 'full') await waitForRoom(task);
       else if (result !== 'refused') return { exchange: result, tried };
     }
@@ -187,9 +197,14 @@ export function resilient(
     }
 
     function count(outcome: Outcome): void {
-      const durationMs = now() - tried.startedAtMs;
-      metrics?.attempt({ merchant: merchantId, call: policy.kind, outcome, isRepeat: tried.isRetry, durationMs });
       tried.onConcluded(outcome, exchange.kind === 'response' ? exchange.status : undefined);
+      const durationMs = now() - tried.startedAtMs;
+      if (metrics !== undefined) {
+        const { traceId, callerKind: caller = 'anonymous' } = operation;
+        const { isRetry: isRepeat, queuedMs: waitMs } = tried;
+        metrics.attempt({ merchant: merchantId, call: policy.kind, outcome, isRepeat, durationMs, traceId });
+        metrics.queued({ caller, waitMs });
+      }
     }
 
     function describe(): LogFields {

@@ -68,6 +68,11 @@ export class Tried implements Sending {
     this.#listener = listener;
   }
 
+  /** The wait for a connection, of an attempt that was sent. */
+  get queuedMs(): number {
+    return Math.max(0, this.#sentAtMs - this.startedAtMs);
+  }
+
   leftMs(sinceMs: number): number {
     this.#sentAtMs = sinceMs;
     return sinceMs + this.#givenMs() - now();

@@ -76,6 +76,8 @@ export function printSnapshot(snapshot: Snapshot, contentType: string): Promise<
 }
 
 function combineOf({ name, type }: Series): Combine {
+  // A quantile of several processes cannot be computed. The largest one is the worst.
+  if (type === 'summary') return max;
   if (type !== 'gauge' || summedGauges.has(name)) return sum;
   if (lowestGauges.has(name)) return min;
   return name.startsWith('customer_gateway_') || notAdditive.test(name) ? max : sum;

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../errors.ts';
 import { createLineWriter, type LineWriter, type WriteLine } from './line-writer.ts';
-import { createClock, type OperationEntry, operationLine } from './operation.ts';
+import { createClock, type OperationCounts, type OperationEntry, operationLine } from './operation.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -142,18 +142,42 @@ export interface Log {
 
 /** The metrics. No field holds text of a caller: `merchant` is an id from the settings, everything else a constant of the gateway. */
 export interface Metrics {
-  /** One GraphQL request, rejected or executed. `type` is `undefined` if the operation was not executed. */
-  operation(entry: { type: OperationType | undefined; outcome: Outcome; durationMs: number }): void;
+  /**
+   * One GraphQL request, rejected or executed. `type` is `undefined` if the operation was not executed; `merchant` and `counts` are
+   * missing if the request was refused before its operation. `traceId` becomes the exemplar of the duration.
+   */
+  operation(entry: {
+    type: OperationType | undefined;
+    outcome: Outcome;
+    durationMs: number;
+    merchant?: string | undefined;
+    counts?: OperationCounts;
+    traceId?: string | undefined;
+  }): void;
   /** Number of operations in progress. */
   inFlight(count: number): void;
   /** One mutation field. */
   write(entry: { merchant: string; field: string; outcome: string }): void;
   /** One call to the provider. Every retry is a call of its own. */
-  attempt(entry: { merchant: string; call: string; outcome: Outcome; isRepeat: boolean; durationMs: number }): void;
+  attempt(entry: {
+    merchant: string;
+    call: string;
+    outcome: Outcome;
+    isRepeat: boolean;
+    durationMs: number;
+    traceId?: string | undefined;
+  }): void;
+  /** The end of a call's wait for a connection, also if it got none. `caller`: the kind of its credentials. */
+  queued(entry: { caller: string; waitMs: number }): void;
+  /** A merchant whose calls can begin. The gate is read with the metrics, until the merchant is removed or opened again. */
+  merchantOpened(merchant: string, gate: GateReadings): void;
+  merchantRemoved(merchant: string): void;
   /** Whether the circuit breaker rejects calls of this method. */
   breaker(entry: { merchant: string; method: string; isOpen: boolean }): void;
   /** One attempt to apply a watched file. `file` is the name of its setting. */
   watchedFile(entry: { file: string; isUsable: boolean }): void;
+  /** A changed file that was applied. `file` is the name of its setting. */
+  configChanged(file: string): void;
   /** Log lines that were dropped because the buffer was full. */
   logLinesDropped(count: number): void;
   /** One request with missing or invalid credentials. */
@@ -164,6 +188,14 @@ export interface Metrics {
   keySetFailing(isFailing: boolean): void;
   /** Whether this instance uses its own rate limit counters because Redis is unavailable. */
   rateLimitFallback(isLocal: boolean): void;
+}
+
+/** What holds back the calls of a merchant. */
+export interface GateReadings {
+  /** Number of reads that may be repeated now. */
+  retriesLeft(): number;
+  /** The rest of the hold-back after `Retry-After`. */
+  heldMs(): number;
 }
 
 export type OperationType = 'query' | 'mutation' | 'subscription';

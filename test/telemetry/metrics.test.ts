@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { AggregatorRegistry } from 'prom-client';
+import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { ask, type Run, start } from '../program.ts';
 import { createOperation, newCustomer } from '../support.ts';
 
@@ -30,7 +32,11 @@ async function counted(act: () => Promise<unknown>): Promise<Record<string, numb
   const earlier = await series();
   await act();
   const grown = [...(await series())].map(([name, value]) => [name, value - (earlier.get(name) ?? 0)] as const);
-  return Object.fromEntries(grown.filter(([name, by]) => by !== 0 && !/_(bucket|sum|in_flight)\b/.test(name)));
+  return Object.fromEntries(
+    grown.filter(
+      ([name, by]) => by !== 0 && !/_(bucket|sum|in_flight|delay_seconds|queue_seconds_count|left)\b/.test(name),
+    ),
+  );
 }
 
 const operations = (type: string, outcome: string) =>
@@ -61,6 +67,7 @@ test('an operation MUST be counted once by type and outcome, and its duration re
         [attempts('get', 'UPSTREAM_UNAVAILABLE')]: 1,
         [attempts('get', 'UPSTREAM_UNAVAILABLE', true)]: 1,
         [waits('get')]: 2,
+        [`customer_gateway_upstream_retries_total{merchant="${merchant}",call="get"}`]: 1,
       },
     ],
   ] as const) {
@@ -178,10 +185,123 @@ test('metrics MUST be served on their own port only, and nothing else on that po
   assert.equal((await fetch(`${new URL(graphql).origin}/metrics`)).status, 404);
 });
 
+test('the series of alerts MUST exist before the first call, with the value of no fault', async () => {
+  const fresh = start([], { PORT: '0', METRICS_PORT: '0' });
+  try {
+    const [, numbers = ''] = await fresh.waitFor(/Metrics {3}(\S+)/);
+    const values = await series(numbers);
+    const ofMerchant = (name: string, labels = '') => `customer_gateway_${name}{merchant="${merchant}"${labels}}`;
+    for (const [name, value] of [
+      [ofMerchant('unknown_outcomes_total', ',field="createCustomer"'), 0],
+      [ofMerchant('unknown_outcomes_total', ',field="updateCustomer"'), 0],
+      [ofMerchant('breaker_open', ',method="GET"'), 0],
+      [ofMerchant('breaker_open', ',method="POST"'), 0],
+      [ofMerchant('tokens_minted_total'), 0],
+      [ofMerchant('reads_merged_total'), 0],
+      [ofMerchant('reads_shared_total'), 0],
+      [ofMerchant('creates_reconciled_total'), 0],
+      [ofMerchant('upstream_retries_total', ',call="get"'), 0],
+      [ofMerchant('retry_budget_left'), 10],
+      [ofMerchant('hold_back_seconds_left'), 0],
+      ['customer_gateway_audit_failures_total', 0],
+      ['customer_gateway_log_lines_dropped_total', 0],
+      ['customer_gateway_rate_limit_fallback', 0],
+      ['customer_gateway_key_set_failing', 0],
+      ['customer_gateway_workers', 1],
+    ] as const) {
+      assert.equal(values.get(name), value, name);
+    }
+  } finally {
+    fresh.child.kill('SIGKILL');
+  }
+});
+
 test('a metrics port in use MUST be an error that names its setting', async () => {
   const taken = start([], { PORT: '0', METRICS_PORT: new URL(metrics).port });
   assert.equal(await taken.exit, 1);
   assert.match(taken.output(), /already in use: change HOST and METRICS_PORT/);
+});
+
+test('tokens, merged reads, reconciled creates and unknown outcomes MUST be counted for the merchant', async () => {
+  const ofMerchant = (name: string) => `customer_gateway_${name}{merchant="${merchant}"}`;
+  const twice = '{ a: customer(id: "u7") { clientAuthToken { token } } b: customer(id: "u7") { id } }';
+  const read = await counted(() => ask(graphql, twice));
+  assert.deepEqual([read[ofMerchant('tokens_minted_total')], read[ofMerchant('reads_merged_total')]], [1, 1]);
+  const lost = (n: number) => create({ ...newCustomer(''), objectReferenceId: `fault_reset_once_after_commit_x${n}` });
+  const created = await counted(() => lost(1));
+  assert.equal(created[writes('createCustomer', 'RECONCILED')], 1);
+  assert.equal(created[ofMerchant('creates_reconciled_total')], 1);
+});
+
+test('a client that accepts OpenMetrics MUST get it, with the trace as exemplar', async () => {
+  const trace = '0af7651916cd43dd8448eb211c80319c';
+  await fetch(graphql, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', traceparent: `00-${trace}-b7ad6b7169203331-01` },
+    body: '{"query":"{ customer(id: \\"u7\\") { id } }"}',
+  });
+  // As Prometheus sends it.
+  const accept = 'application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1';
+  const answer = await fetch(metrics, { headers: { accept } });
+  assert.match(answer.headers.get('content-type') ?? '', /^application\/openmetrics-text; version=1\.0\.0/);
+  const text = await answer.text();
+  assert.match(text, /\n# EOF\n$/);
+  assert.match(text, /^# TYPE customer_gateway_operations counter$/m);
+  assert.match(text, /^customer_gateway_operations_total\{/m);
+  for (const name of ['operation_duration_seconds', 'upstream_attempt_duration_seconds'])
+    assert.match(text, new RegExp(`^customer_gateway_${name}_bucket\\{.*\\} \\d+ # \\{trace_id="${trace}"\\} `, 'm'));
+  for (const other of [
+    '*/*',
+    'text/plain',
+    'application/openmetrics-text;q=0',
+    'text/plain, application/openmetrics-text;q=0.5',
+  ]) {
+    const plain = await fetch(metrics, { headers: { accept: other } });
+    assert.match(plain.headers.get('content-type') ?? '', /^text\/plain/, other);
+    assert.doesNotMatch(await plain.text(), /trace_id|# EOF/);
+  }
+});
+
+test('the metrics of several processes MUST be summed, and gauges of state take the worst', async () => {
+  const [one, other] = [createMetrics('1'), createMetrics('1')];
+  for (const each of [one, other]) {
+    each.merchantOpened('m', { retriesLeft: () => 10, heldMs: () => 0 });
+    each.operation({ type: 'query', outcome: 'OK', durationMs: 7 });
+    each.watchedFile({ file: 'F', isUsable: each === one });
+    each.breaker({ merchant: 'm', method: 'GET', isOpen: each === one });
+  }
+  one.queued({ caller: 'jwt', waitMs: 3 });
+  const text = await AggregatorRegistry.aggregate(await Promise.all([one.snapshot(), other.snapshot()])).metrics();
+  for (const line of [
+    'customer_gateway_operations_total{type="query",outcome="OK"} 2',
+    'customer_gateway_operation_duration_seconds_bucket{le="0.005",type="query"} 0',
+    'customer_gateway_operation_duration_seconds_bucket{le="0.01",type="query"} 2',
+    'customer_gateway_operation_duration_seconds_count{type="query"} 2',
+    'customer_gateway_queue_seconds_bucket{le="0.005",caller="jwt"} 1',
+    'customer_gateway_retry_budget_left{merchant="m"} 20',
+    'customer_gateway_breaker_open{merchant="m",method="GET"} 1',
+    'customer_gateway_file_usable{file="F"} 0',
+    'customer_gateway_workers 2',
+  ]) {
+    assert.ok(text.split('\n').includes(line), line);
+  }
+});
+
+test('the budget, the hold-back and the breaker of a removed merchant MUST end', async () => {
+  const registry = createMetrics('1');
+  registry.merchantOpened('m', { retriesLeft: () => 3, heldMs: () => 1_500 });
+  registry.breaker({ merchant: 'm', method: 'GET', isOpen: true });
+  registry.keySetFailing(true);
+  const before = await registry.read();
+  assert.match(before, /^customer_gateway_retry_budget_left\{merchant="m"\} 3$/m);
+  assert.match(before, /^customer_gateway_hold_back_seconds_left\{merchant="m"\} 1\.5$/m);
+  assert.doesNotMatch(before, /^customer_gateway_key_set_age_seconds/m);
+  registry.merchantRemoved('m');
+  registry.keySetFailing(false);
+  const after = await registry.read();
+  assert.doesNotMatch(after, /^customer_gateway_(retry_budget|hold_back_seconds)_left\{/m);
+  assert.match(after, /^customer_gateway_breaker_open\{merchant="m",method="GET"\} 0$/m);
+  assert.match(after, /^customer_gateway_key_set_age_seconds \d/m);
 });
 
 test('docs/operating.md MUST list exactly the existing metrics', async () => {
