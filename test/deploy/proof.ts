@@ -5,7 +5,7 @@ import { caseOf, type Phases } from './timeline.ts';
 
 const rulesText = readFileSync(rulesPath, 'utf8');
 export const rules = readRules(rulesText);
-export const alertNames = [...new Set(rules.map(({ alert }) => alert))];
+const alertNames = [...new Set(rules.map(({ alert }) => alert))];
 
 /** How one alert reacts to a fault, in seconds of rule time. */
 export interface Reaction {

@@ -139,7 +139,7 @@ async function sendPaced(subject: Subject, operations: readonly string[]): Promi
   await Promise.all(inProgress);
 }
 
-export function sampleOf(text: string): Sample {
+function sampleOf(text: string): Sample {
   const lines = text.matchAll(/^(customer_gateway_\w+(?:\{.*\})?) (\S+)/gm);
   return new Map([...lines].map(([, name = '', value]) => [name, Number(value)]));
 }
