@@ -1,5 +1,5 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
-import { collectDefaultMetrics, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Snapshot } from './aggregate.ts';
 import type { GateReadings, Metrics } from './log.ts';
 import { talliesOf, withoutTotals } from './tallies.ts';
