@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../errors.ts';
 import { createLineWriter, type LineWriter, type WriteLine } from './line-writer.ts';
 import { createClock, type OperationCounts, type OperationEntry, operationLine } from './operation.ts';
+import { describe, plain } from './values.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -289,27 +290,4 @@ export function textOf(level: LogLevel, message: string, fields: LogFields = {})
     text += `,"${name}":${JSON.stringify(name === 'cause' ? describe(value) : plain(value)) ?? 'null'}`;
   }
   return `${text},"message":${JSON.stringify(message)}`;
-}
-
-/** Hides nested values, which could hold anything. Lists of strings and tables of numbers are the exceptions. */
-function plain(value: unknown): unknown {
-  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value;
-  if (Array.isArray(value)) return value.map((item) => (typeof item === 'string' ? item : '[hidden]'));
-  if (typeof value !== 'object' || value === null) return '[hidden]';
-  return Object.values(value).every((count) => typeof count === 'number') ? value : '[hidden]';
-}
-
-/** Omits the error's message: it may quote user input or the provider's response. */
-function describe(cause: unknown, depth = 0): unknown {
-  if (!(cause instanceof Error)) return typeof cause;
-  const { code } = cause as { code?: unknown };
-  return {
-    name: cause.name,
-    ...(typeof code === 'string' && { code }),
-    stack: (cause.stack ?? '')
-      .split('\n')
-      .filter((text) => /^\s+at /.test(text))
-      .slice(0, 8),
-    ...(cause.cause !== undefined && depth < 3 && { cause: describe(cause.cause, depth + 1) }),
-  };
 }

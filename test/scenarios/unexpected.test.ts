@@ -21,7 +21,6 @@ const metricsWith = (faulty: Partial<Metrics>): Metrics => ({
   credentialRefused: ignore,
   keySetFailing: ignore,
   rateLimitFallback: ignore,
-  auditFailed: ignore,
   ...faulty,
 });
 const fail = () => {
