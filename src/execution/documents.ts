@@ -1,29 +1,15 @@
-import {
-  type DocumentNode,
-  GraphQLError,
-  type GraphQLSchema,
-  getOperationAST,
-  Kind,
-  NoSchemaIntrospectionCustomRule,
-  parse,
-  print,
-  specifiedRules,
-  type ValidationContext,
-  type ValidationRule,
-  ValuesOfCorrectTypeRule,
-  validate,
-  visit,
-} from 'graphql';
+import { type DocumentNode, GraphQLError, type GraphQLSchema, getOperationAST } from 'graphql';
 import type { Cancellation } from '../customers/cancellation.ts';
 import { RequestError } from '../errors.ts';
 import { createCache } from './cache.ts';
 import { createCompiler, type Operation } from './compiler.ts';
 import { assertLimits, assertTokens, type DocumentLimits } from './limits.ts';
 import { type Slots, slotsOf, type Template, templateOf } from './literals.ts';
-import { maxReportedErrors } from './outcome.ts';
+import { parsePositions } from './locations.ts';
 import { plannableFields, type Resolvers } from './plan.ts';
 import { hashOf } from './signature.ts';
 import { createTurns } from './turns.ts';
+import { createValidator } from './validation.ts';
 
 /** A document that passed the limits and was parsed and validated. */
 export interface CheckedDocument {
@@ -78,24 +64,27 @@ export function createDocuments(options: {
   const templates = createCache<{ readonly document: CheckedDocument | undefined }>(maxNodes.templates);
   const plannable = plannableFields(schema);
   const compile = createCompiler(schema, resolvers, plannable);
-  const rules: ValidationRule[] = specifiedRules.map((rule) =>
-    rule === ValuesOfCorrectTypeRule ? withoutValues(rule) : rule,
-  );
-  rules.push(knownOperations);
-  if (!options.introspection) rules.push(NoSchemaIntrospectionCustomRule);
+  const validate = createValidator(schema, options.introspection);
 
   return {
     find,
     read(text, requester, cancellation, isWhole) {
+      const steps = planIn(text, isWhole);
       let read: () => FoundDocument = () => {
         throw new Error('The turn ended without its work.');
       };
       const turn = turns.run(requester, cancellation, () => {
-        read = attempt(() => (isWhole ? undefined : checkTemplate(text)) ?? check(text));
+        const { done, result } = attempt(steps);
+        if (done) read = result;
+        return done;
       });
       return turn === undefined ? read() : turn.then(() => read());
     },
   };
+
+  function* planIn(text: string, isWhole: boolean): Planning<FoundDocument> {
+    return (isWhole ? undefined : yield* checkTemplate(text)) ?? (yield* check(text));
+  }
 
   function find(text: string, isWhole: boolean): FoundDocument | undefined {
     const template = isWhole ? undefined : templateOf(text);
@@ -106,19 +95,20 @@ export function createDocuments(options: {
   }
 
   /** @returns `undefined` if the document of this text is not shared. */
-  function checkTemplate(text: string): FoundDocument | undefined {
+  function* checkTemplate(text: string): Planning<FoundDocument | undefined> {
     const template = templateOf(text);
     if (template === undefined) return undefined;
     const known = templates.get(template.text);
-    const document = known === undefined ? attemptTemplate(template) : known.document;
+    const document = known === undefined ? yield* attemptTemplate(template) : known.document;
     return document && { document, literals: template.literals };
   }
 
-  function attemptTemplate({ text, literals }: Template): CheckedDocument | undefined {
+  function* attemptTemplate({ text, literals }: Template): Planning<CheckedDocument | undefined> {
     try {
-      const parsed = parseText(text, limits);
+      const parsed = yield* parseText(text, limits);
+      if (parsed.isLarge) yield;
       const slots = slotsOf(schema, plannable, parsed.document, literals.length);
-      const document = slots && checkedOf(parsed.document, slots);
+      const document = slots && (yield* checkedOf(parsed, slots));
       templates.set(text, { document }, document === undefined ? nodesOf(text) : parsed.nodes);
       return document;
     } catch (error) {
@@ -128,22 +118,24 @@ export function createDocuments(options: {
     }
   }
 
-  function check(text: string): FoundDocument {
+  function* check(text: string): Planning<FoundDocument> {
     const known = checked.get(text);
     if (known !== undefined) return { document: known, literals: noLiterals };
-    const parsed = parseText(text, limits);
-    const document = checkedOf(parsed.document, new Map());
+    const parsed = yield* parseText(text, limits);
+    const document = yield* checkedOf(parsed, new Map());
     if (parsed.nodes <= maxNodes.documents / 4) checked.set(text, document, parsed.nodes);
     return { document, literals: noLiterals };
   }
 
-  function checkedOf(document: DocumentNode, slots: Slots): CheckedDocument {
+  function* checkedOf({ document, isLarge }: Parsed, slots: Slots): Planning<CheckedDocument> {
+    if (isLarge) yield;
     assertLimits(document, limits);
+    const errors = yield* validate(document, isLarge);
     const operations = new Map<string | undefined, Operation>();
     const onCompiled = slots.size > 0 ? templates.grow : checked.grow;
     let hash: string | undefined;
     return {
-      errors: validated(document),
+      errors,
       hash() {
         hash ??= hashOf(document);
         return hash;
@@ -159,92 +151,32 @@ export function createDocuments(options: {
       },
     };
   }
-
-  function validated(document: DocumentNode): GraphQLError[] {
-    const found = validate(schema, withoutRepeats(document), rules, {
-      maxErrors: maxReportedErrors,
-      hideSuggestions: true,
-    });
-    return found.slice(0, maxReportedErrors).map(
-      (error) =>
-        new GraphQLError(error.message, {
-          nodes: error.nodes ?? null,
-          // An error without nodes means that graphql-js reached its limit of field comparisons.
-          originalError: error.nodes
-            ? invalid('GRAPHQL_VALIDATION_FAILED', withoutSuggestion(error.message))
-            : invalid('OPERATION_TOO_COMPLEX', 'The document repeats too many fields.'),
-        }),
-    );
-  }
 }
 
-function parseText(text: string, limits: DocumentLimits): { document: DocumentNode; nodes: number } {
+interface Parsed {
+  readonly document: DocumentNode;
+  /** The weight in a cache. */
+  readonly nodes: number;
+  readonly isLarge: boolean;
+}
+
+/** Work in steps, so that the event loop runs between the steps of a large document. */
+type Planning<Result> = Generator<void, Result>;
+
+/** A larger document is planned in steps. An ordinary document has 60 tokens and 1,000 characters. */
+const maxAtOnce = { tokens: 300, characters: 16_384 };
+
+function* parseText(text: string, limits: DocumentLimits): Planning<Parsed> {
   try {
     const tokens = assertTokens(text, limits);
-    return { document: parse(text), nodes: tokens + nodesOf(text) };
+    const isLarge = tokens > maxAtOnce.tokens || text.length > maxAtOnce.characters;
+    if (isLarge) yield;
+    return { document: parsePositions(text), nodes: tokens + nodesOf(text), isLarge };
   } catch (error) {
     if (!(error instanceof GraphQLError)) throw error;
     // The parser's message quotes the document and may contain a value. The position is sufficient.
     throw new RequestError('GRAPHQL_PARSE_FAILED', { at: error, inDocument: true });
   }
-}
-
-/**
- * Removes repeated fields that have no alias, arguments, directives or selections. graphql-js compares each pair of fields with
- * the same name and stops before a document reaches `LIMIT_TOKENS`. A repeated bare field is valid if the first one is.
- */
-function withoutRepeats(document: DocumentNode): DocumentNode {
-  return visit(document, {
-    SelectionSet(set) {
-      const bare = new Set<string>();
-      const selections = set.selections.filter((node) => {
-        if (node.kind !== Kind.FIELD || node.alias || node.selectionSet || node.arguments?.length) return true;
-        if (node.directives?.length) return true;
-        const isNew = !bare.has(node.name.value);
-        bare.add(node.name.value);
-        return isNew;
-      });
-      return selections.length < set.selections.length ? { ...set, selections } : undefined;
-    },
-  });
-}
-
-export function invalid(code: 'GRAPHQL_VALIDATION_FAILED' | 'OPERATION_TOO_COMPLEX', message: string): RequestError {
-  return new RequestError(code, { message, inDocument: true });
-}
-
-/** Needed because one rule ignores `hideSuggestions`. */
-function withoutSuggestion(message: string): string {
-  return message.replace(/ Did you mean .*$/s, '');
-}
-
-/** Rejects operation types that the schema does not have. The specified rules accept them, and execution fails without a code. */
-const knownOperations: ValidationRule = (context) => ({
-  OperationDefinition(node) {
-    if (context.getSchema().getRootType(node.operation) != null) return;
-    context.reportError(new GraphQLError(`The schema has no ${node.operation}.`, { nodes: node }));
-  },
-});
-
-/** Replaces the messages of a rule, because they quote values. The position shows the field. */
-function withoutValues(rule: ValidationRule): ValidationRule {
-  return (context: ValidationContext) => {
-    const redacting: ValidationContext = Object.create(context, {
-      reportError: {
-        value: (error: GraphQLError) =>
-          context.reportError(new GraphQLError(valueMessage(error), { nodes: error.nodes ?? null })),
-      },
-    });
-    return rule(redacting);
-  };
-}
-
-/** Keeps a message that names a missing or unknown field. Replaces a message that quotes a value. */
-function valueMessage(error: GraphQLError): string {
-  const [node] = error.nodes ?? [];
-  const isObject = node?.kind === Kind.OBJECT || node?.kind === Kind.OBJECT_FIELD;
-  if (isObject && !error.message.includes(print(node))) return error.message;
-  return 'The value is not valid for the expected type.';
 }
 
 const noLiterals: readonly string[] = [];
@@ -260,14 +192,17 @@ function nodesOf({ length }: string): number {
   return Math.ceil(length / 256);
 }
 
-/** Runs `work` now and returns a function that returns its result or throws its error. */
-function attempt<Result>(work: () => Result): () => Result {
+/** Takes one step. `result` returns the result of the last step or throws the error that ended the work. */
+function attempt<Result>(steps: Planning<Result>): { readonly done: boolean; readonly result: () => Result } {
   try {
-    const result = work();
-    return () => result;
+    const step = steps.next();
+    return { done: step.done === true, result: () => step.value as Result };
   } catch (error) {
-    return () => {
-      throw error;
+    return {
+      done: true,
+      result: () => {
+        throw error;
+      },
     };
   }
 }

@@ -5,11 +5,11 @@ import type { Log, OperationType } from '../telemetry/log.ts';
 import { type Answer, type AnswerRequest, answerOf, type Result } from './answer.ts';
 import { withBoundedFailures } from './bounded.ts';
 import type { Operation, Prepared } from './compiler.ts';
-import { type CheckedDocument, createDocuments, type FoundDocument, invalid } from './documents.ts';
+import { type CheckedDocument, createDocuments, type FoundDocument } from './documents.ts';
 import { interpret, runPlan } from './executor.ts';
 import { countItems } from './items.ts';
-import type { DocumentLimits } from './limits.ts';
-import { relocated } from './literals.ts';
+import { type DocumentLimits, invalid } from './limits.ts';
+import { withLocations } from './locations.ts';
 import { located, maxReportedErrors, mutationOverGet, noSuchOperation } from './outcome.ts';
 import { resolversOf } from './plan.ts';
 import { readVariables, type VariableProblem, type Variables } from './variables.ts';
@@ -123,8 +123,8 @@ export function createEngine({ schema, limits, introspection, log }: EngineOptio
 
   function answer({ data, errors = [] }: Result, task: Task): Answer {
     const { params, request, literals } = task;
-    const moved = literals.length > 0 ? errors.map((error) => relocated(error, params.query, literals)) : errors;
-    return answerOf({ data, errors: moved }, request, log, task);
+    const located = errors.length === 0 ? errors : withLocations(errors, params.query, literals);
+    return answerOf({ data, errors: located }, request, log, task);
   }
 
   function refusal(error: unknown, task: Task): Answer {

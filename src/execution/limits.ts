@@ -148,5 +148,9 @@ function isMutation({ operation }: OperationDefinitionNode): boolean {
 }
 
 function tooComplex(message: string): RequestError {
-  return new RequestError('OPERATION_TOO_COMPLEX', { message, inDocument: true });
+  return invalid('OPERATION_TOO_COMPLEX', message);
+}
+
+export function invalid(code: 'GRAPHQL_VALIDATION_FAILED' | 'OPERATION_TOO_COMPLEX', message: string): RequestError {
+  return new RequestError(code, { message, inDocument: true });
 }

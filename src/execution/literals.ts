@@ -1,13 +1,11 @@
 import {
   type DocumentNode,
-  GraphQLError,
   type GraphQLField,
   GraphQLID,
   type GraphQLSchema,
   GraphQLString,
   getNullableType,
   Kind,
-  Source,
   type StringValueNode,
   TypeInfo,
   type ValueNode,
@@ -116,23 +114,4 @@ export function slotsOf(
 
 function isString(node: ValueNode): node is StringValueNode {
   return node.kind === Kind.STRING;
-}
-
-/** Moves the positions of an error from a template to the text with its literals. */
-export function relocated(error: GraphQLError, text: string, literals: readonly string[]): GraphQLError {
-  const { nodes, message, path = null, originalError } = error;
-  if (!nodes) return error;
-  const positions = nodes.flatMap(({ loc }) => (loc === undefined ? [] : [movedBy(text, literals, loc.start)]));
-  return new GraphQLError(message, { source: new Source(text), positions, path, originalError: originalError ?? null });
-}
-
-function movedBy(text: string, literals: readonly string[], position: number): number {
-  let moved = position;
-  let quote = text.indexOf('"');
-  for (const { length } of literals) {
-    if (quote >= moved) break;
-    moved += length;
-    quote = text.indexOf('"', quote + length + 2);
-  }
-  return moved;
 }

@@ -23,14 +23,12 @@ export function toClientError(
   const located = error instanceof GraphQLError ? error : undefined;
   const origin = cause instanceof RequestError && cause.at instanceof GraphQLError ? cause.at : located;
   const publicError = new GraphQLError(cause.message, {
-    nodes: origin?.nodes ?? null,
-    source: origin?.source ?? null,
-    positions: origin?.positions ?? null,
     path: located?.path ?? null,
     // No other keys are sent.
     extensions: { ...cause.extensions, requestId: correlation.requestId },
   });
-  return { error: publicError, cause };
+  const locations = origin?.locations;
+  return { error: locations ? Object.assign(publicError, { locations }) : publicError, cause };
 
   function unexpected(thrown: unknown): GatewayError {
     // The error of the executor has no name and code of the original error.

@@ -5,7 +5,8 @@ import { overloaded } from '../errors.ts';
 interface Waiting {
   readonly sinceMs: number;
   readonly cancellation: Cancellation;
-  readonly start: () => void;
+  /** Takes one step. Returns whether the work is done. */
+  readonly step: () => boolean;
   readonly refuse: () => void;
 }
 
@@ -38,15 +39,15 @@ export function createTurns(limits: TurnLimits = defaults) {
   return {
     /**
      * @param caller key of the caller; the address if the caller is anonymous.
-     * @param work runs synchronously and must not throw.
+     * @param work takes one synchronous step, returns whether the work is done, and must not throw. Between the steps, the work
+     *   waits like other work.
      * @returns `undefined` if the work has run, so that simultaneous requests with known and with new documents keep their order.
      * @throws RequestError `OVERLOADED` if too much work waits, the work waits too long or the client disconnects. The work
      *   does not run then.
      */
-    run(caller: string, cancellation: Cancellation, work: () => void): Promise<void> | undefined {
+    run(caller: string, cancellation: Cancellation, work: () => boolean): Promise<void> | undefined {
       if (waiting === 0 && usedMs < limits.turnMs) {
-        take(work);
-        return undefined;
+        if (take(work)) return undefined;
       }
       const queue = queues.get(caller) ?? [];
       if (waiting >= limits.maxWaiting || queue.length >= limits.maxWaitingByCaller) {
@@ -56,9 +57,10 @@ export function createTurns(limits: TurnLimits = defaults) {
       queue.push({
         sinceMs: performance.now(),
         cancellation,
-        start: () => {
-          take(work);
-          resolve();
+        step: () => {
+          const isDone = take(work);
+          if (isDone) resolve();
+          return isDone;
         },
         refuse: () => reject(overloaded(retryAfterSeconds)),
       });
@@ -69,11 +71,12 @@ export function createTurns(limits: TurnLimits = defaults) {
     },
   };
 
-  function take(work: () => void): void {
+  function take(work: () => boolean): boolean {
     const startedAtMs = performance.now();
     schedule();
-    work();
+    const isDone = work();
     usedMs += performance.now() - startedAtMs;
+    return isDone;
   }
 
   function schedule(): void {
@@ -90,12 +93,15 @@ export function createTurns(limits: TurnLimits = defaults) {
   function next(): void {
     for (const [caller, queue] of queues) {
       queues.delete(caller);
-      const entry = queue.shift();
-      if (queue.length > 0) queues.set(caller, queue);
+      const [entry] = queue;
       if (entry === undefined) continue;
-      waiting -= 1;
-      if (entry.cancellation.isCancelled || performance.now() - entry.sinceMs > limits.maxWaitMs) entry.refuse();
-      else entry.start();
+      const isRefused = entry.cancellation.isCancelled || performance.now() - entry.sinceMs > limits.maxWaitMs;
+      if (isRefused) entry.refuse();
+      if (isRefused || entry.step()) {
+        queue.shift();
+        waiting -= 1;
+      }
+      if (queue.length > 0) queues.set(caller, queue);
       return;
     }
   }
