@@ -204,7 +204,7 @@ test('an ordinary document MUST be planned at once, and the largest one MUST tak
   const steps = validateInSteps(schema, parse(worst['fragments that spread each other'] ?? ''), specifiedRules);
   let count = 1;
   while (!steps.next().done) count += 1;
-  assert.ok(count >= 8, `${count} steps`);
+  assert.ok(count >= 7, `${count} steps`);
 });
 
 test('the largest documents SHOULD NOT cost more than 30 times a document of as many tokens with 58 fields', async () => {
