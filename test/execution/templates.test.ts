@@ -52,7 +52,7 @@ async function observe(
   const lines = log.map((line) => line.replace(/"time":"[^"]*"|"cause":.*/g, ''));
   // A syntax error at the end of the text is after the added comment.
   const body = answer.outcome === 'GRAPHQL_PARSE_FAILED' ? '' : answer.body;
-  return JSON.stringify([{ ...answer, body }, calls, lines], null, 1);
+  return JSON.stringify([{ ...answer, document: answer.document?.hash(), body }, calls, lines], null, 1);
 }
 
 /** Replaces the string literals of a text by other ones. */
