@@ -38,14 +38,14 @@ export interface RoutedAnswer {
   readonly extensions?: Readonly<Record<string, unknown>>;
 }
 
-type Ask = (query: string, headers?: Readonly<Record<string, string>>) => Promise<RoutedAnswer>;
-type Send = (url: string, init: RequestInit) => Promise<Response>;
+export type Ask = (query: string, headers?: Readonly<Record<string, string>>) => Promise<RoutedAnswer>;
+export type Send = (url: string, init: RequestInit) => Promise<Response>;
 
 /** Routers with default settings, except that they forward the credentials of the caller. */
 const openers = {
   '@apollo/gateway': openApollo,
-  'Hive Gateway': openHive,
-  'Hive Gateway with router-runtime': openHiveInRust,
+  'Hive Gateway': (send) => openHive(send),
+  'Hive Gateway with router-runtime': (send) => openHiveInRust(send),
   Grafbase: openGrafbase,
   'stitching, served by Yoga': openStitching,
 } as const satisfies Record<string, (send: Send) => Promise<{ ask: Ask; close(): Promise<void> }>>;
@@ -102,7 +102,7 @@ export async function inGraph(options: GraphOptions, test: (graph: Graph) => Pro
 }
 
 /** Opens `@apollo/gateway` over a supergraph composed by `@apollo/composition`. The result of its executor is the response of Apollo Server in production. */
-async function openApollo(send: Send) {
+export async function openApollo(send: Send) {
   const { supergraphSdl } = composeApollo(parts);
   if (supergraphSdl === undefined) throw new Error('@apollo/composition does not compose');
   const silent = () => undefined;
@@ -137,7 +137,7 @@ async function openApollo(send: Send) {
 }
 
 /** Opens Hive Gateway over the committed supergraph, composed by `@theguild/federation-composition`. */
-async function openHive(send: Send, options: Partial<Parameters<typeof createGatewayRuntime>[0]> = {}) {
+export async function openHive(send: Send, options: Partial<Parameters<typeof createGatewayRuntime>[0]> = {}) {
   const router = createGatewayRuntime({
     supergraph: read('examples/bff/supergraph.graphql'),
     transports: { http },
@@ -155,10 +155,10 @@ async function openHive(send: Send, options: Partial<Parameters<typeof createGat
 export const showPlan = 'x-show-plan';
 
 /** Opens Hive Gateway with the query planner of Hive Router, which is a Rust addon, and the executor of its plans. */
-function openHiveInRust(send: Send) {
+export function openHiveInRust(send: Send, options: Parameters<typeof openHive>[1] = {}) {
   // A cast, because the types of the package hold a copy of Hive Gateway's.
   const plans = useQueryPlan({ expose: (request) => request.headers.has(showPlan) }) as unknown as GatewayPlugin;
-  return openHive(send, { unifiedGraphHandler, plugins: () => [plans] });
+  return openHive(send, { ...options, unifiedGraphHandler, plugins: () => [plans] });
 }
 
 /** Opens a stitching gateway over the stitching print, with the merge configuration of the package. */
