@@ -20,8 +20,11 @@ export interface WatchedFile {
   readonly accept: (contents: readonly FileContent[]) => void;
 }
 
-/** Interval of reads. Changed content is read again after `settleMs`, since the first read may have seen an incomplete write. */
-const pollMs = 500;
+/**
+ * Interval of reads. Changed content is read again after `settleMs`, since the first read may have seen an incomplete write. A removed key
+ * must be out of use within 1 s, also if the event loop is busy: reading takes several of its turns.
+ */
+const pollMs = 250;
 const settleMs = 100;
 /** Limit of the retry delay, which doubles while the content is unusable. */
 const maxRetryMs = 2_000;
@@ -90,7 +93,9 @@ export function watchFile(
       }
       inUse = seen;
       metrics?.configChanged(setting);
-      log.info('changed file applied', { setting });
+      const fields = { audit: true, outcome: 'APPLIED', setting } as const;
+      if (log.audit) log.audit('changed file applied', fields);
+      else log.info('changed file applied', fields);
     }
     if (problem !== undefined) {
       problem = undefined;
