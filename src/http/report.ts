@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Caller } from '../auth/caller.ts';
-import type { Log, Metrics } from '../telemetry/log.ts';
+import { correlationOf, type Log, type Metrics } from '../telemetry/log.ts';
 import type { RequestState } from './state.ts';
 
 /** Reports the requests of GraphQL to the log and the metrics, and ends their spans. Requests such as `/health` are none. */
@@ -26,26 +26,35 @@ export function createReport(options: {
 
   return {
     answered(state) {
-      const durationMs = performance.now() - state.startedAtMs;
-      const merchant = state.caller && merchantOf(state.caller);
-      const { answer, caller, record, traceId } = state;
-      end(state, durationMs, merchant?.merchantId);
-      if (answer === undefined || log.isInfoDropped) return;
-      log.operation({
-        requestId: state.requestId,
-        traceId,
-        operationName: answer.operationName,
-        documentHash: answer.document?.hash(),
-        type: answer.operationType,
-        codes: sumOf(answer.codes, record.failures),
-        counts: record,
-        durationMs,
-        caller: caller && merchant?.pseudonymOfCaller(caller.name),
-        merchant: merchant?.merchantId,
-      });
+      try {
+        reportOperation(state);
+      } catch (cause) {
+        // The operation has ended, and its writes may have been executed. A fault of the report must not replace its answer.
+        log.error('unexpected error', { ...correlationOf(state), cause });
+      }
     },
     refused: (state) => end(state, performance.now() - state.startedAtMs, undefined),
   };
+
+  function reportOperation(state: RequestState): void {
+    const durationMs = performance.now() - state.startedAtMs;
+    const merchant = state.caller && merchantOf(state.caller);
+    const { answer, caller, record, traceId } = state;
+    end(state, durationMs, merchant?.merchantId);
+    if (answer === undefined || log.isInfoDropped) return;
+    log.operation({
+      requestId: state.requestId,
+      traceId,
+      operationName: answer.operationName,
+      documentHash: answer.document?.hash(),
+      type: answer.operationType,
+      codes: sumOf(answer.codes, record.failures),
+      counts: record,
+      durationMs,
+      caller: caller && merchant && pseudonymOf(caller, merchant),
+      merchant: merchant?.merchantId,
+    });
+  }
 
   function end(state: RequestState, durationMs: number, merchant: string | undefined): void {
     const { answer, span, record, traceId } = state;
@@ -55,6 +64,15 @@ export function createReport(options: {
     // A trace that is not recorded cannot be found by an exemplar.
     const exemplar = span === undefined || span.isRecorded ? traceId : undefined;
     metrics?.operation({ type, outcome, durationMs, merchant, counts: record, traceId: exemplar });
+  }
+}
+
+/** `undefined` if the key of the merchant cannot be read. The calls of the operation report that. */
+function pseudonymOf({ name }: Caller, merchant: CallerMerchant): string | undefined {
+  try {
+    return merchant.pseudonymOfCaller(name);
+  } catch {
+    return undefined;
   }
 }
 

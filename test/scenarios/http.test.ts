@@ -461,7 +461,7 @@ test('every log line of an operation MUST have the trace id of the caller, and M
       const about = lines.filter((line) => line['requestId'] === requestId);
       assert.deepEqual(
         new Set(about.map((line) => line['message'])),
-        new Set(['upstream call', 'upstream call failed', 'repeated upstream failures', 'audit']),
+        new Set(['upstream call', 'upstream call failed', 'repeated upstream failures', 'audit', 'operation']),
       );
       assert.deepEqual(
         new Set(about.map((line) => line['traceId'])),

@@ -97,6 +97,18 @@ for (const [field, write] of Object.entries(writes) as [keyof typeof writes, (ty
       {},
       { metrics: metricsWith({ write: fail }) },
     ));
+
+  test(`a fault in the report of an operation MUST be logged, and MUST NOT change the result of its write: ${field}`, () =>
+    withHarness(
+      async (harness) => {
+        const answer = await write(harness);
+        const success = field === 'createCustomer' ? 'CreateCustomerSuccess' : 'UpdateCustomerSuccess';
+        assert.deepEqual([resultOf(answer, field)['__typename'], answer.errors], [success, undefined]);
+        assert.deepEqual(unexpectedLines(harness), [['error', answer.headers.get('x-request-id'), 'TypeError']]);
+      },
+      {},
+      { metrics: metricsWith({ operation: fail }) },
+    ));
 }
 
 test('a create behind one with an unexpected error after its POST MUST read before it sends a POST', () => {
