@@ -32,6 +32,7 @@ export async function planOffline(operation: OfflineOperation): Promise<Plan | r
     merchantId: 'offline',
     server: undefined,
     pseudonym: () => '',
+    pseudonymOfCaller: () => '',
     acquire() {},
     release() {},
     open: () => {

@@ -52,6 +52,7 @@ export function createPlanning(engine: Engine, operations: OperationsOptions, ha
             merchantId: client.merchantId,
             server: undefined,
             pseudonym: () => '',
+            pseudonymOfCaller: () => '',
             acquire() {},
             release() {},
             open: (operation) =>

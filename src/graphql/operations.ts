@@ -33,6 +33,7 @@ interface MerchantClient extends Resource {
   readonly server: ServerAddress | undefined;
   open(operation: Operation): ReadingApi;
   readonly pseudonym: (text: string) => string;
+  readonly pseudonymOfCaller: (name: string) => string;
 }
 
 /** The state of a request that its operation depends on. */
@@ -103,7 +104,8 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
           correlation: state,
           caller,
           merchant: client?.merchantId,
-          pseudonym: client?.pseudonym ?? (() => 'unknown'),
+          pseudonym: client?.pseudonym ?? unknown,
+          pseudonymOfCaller: client?.pseudonymOfCaller ?? unknown,
           operationName: name,
           providerRequestId: () => providerRequestId,
         },
@@ -118,6 +120,9 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
     return { requestId, caller: rights, customers, audit, write, onUnexpected };
   }
 }
+
+/** The pseudonym of everybody without a merchant, whose key would make it. */
+const unknown = () => 'unknown';
 
 /** Time limit from the header `X-Request-Timeout-Ms`, in ms. `Infinity` if the header is missing or invalid. */
 function budgetOf(header: string | null | undefined): number {

@@ -16,6 +16,8 @@ export interface AuditContext {
   readonly merchant: string | undefined;
   /** Maps an identifier to a keyed hash. Without the merchant's key, a guessed identifier cannot be confirmed. */
   readonly pseudonym: (text: string) => string;
+  /** The same for the name of the caller. Remembers the result: an HMAC takes 3 µs, and callers are few. */
+  readonly pseudonymOfCaller: (name: string) => string;
   /** The client's operation name; `undefined` if it is missing or not a valid GraphQL name. */
   readonly operationName: string | undefined;
   /** The provider's request id of its latest response to this operation. */
@@ -54,7 +56,7 @@ export function createAudit(context: AuditContext, log: Log, metrics?: Metrics):
     const fields: LogFields = {
       audit: true,
       ...correlationOf(context.correlation),
-      caller: context.pseudonym(context.caller.name),
+      caller: context.pseudonymOfCaller(context.caller.name),
       ...(context.merchant !== undefined && { merchant: context.merchant }),
       ...(context.operationName !== undefined && { operationName: context.operationName }),
       field,

@@ -220,14 +220,16 @@ test('audit pseudonyms MUST use the current key', async (context) => {
   });
   const create = async () => {
     await ask(gateway, createOperation, {}, { input: newCustomer('reference-1', { mobileNumber: '+' }) });
-    return (JSON.parse(lines.findLast((line) => line.includes('"message":"audit"')) ?? '{}') as { customer: string })
-      .customer;
+    const line = lines.findLast((text) => text.includes('"message":"audit"')) ?? '{}';
+    const { caller, customer } = JSON.parse(line) as Record<string, unknown>;
+    return { caller, customer };
   };
-  const pseudonym = (key: string) => createHmac('sha256', key).update('reference-1').digest('hex').slice(0, 16);
-  assert.equal(await create(), pseudonym('old-key'));
+  const pseudonym = (key: string, text: string) => createHmac('sha256', key).update(text).digest('hex').slice(0, 16);
+  const expected = (key: string) => ({ caller: pseudonym(key, 'anonymous'), customer: pseudonym(key, 'reference-1') });
+  assert.deepEqual(await create(), expected('old-key'));
   swap('new-key\n');
   await until(applied('JUSPAY_API_KEY_FILE'));
-  assert.equal(await create(), pseudonym('new-key'));
+  assert.deepEqual(await create(), expected('new-key'));
 });
 
 test('merchants MUST be added, changed and removed; in-flight operations of a removed merchant MUST finish before its pool closes', async (context) => {

@@ -219,7 +219,8 @@ test('audit lines MUST go to the method `audit` of a custom log, or to `info` wi
     correlation: { requestId: 'r' },
     caller: anonymous,
     merchant: 'm',
-    pseudonym: () => 'p',
+    pseudonym: (text: string) => `p-${text}`,
+    pseudonymOfCaller: () => 'known',
     operationName: undefined,
     providerRequestId: () => undefined,
   };
@@ -234,7 +235,8 @@ test('audit lines MUST go to the method `audit` of a custom log, or to `info` wi
       taken.map(([by, message]) => [by, message]),
       [[name, 'audit']],
     );
-    assert.deepEqual(taken[0]?.[2]?.changed, ['firstName']);
+    const { changed, caller, customer } = taken[0]?.[2] ?? {};
+    assert.deepEqual({ changed, caller, customer }, { changed: ['firstName'], caller: 'known', customer: 'p-s' });
   }
 });
 
