@@ -32,6 +32,7 @@ import { createReport } from './http/report.ts';
 import type { HttpRules } from './http/rules.ts';
 import { type RequestOrigin, RequestState } from './http/state.ts';
 import { readTarget } from './http/target.ts';
+import { createIdempotency } from './idempotency/idempotency.ts';
 import { type MerchantAccess, openMerchants } from './juspay/merchants.ts';
 import { fetchThrough } from './juspay/tunnels.ts';
 import { limited } from './telemetry/limited.ts';
@@ -91,6 +92,8 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   };
   const operations = createOperations(shared);
 
+  const idempotency = createIdempotency({ merchantOf: merchants.of, redisUrl: config.redisUrl }, log, metrics);
+
   const engineOptions = { limits, introspection: config.introspection, log };
   const engine = createEngine({ ...engineOptions, schema });
   const hasVersion = config.juspay.version !== undefined;
@@ -108,6 +111,8 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     engine,
     openOperation: operations.open,
     explain,
+    openRepeatable: idempotency.open,
+    deadlineOf: operations.deadlineOf,
     manifest,
     persistedOnly: config.persisted.only,
     report: createReport({ log, metrics, merchantOf: merchants.of }),
@@ -192,6 +197,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
       overload.dispose();
       await stopWatching();
       await rateLimit?.dispose();
+      idempotency.dispose();
       await merchants.close();
       log.flush();
     },

@@ -46,9 +46,14 @@ const table: Readonly<Record<string, Room>> = {
       'zod',
     ],
   },
+  redis: { rooms: [], packages: ['ioredis', 'node:perf_hooks'] },
   auth: {
-    rooms: ['errors', 'telemetry', 'customers', 'config'],
-    packages: ['ioredis', 'jose', 'node:crypto', 'node:fs', 'node:net', 'node:perf_hooks'],
+    rooms: ['errors', 'telemetry', 'customers', 'config', 'redis'],
+    packages: ['jose', 'node:crypto', 'node:fs', 'node:net', 'node:perf_hooks'],
+  },
+  idempotency: {
+    rooms: ['errors', 'telemetry', 'customers', 'redis', 'auth'],
+    packages: ['node:crypto', 'node:perf_hooks'],
   },
   juspay: {
     rooms: ['errors', 'telemetry', 'customers'],
@@ -68,7 +73,7 @@ const table: Readonly<Record<string, Room>> = {
     packages: ['graphql', 'node:crypto', 'node:perf_hooks'],
   },
   http: {
-    rooms: ['errors', 'telemetry', 'customers', 'auth', 'execution'],
+    rooms: ['errors', 'telemetry', 'customers', 'auth', 'idempotency', 'execution'],
     packages: [
       '@graphql-yoga/render-graphiql',
       'graphql',
@@ -86,7 +91,7 @@ const table: Readonly<Record<string, Room>> = {
   sandbox: { rooms: [], packages: ['node:crypto', 'node:http', 'node:net', 'node:zlib'] },
   // The composition root.
   gateway: {
-    rooms: ['telemetry', 'config', 'auth', 'juspay', 'execution', 'graphql', 'explain', 'http'],
+    rooms: ['telemetry', 'config', 'auth', 'idempotency', 'juspay', 'execution', 'graphql', 'explain', 'http'],
     packages: ['graphql-yoga', 'node:url'],
   },
   cli: {

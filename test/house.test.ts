@@ -70,6 +70,7 @@ test('committed files MUST NOT hold machine-specific paths', () => {
 
 /** Floating promises that never reject. */
 const neverRejected = new Map([
+  ['src/idempotency/idempotency.ts', ['void shared?.extend(this.#claim), leaseMs / 3).unref();']],
   ['src/gateway.ts', ['void inFlight.drain();']],
   // DataLoader rejects only if the batch function does.
   ['src/customers/batching.ts', ['void loader.load(read);']],

@@ -1,13 +1,7 @@
-import { performance } from 'node:perf_hooks';
+import { openRedisLink } from '../redis/link.ts';
+import type { Command, RedisSession } from '../redis/session.ts';
 import type { Log, Metrics } from '../telemetry/log.ts';
 import type { Count } from './local-counters.ts';
-import {
-  atAddress,
-  CountersUnavailable,
-  openRedisSession,
-  type RedisSession,
-  type UnavailableReason,
-} from './redis-session.ts';
 
 export interface SharedCounters {
   /** @returns `undefined` while the shared counters cannot be used. The caller then counts locally. Never rejects. */
@@ -22,127 +16,49 @@ export interface SharedCountersOptions {
   readonly monotonicMs?: () => number;
 }
 
-/** Timeout of a reply. Also the longest wait of an operation: only the first operations of an outage wait. */
-const timeoutMs = 250;
-const minBackoffMs = 250;
-const maxBackoffMs = 5_000;
+/** The hash tag `{…}` maps all keys to one cluster slot, so that one node holds them. */
+const keyPrefix = '{customer-gateway}:rate-limit:';
 
-type State =
-  /** At startup, and after an idle connection was closed. Operations wait for `settled`. */
-  | { readonly name: 'connecting'; readonly settled: Promise<void>; readonly settle: () => void; isAwaited: boolean }
-  | { readonly name: 'shared'; readonly session: RedisSession; readonly sinceMs: number }
-  | { readonly name: 'fallback' };
-
-/**
- * Creates counters in Redis, with a fallback. The first failure of any kind starts the fallback for all operations. The
- * background then retries with new connections, so that DNS, a proxy or a cluster can direct them to another node.
- */
+/** Creates counters in Redis, with a fallback. A connection counts as usable when it has incremented a test counter. */
 export function createSharedCounters(
-  { url, windowMs, monotonicMs = () => performance.now() }: SharedCountersOptions,
+  { url, windowMs, monotonicMs }: SharedCountersOptions,
   log: Log,
   metrics: Pick<Metrics, 'rateLimitFallback'> | undefined,
 ): SharedCounters {
-  const closing = new AbortController();
-  let failures = 0;
-  let retryTimer: NodeJS.Timeout | undefined;
-  let state: State = connecting();
-  connect();
-
-  return {
-    async count(keys) {
-      if (state.name === 'connecting') await settled(state);
-      if (state.name !== 'shared') return undefined;
-      // `onLost` has reported the failure.
-      return state.session.count(keys).catch(() => undefined);
+  const count = countWithin(windowMs);
+  const link = openRedisLink({
+    url,
+    monotonicMs,
+    probe: (session) => count(session, ['probe']),
+    onFallback(reason) {
+      log.warn('shared counters cannot be used: each instance counts for itself', { reason });
+      metrics?.rateLimitFallback(true);
     },
-    dispose() {
-      closing.abort();
-      clearTimeout(retryTimer);
-      setState({ name: 'fallback' });
-    },
-  };
-
-  function connecting(): State {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    return { name: 'connecting', settled: promise, settle: resolve, isAwaited: false };
-  }
-
-  function setState(next: State): void {
-    const previous = state;
-    state = next;
-    if (previous.name === 'connecting') previous.settle();
-  }
-
-  /** The first waiting operation starts one timeout for all of them. */
-  function settled(waiting: State & { name: 'connecting' }): Promise<void> {
-    if (!waiting.isAwaited) {
-      waiting.isAwaited = true;
-      const timer = setTimeout(() => state === waiting && startFallback('timeout'), timeoutMs);
-      waiting.settled.then(
-        () => clearTimeout(timer),
-        () => undefined,
-      );
-    }
-    return waiting.settled;
-  }
-
-  function connect(): void {
-    openSession().then(startSharing, (error: unknown) => {
-      if (closing.signal.aborted) return;
-      startFallback(error instanceof CountersUnavailable ? error.reason : 'connection');
-      connectLater();
-    });
-  }
-
-  /** Connects to the configured address, and follows one `MOVED` reply of a cluster. */
-  async function openSession(): Promise<RedisSession> {
-    const options = { url: url.reveal(), windowMs, timeoutMs, onLost, signal: closing.signal };
-    try {
-      return await openRedisSession(options);
-    } catch (error) {
-      if (!(error instanceof CountersUnavailable) || error.movedTo === undefined) throw error;
-      return openRedisSession({ ...options, url: atAddress(options.url, error.movedTo) });
-    }
-  }
-
-  function connectLater(): void {
-    retryTimer = setTimeout(connect, Math.min(maxBackoffMs, minBackoffMs * 2 ** failures));
-    // The timer must not keep the process alive.
-    retryTimer.unref();
-    failures = Math.min(failures + 1, 10);
-  }
-
-  function startSharing(session: RedisSession): void {
-    if (closing.signal.aborted) return session.close();
-    if (state.name === 'fallback') {
+    onStillUnavailable: (reason) => log.debug('shared counters still cannot be used', { reason }),
+    onUsable() {
       log.warn('shared counters are used again');
       metrics?.rateLimitFallback(false);
-    }
-    setState({ name: 'shared', session, sinceMs: monotonicMs() });
-  }
+    },
+  });
 
-  function onLost({ reason }: CountersUnavailable, wasBusy: boolean): void {
-    if (state.name !== 'shared') return;
-    // Reset the backoff only after a stable session. A node that accepts connections but then fails needs backoff too.
-    const wasStable = monotonicMs() - state.sinceMs >= maxBackoffMs;
-    if (wasStable) failures = 0;
-    if (wasStable && !wasBusy) {
-      // Servers and load balancers close idle connections. Reconnect without a fallback, because no count failed.
-      setState(connecting());
-      connect();
-      return;
-    }
-    startFallback(reason);
-    connectLater();
-  }
+  return { count: (keys) => link.use((session) => count(session, keys)), dispose: link.dispose };
+}
 
-  function startFallback(reason: UnavailableReason): void {
-    if (state.name === 'fallback') {
-      log.debug('shared counters still cannot be used', { reason });
-      return;
-    }
-    setState({ name: 'fallback' });
-    log.warn('shared counters cannot be used: each instance counts for itself', { reason });
-    metrics?.rateLimitFallback(true);
-  }
+function countWithin(windowMs: number) {
+  return async ({ run }: Pick<RedisSession, 'run'>, keys: readonly string[]): Promise<Count[]> => {
+    const commands = keys.flatMap((key): Command[] => [
+      ['set', keyPrefix + key, '0', 'PX', windowMs, 'NX'],
+      ['incr', keyPrefix + key],
+      ['pttl', keyPrefix + key],
+    ]);
+    const replies = await run(commands);
+    const counts = keys.map((_, index) => ({ count: replies[3 * index + 1], resetMs: replies[3 * index + 2] }));
+    // If a counter expires between SET and INCR, INCR creates it again without an expiry.
+    const withoutExpiry = keys.filter((_, index) => Number(counts[index]?.resetMs) < 0);
+    if (withoutExpiry.length > 0) await run(withoutExpiry.map((key) => ['pexpire', keyPrefix + key, windowMs]));
+    return counts.map(({ count, resetMs }) => ({
+      count: Number(count),
+      resetMs: Number(resetMs) < 0 ? windowMs : Number(resetMs),
+    }));
+  };
 }

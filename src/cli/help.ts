@@ -93,7 +93,7 @@ export function configText(config: Config, environment: NodeJS.ProcessEnv): stri
     LIMIT_RESPONSE_BYTES: limits.responseBytes,
     LIMIT_UPSTREAM_READS: limits.upstreamReads,
     RATE_LIMIT_PER_MINUTE: config.rateLimit?.perMinute ?? 'unset: off',
-    REDIS_URL: config.rateLimit?.redisUrl ?? unused,
+    REDIS_URL: config.redisUrl ?? 'unset',
     SHUTDOWN_DELAY_MS: config.shutdownDelayMs,
     SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
     HTTPS_PROXY: (proxies.setting === 'HTTPS_PROXY' && proxies.url) || 'unset',

@@ -51,6 +51,8 @@ export interface Config {
   readonly limits: Limits;
   /** Operations of one caller per minute; `undefined`: no limit. */
   readonly rateLimit: { readonly perMinute: number; readonly redisUrl: Secret | undefined } | undefined;
+  /** Redis, in which instances share counters and kept operations. */
+  readonly redisUrl: Secret | undefined;
   readonly persisted: { readonly only: boolean; readonly files: readonly string[] };
   /** Number of proxies in front whose `X-Forwarded-For` entries are trusted. */
   readonly trustedProxies: number;
@@ -155,6 +157,7 @@ export function loadConfig(
   const own = listed.find(({ merchantId }) => merchantId === described?.merchantId) ?? described;
   const [only, second] = listed;
   const provider = own ?? (only === undefined ? 'sandbox' : second === undefined ? only : undefined);
+  const redisUrl = set.REDIS_URL === undefined ? undefined : new Secret(set.REDIS_URL);
   return {
     production,
     host: set.HOST ?? '127.0.0.1',
@@ -189,13 +192,8 @@ export function loadConfig(
       responseBytes: set.LIMIT_RESPONSE_BYTES ?? 4_194_304,
       upstreamReads: set.LIMIT_UPSTREAM_READS ?? 100,
     },
-    rateLimit:
-      set.RATE_LIMIT_PER_MINUTE === undefined
-        ? undefined
-        : {
-            perMinute: set.RATE_LIMIT_PER_MINUTE,
-            redisUrl: set.REDIS_URL === undefined ? undefined : new Secret(set.REDIS_URL),
-          },
+    rateLimit: set.RATE_LIMIT_PER_MINUTE === undefined ? undefined : { perMinute: set.RATE_LIMIT_PER_MINUTE, redisUrl },
+    redisUrl,
     persisted: { only: set.PERSISTED_ONLY ?? false, files: set.PERSISTED_DOCUMENTS_FILE ?? [] },
     trustedProxies: set.TRUST_PROXY ?? 0,
     shutdownDelayMs: set.SHUTDOWN_DELAY_MS ?? 0,

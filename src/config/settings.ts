@@ -194,7 +194,7 @@ const table = {
   REDIS_URL: [
     z.string().regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://'),
     'unset',
-    'Redis in which all instances share the counters of `RATE_LIMIT_PER_MINUTE`',
+    'Redis in which all instances share the counters of `RATE_LIMIT_PER_MINUTE`, and what they keep for `Idempotency-Key`',
     'secret',
   ],
   SHUTDOWN_DELAY_MS: [

@@ -33,8 +33,25 @@ export interface EngineRequest extends AnswerRequest {
   /** Key for fair scheduling of validation: the credentials, or the address if the caller is anonymous. */
   readonly requester: string;
   readonly cancellation: Cancellation;
+  /** Delays valid mutations. */
+  readonly gate?: MutationGate | undefined;
   /** Creates the context of the resolvers. Called at most once, immediately before execution. */
   createContext(operation: { readonly name: string | undefined; readonly type: OperationType }): object;
+}
+
+/** Delays mutations, or refuses them. */
+export interface MutationGate {
+  /**
+   * Called once for each valid mutation, right before it is executed.
+   *
+   * @throws RequestError if it must not be executed.
+   */
+  begin(mutation: {
+    readonly query: string;
+    readonly operationName: string | undefined;
+    /** The variables that the operation declares, coerced. */
+    readonly variables: Variables;
+  }): Promise<void>;
 }
 
 export interface EngineOptions {
@@ -95,6 +112,24 @@ export function createEngine({ schema, limits, introspection, log }: EngineOptio
     // What has no plan is executed by graphql-js, which needs the values of the literals.
     if (prepared === undefined && literals.length > 0) return start(params, request, true);
     if (problems.length > 0) return answer({ errors: problems.map(variableError) }, task);
+    if (request.gate !== undefined && operation.node.operation === 'mutation') {
+      const { query, operationName } = params;
+      const values = prepared?.variableValues ?? variables;
+      return request.gate.begin({ query, operationName, variables: values }).then(
+        () => runOperation(operation, task, prepared, variables),
+        (error) => refusal(error, task),
+      );
+    }
+    return runOperation(operation, task, prepared, variables);
+  }
+
+  function runOperation(
+    operation: Operation,
+    task: Task,
+    prepared: Prepared | undefined,
+    variables: Variables,
+  ): Answer | Promise<Answer> {
+    const { request } = task;
     const context = request.createContext({ name: task.name, type: operation.node.operation });
     if (prepared === undefined) {
       return interpret(operation, schema, variables, context, limits.responseBytes).then(

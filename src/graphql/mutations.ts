@@ -69,7 +69,7 @@ export function defineMutations(builder: Builder, CustomerRef: CustomerRef): voi
   });
 }
 
-/** Runs a write and writes its audit entry, also if the write fails. */
+/** Runs a write and writes its audit entry, also if the write fails. A replayed write has its entry already. */
 async function recorded<Result extends object>(
   context: OperationContext,
   { fieldName }: GraphQLResolveInfo,
@@ -77,9 +77,11 @@ async function recorded<Result extends object>(
   changed: object,
   write: () => Promise<Result>,
 ): Promise<Result> {
-  const record = (outcome: string, isError = false) =>
-    context.audit({ field: fieldName, subject, changed, outcome, isError });
+  const record = (outcome: string, isError = false) => {
+    if (!context.write.isReplayed) context.audit({ field: fieldName, subject, changed, outcome, isError });
+  };
   context.write.isSent = false;
+  context.write.isReplayed = false;
   try {
     const result = await write();
     if ('error' in result && result.error instanceof GatewayError) record(result.error.code);

@@ -2,7 +2,7 @@ import type { HeaderReader } from '../auth/auth.ts';
 import type { Caller } from '../auth/caller.ts';
 import { batched } from '../customers/batching.ts';
 import type { Cancellation } from '../customers/cancellation.ts';
-import type { Operation, ReadingApi } from '../customers/customer.ts';
+import type { CustomerApi, Operation, ReadingApi } from '../customers/customer.ts';
 import { forbidden, owned } from '../customers/ownership.ts';
 import type { OperationRecord } from '../customers/record.ts';
 import { type Resource, tracked } from '../customers/tracking.ts';
@@ -46,6 +46,8 @@ interface RequestState extends Correlation {
   readonly record: OperationRecord;
   /** The span of the operation, with tracing. */
   readonly span: OperationSpan | undefined;
+  /** Set for an operation with an `Idempotency-Key`. */
+  readonly repeatable?: { over(api: CustomerApi, onReplay: () => void): CustomerApi } | undefined;
   /** Holds a resource until the end of the request. */
   use(resource: Resource): void;
 }
@@ -61,7 +63,12 @@ interface OperationRequest {
 
 /** Creates the contexts of operations: access to customers with the rights, limits and deadline of one operation. */
 export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log, metrics }: OperationsOptions) {
-  return { open };
+  return { open, deadlineOf };
+
+  /** The deadline of an operation, in ms on the clock of `performance.now()`. */
+  function deadlineOf(startedAtMs: number, headers: HeaderReader): number {
+    return startedAtMs + Math.min(timeoutMs, budgetOf(headers.get('x-request-timeout-ms')));
+  }
 
   function open(state: RequestState, { isGet, headers, cancellation, name }: OperationRequest): OperationContext {
     const { requestId, startedAtMs, caller, record, span } = state;
@@ -75,7 +82,7 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
       caller: caller.credentialKeys.join(' ') || `address ${state.address}`,
       callerKind: caller.kind ?? 'anonymous',
       record,
-      deadlineAtMs: startedAtMs + Math.min(timeoutMs, budgetOf(headers.get('x-request-timeout-ms'))),
+      deadlineAtMs: deadlineOf(startedAtMs, headers),
       cancellation,
       onFailure: (failure) => failures.add(failure),
       onWriteSent: () => {
@@ -85,7 +92,7 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
         providerRequestId = id;
       },
     };
-    const write = { isSent: false };
+    const write = { isSent: false, isReplayed: false };
     let providerRequestId: string | undefined;
     const client = clientOf(caller);
     if (client) state.use(client);
@@ -117,7 +124,13 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
       ? owned(batched(tracked(client.open(operation), [inFlight, client, failures]), { maxReads, record }), rights)
       : forbidden;
     const onUnexpected = (cause: unknown) => log.error('unexpected error', { ...correlationOf(state), cause });
-    return { requestId, caller: rights, customers, audit, write, onUnexpected };
+    const { repeatable } = state;
+    if (repeatable === undefined) return { requestId, caller: rights, customers, audit, write, onUnexpected };
+    const onReplay = () => {
+      write.isReplayed = true;
+    };
+    const recorded = repeatable.over(customers, onReplay);
+    return { requestId, caller: rights, customers: recorded, audit, write, onUnexpected };
   }
 }
 

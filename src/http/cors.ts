@@ -1,4 +1,5 @@
 import type { CORSOptions } from 'graphql-yoga';
+import { keyHeader, replayedHeader } from '../idempotency/header.ts';
 import { explainHeader } from './explain.ts';
 
 /** Origins whose pages may read responses: an exact list, or any loopback origin (for the sandbox). */
@@ -13,6 +14,7 @@ const allowedHeaders = [
   'apollo-require-preflight',
   'x-request-timeout-ms',
   explainHeader,
+  keyHeader,
   'traceparent',
   // OpenTelemetry and Sentry add these to each request in the browser. Without them its preflight fails.
   'tracestate',
@@ -30,7 +32,7 @@ export function createCors(allowed: AllowedOrigins): (request: Request) => CORSO
       origin: [origin, origin],
       methods: ['GET', 'POST'],
       allowedHeaders,
-      exposedHeaders: ['retry-after', 'x-request-id'],
+      exposedHeaders: ['retry-after', 'x-request-id', replayedHeader],
       credentials: false,
       maxAge: 600,
     };

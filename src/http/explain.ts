@@ -20,7 +20,8 @@ export function explainModeOf(headers: HeaderReader): ExplainMode | undefined {
 }
 
 /**
- * Like {@link execute}, with an explanation. All rules of other requests apply.
+ * Like {@link execute}, with an explanation. All rules of other requests apply, except that `Idempotency-Key` is ignored: a plan
+ * must not be kept, and a trace must show calls.
  *
  * @throws RequestError `FORBIDDEN` without the scope `gateway:explain`; nothing is executed.
  */
@@ -37,6 +38,8 @@ export async function executeExplained(
   }
   const explained = rules.explain(mode);
   const { engine, openOperation } = explained;
-  state.answer = explained.explain(await execute(params, request, state, { ...rules, engine, openOperation }));
+  state.answer = explained.explain(
+    await execute(params, request, state, { ...rules, engine, openOperation, openRepeatable: undefined }),
+  );
   return state.answer;
 }

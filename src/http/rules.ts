@@ -7,6 +7,8 @@ import type { Answer } from '../execution/answer.ts';
 import type { Engine } from '../execution/engine.ts';
 import { errorBody, toRequestError } from '../execution/outcome.ts';
 import { documentOf, type Manifest } from '../execution/persisted.ts';
+import { keyHeader, replayedHeader } from '../idempotency/header.ts';
+import type { Repeatable, RepeatableRequest } from '../idempotency/idempotency.ts';
 import type { Correlation, Log } from '../telemetry/log.ts';
 import { traceParentOf } from '../telemetry/trace-parent.ts';
 import type { Traces } from '../telemetry/traces.ts';
@@ -41,6 +43,10 @@ export interface HttpRules {
   ) => object;
   /** Opens the explanation of one operation. */
   readonly explain: (mode: ExplainMode) => Explained;
+  /** Opens an operation with an `Idempotency-Key`. `undefined`: the header is ignored. */
+  readonly openRepeatable: ((key: string, request: RepeatableRequest) => Repeatable | undefined) | undefined;
+  /** The deadline of an operation, in ms on the clock of `performance.now()`. */
+  readonly deadlineOf: (startedAtMs: number, headers: HeaderReader) => number;
   readonly manifest: Manifest;
   /** Whether callers may send only ids of persisted documents. */
   readonly persistedOnly: boolean;
@@ -146,6 +152,11 @@ export function execute(
   const query = documentOf(params, rules.manifest, rules.persistedOnly && !caller.anyDocument);
   const { operationName, variables } = params;
   const { isGet, headers, cancellation } = request;
+  const key = headers.get(keyHeader);
+  if (key != null) {
+    const deadlineAtMs = rules.deadlineOf(state.startedAtMs, headers);
+    state.repeatable = rules.openRepeatable?.(key, { caller, correlation: state, deadlineAtMs, cancellation });
+  }
   const answer = rules.engine.run(
     { query, operationName, variables },
     {
@@ -154,12 +165,14 @@ export function execute(
       mediaType: mediaTypeOf(headers),
       requester: caller.credentialKeys.join(' ') || state.address || '',
       cancellation,
+      gate: state.repeatable,
       createContext: ({ name }) => {
         if (state.span?.isRecorded && name !== undefined && rules.manifest.hasName(name)) state.span.setName(name);
         return rules.openOperation(state, { ...request, name });
       },
     },
   );
+  if (state.repeatable !== undefined) return endRepeatable(answer, state.repeatable).then(keep);
   if (answer instanceof Promise) return answer.then(keep);
   return keep(answer);
 
@@ -168,6 +181,13 @@ export function execute(
     rules.report.answered(state);
     return answered;
   }
+}
+
+/** Keeps the writes before the answer is sent: whoever has received an answer can rely on it. */
+async function endRepeatable(executed: Answer | Promise<Answer>, repeatable: Repeatable): Promise<Answer> {
+  const answer = await executed;
+  const isReplay = await repeatable.end();
+  return isReplay ? { ...answer, headers: { ...answer.headers, [replayedHeader]: 'true' } } : answer;
 }
 
 /** Answers a request that is refused before its operation. Translates every error: an unknown one is logged and masked. */

@@ -4,6 +4,7 @@ import type { Caller } from '../auth/caller.ts';
 import { OperationRecord } from '../customers/record.ts';
 import type { Resource } from '../customers/tracking.ts';
 import type { Answer } from '../execution/answer.ts';
+import type { Repeatable } from '../idempotency/idempotency.ts';
 import type { OperationSpan } from '../telemetry/traces.ts';
 import type { Target } from './target.ts';
 
@@ -33,6 +34,8 @@ export class RequestState {
   span: OperationSpan | undefined;
   /** Set after authentication. */
   caller: Caller | undefined;
+  /** Set for an operation with an `Idempotency-Key`. */
+  repeatable: Repeatable | undefined;
   /** Set when the answer of an operation, or of a refused one, is known. */
   answer: Answer | undefined;
   #address: { readonly text: string | undefined } | undefined;

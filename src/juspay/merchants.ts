@@ -28,6 +28,8 @@ export interface Merchant {
   /** The provider's address, for spans; `undefined` until the first call to the provider has found it. */
   readonly server: { readonly host: string; readonly port: number } | undefined;
   readonly open: (operation: Operation) => ReadingApi;
+  /** The current API key, and the older one while it rotates. Keeps the object of a key that does not change. */
+  readonly keys: () => readonly Key[];
   /** The pseudonym of a person in the audit log: an HMAC with the merchant's current key. */
   readonly pseudonym: (text: string) => string;
   /** The same for the name of a caller. Keeps the result for the next request of the caller. */
@@ -128,13 +130,14 @@ function openMerchant(
   const { merchantId, baseUrl } = access;
   let { apiKey, olderApiKey } = access;
   const deadlines = createDeadlines();
+  const keys = (): readonly [Key, ...Key[]] => (olderApiKey === undefined ? [apiKey] : [apiKey, olderApiKey]);
   let server: Merchant['server'];
   const openTransport = (address: string): Transport => {
     server = serverOf(address);
     return createTransport({
       baseUrl: address,
       merchantId,
-      keys: () => (olderApiKey === undefined ? [apiKey] : [apiKey, olderApiKey]),
+      keys,
       version: juspay.version,
       connections: juspay.connections,
       connectTimeoutMs: juspay.timeoutMs,
@@ -169,6 +172,7 @@ function openMerchant(
       return server;
     },
     open: coalescing(client, deadlines),
+    keys,
     pseudonym,
     pseudonymOfCaller(name) {
       let known = pseudonyms.get(name);

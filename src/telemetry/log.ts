@@ -179,6 +179,8 @@ export interface Metrics {
   watchedFile(entry: { file: string; isUsable: boolean }): void;
   /** A changed file that was applied. `file` is the name of its setting. */
   configChanged(file: string): void;
+  /** One operation that kept writes answered. */
+  idempotentReplay(merchant: string): void;
   /** Log lines that were dropped because the buffer was full. */
   logLinesDropped(count: number): void;
   /** One request with missing or invalid credentials. */

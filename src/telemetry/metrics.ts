@@ -2,7 +2,7 @@ import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Snapshot } from './aggregate.ts';
 import type { GateReadings, Metrics } from './log.ts';
-import { talliesOf, withoutTotals } from './tallies.ts';
+import { openMetricsOf, talliesOf } from './tallies.ts';
 
 /** In seconds, up to the default deadline of an operation. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20];
@@ -69,6 +69,11 @@ export function createMetrics(version: string): MetricsRegistry {
     name: 'customer_gateway_writes_total',
     help: 'Executed mutation fields. outcome: CREATED, RECONCILED, UPDATED, or an error code.',
     labels: ['merchant', 'field', 'outcome'],
+  });
+  const replays = counter({
+    name: 'customer_gateway_idempotent_replays_total',
+    help: 'Mutations that repeated an Idempotency-Key and were answered without a write.',
+    labels: ['merchant'],
   });
   const attempts = counter({
     name: 'customer_gateway_upstream_attempts_total',
@@ -231,6 +236,9 @@ export function createMetrics(version: string): MetricsRegistry {
       if (counts.mergedReads > 0) mergedReads.of(merchant).value += counts.mergedReads;
       if (counts.sharedReads > 0) sharedReads.of(merchant).value += counts.sharedReads;
     },
+    idempotentReplay(merchant) {
+      replays.of(merchant).value += 1;
+    },
     inFlight(count) {
       inFlight.value = count;
     },
@@ -251,7 +259,7 @@ export function createMetrics(version: string): MetricsRegistry {
     merchantOpened(merchant, gate) {
       gates.set(merchant, gate);
       // Alerts need series that start at 0.
-      for (const family of [tokens, mergedReads, sharedReads, reconciledCreates]) family.of(merchant);
+      for (const family of [tokens, mergedReads, sharedReads, reconciledCreates, replays]) family.of(merchant);
       for (const field of ['createCustomer', 'updateCustomer']) unknownOutcomes.of(merchant, field);
       for (const call of ['get', 'create', 'update']) retries.of(merchant, call);
     },
@@ -285,15 +293,7 @@ export function createMetrics(version: string): MetricsRegistry {
     },
     contentType: registry.contentType,
     read: () => registry.metrics(),
-    openMetrics: {
-      contentType: Registry.OPENMETRICS_CONTENT_TYPE,
-      async read() {
-        const open = new Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE>();
-        open.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
-        for (const metric of withoutTotals(await registry.getMetricsAsJSON())) open.registerMetric(metric);
-        return open.metrics();
-      },
-    },
+    openMetrics: openMetricsOf(registry),
     snapshot: () => registry.getMetricsAsJSON(),
   };
 }

@@ -87,7 +87,7 @@ test('doctor MUST report tcp and name-resolution for a key set that cannot be re
 });
 
 const rights = ['--user', 'limited', 'on', '>canary-password', '~{customer-gateway}:*', 'resetchannels', '-@all'];
-const counting = ['+set', '+incr', '+pttl', '+pexpire'];
+const counting = ['+set', '+get', '+del', '+incr', '+pttl', '+pexpire'];
 const limited = 'redis://limited:canary-password@';
 
 const redisCases: readonly [what: string, options: readonly string[], user: string, ...Expected[]][] = [
@@ -108,13 +108,13 @@ const redisCases: readonly [what: string, options: readonly string[], user: stri
   ],
   [
     'without the right to SET',
-    [...rights, '+incr', '+pttl', '+pexpire'],
+    [...rights, ...counting.filter((right) => right !== '+set')],
     limited,
-    ['redis', 'problem', /lacks rights \(NOPERM\): allow SET, INCR, PTTL and PEXPIRE/],
+    ['redis', 'problem', /lacks rights \(NOPERM\): allow SET, GET, DEL, INCR, PTTL and PEXPIRE/],
   ],
   [
     'without the right to INCR',
-    [...rights, '+set', '+pttl', '+pexpire', '+multi', '+discard'],
+    [...rights, ...counting.filter((right) => right !== '+incr'), '+multi', '+discard'],
     limited,
     ['redis', 'problem', /NOPERM/],
   ],

@@ -174,8 +174,8 @@ test('doctor without --json MUST print a line for each finding and the numbers o
   assert.equal(await run.exit, 1);
   assert.match(run.output(), /^ok {7}tcp {14}The host of JUSPAY_BASE_URL accepts connections\.$/m);
   assert.match(run.output(), /^problem {2}key {14}The provider rejects JUSPAY_API_KEY \(401\)/m);
-  assert.match(run.output(), /^warning {2}redis {12}REDIS_URL has no effect without RATE_LIMIT_PER_MINUTE/m);
-  assert.match(run.output(), /^Problems: 1\. Warnings: 1\.\n$/m);
+  assert.match(run.output(), /^problem {2}redis {12}Redis at REDIS_URL does not answer/m);
+  assert.match(run.output(), /^Problems: 2\. Warnings: 0\.\n$/m);
   assert.doesNotMatch(run.output(), /canary/);
 });
 

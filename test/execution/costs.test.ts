@@ -36,7 +36,7 @@ async function count(params: OperationParams): Promise<Record<string, number>> {
     caller: anonymous,
     customers,
     audit: () => undefined,
-    write: { isSent: false },
+    write: { isSent: false, isReplayed: false },
     onUnexpected: (cause) => assert.fail(String(cause)),
   };
   const run = () =>

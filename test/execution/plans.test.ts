@@ -54,7 +54,7 @@ async function observe(
     caller,
     customers: owned(api, caller),
     audit: (entry) => calls.push(JSON.stringify(entry)),
-    write: { isSent: false },
+    write: { isSent: false, isReplayed: false },
     onUnexpected: (cause) => calls.push(`unexpected ${cause}`),
   };
   const result = await execute(operation, variables, context);

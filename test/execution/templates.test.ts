@@ -35,7 +35,7 @@ async function observe(
     caller,
     customers: owned(api, caller),
     audit: (entry) => calls.push(JSON.stringify(entry)),
-    write: { isSent: false },
+    write: { isSent: false, isReplayed: false },
     onUnexpected: () => calls.push('unexpected'),
   };
   const answer = await engine.run(params, {

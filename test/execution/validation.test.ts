@@ -165,7 +165,7 @@ function openEngine() {
       caller: anonymous,
       customers: owned(api, anonymous),
       audit: () => undefined,
-      write: { isSent: false },
+      write: { isSent: false, isReplayed: false },
       onUnexpected: (cause) => assert.fail(String(cause)),
     };
     return engine.run(

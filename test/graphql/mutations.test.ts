@@ -37,7 +37,7 @@ interface Setup {
 async function run(source: string, { caller = anonymous, client, resources = [], layer = (api) => api }: Setup) {
   const audited: string[] = [];
   const reported: unknown[] = [];
-  const write = { isSent: false };
+  const write = { isSent: false, isReplayed: false };
   const operation: Operation = {
     requestId: 'r',
     caller: 'c',

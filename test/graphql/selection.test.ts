@@ -38,7 +38,7 @@ async function run(source: string, variableValues: Record<string, unknown>) {
     caller: anonymous,
     audit: () => undefined,
     customers,
-    write: { isSent: false },
+    write: { isSent: false, isReplayed: false },
     onUnexpected: (cause) => assert.fail(String(cause)),
   };
   const { errors } = await graphql({ schema, source, variableValues, contextValue });

@@ -325,7 +325,10 @@ test('CORS MUST allow listed origins only, without credentials', () =>
       const ask = (origin: string) => harness.fetch(post(query('{__typename}'), { ...json, origin }));
       const listed = await ask('https://shop.example');
       assert.equal(listed.headers.get('access-control-allow-origin'), 'https://shop.example');
-      assert.equal(listed.headers.get('access-control-expose-headers'), 'retry-after, x-request-id');
+      assert.equal(
+        listed.headers.get('access-control-expose-headers'),
+        'retry-after, x-request-id, idempotency-replayed',
+      );
       assert.equal(listed.headers.get('vary'), 'Origin');
       assert.equal(listed.headers.get('access-control-allow-credentials'), null);
       for (const origin of [
@@ -350,7 +353,10 @@ test('CORS MUST allow listed origins only, without credentials', () =>
       for (const origin of ['capacitor://localhost', 'chrome-extension://abcdefghijklmnop']) {
         const native = await ask(origin);
         assert.equal(native.headers.get('access-control-allow-origin'), origin);
-        assert.equal(native.headers.get('access-control-expose-headers'), 'retry-after, x-request-id');
+        assert.equal(
+          native.headers.get('access-control-expose-headers'),
+          'retry-after, x-request-id, idempotency-replayed',
+        );
       }
       assert.equal((await ask('capacitor://localhost.evil')).headers.get('access-control-allow-origin'), null);
     },

@@ -17,6 +17,7 @@ const metricsWith = (faulty: Partial<Metrics>): Metrics => ({
   watchedFile: ignore,
   configChanged: ignore,
   auditFailed: ignore,
+  idempotentReplay: ignore,
   logLinesDropped: ignore,
   credentialRefused: ignore,
   keySetFailing: ignore,

@@ -24,7 +24,7 @@ export async function diagnose(environment: Environment): Promise<Finding[]> {
     if (!(error instanceof ConfigError)) throw error;
     return [...local, ...settingsFindings(error.problems, local)];
   }
-  const { auth, rateLimit, juspay } = config;
+  const { auth, redisUrl, juspay } = config;
   const findings = [...local, { check: 'settings', status: 'ok', message: 'The settings are valid.' } as const];
   const merchants = merchantsOf(config, given);
   if (merchants.length === 0) {
@@ -34,11 +34,7 @@ export async function diagnose(environment: Environment): Promise<Finding[]> {
   findings.push(...(await checkProvider(config, merchants)));
   const keys = auth.modes.includes('jwt') ? auth.jwt?.keys : undefined;
   if (keys !== undefined && 'url' in keys) findings.push(...(await checkKeySet(keys.url, config)));
-  if (rateLimit?.redisUrl) findings.push(...(await checkRedis(rateLimit.redisUrl.reveal(), juspay.timeoutMs)));
-  else if (given['REDIS_URL'] !== undefined) {
-    const message = 'REDIS_URL has no effect without RATE_LIMIT_PER_MINUTE: set both, or none.';
-    findings.push({ check: 'redis', status: 'warning', setting: 'REDIS_URL', message });
-  }
+  if (redisUrl !== undefined) findings.push(...(await checkRedis(redisUrl.reveal(), juspay.timeoutMs)));
   return findings;
 }
 

@@ -3,10 +3,11 @@ import { codeOf, inTime } from './connection.ts';
 import type { Finding } from './finding.ts';
 
 const setting = 'REDIS_URL';
-/** Has the prefix of the counters, and exists nowhere. */
+/** Have the prefixes of the counters and of kept operations, and exist nowhere. */
 const unusedKey = '{customer-gateway}:rate-limit:doctor';
+const unusedText = '{customer-gateway}:idempotency:doctor';
 
-/** Connects, and tries the commands of the counters without changing a key. */
+/** Connects, and tries the commands of the gateway without changing a key. */
 export async function checkRedis(url: string, timeoutMs: number): Promise<Finding[]> {
   const finding = (status: Finding['status'], message: string): Finding[] => [
     { check: 'redis', status, setting, message },
@@ -24,7 +25,7 @@ export async function checkRedis(url: string, timeoutMs: number): Promise<Findin
   try {
     await inTime(client.connect(), timeoutMs);
     await inTime(tryCommands(client), timeoutMs);
-    return finding('ok', `Redis accepts the commands of the shared counters at ${setting}.`);
+    return finding('ok', `Redis accepts the commands of the gateway at ${setting}.`);
   } catch (error) {
     const cause = connectionError ?? error;
     // The gateway follows one reply of this kind.
@@ -52,6 +53,10 @@ async function tryCommands(client: Redis): Promise<void> {
   await client.call('SET', unusedKey, '0', 'PX', '1', 'XX');
   await client.call('PTTL', unusedKey);
   await client.call('PEXPIRE', unusedKey, '1');
+  await client.call('SET', unusedText, '0', 'PX', '1', 'XX');
+  await client.call('GET', unusedText);
+  await client.call('PEXPIRE', unusedText, '1');
+  await client.call('DEL', unusedText);
   try {
     await client.call('MULTI');
   } catch {
@@ -75,14 +80,14 @@ function sentenceOf(error: unknown): string {
     case 'NOAUTH':
       return `Redis rejects the credentials of ${setting} (${reply}): set a valid user name and password in the URL.`;
     case 'NOPERM':
-      return `The user of ${setting} lacks rights (NOPERM): allow SET, INCR, PTTL and PEXPIRE on the keys {customer-gateway}:rate-limit:*.`;
+      return `The user of ${setting} lacks rights (NOPERM): allow SET, GET, DEL, INCR, PTTL and PEXPIRE on the keys {customer-gateway}:*.`;
     case 'READONLY':
     case 'MASTERDOWN':
       return `${setting} names a replica (${reply}): set the address of the primary node.`;
     case 'OOM':
       return 'Redis has no memory left (OOM): raise maxmemory, or set an eviction policy.';
     case 'MOVED':
-      return `${setting} names a cluster node without the slot of the counters (MOVED): set the address of the node that has it.`;
+      return `${setting} names a cluster node without the slot of the gateway's keys (MOVED): set the address of the node that has it.`;
     case '': {
       const code = codeOf(error);
       return code === 'ECONNREFUSED'
@@ -90,6 +95,6 @@ function sentenceOf(error: unknown): string {
         : `Redis at ${setting} does not answer (${code}): check the address, TLS (rediss://), and network policies.`;
     }
     default:
-      return `Redis rejects the commands of the shared counters (${reply}): check its state and its log.`;
+      return `Redis rejects the commands of the gateway (${reply}): check its state and its log.`;
   }
 }

@@ -1,16 +1,15 @@
 import { Redis, ReplyError } from 'ioredis';
-import type { Count } from './local-counters.ts';
 
-/** Reasons, for the log, why shared counters cannot be used. */
+/** Reasons, for the log, why Redis cannot be used. */
 export type UnavailableReason = 'connection' | 'timeout' | 'read_only' | 'refused' | 'full' | 'moved';
 
-export class CountersUnavailable extends Error {
+export class RedisUnavailable extends Error {
   readonly reason: UnavailableReason;
   /** The cluster node that a `MOVED` reply names. An empty host means the host of the current connection. */
   readonly movedTo: Address | undefined;
 
   constructor(reason: UnavailableReason, movedTo?: Address) {
-    super(`counters unavailable: ${reason}`);
+    super(`redis unavailable: ${reason}`);
     this.reason = reason;
     this.movedTo = movedTo;
   }
@@ -21,34 +20,36 @@ export interface Address {
   readonly port: string;
 }
 
-/** One Redis connection that has counted successfully. The first failure of any kind closes it. */
+export type Command = readonly (string | number)[];
+
+/** One Redis connection whose probe has succeeded. The first failure of any kind closes it. */
 export interface RedisSession {
-  /** @throws CountersUnavailable if the session has failed. A failure rejects all pending calls. */
-  count(keys: readonly string[]): Promise<Count[]>;
+  /**
+   * Sends the commands in one pipeline. Use plain commands only: ACLs and proxies often deny scripts and transactions.
+   *
+   * @throws RedisUnavailable if the session has failed. A failure rejects all pending calls.
+   */
+  run(commands: readonly Command[]): Promise<unknown[]>;
   close(): void;
 }
 
 export interface RedisSessionOptions {
   readonly url: string;
-  readonly windowMs: number;
+  /**
+   * Sends the commands that the session is for, to keys of no other use. `PING` is not enough: it would also succeed on a replica, on a
+   * full node, or without write permission.
+   */
+  readonly probe: (session: Pick<RedisSession, 'run'>) => Promise<unknown>;
   /** Timeout of the socket, of the handshake and of each reply. */
   readonly timeoutMs: number;
   /** Called once, when an open session fails. `wasBusy`: calls were pending. */
-  readonly onLost: (error: CountersUnavailable, wasBusy: boolean) => void;
+  readonly onLost: (error: RedisUnavailable, wasBusy: boolean) => void;
   readonly signal: AbortSignal;
 }
 
-/** The hash tag `{…}` maps all keys to one cluster slot, so that one node holds them. */
-const keyPrefix = '{customer-gateway}:rate-limit:';
-
-/**
- * Connects, and increments a test counter. `PING` is not enough: it would also succeed on a replica, on a full node, or
- * without write permission.
- *
- * @throws CountersUnavailable if connecting or counting fails.
- */
+/** Connects, and runs the probe. @throws RedisUnavailable if one of them fails. */
 export async function openRedisSession(options: RedisSessionOptions): Promise<RedisSession> {
-  const { url, windowMs, timeoutMs, onLost, signal } = options;
+  const { url, probe, timeoutMs, onLost, signal } = options;
   const client = new Redis(url, {
     lazyConnect: true,
     // Never reconnect: a command must not be sent again on another connection.
@@ -58,15 +59,15 @@ export async function openRedisSession(options: RedisSessionOptions): Promise<Re
     enableOfflineQueue: false,
     connectTimeout: timeoutMs,
     disconnectTimeout: timeoutMs,
-    // The ready check needs permission for INFO. The test counter replaces it.
+    // The ready check needs permission for INFO. The probe replaces it.
     enableReadyCheck: false,
     // HELLO and CLIENT SETINFO need permissions that a narrow ACL does not grant.
     protocol: 2,
     disableClientInfo: true,
   });
-  const pending = new Set<(error: CountersUnavailable) => void>();
+  const pending = new Set<(error: RedisUnavailable) => void>();
   let isOpen = false;
-  let failure: CountersUnavailable | undefined;
+  let failure: RedisUnavailable | undefined;
   let connectionError: unknown;
 
   const fail = (error: unknown): void => {
@@ -81,7 +82,7 @@ export async function openRedisSession(options: RedisSessionOptions): Promise<Re
   };
   const close = (): void => {
     isOpen = false;
-    fail(new CountersUnavailable('connection'));
+    fail(new RedisUnavailable('connection'));
   };
   client.on('error', (error) => {
     connectionError ??= error;
@@ -95,7 +96,7 @@ export async function openRedisSession(options: RedisSessionOptions): Promise<Re
     pending.add(reject);
     // After a pause of the process, an unread reply may be in the socket. `setImmediate` runs after it is read.
     const timer = setTimeout(
-      () => setImmediate(() => pending.has(reject) && fail(new CountersUnavailable('timeout'))),
+      () => setImmediate(() => pending.has(reject) && fail(new RedisUnavailable('timeout'))),
       maxWaitMs,
     );
     work.then(resolve, (error: unknown) => fail(connectionError ?? error));
@@ -105,40 +106,24 @@ export async function openRedisSession(options: RedisSessionOptions): Promise<Re
     });
   };
 
-  /** Uses plain commands only: ACLs and proxies often deny scripts and transactions. */
-  const count = async (keys: readonly string[]): Promise<Count[]> => {
+  const run = async (commands: readonly Command[]): Promise<unknown[]> => {
     if (failure !== undefined) throw failure;
-    const commands = keys.flatMap((key) => [
-      ['set', keyPrefix + key, '0', 'PX', windowMs, 'NX'],
-      ['incr', keyPrefix + key],
-      ['pttl', keyPrefix + key],
-    ]);
-    const replies = await settleInTime(run(commands), timeoutMs);
-    const counts = keys.map((_, index) => ({ count: replies[3 * index + 1], resetMs: replies[3 * index + 2] }));
-    // If a counter expires between SET and INCR, INCR creates it again without an expiry.
-    const withoutExpiry = keys.filter((_, index) => Number(counts[index]?.resetMs) < 0);
-    if (withoutExpiry.length > 0) {
-      await settleInTime(run(withoutExpiry.map((key) => ['pexpire', keyPrefix + key, windowMs])), timeoutMs);
-    }
-    return counts.map(({ count, resetMs }) => ({
-      count: Number(count),
-      resetMs: Number(resetMs) < 0 ? windowMs : Number(resetMs),
-    }));
-  };
-
-  const run = async (commands: readonly (readonly (string | number)[])[]): Promise<unknown[]> => {
-    const replies = (await client.pipeline(commands.map((command) => [...command])).exec()) ?? [];
-    return replies.map(([error, reply]) => {
-      if (error) throw error;
-      return reply;
-    });
+    return settleInTime(runPipeline(client, commands), timeoutMs);
   };
 
   // The socket and the handshake have one timeout each.
   await settleInTime(client.connect(), 2 * timeoutMs);
-  await count(['probe']);
+  await probe({ run });
   isOpen = true;
-  return { count, close };
+  return { run, close };
+}
+
+async function runPipeline(client: Redis, commands: readonly Command[]): Promise<unknown[]> {
+  const replies = (await client.pipeline(commands.map((command) => [...command])).exec()) ?? [];
+  return replies.map(([error, reply]) => {
+    if (error) throw error;
+    return reply;
+  });
 }
 
 /** The URL with another host and port. */
@@ -160,14 +145,14 @@ const reasons: Readonly<Record<string, UnavailableReason>> = {
   TRYAGAIN: 'moved',
 };
 
-function toUnavailable(error: unknown): CountersUnavailable {
-  if (error instanceof CountersUnavailable) return error;
+function toUnavailable(error: unknown): RedisUnavailable {
+  if (error instanceof RedisUnavailable) return error;
   if (error instanceof ReplyError && error instanceof Error) {
     const [code = ''] = /^[A-Z]+/.exec(error.message) ?? [];
     const [, host = '', port = ''] = /^MOVED \d+ (\S*):(\d+)$/.exec(error.message) ?? [];
     const movedTo = port === '' ? undefined : { host: host === '?' ? '' : host, port };
-    return new CountersUnavailable(Object.hasOwn(reasons, code) ? (reasons[code] ?? 'refused') : 'refused', movedTo);
+    return new RedisUnavailable(Object.hasOwn(reasons, code) ? (reasons[code] ?? 'refused') : 'refused', movedTo);
   }
   const { code } = (error ?? {}) as { code?: unknown };
-  return new CountersUnavailable(code === 'ETIMEDOUT' ? 'timeout' : 'connection');
+  return new RedisUnavailable(code === 'ETIMEDOUT' ? 'timeout' : 'connection');
 }
