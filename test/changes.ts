@@ -8,7 +8,7 @@ import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { verifyFiles } from '../src/cli/audit.ts';
-import { callerKey, documentOf, Load, secretOf, sha256 } from './changes-load.ts';
+import { callerKey, documentOf, Load, patienceMs, secretOf, sha256 } from './changes-load.ts';
 import { start } from './program.ts';
 
 const watched = [
@@ -163,7 +163,8 @@ export async function runChanges(size: { operations: number; swaps: number }): P
         const record = { swapMs, lastMs: await lastUseOf(setting, swap - 1, swapMs) };
         swapped.get(setting)?.push(record);
       });
-      await Promise.race([isApplied, gateway.ended]);
+      // The report has the lines that are missing.
+      await Promise.race([isApplied, gateway.ended, delay(patienceMs, undefined, { ref: false })]);
       load.resumeTokens();
       await Promise.race([Promise.all(uses), gateway.ended]);
     }
