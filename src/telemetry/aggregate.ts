@@ -29,6 +29,7 @@ const summedGauges = new Set(['customer_gateway_in_flight', 'customer_gateway_wo
 /** Gauges whose smallest value is the worst one, or the oldest process. */
 const lowestGauges = new Set([
   'customer_gateway_file_usable',
+  'customer_gateway_retry_budget_left',
   'nodejs_eventloop_lag_min_seconds',
   'process_start_time_seconds',
 ]);

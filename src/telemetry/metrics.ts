@@ -259,6 +259,7 @@ export function createMetrics(version: string): MetricsRegistry {
     merchantOpened(merchant, gate) {
       gates.set(merchant, gate);
       // Alerts need series that start at 0.
+      for (const type of ['none', 'query', 'mutation']) operations.of(type, 'INTERNAL_SERVER_ERROR');
       for (const family of [tokens, mergedReads, sharedReads, reconciledCreates, replays]) family.of(merchant);
       for (const field of ['createCustomer', 'updateCustomer']) unknownOutcomes.of(merchant, field);
       for (const call of ['get', 'create', 'update']) retries.of(merchant, call);

@@ -11,6 +11,8 @@ test('metrics of several processes MUST be one text: totals added up, gauges by 
   second.inFlight(3);
   first.breaker({ merchant: 'm', method: 'GET', isOpen: true });
   second.breaker({ merchant: 'm', method: 'GET', isOpen: false });
+  first.merchantOpened('m', { retriesLeft: () => 9, heldMs: () => 0 });
+  second.merchantOpened('m', { retriesLeft: () => 4, heldMs: () => 2_000 });
   first.watchedFile({ file: 'MERCHANTS_FILE', isUsable: true });
   second.watchedFile({ file: 'MERCHANTS_FILE', isUsable: false });
   const snapshots = await Promise.all([first.snapshot(), second.snapshot()]);
@@ -25,6 +27,8 @@ test('metrics of several processes MUST be one text: totals added up, gauges by 
     'customer_gateway_workers 2',
     'customer_gateway_breaker_open{merchant="m",method="GET"} 1',
     'customer_gateway_file_usable{file="MERCHANTS_FILE"} 0',
+    'customer_gateway_retry_budget_left{merchant="m"} 4',
+    'customer_gateway_hold_back_seconds_left{merchant="m"} 2',
     'customer_gateway_build_info{version="1.0.0"} 1',
   ])
     assert.ok(text.includes(`\n${line}\n`), `${line} is not in\n${text}`);
