@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { type Case, evaluate, type Firing, rulesPath } from './promtool.ts';
 import { rules } from './proof.ts';
+import { openSubject } from './recording.ts';
 
 /** Increments of a counter for each step, or values of a gauge: `[value, steps]`. */
 type Phases = readonly (readonly [value: number | undefined, steps: number])[];
@@ -27,6 +28,10 @@ const failed = 'customer_gateway_operations_total{type="query",outcome="UPSTREAM
 const all = 'customer_gateway_operation_duration_seconds_count{type="query"}';
 const fast = 'customer_gateway_operation_duration_seconds_bucket{type="query",le="1"}';
 const up = 'up{job="customer-gateway"}';
+const unknown = 'customer_gateway_unknown_outcomes_total{merchant="m",field="createCustomer"}';
+const queued = 'customer_gateway_queue_seconds_count{caller="jwt"}';
+const queuedUpTo = (le: string) => `customer_gateway_queue_seconds_bucket{caller="jwt",le="${le}"}`;
+const budget = 'customer_gateway_retry_budget_left{merchant="m"}';
 const operation = (outcome: string) => `customer_gateway_operations_total{type="query",outcome="${outcome}"}`;
 const attempt = (outcome: string) =>
   `customer_gateway_upstream_attempts_total{merchant="m",call="get",outcome="${outcome}",repeat="false"}`;
@@ -132,10 +137,10 @@ const scenarios: Readonly<Record<string, readonly Scenario[]>> = {
   CustomerGatewayEventLoopDelay: [
     {
       severity: 'ticket',
-      fires: gauge('nodejs_eventloop_lag_p99_seconds', 0.01, 0.4),
+      fires: gauge('customer_gateway_event_loop_delay_seconds{quantile="0.99"}', 0.01, 0.4),
       from: 15,
       until: 29,
-      silent: spike('nodejs_eventloop_lag_p99_seconds', 0.01, 2),
+      silent: spike('customer_gateway_event_loop_delay_seconds{quantile="0.99"}', 0.01, 2),
     },
   ],
   CustomerGatewayOverloaded: [
@@ -210,26 +215,21 @@ const scenarios: Readonly<Record<string, readonly Scenario[]>> = {
       silent: { ...counter(attempt('OK'), 60, 60), ...spike(attempt('RATE_LIMITED'), 0, 1) },
     },
   ],
+  CustomerGatewayRetryBudgetEmpty: [
+    { severity: 'ticket', fires: gauge(budget, 14, 0), from: 15, until: 29, silent: spike(budget, 14, 0) },
+  ],
   CustomerGatewayUnknownOutcomes: [
     {
       severity: 'page',
-      fires: counter(
-        'customer_gateway_writes_total{merchant="m",field="createCustomer",outcome="OUTCOME_UNKNOWN"}',
-        0,
-        2,
-      ),
+      fires: counter(unknown, 0, 2),
       from: 13,
       until: 29,
-      silent: spike(
-        'customer_gateway_writes_total{merchant="m",field="createCustomer",outcome="OUTCOME_UNKNOWN"}',
-        0,
-        3,
-      ),
+      silent: spike(unknown, 0, 3),
     },
     {
       severity: 'ticket',
       fires: {
-        'customer_gateway_writes_total{merchant="m",field="createCustomer",outcome="OUTCOME_UNKNOWN"}': [
+        [unknown]: [
           [0, 10],
           [1, 1],
           [0, 80],
@@ -237,11 +237,7 @@ const scenarios: Readonly<Record<string, readonly Scenario[]>> = {
       },
       from: 10,
       until: 68,
-      silent: counter(
-        'customer_gateway_writes_total{merchant="m",field="createCustomer",outcome="OUTCOME_UNKNOWN"}',
-        0,
-        0,
-      ),
+      silent: counter(unknown, 0, 0),
     },
   ],
   CustomerGatewayTokensUnavailable: [
@@ -251,6 +247,26 @@ const scenarios: Readonly<Record<string, readonly Scenario[]>> = {
       from: 12,
       until: 29,
       silent: spike(operation('CLIENT_AUTH_TOKEN_UNAVAILABLE'), 0, 3),
+    },
+  ],
+  CustomerGatewayQueueing: [
+    {
+      severity: 'ticket',
+      fires: {
+        ...counter(queued, 60, 60),
+        ...counter(queuedUpTo('0.5'), 60, 50),
+        ...counter(queuedUpTo('1'), 60, 55),
+        ...counter(queuedUpTo('+Inf'), 60, 60),
+      },
+      from: 16,
+      until: 29,
+      // 99 % wait for less than half a second.
+      silent: {
+        ...counter(queued, 1000, 1000),
+        ...counter(queuedUpTo('0.5'), 1000, 995),
+        ...counter(queuedUpTo('1'), 1000, 1000),
+        ...counter(queuedUpTo('+Inf'), 1000, 1000),
+      },
     },
   ],
   CustomerGatewayKeySetFailing: [
@@ -266,15 +282,29 @@ const scenarios: Readonly<Record<string, readonly Scenario[]>> = {
     {
       severity: 'page',
       fires: {
-        customer_gateway_key_set_failing: [
+        customer_gateway_key_set_age_seconds: [
+          [150, 10],
+          [1860, 30],
+          [150, 50],
+        ],
+        // This instance has never read it. Its 30 minutes end at step 40.
+        'customer_gateway_key_set_failing{instance="other"}': [
           [0, 10],
-          [1, 40],
+          [1, 60],
           [0, 20],
         ],
       },
-      from: 40,
-      until: 49,
-      silent: gauge('customer_gateway_key_set_failing', 0, 1),
+      from: 10,
+      until: 69,
+      silent: {
+        ...gauge('customer_gateway_key_set_age_seconds', 150, 1700),
+        // An instance that started 20 minutes ago.
+        'customer_gateway_key_set_failing{instance="other"}': [
+          [undefined, 10],
+          [1, 20],
+          [0, 20],
+        ],
+      },
     },
   ],
   CustomerGatewayRateLimitFallback: [
@@ -304,6 +334,15 @@ const scenarios: Readonly<Record<string, readonly Scenario[]>> = {
       silent: { ...counter(ok, 60, 60), ...counter(operation('UNAUTHENTICATED'), 1, 5), ...counter(refused(), 1, 5) },
     },
   ],
+  CustomerGatewayAuditFailing: [
+    {
+      severity: 'page',
+      fires: spike('customer_gateway_audit_failures_total', 0, 1),
+      from: 10,
+      until: 23,
+      silent: counter('customer_gateway_audit_failures_total', 0, 0),
+    },
+  ],
   CustomerGatewayLogLinesDropped: [
     {
       severity: 'ticket',
@@ -330,7 +369,8 @@ function valuesOf(name: string, phases: Phases): string {
   let total = 0;
   const values = phases.flatMap(([value, steps]) => Array.from({ length: steps }, () => value));
   return values
-    .map((value = 0) => {
+    .map((value) => {
+      if (value === undefined) return '_';
       total += value;
       return isCounter(name) ? total : value;
     })
@@ -415,6 +455,21 @@ for (const { title, alert, severity, window, from, until, stepMinutes = 1 } of l
     assert.deepEqual(stepsOf(`${title} silent`), []);
   });
 }
+
+test('a counter whose first event fires an alert MUST exist before it, with the value 0', async () => {
+  // `increase` does not see the event with which a series begins.
+  const selectors = rules
+    .filter(({ expression }) => /increase\(.*\) > 0$/m.test(expression))
+    .map(({ expression }) => /increase\((\w+)(?:\{(.*?)\})?\[/.exec(expression) ?? []);
+  assert.equal(selectors.length, 4);
+  const subject = await openSubject({});
+  const text = await subject.scrape();
+  await subject.close();
+  for (const [, name = '', labels = ''] of selectors) {
+    const found = text.split('\n').filter((line) => line.startsWith(name) && line.includes(labels));
+    assert.ok(found.length > 0 && found.every((line) => line.endsWith(' 0')), `${name} ${labels}: ${found.join()}`);
+  }
+});
 
 test('promtool MUST accept the rules and the configuration', () => {
   const check = (...args: string[]) =>

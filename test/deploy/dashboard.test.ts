@@ -70,6 +70,8 @@ test('alerts and dashboard MUST name only metrics and labels that the gateway ex
   const metrics = createMetrics('0.0.0');
   // Some series exist only after their first event.
   metrics.credentialRefused('missing');
+  metrics.keySetFailing(false);
+  metrics.merchantOpened('m', { retriesLeft: () => 10, heldMs: () => 0 });
   metrics.watchedFile({ file: 'MERCHANTS_FILE', isUsable: true });
   const subject = await openSubject({});
   const { healthy } = await record(subject, undefined, { healthy: 1, faulty: 0, recovered: 0 });

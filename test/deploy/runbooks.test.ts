@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -37,6 +37,8 @@ interface Phase<P extends Patient> {
   readonly fault?: FaultName;
   /** Default: sends operations. */
   readonly provoke?: (patient: P, sandbox: Sandbox) => Promise<unknown>;
+  /** Whether operations continue while the steps are executed. */
+  readonly isLasting?: boolean;
 }
 
 /** The faults of one gateway, one after the other. */
@@ -67,6 +69,7 @@ const sections = new Map(
 const functions = /```sh\n(warnings\(\) \{[\s\S]*?)```/.exec(page)?.[1] ?? '';
 const folder = mkdtempSync(join(tmpdir(), 'runbooks-'));
 const keysPath = join(folder, 'keys.json');
+const auditPath = join(folder, 'audit.log');
 const headers = { 'content-type': 'application/json' };
 /** Nothing listens there. */
 const nowhere = '127.0.0.1:1';
@@ -132,10 +135,15 @@ const dependencies: Course<ProgramPatient> = {
 };
 
 const load: Course<ProgramPatient> = {
-  environment: { OPERATION_TIMEOUT_MS: '60000', JUSPAY_TIMEOUT_MS: '60000', SHUTDOWN_GRACE_MS: '60000' },
+  environment: {
+    OPERATION_TIMEOUT_MS: '60000',
+    JUSPAY_TIMEOUT_MS: '60000',
+    JUSPAY_CONNECTIONS: '4',
+    SHUTDOWN_GRACE_MS: '60000',
+  },
   open: openProgram,
   phases: [
-    { alerts: ['LatencyBurn'], fault: 'slow' },
+    { alerts: ['LatencyBurn', 'Queueing'], fault: 'slow' },
     {
       alerts: ['Overloaded'],
       fault: 'timeout',
@@ -156,13 +164,15 @@ const load: Course<ProgramPatient> = {
 };
 
 const instance: Course<ProgramPatient> = {
-  environment: { OPERATION_TIMEOUT_MS: '3000', LOG_LEVEL: 'debug' },
+  environment: { OPERATION_TIMEOUT_MS: '3000', LOG_LEVEL: 'debug', AUDIT_FILE: auditPath },
   async open(environment) {
-    const earlier = [start(['serve'], environment), start(['serve'], environment)];
-    for (const { child, waitFor, exit } of earlier) {
-      await waitFor(/"message":"listening"/);
-      child.kill('SIGKILL');
-      await exit;
+    const earlier: Run[] = [];
+    while (earlier.length < 2) {
+      const program = start(['serve'], environment);
+      earlier.push(program);
+      await program.waitFor(/"message":"listening"/);
+      program.child.kill('SIGKILL');
+      await program.exit;
     }
     const last = await openProgram(environment);
     return { ...last, log: () => [...earlier, last.program].map(({ output }) => output()).join('') };
@@ -185,7 +195,25 @@ const instance: Course<ProgramPatient> = {
         await program.waitFor(/"message":"log lines dropped"/);
       },
     },
+    {
+      alerts: ['RetryBudgetEmpty'],
+      fault: 'reset',
+      isLasting: true,
+      async provoke(patient, sandbox) {
+        const isEmpty = /^customer_gateway_retry_budget_left\{.*\} 0$/m;
+        while (!isEmpty.test(await textOf(patient.metricsUrl))) await send(patient, sandbox);
+      },
+    },
     { alerts: ['HeldBack'], fault: '429' },
+    {
+      alerts: ['AuditFailing'],
+      async provoke(patient, sandbox) {
+        rmSync(auditPath);
+        mkdirSync(auditPath);
+        await send(patient, sandbox);
+        await patient.program.waitFor(/audit file cannot be written/);
+      },
+    },
   ],
 };
 
@@ -272,11 +300,11 @@ async function follow<P extends Patient>({ environment = {}, open, phases }: Cou
   try {
     const patient = await open(settings, sandbox);
     try {
-      for (const { alerts: names, fault, provoke = send } of phases) {
+      for (const { alerts: names, fault, provoke = send, isLasting = false } of phases) {
         sandbox.disarm();
         if (fault !== undefined) sandbox.arm({ fault, times: Number.POSITIVE_INFINITY });
         await provoke(patient, sandbox);
-        await executeAll(names, patient, settings);
+        await Promise.all([executeAll(names, patient, settings), isLasting && send(patient, sandbox)]);
       }
     } finally {
       await patient.close();
