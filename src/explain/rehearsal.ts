@@ -5,6 +5,7 @@ import type { Call } from '../juspay/exchange.ts';
 import { settling } from '../juspay/policy.ts';
 import { CallFailure, NoSuchCustomer } from '../juspay/refusal.ts';
 import type { Resilience } from '../juspay/resilience.ts';
+import type { Task } from '../juspay/tried.ts';
 import { createLog } from '../telemetry/log.ts';
 import type { Identities } from './identities.ts';
 
@@ -34,22 +35,30 @@ export function rehearse(
   let failed: 'create' | 'update' | undefined;
 
   const resilience: Resilience = {
-    async call({ call, policy, decode, recover }) {
-      const { kind } = policy;
-      const isLookup = policy === settling;
-      const isRepeat = kind !== 'get' && kind === failed;
-      onCall({ call, settles: isLookup ? 'lookup' : isRepeat ? 'repeat' : undefined });
-      // A create that had no effect is not found. An update that had none is found with other data.
-      if (isLookup && failed === 'create') return recover(new NoSuchCustomer());
-      if (kind === 'create' && course === 'exists') throw refused();
-      if (kind !== 'get' && course === 'unknown' && !isRepeat) {
-        failed = kind;
-        throw unknown();
-      }
-      return decode({ kind: 'response', status: 200, headers: {}, body: bodyOf(call) }, false);
+    call(task, receiver) {
+      answer(task).then(
+        (value) => receiver.resolve(value),
+        (error: unknown) => receiver.reject(error),
+      );
     },
   };
   return createClient(resilience, createLog('silent'));
+
+  async function answer<Value>(task: Task<Value>): Promise<Value> {
+    const { call, policy } = task;
+    const { kind } = policy;
+    const isLookup = policy === settling;
+    const isRepeat = kind !== 'get' && kind === failed;
+    onCall({ call, settles: isLookup ? 'lookup' : isRepeat ? 'repeat' : undefined });
+    // A create that had no effect is not found. An update that had none is found with other data.
+    if (isLookup && failed === 'create') return task.recover(new NoSuchCustomer());
+    if (kind === 'create' && course === 'exists') throw refused();
+    if (kind !== 'get' && course === 'unknown' && !isRepeat) {
+      failed = kind;
+      throw unknown();
+    }
+    return task.decode({ kind: 'response', status: 200, headers: {}, body: bodyOf(call) }, false);
+  }
 
   function bodyOf({ routingId, withToken }: Call): Buffer {
     const { id, reference } = identities.of(decodeURIComponent(routingId));

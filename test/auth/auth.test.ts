@@ -90,6 +90,7 @@ const statusOf = async (authenticator: Authenticator, headers: Headers): Promise
 test('a valid token MUST return its caller, scopes and bindings', async () => {
   const expected = {
     name: 'user-1',
+    kind: 'jwt',
     credentialKeys: ['subject user-1'],
     scopes: new Set(['customer:read', 'customer:token']),
     merchant: undefined,
@@ -514,6 +515,7 @@ test('an API key MUST return its caller, two keys MAY share a name, and a new li
   assert.deepEqual((await authenticator.authenticate(key('key-canary-1'))).customers, 'any');
   assert.deepEqual(await authenticator.authenticate(key('key-canary-2')), {
     name: 'bff',
+    kind: 'api-key',
     credentialKeys: ['key bff'],
     scopes: new Set(['customer:read']),
     merchant: 'm-1',
