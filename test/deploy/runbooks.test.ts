@@ -90,7 +90,6 @@ const provider: Course<ProgramPatient> = {
       },
     },
     { alerts: ['ProviderRejecting'], fault: 'rejected' },
-    { alerts: ['TokensUnavailable'], fault: 'no_token' },
     { alerts: ['ProviderMalformed'], fault: 'html' },
     { alerts: ['ProviderMisconfigured'], fault: 'unauthorized' },
     { alerts: ['AvailabilityBurn', 'BreakerOpen', 'ProviderFailing', 'UnknownOutcomes'], fault: '503' },
@@ -143,6 +142,7 @@ const load: Course<ProgramPatient> = {
   },
   open: openProgram,
   phases: [
+    { alerts: ['TokensUnavailable'], fault: 'no_token' },
     { alerts: ['LatencyBurn', 'Queueing'], fault: 'slow' },
     {
       alerts: ['Overloaded'],
