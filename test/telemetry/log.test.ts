@@ -126,7 +126,7 @@ test('when a blocked stdout drains, the log MUST report the number of dropped li
     lost,
   );
   assert.equal(reports[0]?.['level'], 'warn');
-  assert.equal(lines.at(-1)?.['message'], 'upstream call');
+  assert.equal(lines.at(-1)?.['message'], 'operation');
 });
 
 for (const [name, open] of [
