@@ -7,7 +7,7 @@ import type { Send } from './transport.ts';
  * Does not use `AbortSignal.any` and `AbortSignal.timeout`, which React Native lacks.
  */
 export function timed(send: Send, timeoutMs: number, { setTimer }: Clock): Send {
-  return (document, variables, { signal } = {}) =>
+  return (document, variables, { signal, idempotencyKey } = {}) =>
     new Promise((resolve, reject) => {
       const abort = new AbortController();
       const cancel = () => {
@@ -19,7 +19,7 @@ export function timed(send: Send, timeoutMs: number, { setTimer }: Clock): Send 
       const stopTimer = setTimer(cancel, timeoutMs);
       signal?.addEventListener('abort', cancel);
       if (signal?.aborted) cancel();
-      send(document, variables, abort)
+      send(document, variables, { signal: abort.signal, idempotencyKey })
         .finally(() => {
           stopTimer();
           signal?.removeEventListener('abort', cancel);

@@ -68,8 +68,10 @@ export function createCustomerClient(options: CustomerClientOptions): CustomerCl
 
   const request: CustomerClient['request'] = async (document, variables, requestOptions) => {
     if (document.kind === 'query') return send(document, variables, requestOptions);
+    // React Native and insecure pages lack `randomUUID`. The gateway binds the key to the caller, so it need not be secret.
+    const idempotencyKey = `${Math.random()}${Math.random()}`;
     try {
-      const { data, errors } = await send(document, variables, requestOptions);
+      const { data, errors } = await send(document, variables, { idempotencyKey, ...requestOptions });
       if (errors.some((error) => mayBeDone(error) && isMissing(data, error))) writes.ambiguous(variables);
       return { errors, data: writes.settle(variables, data) };
     } catch (error) {

@@ -26,6 +26,11 @@ export interface TransportOptions {
 export interface RequestOptions {
   /** Cancels the request. A cancelled write can still be executed. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * For mutations: identifies the operation, so that a repeat with the same key answers what the first one answered. Printable ASCII without
+   * quotes and backslashes. Default: a new key for each call, which the kit's own repeats share.
+   */
+  readonly idempotencyKey?: string | undefined;
 }
 
 /** The response: data, errors, or both. */
@@ -47,10 +52,11 @@ interface Body {
 
 /** Sends GraphQL over `fetch`, always by POST, because intermediaries do not cache POST responses and no token is issued over GET. */
 export function createTransport(options: TransportOptions): Send {
-  return async (document, variables, { signal } = {}) => {
+  return async (document, variables, { signal, idempotencyKey } = {}) => {
     const headers = new Headers(await options.headers?.());
     headers.set('content-type', 'application/json');
     headers.set('accept', 'application/graphql-response+json, application/json');
+    if (idempotencyKey) headers.set('idempotency-key', `"${idempotencyKey}"`);
     const { id, text } = document;
     const body = JSON.stringify({ ...(options.persisted && id ? { documentId: id } : { query: text }), variables });
     let response: Response | undefined;

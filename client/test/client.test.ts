@@ -11,6 +11,7 @@ import {
   CustomersDocument,
   createCustomerClient,
   outcomeOf,
+  UpdateCustomerDocument,
 } from '../src/client.ts';
 
 const url = 'http://gateway.test/graphql';
@@ -87,6 +88,33 @@ test('UNAUTHENTICATED MUST renew the session once for all concurrent operations,
   assert.equal(refreshes, 1);
   assert.equal(sent.length, 6);
 });
+
+test('each mutation MUST have an idempotency key, which repeats of the kit share, and queries MUST NOT', async () => {
+  const { client, sent } = clientOf((_one, number) => (number === 1 ? unauthenticated() : noCustomer()), {
+    refresh: async () => undefined,
+  });
+  const update = () => client.request(UpdateCustomerDocument, { id: 'a', input: { firstName: 'A' } });
+  await update();
+  await update();
+  await client.request(CustomerDocument, { id: 'a' });
+  await client.request(UpdateCustomerDocument, { id: 'a', input: {} }, { idempotencyKey: 'own' });
+  const [first, repeat, second, query, own] = sent.map(({ headers }) => headers.get('idempotency-key'));
+  assert.match(first ?? '', /^"[\d.e-]{20,80}"$/);
+  assert.equal(repeat, first);
+  assert.notEqual(second, first);
+  assert.deepEqual([query, own], [null, '"own"']);
+});
+
+test('a mutation that is sent again with its key MUST get the first answer from the gateway', () =>
+  withHarness(async (harness) => {
+    const client = clientIn(harness);
+    const variables = { input: newCustomer('reference-key') };
+    const first = await client.mutate(CreateCustomerDocument, variables, { idempotencyKey: 'key' });
+    const repeat = await client.mutate(CreateCustomerDocument, variables, { idempotencyKey: 'key' });
+    assert.equal(first.status, 'success');
+    assert.deepEqual(repeat, first);
+    assert.equal(harness.upstream().filter((call) => call.startsWith('POST')).length, 1);
+  }));
 
 test('a session that the gateway still rejects after one renewal MUST be an error', async () => {
   let refreshes = 0;
