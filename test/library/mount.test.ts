@@ -101,6 +101,7 @@ test('every setting MUST be an option, except those of the listener and of the O
     'METRICS_PORT',
     'SHUTDOWN_DELAY_MS',
     'SHUTDOWN_GRACE_MS',
+    'WORKERS',
   ];
   const options = Object.values<string>(settingsByOption);
   const names = settings.map(({ name }) => name);

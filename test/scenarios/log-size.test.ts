@@ -49,8 +49,11 @@ test('at level debug, each failed call MUST have a line; a single failure MUST N
   assert.ok(lines.filter(({ message }) => message === 'upstream call failed').length >= 100);
   const few = await linesOf('info', '{ customer(id: "fault_501_x") { id } }');
   assert.deepEqual(
-    few.map(({ message, code }) => [message, code]),
-    [['upstream call failed', 'UPSTREAM_UNAVAILABLE']],
+    few.map(({ message, code, outcome }) => [message, code ?? outcome]),
+    [
+      ['upstream call failed', 'UPSTREAM_UNAVAILABLE'],
+      ['operation', 'UPSTREAM_UNAVAILABLE'],
+    ],
   );
 });
 
