@@ -154,6 +154,7 @@ test('without settings, the gateway MUST use the sandbox and the documented defa
       upstreamReads: 100,
     },
     rateLimit: undefined,
+    redisUrl: undefined,
     persisted: { only: false, files: [] },
     trustedProxies: 0,
     shutdownDelayMs: 0,
@@ -174,6 +175,7 @@ test('without settings, the gateway MUST use the sandbox and the documented defa
     graphiql: true,
     corsOrigins: 'loopback',
     logLevel: 'info',
+    auditFile: undefined,
   });
 });
 
