@@ -8,11 +8,11 @@ import { ask, type Run, start } from '../program.ts';
 const canary = process.env['CANARY'] ?? 'canary-of-its-own';
 
 /**
- * A module that is loaded before the program: each SIGUSR2 causes `fault`. The code of the fault is passed in the environment because a
+ * A module that is loaded before the program: each SIGHUP causes `fault`. The code of the fault is passed in the environment because a
  * stack trace contains the whole URL of a `data:` module.
  */
 const preload = (fault: string) =>
-  `data:text/javascript,${encodeURIComponent(`process.on('SIGUSR2', () => { ${fault} });`)}`;
+  `data:text/javascript,${encodeURIComponent(`process.on('SIGHUP', () => { ${fault} });`)}`;
 
 const error = `new TypeError(process.env.FAULT_MESSAGE, { cause: Object.assign(new Error(process.env.FAULT_MESSAGE), { code: 'EFAULT' }) })`;
 
@@ -80,9 +80,9 @@ for (const [name, fault, count] of [
     const [, url = ''] = await program.waitFor(/"url":"([^"]+)"/);
     const answer = ask(`${url}/graphql`, create);
     const held = await Promise.race([provider.create, answer.then((early) => assert.fail(JSON.stringify(early)))]);
-    program.child.kill('SIGUSR2');
+    program.child.kill('SIGHUP');
     while ((await fetch(`${url}/ready`)).status !== 503) await program.waitFor(/unhandled error/);
-    if (count === undefined) program.child.kill('SIGUSR2');
+    if (count === undefined) program.child.kill('SIGHUP');
     assert.equal((await fetch(`${url}/health`)).status, 200);
     held.end(created);
     assert.deepEqual((await answer).body, { data: { createCustomer: { __typename: 'CreateCustomerSuccess' } } });
@@ -117,7 +117,7 @@ test('an unhandled error MUST NOT interrupt a drain, and MUST change its exit co
   const held = await Promise.race([provider.create, answer.then((early) => assert.fail(JSON.stringify(early)))]);
   program.child.kill('SIGTERM');
   while ((await fetch(`${url}/ready`)).status !== 503);
-  program.child.kill('SIGUSR2');
+  program.child.kill('SIGHUP');
   await program.waitFor(/unhandled error/);
   held.end(created);
   assert.deepEqual((await answer).body, { data: { createCustomer: { __typename: 'CreateCustomerSuccess' } } });
@@ -129,7 +129,7 @@ for (const args of [[], ['sandbox']]) {
   test(`customer-gateway ${args.join(' ')} on the sandbox MUST log an unhandled error and exit with 1`, async (context) => {
     const program = startFaulty(context, args, `Promise.reject(${error})`);
     await program.waitFor(/Ctrl-C stops/);
-    program.child.kill('SIGUSR2');
+    program.child.kill('SIGHUP');
     assert.equal(await program.exit, 1);
     assert.equal(jsonLines(program.output()).filter(({ level }) => level === 'error').length, 1);
     assert.doesNotMatch(program.output(), new RegExp(canary));
