@@ -23,7 +23,7 @@ interface Place {
   readonly type: GraphQLNamedType | undefined;
 }
 
-/** The selections with one response name at one place of the response. */
+/** All selections of one response name at one place of the response: the first of them, and their number. */
 interface Group {
   readonly node: FieldNode;
   readonly type: GraphQLOutputType | undefined;

@@ -68,7 +68,7 @@ interface Found {
 }
 
 /**
- * Has the result of {@link validateAtOnce}, but takes one step for each group of rules.
+ * Validates in steps, one for each group of rules. The errors and their order are those of {@link validateAtOnce}.
  *
  * @throws RequestError `OPERATION_TOO_COMPLEX` if graphql-js reached or would reach a limit of its work.
  */

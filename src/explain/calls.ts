@@ -121,7 +121,7 @@ export class Calls {
     return numbered;
   }
 
-  /** Clears the asks as `batched` clears the reads. */
+  /** Clears the noted reads when a write ends, as `batched` clears its reads: later reads make calls of their own. */
   async #ended<Result>(write: Promise<Result>): Promise<Result> {
     try {
       return await write;

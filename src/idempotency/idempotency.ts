@@ -175,7 +175,7 @@ class Operation implements Repeatable {
     this.#claim = oldest?.name ?? '';
   }
 
-  /** Gets the key for this operation, among the instances too. @returns what an earlier execution has kept. */
+  /** Claims the key for this operation, in Redis for all instances. @returns the writes that an earlier execution has kept. */
   async #acquire(): Promise<Kept | undefined> {
     const { shared, leaseMs } = this.#parts;
     const { seals } = this.#names.at(-1) ?? {};
