@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Bench, CompareOptions } from './compare.ts';
 import { freePort } from './processes.ts';
 import { markdown } from './report.ts';
+import type { ServerName } from './servers.ts';
 import type { Workload } from './workloads.ts';
 
 /** V8's format of a CPU profile. */
@@ -19,7 +20,7 @@ const samplingIntervalUs = 200;
 const shown = { functions: 45, files: 25 };
 
 /**
- * Profiles the gateway with one workload. Writes the profile for Chrome's developer tools, and returns a summary: self time by room and
+ * Profiles the gateway, or another Node server, with one workload. Writes the profile for Chrome's developer tools, and returns a summary: self time by room and
  * package, by file and by function, and what the garbage collector does.
  *
  * @param output folder of the profile.
@@ -29,10 +30,11 @@ export async function profile(
   workload: Workload,
   { seconds, warmUpSeconds = workload.warmUpSeconds }: CompareOptions,
   output: string,
+  name: ServerName = 'gateway',
 ): Promise<string> {
   const inspectorPort = await freePort();
   const logFile = join(bench.folder, 'log-of-profile');
-  const candidate = await bench.start('gateway', workload, {
+  const candidate = await bench.start(name, workload, {
     nodeOptions: [`--inspect=127.0.0.1:${inspectorPort}`, '--inspect-publish-uid=http', '--trace-gc-nvp'],
     logFile,
   });
@@ -48,7 +50,7 @@ export async function profile(
     await bench.warmUp(candidate, workload, seconds);
     const { profile: recorded } = (await inspector.send('Profiler.stop')) as { profile: CpuProfile };
     inspector.close();
-    const path = join(output, 'gateway.cpuprofile');
+    const path = join(output, `${name}.cpuprofile`);
     writeFileSync(path, JSON.stringify(recorded));
     const usPerOperation = figures.cpuMsPer1000;
     const operations = figures.perSecond * figures.elapsedSeconds;

@@ -18,7 +18,8 @@ What to measure:
   (default)          CPU, throughput, latency and memory of the workloads
   --start            time from the start of a process to its first response
   --scale            throughput against upstream latency, cost of a customer against the size of a list
-  --profile W1       profile the gateway with one workload: self time by room, file and function, garbage collection
+  --profile W1       profile the gateway, or the Node server of --server, with one workload: self time by room, file and
+                     function, garbage collection
   --docs             measure nothing; write the documentation from bench/results.json
 
 Options:
@@ -76,9 +77,9 @@ async function main(): Promise<void> {
   mkdirSync(output, { recursive: true });
   if (values.profile !== undefined) {
     const [name] = chosen('profile', values.profile, workloadNames);
-    pack(root, folder, 'gateway');
+    const server = prepare(chosen('server', values.server ?? 'gateway', serverNames)).at(-1);
     const bench = await createBench(folder);
-    process.stdout.write(`${await profile(bench, workloads[name as WorkloadName], options, output)}\n`);
+    process.stdout.write(`${await profile(bench, workloads[name as WorkloadName], options, output, server)}\n`);
     return;
   }
   save(values.scale ? await scale(options) : await measure(options));

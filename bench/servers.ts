@@ -47,7 +47,7 @@ export interface ServerOptions {
   readonly nodeOptions?: readonly string[];
   /** Replaces the command of the gateway. */
   readonly command?: readonly string[];
-  /** Keeps the output of the gateway. Without it, the output is discarded. */
+  /** Keeps the output of the server. Without it, the output is discarded. */
   readonly logFile?: string;
 }
 
@@ -121,7 +121,7 @@ export async function startServer(name: ServerName, options: ServerOptions): Pro
   const env = isGateway
     ? settingsOf(port, metricsPort, options)
     : { PORT: String(port), UPSTREAM: options.upstream, CONNECTIONS: String(options.connections ?? 64), ...quiet };
-  const log = isGateway ? openLog(options) : undefined;
+  const log = isGateway || options.logFile !== undefined ? openLog(options) : undefined;
   const child = start(command, { core: 'server', cwd: root, env, stdout: log?.fd ?? 'ignore' });
   log?.close();
   return {
