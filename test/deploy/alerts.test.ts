@@ -134,6 +134,15 @@ const scenarios: Readonly<Record<string, readonly Scenario[]>> = {
       silent: gauge('process_start_time_seconds{job="customer-gateway"}', 1, 2),
     },
   ],
+  CustomerGatewayWorkerRestarting: [
+    {
+      severity: 'ticket',
+      fires: spike('customer_gateway_worker_restarts_total', 0, 1),
+      from: 10,
+      until: 24,
+      silent: gauge('customer_gateway_worker_restarts_total', 0, 0),
+    },
+  ],
   CustomerGatewayEventLoopDelay: [
     {
       severity: 'ticket',
@@ -461,7 +470,7 @@ test('a counter whose first event fires an alert MUST exist before it, with the 
   const selectors = rules
     .filter(({ expression }) => /increase\(.*\) > 0$/m.test(expression))
     .map(({ expression }) => /increase\((\w+)(?:\{(.*?)\})?\[/.exec(expression) ?? []);
-  assert.equal(selectors.length, 4);
+  assert.equal(selectors.length, 5);
   const subject = await openSubject({});
   const text = await subject.scrape();
   await subject.close();

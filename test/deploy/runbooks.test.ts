@@ -217,6 +217,21 @@ const instance: Course<ProgramPatient> = {
   ],
 };
 
+const fleet: Course<ProgramPatient> = {
+  environment: { WORKERS: '2' },
+  open: openProgram,
+  phases: [
+    {
+      alerts: ['WorkerRestarting'],
+      async provoke({ program }) {
+        const { stdout } = await run('pgrep', ['-P', String(program.child.pid)]);
+        process.kill(Number.parseInt(stdout, 10), 'SIGKILL');
+        await program.waitFor(/"message":"worker listening"/);
+      },
+    },
+  ],
+};
+
 // Neither the provider nor a client can cause an unexpected error in the program. It is put into a gateway in this process.
 const unexpected: Course<Patient> = {
   async open(environment, { merchantId, apiKey }) {
@@ -246,7 +261,7 @@ const unexpected: Course<Patient> = {
 };
 
 const alerts = [
-  ...[provider, dependencies, load, instance].flatMap(({ phases }) => phases),
+  ...[provider, dependencies, load, instance, fleet].flatMap(({ phases }) => phases),
   ...unexpected.phases,
 ].flatMap((phase) => phase.alerts);
 const executed = new Map<string, ExecutedStep[]>();
@@ -257,7 +272,14 @@ before(async () => {
   const script = `#!/bin/sh\nexec '${process.execPath}' '${resolve('bin/customer-gateway.js')}' "$@"\n`;
   writeFileSync(join(folder, 'customer-gateway'), script, { mode: 0o755 });
   writeFileSync(keysPath, '[]');
-  const courses = [follow(provider), follow(dependencies), follow(load), follow(instance), follow(unexpected)];
+  const courses = [
+    follow(provider),
+    follow(dependencies),
+    follow(load),
+    follow(instance),
+    follow(fleet),
+    follow(unexpected),
+  ];
   for (const result of await Promise.allSettled(courses)) {
     if (result.status === 'rejected') failures.push(result.reason);
   }
