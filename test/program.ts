@@ -46,6 +46,18 @@ export function start(
   };
 }
 
+/** Options of Node that simulate a system without `SO_REUSEPORT`, such as macOS. */
+export const withoutReusePort: readonly string[] = [
+  '--import',
+  `data:text/javascript,${encodeURIComponent(`
+    import { Server } from 'node:net';
+    const { listen } = Server.prototype;
+    Server.prototype.listen = function (options, ...rest) {
+      if (options?.reusePort) throw Object.assign(new Error('listen ENOTSUP'), { code: 'ENOTSUP' });
+      return listen.call(this, options, ...rest);
+    };`)}`,
+];
+
 /** Sends a query. @param url the full URL of the endpoint. */
 export async function ask(url: string, query: string) {
   const response = await fetch(url, {

@@ -14,6 +14,11 @@ const next: Readonly<Record<LogLevel | 'silent', LogLevel>> = {
  *
  * Call it early: until then, the signal ends the process.
  */
-export function onLevelSignal(log: LeveledLog): void {
-  if (process.platform !== 'win32') process.on('SIGUSR2', () => log.setLevel(next[log.level]));
+export function onLevelSignal(log: LeveledLog, onChange?: (level: LogLevel) => void): void {
+  if (process.platform === 'win32') return;
+  process.on('SIGUSR2', () => {
+    const level = next[log.level];
+    log.setLevel(level);
+    onChange?.(level);
+  });
 }

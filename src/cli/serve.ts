@@ -37,7 +37,8 @@ export async function serve(config: Config, environment: NodeJS.ProcessEnv): Pro
   const write = link ? labelled(output.write, link.worker) : output.write;
   const audit = config.auditFile === undefined ? undefined : openAuditFile(config.auditFile, link?.worker);
   const log = createLog(level, write, audit);
-  onLevelSignal(log);
+  if (link) link.followLevel(log);
+  else onLevelSignal(log);
   const writeAudit: WriteLine = (line, isAudit) => {
     if (log.level !== 'silent') write(line, isAudit);
   };
@@ -68,6 +69,7 @@ export async function serve(config: Config, environment: NodeJS.ProcessEnv): Pro
     const numbers =
       metrics && !link && (await startMetricsServer(metrics, { host: config.host, port: metricsPort ?? 0 }));
     if (numbers) stops.push(() => numbers.close());
+    link?.hold();
     const server = await startServer(gateway, { ...config, ...link?.start });
     const metricsUrl = numbers ? `${numbers.url}/metrics` : undefined;
     if (!link) announce({ config, environment, log, output, embedded, url: server.url, metricsUrl });
@@ -83,6 +85,7 @@ export async function serve(config: Config, environment: NodeJS.ProcessEnv): Pro
     link?.listening(server);
   } catch (error) {
     // Close the servers that did start: they would keep the process alive.
+    link?.release();
     await stopAll();
     await audit?.close();
     throw error;

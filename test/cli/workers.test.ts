@@ -10,7 +10,8 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { openConnection, postRequest } from '../connections.ts';
-import { type Run, start } from '../program.ts';
+import { type Run, start, withoutReusePort } from '../program.ts';
+import { freePort } from '../proxies.ts';
 import { createOperation, newCustomer } from '../support.ts';
 
 const query = '{ customer(id: "u7") { id } }';
@@ -27,9 +28,10 @@ interface Started {
 async function withWorkers(
   use: (started: Started) => Promise<void>,
   environment: Record<string, string> = {},
+  nodeOptions: readonly string[] = [],
 ): Promise<void> {
   const sandbox = await startSandbox();
-  const run = start(['serve'], {
+  const settings = {
     PORT: '0',
     METRICS_PORT: '0',
     WORKERS: '2',
@@ -38,7 +40,8 @@ async function withWorkers(
     JUSPAY_API_KEY: sandbox.apiKey,
     JUSPAY_MERCHANT_ID: sandbox.merchantId,
     ...environment,
-  });
+  };
+  const run = start(['serve'], settings, nodeOptions);
   try {
     const [, url = '', metricsUrl = ''] = await run.waitFor(/"url":"([^"]+)","metricsUrl":"([^"]+)","workers":2/);
     await use({ run, sandbox, url, port: Number(new URL(url).port), metricsUrl });
@@ -117,7 +120,7 @@ test('two workers MUST share the port, settle colliding creates through the prov
     assert.ok(Math.min(...shares) >= 10, String(shares));
   }));
 
-test('a worker that is killed MUST be replaced, and counters MUST NOT decrease', () =>
+test('a worker that is killed or hangs MUST be replaced, and counters MUST NOT decrease', () =>
   withWorkers(
     async ({ run, port, url, metricsUrl }) => {
       for (let n = 0; n < 40; n += 1) assert.equal((await send(port, { query }))?.status, 200);
@@ -141,14 +144,70 @@ test('a worker that is killed MUST be replaced, and counters MUST NOT decrease',
       // A hung worker does not block the metrics: its last ones are used.
       process.kill(other, 'SIGSTOP');
       assert.ok((await metricOf(metricsUrl, 'customer_gateway_operations_total')) >= before);
-      process.kill(other, 'SIGCONT');
+      // It is killed after 10 s.
+      await run.waitFor(/"message":"worker does not respond: killed"/);
+      await run.waitFor(/(?:"message":"worker listening".*?){2}/s);
+      assert.equal(await metricOf(metricsUrl, 'customer_gateway_worker_restarts_total'), 2);
+      for (let n = 0; n < 10; n += 1) assert.equal((await send(port, { query }))?.status, 429);
 
       run.child.kill('SIGTERM');
       assert.equal(await run.exit, 0);
       assert.equal(linesOf(run).filter((line) => line['message'] === 'stopped').length, 1);
     },
-    { RATE_LIMIT_PER_MINUTE: '40' },
+    { RATE_LIMIT_PER_MINUTE: '40', OPERATION_TIMEOUT_MS: '1000' },
   ));
+
+test('on a system without SO_REUSEPORT, workers MUST share a port, also after all of them were killed', async () => {
+  const port = await freePort();
+  await withWorkers(
+    async ({ run }) => {
+      /** Creates 8 customers. @returns the workers that did so. */
+      const createdBy = async (from: number): Promise<unknown[]> => {
+        for (let n = from; n < from + 8; n += 1) {
+          assert.match((await create(port, `reference-${n}`))?.body ?? '', /CreateCustomerSuccess/);
+        }
+        await run.waitFor(new RegExp(`(?:"field":"createCustomer"[^]*?){${from + 8}}`));
+        return linesOf(run)
+          .filter((line) => line['field'] === 'createCustomer')
+          .slice(-8)
+          .map((line) => line['worker']);
+      };
+      assert.deepEqual(new Set(await createdBy(0)), new Set([1, 2]));
+      for (const pid of pidsOf(run)) process.kill(pid, 'SIGKILL');
+      await run.waitFor(/(?:"message":"worker listening".*?){2}/s);
+      assert.deepEqual(new Set(await createdBy(8)), new Set([1, 2]));
+      run.child.kill('SIGTERM');
+      assert.equal(await run.exit, 0);
+    },
+    { PORT: String(port) },
+    withoutReusePort,
+  );
+});
+
+test('SIGUSR2 MUST change the log level of the supervisor and of each worker by one step, also if it reaches all processes', () =>
+  withWorkers(async ({ run, port }) => {
+    const signal = () => {
+      for (const pid of [...pidsOf(run), run.child.pid ?? 0]) process.kill(pid, 'SIGUSR2');
+    };
+    const levels = () =>
+      linesOf(run)
+        .filter((line) => line['message'] === 'log level changed')
+        .map((line) => `${line['worker'] ?? 'supervisor'} ${line['logLevel']}`)
+        .sort();
+    signal();
+    await run.waitFor(/(?:"message":"log level changed".*?){3}/s);
+    assert.deepEqual(levels(), ['1 debug', '2 debug', 'supervisor debug']);
+    // The replacement of a worker has the level, too.
+    process.kill(pidsOf(run)[0] ?? 0, 'SIGKILL');
+    await run.waitFor(/"message":"worker listening"/);
+    const debugged = () =>
+      new Set(linesOf(run).flatMap((line) => (line['message'] === 'upstream call' ? line['worker'] : [])));
+    for (let sent = 0; sent < 100 && debugged().size < 2; sent += 1) await send(port, { query });
+    assert.deepEqual([...debugged()].sort(), [1, 2]);
+    signal();
+    await run.waitFor(/(?:"message":"log level changed".*?){6}/s);
+    assert.deepEqual(levels(), ['1 debug', '1 error', '2 debug', '2 error', 'supervisor debug', 'supervisor error']);
+  }));
 
 test('SIGTERM to all processes at once MUST finish in-flight operations of both workers, with exit code 0', () =>
   withWorkers(async ({ run, sandbox, port }) => {
@@ -161,23 +220,24 @@ test('SIGTERM to all processes at once MUST finish in-flight operations of both 
     assert.equal(await run.exit, 0, run.output());
   }));
 
-test('workers MUST finish in-flight operations and end when the supervisor is killed', () =>
-  withWorkers(async ({ run, sandbox, port, url }) => {
-    sandbox.arm({ fault: 'slow', on: 'create', delayMs: 1_500, times: 6 });
-    const created = Array.from({ length: 6 }, (_, index) => create(port, `orphaned-${index}`));
-    while (sandbox.calls.length < 6) await turn();
-    const pids = pidsOf(run);
-    assert.equal(pids.length, 2);
-    run.child.kill('SIGKILL');
-    for (const answer of await Promise.all(created)) assert.match(answer?.body ?? '', /CreateCustomerSuccess/);
-    for (let isListening = true; isListening; ) {
-      isListening = await fetch(`${url}/health`).then(
-        () => true,
-        () => false,
-      );
-    }
-    for (const pid of pids) while (isRunning(pid)) await turn();
-  }));
+for (const signal of ['SIGKILL', 'SIGHUP'] as const)
+  test(`workers MUST finish in-flight operations and end when ${signal} ends the supervisor`, () =>
+    withWorkers(async ({ run, sandbox, port, url }) => {
+      sandbox.arm({ fault: 'slow', on: 'create', delayMs: 1_500, times: 6 });
+      const created = Array.from({ length: 6 }, (_, index) => create(port, `orphaned-${index}`));
+      while (sandbox.calls.length < 6) await turn();
+      const pids = pidsOf(run);
+      assert.equal(pids.length, 2);
+      run.child.kill(signal);
+      for (const answer of await Promise.all(created)) assert.match(answer?.body ?? '', /CreateCustomerSuccess/);
+      for (let isListening = true; isListening; ) {
+        isListening = await fetch(`${url}/health`).then(
+          () => true,
+          () => false,
+        );
+      }
+      for (const pid of pids) while (isRunning(pid)) await turn();
+    }));
 
 test('a second signal MUST end all processes at once', () =>
   withWorkers(

@@ -5,11 +5,10 @@ import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startServer } from '../../src/http/server.ts';
 import { openConnection, postRequest, type RawAnswer } from '../connections.ts';
-import { start } from '../program.ts';
+import { start, withoutReusePort } from '../program.ts';
 import { createOperation, newCustomer, withHarness } from '../support.ts';
 
 const body = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });
-const stops = 6;
 const graceMs = 5_000;
 
 /** The status of a response, if its headers and body are complete. */
@@ -57,32 +56,38 @@ const clients = [
   { keepsAlive: false, thinkMs: 20 },
 ].flatMap((client) => [client, client, client, client]);
 
-test(`a shutdown MUST NOT reset a request, in ${stops} runs, one of them with two workers: each is served or refused`, async () => {
-  const outcomes = new Map<string, number>();
-  for (let stop = 0; stop < stops; stop += 1) {
-    const WORKERS = stop === 0 ? '2' : '1';
-    const run = start(['serve'], { PORT: '0', WORKERS, SHUTDOWN_GRACE_MS: String(graceMs) });
-    const [, port] = await run.waitFor(/http:\/\/127\.0\.0\.1:(\d+)\/graphql/);
-    let served = 0;
-    const enough = Promise.withResolvers<void>();
-    const loads = clients.map((client) =>
-      load(Number(port), client, (outcome) => {
-        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
-        if (outcome === 'served') served += 1;
-        if (served >= 100) enough.resolve();
-      }),
-    );
-    await enough.promise;
-    const stoppedAtMs = performance.now();
-    run.child.kill('SIGTERM');
-    assert.equal(await run.exit, 0, run.output());
-    // The specified time, and a margin for a slow machine.
-    assert.ok(performance.now() - stoppedAtMs < graceMs + 500 + 5_000);
-    await Promise.all(loads);
-  }
-  const diagnostic = JSON.stringify([...outcomes]);
-  assert.deepEqual([...outcomes.keys()].sort(), ['refused', 'served'], diagnostic);
-});
+const kinds = [
+  { name: 'one process', runs: 3, WORKERS: '1' },
+  { name: 'two workers', runs: 2, WORKERS: '2' },
+  { name: 'two workers that node:cluster gives the connections', runs: 2, WORKERS: '2', nodeOptions: withoutReusePort },
+];
+
+for (const { name, runs, WORKERS, nodeOptions } of kinds)
+  test(`a shutdown of ${name} MUST NOT reset a request, in ${runs} runs: each is served or refused`, async () => {
+    const outcomes = new Map<string, number>();
+    for (let stop = 0; stop < runs; stop += 1) {
+      const run = start(['serve'], { PORT: '0', WORKERS, SHUTDOWN_GRACE_MS: String(graceMs) }, nodeOptions);
+      const [, port] = await run.waitFor(/http:\/\/127\.0\.0\.1:(\d+)\/graphql/);
+      let served = 0;
+      const enough = Promise.withResolvers<void>();
+      const loads = clients.map((client) =>
+        load(Number(port), client, (outcome) => {
+          outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+          if (outcome === 'served') served += 1;
+          if (served >= 100) enough.resolve();
+        }),
+      );
+      await enough.promise;
+      const stoppedAtMs = performance.now();
+      run.child.kill('SIGTERM');
+      assert.equal(await run.exit, 0, run.output());
+      // The specified time, and a margin for a slow machine.
+      assert.ok(performance.now() - stoppedAtMs < graceMs + 500 + 5_000);
+      await Promise.all(loads);
+    }
+    const diagnostic = JSON.stringify([...outcomes]);
+    assert.deepEqual([...outcomes.keys()].sort(), ['refused', 'served'], diagnostic);
+  });
 
 test('a request on an idle connection MUST get a response while the server closes', () =>
   withHarness(async (harness) => {

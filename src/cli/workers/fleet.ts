@@ -14,6 +14,8 @@ export interface WorkerProcess {
 
 export interface FleetOptions {
   readonly count: number;
+  /** A worker whose event loop stands still for so long is killed, and started again. */
+  readonly hangMs: number;
   /** Called for each worker. */
   readonly start: () => StartMessage;
   readonly log: Log;
@@ -32,8 +34,8 @@ export interface Fleet {
   open(): Promise<{ readonly port: number; readonly url: string }>;
   /** The workers that listen. */
   running(): WorkerProcess[];
-  /** Sends a signal to every worker that listens. */
-  signal(signal: NodeJS.Signals): void;
+  /** Sends a message to every worker, also to those that do not listen yet. */
+  send(message: ToWorker): void;
   /**
    * Drains all workers. Kills those that have not ended after `timeoutMs`.
    *
@@ -53,6 +55,8 @@ const startTimeoutMs = 60_000;
 const minBackoffMs = 100;
 const maxBackoffMs = 5_000;
 const stableMs = 10_000;
+/** Messages to a worker without a reply, in {@link FleetOptions.hangMs}, before it is killed. */
+const maxUnanswered = 5;
 
 /** Starts the workers, and starts a worker again when it ends. */
 export function createFleet(options: FleetOptions): Fleet {
@@ -62,6 +66,7 @@ export function createFleet(options: FleetOptions): Fleet {
   let boundPort: number | undefined;
   let isOpen = false;
   let isClosing = false;
+  let pingTimer: NodeJS.Timeout | undefined;
 
   return {
     async open() {
@@ -71,14 +76,16 @@ export function createFleet(options: FleetOptions): Fleet {
       boundPort = address.port;
       await Promise.all(others.map(launch));
       isOpen = true;
+      pingTimer = setInterval(pingAll, options.hangMs / maxUnanswered);
       return address;
     },
     running: () => slots.filter(({ isListening }) => isListening),
-    signal(signal) {
-      for (const { process, isListening } of slots) if (isListening) process?.kill(signal);
+    send(message) {
+      for (const slot of slots) slot.send(message);
     },
     async close(timeoutMs) {
       isClosing = true;
+      clearInterval(pingTimer);
       const timer = setTimeout(() => {
         log.error('workers did not end in time: killed', { count: slots.filter((slot) => slot.process).length });
         killAll();
@@ -90,8 +97,21 @@ export function createFleet(options: FleetOptions): Fleet {
     kill: killAll,
   };
 
+  /** Counts messages, not time: after a stall of the supervisor itself, the replies are read before the next count. */
+  function pingAll(): void {
+    for (const slot of slots) {
+      if (!slot.isListening) continue;
+      if (slot.unanswered === maxUnanswered) {
+        log.error('worker does not respond: killed', { worker: slot.number });
+        slot.process?.kill('SIGKILL');
+      } else if (slot.unanswered < maxUnanswered) slot.send({ type: 'ping' });
+      slot.unanswered += 1;
+    }
+  }
+
   function killAll(): void {
     isClosing = true;
+    clearInterval(pingTimer);
     for (const { process } of slots) process?.kill('SIGKILL');
   }
 
@@ -103,6 +123,7 @@ export function createFleet(options: FleetOptions): Fleet {
     slot.open(worker);
     if (worker.process.stdout) options.onOutput(worker.process.stdout);
     worker.on('message', (message: FromWorker) => {
+      slot.unanswered = 0;
       if (message.type === 'listening') {
         clearTimeout(timer);
         slot.listeningSinceMs = performance.now();
@@ -123,7 +144,8 @@ export function createFleet(options: FleetOptions): Fleet {
       if (isOpen && !isClosing) restart(slot, listenedMs, signal ?? String(code));
     });
     const start = options.start();
-    slot.send({ ...start, port: boundPort ?? start.port });
+    // A listener that `node:cluster` shares is found by the port that was asked for, even if that is 0.
+    slot.send({ ...start, port: (start.reusePort && boundPort) || start.port });
     return promise;
   }
 
@@ -145,6 +167,8 @@ export function createFleet(options: FleetOptions): Fleet {
 class Slot implements WorkerProcess {
   readonly number: number;
   listeningSinceMs = 0;
+  /** Pings since the last message of the worker. */
+  unanswered = 0;
   /** The number of ends in a row. */
   failures = 0;
   hasFailed = false;
@@ -175,6 +199,7 @@ class Slot implements WorkerProcess {
   end(): void {
     this.#worker = undefined;
     this.listeningSinceMs = 0;
+    this.unanswered = 0;
   }
 
   async close(): Promise<void> {

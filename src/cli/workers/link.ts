@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import { performance } from 'node:perf_hooks';
 import type { Count } from '../../auth/local-counters.ts';
+import type { LeveledLog, LogLevel } from '../../telemetry/log.ts';
 import type { MetricsRegistry } from '../../telemetry/metrics.ts';
 import type { FromWorker, StartMessage, ToWorker } from './messages.ts';
 
@@ -9,6 +10,14 @@ export interface SupervisorLink {
   /** 1 for the first worker. */
   readonly worker: number;
   readonly start: StartMessage;
+  /**
+   * Keeps the process alive until it exits or {@link release} is called. A listener that `node:cluster` shares does not: it exists in
+   * the supervisor.
+   */
+  hold(): void;
+  release(): void;
+  /** Applies the level of the supervisor's log whenever it changes. SIGUSR2 to a worker has no effect. */
+  followLevel(log: LeveledLog): void;
   /** Reports that this worker accepts connections. */
   listening(server: { readonly port: number; readonly url: string }): void;
   /** Sends the metrics whenever the supervisor asks for them. */
@@ -43,21 +52,35 @@ export async function joinSupervisor(environment: NodeJS.ProcessEnv): Promise<Su
   let batch: { keys: readonly string[]; resolve: (counts: readonly Count[] | undefined) => void }[] = [];
   let pausedUntilMs = 0;
   let registry: MetricsRegistry | undefined;
+  let log: LeveledLog | undefined;
+  let level: LogLevel | undefined;
 
+  // The default action ends the process. A signal to all processes of a service reaches the workers, too.
+  if (process.platform !== 'win32') process.on('SIGUSR2', () => undefined);
   process.on('message', (message: ToWorker) => {
     if (message.type === 'start') start(message);
-    else if (message.type === 'counts') waiting.get(message.id)?.(message.counts);
+    else if (message.type === 'ping') send({ type: 'alive' }).catch(() => undefined);
+    else if (message.type === 'log-level') {
+      level = message.level;
+      log?.setLevel(level);
+    } else if (message.type === 'counts') waiting.get(message.id)?.(message.counts);
     else if (message.type === 'read-metrics') sendMetrics(message.id).catch(() => undefined);
   });
 
-  // Nothing else keeps the process alive until it listens.
-  process.channel?.ref();
+  // Nothing else keeps the process alive until it has its settings.
+  hold();
   const firstMessage = await started;
-  process.channel?.unref();
+  release();
 
   return {
     worker: Number(environment['CUSTOMER_GATEWAY_WORKER']),
     start: firstMessage,
+    hold,
+    release,
+    followLevel(own) {
+      log = own;
+      if (level !== undefined) log.setLevel(level);
+    },
     listening({ port, url }) {
       send({ type: 'listening', port, url }).catch(() => undefined);
     },
@@ -76,6 +99,14 @@ export async function joinSupervisor(environment: NodeJS.ProcessEnv): Promise<Su
       await Promise.race([sendMetrics(undefined), timeout]).catch(() => undefined);
     },
   };
+
+  function hold(): void {
+    process.channel?.ref();
+  }
+
+  function release(): void {
+    process.channel?.unref();
+  }
 
   function sendBatch(): void {
     const counted = batch;

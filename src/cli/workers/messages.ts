@@ -20,17 +20,23 @@ export interface StartMessage {
   /** Whether each worker has a listener of its own on the port. Otherwise `node:cluster` shares one. */
   readonly reusePort: boolean;
   readonly sandbox: SharedSandbox | undefined;
-  /** The level of the supervisor's log, which SIGUSR2 changes. */
+  /** The level of the supervisor's log. */
   readonly logLevel: LogLevel | 'silent';
 }
 
 export type ToWorker =
   | StartMessage
+  /** The supervisor's log has another level. */
+  | { readonly type: 'log-level'; readonly level: LogLevel }
+  /** Asks for `alive`. */
+  | { readonly type: 'ping' }
   | { readonly type: 'read-metrics'; readonly id: number }
   | { readonly type: 'counts'; readonly id: number; readonly counts: readonly (readonly Count[])[] };
 
 export type FromWorker =
   | { readonly type: 'listening'; readonly port: number; readonly url: string }
+  /** The event loop runs. */
+  | { readonly type: 'alive' }
   /** Without an id: the last one before the worker exits. */
   | { readonly type: 'metrics'; readonly id?: number; readonly snapshot: Snapshot }
   /** The counters of several operations. */

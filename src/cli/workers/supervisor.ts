@@ -9,13 +9,18 @@ import { announce } from '../announcement.ts';
 import { startEmbedded } from '../embedded.ts';
 import { onLevelSignal } from '../log-level.ts';
 import { onStop } from '../process-end.ts';
-import { createFleet, WorkerFailure, type WorkerProcess } from './fleet.ts';
+import { createFleet, type Fleet, WorkerFailure, type WorkerProcess } from './fleet.ts';
 import type { FromWorker } from './messages.ts';
 import { type CollectedMetrics, collectMetrics } from './metrics.ts';
 import { createLineMerger } from './output.ts';
 
 /** Time for the workers to end, beyond the times that they take by themselves. */
 const endMs = 5_000;
+/**
+ * A worker that does not respond for `OPERATION_TIMEOUT_MS` has no operation left that could end in time. Shorter stalls happen on busy
+ * machines.
+ */
+const minHangMs = 10_000;
 const failureExitCode = 1;
 
 /**
@@ -30,7 +35,8 @@ export async function supervise(config: Config, environment: NodeJS.ProcessEnv):
   let metrics: CollectedMetrics | undefined;
   const output = openOutput((lines) => metrics?.logLinesDropped(lines));
   const log = createLog(config.logLevel, output.write);
-  onLevelSignal(log);
+  let fleet: Fleet | undefined;
+  onLevelSignal(log, (level) => fleet?.send({ type: 'log-level', level }));
   const reusePort = await canReusePort();
   if (port > 0) await assertFree(host, port);
   const embedded = config.provider === 'sandbox' ? await startEmbedded(config) : undefined;
@@ -43,8 +49,9 @@ export async function supervise(config: Config, environment: NodeJS.ProcessEnv):
     serialization: 'advanced',
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   });
-  const fleet = createFleet({
+  const workers = createFleet({
     count,
+    hangMs: Math.max(minHangMs, config.operationTimeoutMs),
     start: () => ({ type: 'start', port, reusePort, sandbox: embedded?.shared, logLevel: log.level }),
     log,
     onMessage: receive,
@@ -52,18 +59,18 @@ export async function supervise(config: Config, environment: NodeJS.ProcessEnv):
     onEnd: (worker) => metrics?.retire(worker),
     onRestart: () => metrics?.restarted(),
   });
-  if (process.platform !== 'win32') process.on('SIGUSR2', (signal) => fleet.signal(signal));
-  if (metricsPort !== undefined) metrics = collectMetrics(fleet.running);
+  fleet = workers;
+  if (metricsPort !== undefined) metrics = collectMetrics(workers.running);
   const stops: (() => Promise<void> | undefined)[] = [() => embedded?.sandbox.close()];
   // Workers must not outlive an exit that does not drain, such as the one at a second signal.
-  process.once('exit', fleet.kill);
+  process.once('exit', workers.kill);
   try {
     const numbers = metrics && (await startMetricsServer(metrics, { host, port: metricsPort ?? 0 }));
     if (numbers) stops.push(() => numbers.close());
-    const { url } = await fleet.open();
+    const { url } = await workers.open();
     announce({ config, environment, log, output, embedded, url, metricsUrl: numbers && `${numbers.url}/metrics` });
   } catch (error) {
-    fleet.kill();
+    workers.kill();
     await stopAll();
     if (error instanceof WorkerFailure) return failureExitCode;
     throw error;
@@ -71,7 +78,7 @@ export async function supervise(config: Config, environment: NodeJS.ProcessEnv):
 
   onStop({ log, output }, async () => {
     try {
-      await fleet.close(config.shutdownDelayMs + config.shutdownGraceMs + endMs);
+      await workers.close(config.shutdownDelayMs + config.shutdownGraceMs + endMs);
     } finally {
       await stopAll();
       if (!embedded) log.info('stopped');
