@@ -21,6 +21,8 @@ export interface SandboxOptions {
    * country code. Finds references in any case.
    */
   readonly tidy?: boolean;
+  /** Chooses a fault for each call that no armed fault matches. Called once for each call, before it is executed. */
+  readonly faultOf?: (call: Call) => ArmedFault | undefined;
   readonly now?: () => Date;
   /** Does not keep the process alive. Default `false`. */
   readonly background?: boolean;

@@ -122,7 +122,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     });
   }
 
-  /** Returns the first armed fault that matches, or else the fault of a magic id. */
+  /** Returns the first armed fault that matches, or else the fault that the options choose, or else that of a magic id. */
   function takeFault(call: Call): ArmedFault | undefined {
     const match = armed.find(
       ({ fault: { on, pathId } }) =>
@@ -133,6 +133,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       if (match.left <= 0) armed = armed.filter((entry) => entry !== match);
       return match.fault;
     }
+    const chosen = options.faultOf?.(call);
+    if (chosen !== undefined) return chosen;
     const magic = readMagic(call.pathId);
     if (magic === undefined || (magic.afterCommit && call.route === 'get')) return undefined;
     if (magic.once && triggeredIds.has(call.pathId)) return undefined;

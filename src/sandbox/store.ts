@@ -42,16 +42,22 @@ export function createStore(options: { uniqueReferences: boolean; tidy: boolean;
   let customers: Stored[] = [];
   let created = 0;
   const keyOf = (reference: string) => (options.tidy ? reference.toLowerCase() : reference);
-  const withReference = (reference: string) => {
-    const key = keyOf(reference);
-    return customers.find(({ objectReferenceId }) => keyOf(objectReferenceId) === key);
+  /** The first customer of each reference, and each one by its id. */
+  const byReference = new Map<string, Stored>();
+  const byId = new Map<string, Stored>();
+  const withReference = (reference: string) => byReference.get(keyOf(reference));
+  const add = (customer: Stored) => {
+    customers.push(customer);
+    byId.set(customer.id, customer);
+    const key = keyOf(customer.objectReferenceId);
+    if (!byReference.has(key)) byReference.set(key, customer);
   };
   reset();
   return {
     reset,
     all: (): readonly Stored[] => customers,
     /** By id, then by reference. */
-    find: (pathId: string): Stored | undefined => customers.find(({ id }) => id === pathId) ?? withReference(pathId),
+    find: (pathId: string): Stored | undefined => byId.get(pathId) ?? withReference(pathId),
     /** Returns `undefined` if the reference exists. */
     create(sent: Fields): Stored | undefined {
       const fields = options.tidy ? normalized(sent) : sent;
@@ -71,7 +77,7 @@ export function createStore(options: { uniqueReferences: boolean; tidy: boolean;
         dateCreated: at,
         lastUpdated: at,
       };
-      customers.push(customer);
+      add(customer);
       return customer;
     },
     /** Sets the fields that were sent, including `""`. The reference never changes. */
@@ -87,7 +93,10 @@ export function createStore(options: { uniqueReferences: boolean; tidy: boolean;
   };
 
   function reset(): void {
-    customers = seed.map((customer) => ({ ...customer }));
+    customers = [];
+    byReference.clear();
+    byId.clear();
+    for (const customer of seed) add({ ...customer });
     created = 0;
   }
 }

@@ -146,6 +146,19 @@ test('a strict sandbox MUST reject requests that the API document forbids', () =
     { strict: true },
   ));
 
+test('the option `faultOf` MUST choose the fault of each call that no armed fault matches', () =>
+  inSandbox(
+    async (sandbox) => {
+      sandbox.arm({ fault: '503' });
+      const statuses = [];
+      for (const path of ['/customers/u7', '/customers/u7', '/customers/customer-10002']) {
+        statuses.push((await call(sandbox, path)).status);
+      }
+      assert.deepEqual(statuses, [503, 502, 200]);
+    },
+    { faultOf: ({ pathId }) => (pathId === 'u7' ? { fault: '502' } : undefined) },
+  ));
+
 test('an invalid fault MUST fail its own call only, without an unhandled rejection', () =>
   inSandbox(async (sandbox) => {
     sandbox.arm({ fault: '429', retryAfter: 'a\nb' });
