@@ -1,0 +1,153 @@
+import { startRedis } from '../redis.ts';
+import { type Balance, balanceOf, type Entry, toldOf } from './books.ts';
+import type { Client, Mutation } from './operations.ts';
+import type { Program } from './programs.ts';
+import { openWorld } from './world.ts';
+
+export interface RunOptions {
+  readonly seed: number;
+  readonly creates: number;
+  readonly updates: number;
+  /** Sends an `Idempotency-Key` with each operation. Default `false`. */
+  readonly keyed?: boolean;
+  readonly uniqueReferences?: boolean;
+  readonly providerLoss?: number;
+  readonly networkLoss?: number;
+}
+
+export interface Report extends Balance {
+  /** Operations of unknown outcome that stayed unknown when their persons sent them again after the faults. */
+  readonly unsettled: number;
+  readonly requests: number;
+  readonly requestFaults: number;
+  readonly calls: number;
+  readonly callFaults: number;
+  readonly durationMs: number;
+}
+
+const persons = 8;
+const lanes = 24;
+const updatesOfChain = 4;
+
+/** Sends creates and updates of several persons through a program, and compares all books. */
+export async function runProgram(program: Program, options: RunOptions): Promise<Report> {
+  const { seed, keyed = false, uniqueReferences = true, providerLoss = 0.2, networkLoss = 0.2 } = options;
+  const startedAtMs = performance.now();
+  const { instances = 1 } = program;
+  const redis = instances > 1 ? await startRedis() : undefined;
+  const world = await openWorld({
+    seed,
+    providerLoss,
+    networkLoss,
+    networkFaults: program.networkFaults,
+    uniqueReferences,
+    instances,
+    redisUrl: redis?.url,
+  });
+  const opened = await program.open(world);
+  // The keys of persons are equal, as those of apps that count.
+  const counters = new Map<number, number>();
+  const keyOf = (person: number) => {
+    const next = (counters.get(person) ?? 0) + 1;
+    counters.set(person, next);
+    return keyed ? `operation-${next}` : undefined;
+  };
+  const entries: (Entry & { readonly client: Client })[] = [];
+  let events = 0;
+  const execute = async (person: number, mutation: Mutation) => {
+    const client = opened.clientOf(person);
+    events += 1;
+    const startedAt = events;
+    const reply = await client.mutate(mutation);
+    events += 1;
+    entries.push({ mutation, startedAt, endedAt: events, reply, told: toldOf(reply), client });
+  };
+  try {
+    world.sandbox.reset();
+    await inLanes(
+      Array.from({ length: options.creates }, (_, n) => async () => {
+        const input = inputOf(n);
+        const person = n % persons;
+        await execute(person, { kind: 'create', variables: { input }, key: keyOf(person) });
+      }),
+    );
+    const targets = settledReferences(entries);
+    await inLanes(
+      Array.from({ length: Math.ceil(options.updates / updatesOfChain) }, (_, n) => async () => {
+        const id = targets[targetOf(n) % targets.length] ?? '';
+        const person = n % persons;
+        for (let step = 0; step < updatesOfChain; step += 1) {
+          const variables = { id, input: { firstName: `Update ${n} ${step}` } };
+          await execute(person, { kind: 'update', variables, key: keyOf(person) });
+        }
+      }),
+    );
+    await world.heal();
+    const balance = balanceOf(entries, world.sandbox);
+    const calls = world.sandbox.calls.length;
+    const callFaults = world.sandbox.calls.filter(({ fault }) => fault !== undefined).length;
+    const settled: Entry[] = [];
+    for (const entry of entries) {
+      const reply = entry.told === 'unknown' ? await entry.client.mutate(entry.mutation) : entry.reply;
+      settled.push({ ...entry, reply, told: toldOf(reply) });
+    }
+    await world.heal();
+    const last = balanceOf(settled, world.sandbox);
+    const counts = world.networks.flatMap((network) => Object.entries(network.counts));
+    const sum = (list: typeof counts) => list.reduce((total, [, count]) => total + count, 0);
+    return {
+      ...balance,
+      duplicates: last.duplicates,
+      falseFailures: balance.falseFailures + last.falseFailures,
+      unexplained: balance.unexplained + last.unexplained,
+      lost: balance.lost + last.lost,
+      unsettled: last.unknown,
+      requests: sum(counts),
+      requestFaults: sum(counts.filter(([name]) => name !== 'none')),
+      calls,
+      callFaults,
+      durationMs: Math.round(performance.now() - startedAtMs),
+    };
+  } finally {
+    await opened.close();
+    await world.close();
+    await redis?.close();
+  }
+}
+
+/** Creates by their number. Of eight, six have a reference of their own, and two share one: with equal or with other data. */
+function inputOf(n: number) {
+  const group = Math.floor(n / 8);
+  const isShared = n % 8 >= 6;
+  const isEqual = isShared && group % 2 === 0;
+  return {
+    objectReferenceId: isShared ? `reference-shared-${group}` : `reference-${n}`,
+    mobileNumber: '9000000077',
+    emailAddress: 'new@example.com',
+    firstName: isEqual ? `Create ${group}` : `Create ${n}`,
+  };
+}
+
+/**
+ * The references of customers whose creates have a known outcome. After an update, the repeat of an unknown create would find a
+ * customer with other data.
+ */
+function settledReferences(entries: readonly Entry[]): string[] {
+  const told = { done: new Set<string>(), failed: new Set<string>(), unknown: new Set<string>() };
+  for (const { mutation, told: outcome } of entries) {
+    if (mutation.kind === 'create') told[outcome].add(mutation.variables.input.objectReferenceId);
+  }
+  return [...told.done].filter((reference) => !told.unknown.has(reference));
+}
+
+/** Of eight chains of updates, two have the same customer. */
+const targetOf = (n: number) => (n % 8 === 7 ? n - 1 : n);
+
+/** Runs tasks in their order, several at once. */
+async function inLanes(tasks: readonly (() => Promise<void>)[]): Promise<void> {
+  const queue = tasks.values();
+  const work = async () => {
+    for (const task of queue) await task();
+  };
+  await Promise.all(Array.from({ length: lanes }, work));
+}
