@@ -33,7 +33,7 @@ import type { HttpRules } from './http/rules.ts';
 import { type RequestOrigin, RequestState } from './http/state.ts';
 import { readTarget } from './http/target.ts';
 import { createIdempotency } from './idempotency/idempotency.ts';
-import { type MerchantAccess, openMerchants } from './juspay/merchants.ts';
+import { type AnnounceWrite, type EndedWrite, type MerchantAccess, openMerchants } from './juspay/merchants.ts';
 import { fetchThrough } from './juspay/tunnels.ts';
 import { limited } from './telemetry/limited.ts';
 import type { Log, Metrics } from './telemetry/log.ts';
@@ -49,8 +49,16 @@ export interface GatewayParts {
   readonly examples?: Examples;
   /** Counters of the rate limit that other processes of this instance share. */
   readonly countInInstance?: CountInInstance | undefined;
+  /** The other processes of this instance, which must not share a read that was sent before a write had ended. */
+  readonly otherProcesses?: OtherProcesses | undefined;
   /** Limit for each log message, so that a caller cannot flood the log. Default 10. */
   readonly maxLinesPerSecond?: number;
+}
+
+export interface OtherProcesses {
+  readonly announce: AnnounceWrite;
+  /** Calls the listener for each write of another process. */
+  onWrite(listener: (write: EndedWrite) => void): void;
 }
 
 /** Characters read from the end of `X-Forwarded-For`: enough for 16 entries, the maximum of `TRUST_PROXY`. */
@@ -65,7 +73,10 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const { url: proxy, setting } = config.proxies;
   if (proxy !== undefined) log.info('calls go through a proxy, except to the hosts of NO_PROXY', { setting });
   const findProxy = (address: string) => proxyOf(address, config.proxies);
-  const merchants = openMerchants(config, { ...config, proxyOf: findProxy }, log, metrics);
+  const { otherProcesses } = parts;
+  const settings = { ...config, proxyOf: findProxy };
+  const merchants = openMerchants(config, settings, log, metrics, otherProcesses?.announce);
+  otherProcesses?.onWrite(merchants.invalidate);
   const jwtSecret = createSecretHolder(config);
   const auth = {
     ...jwtSecret.auth,

@@ -62,6 +62,7 @@ export async function serve(config: Config, environment: NodeJS.ProcessEnv): Pro
         traces: tracing?.traces,
         ...(sandbox?.examples && { examples: sandbox.examples }),
         countInInstance: link?.count,
+        otherProcesses: link,
       },
     );
     stops.push(() => gateway.dispose());

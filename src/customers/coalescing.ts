@@ -16,18 +16,32 @@ import { createDeadlines, type Deadline, type Deadlines } from './deadlines.ts';
 import { foldReference } from './identity.ts';
 import type { OperationRecord } from './record.ts';
 
+/** The id and the reference of a written customer; `undefined` if it can be any customer. */
+export type WrittenIdentifiers = readonly string[] | undefined;
+
+/** Other processes that read the same customers, and share reads among themselves. */
+export interface OtherProcesses {
+  /** Invalidates their in-flight reads. Resolves when they are invalidated, or after a time limit. Never rejects. */
+  invalidate(identifiers: WrittenIdentifiers): Promise<unknown>;
+  /** Receives the function that invalidates the in-flight reads of this process. */
+  subscribe(invalidate: (identifiers: WrittenIdentifiers) => void): void;
+}
+
 /**
  * Shares one upstream call between concurrent operations that read the same customer without the token. Responses are not
  * cached. Reads with a token are never shared. Create one per merchant.
  *
  * A write invalidates the in-flight reads of its customer when it starts and when it ends. So a read that starts after the
- * response of a write never gets a response to an earlier request.
+ * response of a write never gets a response to an earlier request. The reads of other processes are invalidated before a write
+ * has its response.
  */
 export function coalescing(
   client: (operation: Operation) => ReadingApi,
   deadlines: Deadlines = createDeadlines(),
+  others?: OtherProcesses,
 ): (operation: Operation) => ReadingApi {
   const inFlight = new Map<string, InFlightRead>();
+  others?.subscribe(invalidate);
 
   return (operation) => {
     const api = client(operation);
@@ -43,7 +57,9 @@ export function coalescing(
           written = created.customer;
           return created;
         } finally {
-          invalidate([input.objectReferenceId, ...identifiersOf(written)]);
+          const identifiers = [input.objectReferenceId, ...identifiersOf(written)];
+          invalidate(identifiers);
+          if (others) await others.invalidate(identifiers);
         }
       },
 
@@ -55,8 +71,9 @@ export function coalescing(
           return written;
         } finally {
           // Without a response the other identifier of the customer is unknown, and any in-flight read can be its read.
-          if (written === undefined) inFlight.clear();
-          else invalidate([id, ...identifiersOf(written)]);
+          const identifiers = written && [id, ...identifiersOf(written)];
+          invalidate(identifiers);
+          if (others) await others.invalidate(identifiers);
         }
       },
     };
@@ -82,8 +99,9 @@ export function coalescing(
     if (inFlight.get(read.pathId) === read) inFlight.delete(read.pathId);
   }
 
-  function invalidate(identifiers: readonly string[]): void {
+  function invalidate(identifiers: WrittenIdentifiers): void {
     if (inFlight.size === 0) return;
+    if (identifiers === undefined) return inFlight.clear();
     const folded = new Set(identifiers.map(foldReference));
     for (const pathId of inFlight.keys()) if (folded.has(foldReference(pathId))) inFlight.delete(pathId);
   }

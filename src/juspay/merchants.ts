@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { coalescing } from '../customers/coalescing.ts';
+import { coalescing, type OtherProcesses, type WrittenIdentifiers } from '../customers/coalescing.ts';
 import type { Operation, ReadingApi } from '../customers/customer.ts';
 import { createDeadlines } from '../customers/deadlines.ts';
 import type { Log, Metrics } from '../telemetry/log.ts';
@@ -50,9 +50,20 @@ export interface Merchants {
    * removed, or opened again, are closed after their in-flight operations have finished.
    */
   replace(next: MerchantSet): void;
+  /** Invalidates the in-flight reads of a customer that another process has written. */
+  invalidate(write: EndedWrite): void;
   /** Closes all connections, including those in use. */
   close(): Promise<unknown>;
 }
+
+/** A write that has ended. */
+export interface EndedWrite {
+  readonly merchantId: string;
+  readonly identifiers: WrittenIdentifiers;
+}
+
+/** Tells the other processes of the instance about a write. Resolves when they know, or after a time limit. Never rejects. */
+export type AnnounceWrite = (write: EndedWrite) => Promise<unknown>;
 
 /** The settings of calls to the provider. */
 interface ClientSettings {
@@ -71,6 +82,7 @@ export function openMerchants(
   settings: ClientSettings,
   log: Log,
   metrics?: Metrics | undefined,
+  announce?: AnnounceWrite,
 ): Merchants {
   const known = new Map<string, OpenMerchant>();
   const everKnown = new Set<string>();
@@ -86,7 +98,7 @@ export function openMerchants(
       const current = known.get(merchantId);
       if (current?.replaceKeys(access)) continue;
       if (current !== undefined) retire(current);
-      const opened = openMerchant(access, settings, log, metrics);
+      const opened = openMerchant(access, settings, log, metrics, announce);
       open.add(opened);
       known.set(merchantId, opened);
       everKnown.add(merchantId);
@@ -110,6 +122,7 @@ export function openMerchants(
     wasKnown: (merchantId) => everKnown.has(merchantId),
     of: ({ merchant }) => known.get(merchant ?? defaultId ?? ''),
     replace,
+    invalidate: ({ merchantId, identifiers }) => known.get(merchantId)?.invalidate(identifiers),
     close: () => Promise.all([...open].map((merchant) => merchant.close())),
   };
 }
@@ -117,6 +130,7 @@ export function openMerchants(
 interface OpenMerchant extends Merchant {
   /** @returns `false` if the base URL differs. The keys are then unchanged, and the merchant must be opened again. */
   replaceKeys(access: MerchantAccess): boolean;
+  invalidate(identifiers: WrittenIdentifiers): void;
   closeWhenIdle(): Promise<void>;
   close(): Promise<void>;
 }
@@ -126,6 +140,7 @@ function openMerchant(
   { juspay, operationTimeoutMs, proxyOf }: ClientSettings,
   log: Log,
   metrics: Metrics | undefined,
+  announce: AnnounceWrite | undefined,
 ): OpenMerchant {
   const { merchantId, baseUrl } = access;
   let { apiKey, olderApiKey } = access;
@@ -154,6 +169,14 @@ function openMerchant(
   /** By the name of the caller. An HMAC takes 3 µs. */
   const pseudonyms = new Map<string, string>();
 
+  let invalidate: OpenMerchant['invalidate'] = () => undefined;
+  const others: OtherProcesses | undefined = announce && {
+    invalidate: (identifiers) => announce({ merchantId, identifiers }),
+    subscribe(own) {
+      invalidate = own;
+    },
+  };
+
   let inUse = 0;
   const { promise: idle, resolve: resolveIdle } = Promise.withResolvers<void>();
   let isRetired = false;
@@ -171,7 +194,8 @@ function openMerchant(
     get server() {
       return server;
     },
-    open: coalescing(client, deadlines),
+    open: coalescing(client, deadlines, others),
+    invalidate: (identifiers) => invalidate(identifiers),
     keys,
     pseudonym,
     pseudonymOfCaller(name) {

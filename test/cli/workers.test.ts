@@ -8,11 +8,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { WorkerProcess } from '../../src/cli/workers/fleet.ts';
+import { relayWrites } from '../../src/cli/workers/writes.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
-import { openConnection, postRequest } from '../connections.ts';
+import { type Connection, openConnection, postRequest } from '../connections.ts';
 import { type Run, start, withoutReusePort } from '../program.ts';
 import { freePort } from '../proxies.ts';
-import { createOperation, newCustomer } from '../support.ts';
+import { createOperation, newCustomer, updateOperation } from '../support.ts';
 
 const query = '{ customer(id: "u7") { id } }';
 
@@ -156,6 +158,65 @@ test('a worker that is killed or hangs MUST be replaced, and counters MUST NOT d
     },
     { RATE_LIMIT_PER_MINUTE: '40', OPERATION_TIMEOUT_MS: '1000' },
   ));
+
+test('a read that starts after a write of another worker MUST NOT share a read that was sent before', () =>
+  withWorkers(async ({ run, sandbox, port }) => {
+    const [customer] = sandbox.customers;
+    assert.ok(customer);
+    const read = postRequest(JSON.stringify({ query: `{ customer(id: "${customer.id}") { firstName } }` }));
+    const connections = new Map<unknown, Connection[]>([1, 2].map((worker) => [worker, []]));
+    for (let count = 1; [...connections.values()].some(({ length }) => length < 2); count += 1) {
+      const connection = openConnection(port);
+      connection.socket.write(read);
+      await connection.answered(1);
+      await run.waitFor(new RegExp(`(?:"message":"operation"[^]*?){${count}}`));
+      const line = linesOf(run).findLast(({ message }) => message === 'operation');
+      connections.get(line?.['worker'])?.push(connection);
+    }
+    const [[earlier, later], [writer]] = [...connections.values()] as [Connection[], Connection[]];
+    assert.ok(earlier && later && writer);
+
+    sandbox.arm({ fault: 'slow', on: 'get', delayMs: 2_000, times: 1 });
+    const reads = () => sandbox.calls.filter(({ method }) => method === 'GET').length;
+    const before = reads();
+    earlier.socket.write(read);
+    while (reads() < before + 1) await turn();
+    const variables = { id: customer.id, input: { firstName: 'Written' } };
+    writer.socket.write(postRequest(JSON.stringify({ query: updateOperation, variables })));
+    await writer.answered(2);
+    assert.match(writer.answers()[1]?.body ?? '', /UpdateCustomerSuccess/);
+
+    later.socket.write(read);
+    await later.answered(2);
+    assert.match(later.answers()[1]?.body ?? '', /"Written"/);
+    assert.equal(reads(), before + 2);
+    assert.equal(earlier.answers().length, 1, 'the earlier read is still in flight');
+    for (const { socket } of [...connections.values()].flat()) socket.destroy();
+  }));
+
+test('a write MUST be announced when all other workers know it or have ended', () => {
+  const sent: string[] = [];
+  const worker = (number: number): WorkerProcess => ({
+    number,
+    send: (message) => void sent.push(`${number} ${message.type}`),
+  });
+  const [first, second, third] = [worker(1), worker(2), worker(3)] as const;
+  const running: WorkerProcess[] = [first];
+  const relay = relayWrites(() => running);
+  const writes = [{ merchantId: 'm', identifiers: ['u7'] }];
+  relay.announce(first, 1, writes);
+  assert.deepEqual(sent.splice(0), ['1 announced']);
+  running.push(second, third);
+  relay.announce(first, 2, writes);
+  relay.announce(second, 1, writes);
+  assert.deepEqual(sent.splice(0), ['2 invalidate', '3 invalidate', '1 invalidate', '3 invalidate']);
+  relay.invalidated(second, 1);
+  relay.invalidated(second, 1);
+  relay.invalidated(first, 2);
+  assert.deepEqual(sent, []);
+  relay.retire(third);
+  assert.deepEqual(sent, ['1 announced', '2 announced']);
+});
 
 test('on a system without SO_REUSEPORT, workers MUST share a port, also after all of them were killed', async () => {
   const port = await freePort();

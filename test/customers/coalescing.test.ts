@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { createCancellation } from '../../src/customers/cancellation.ts';
 import { coalescing } from '../../src/customers/coalescing.ts';
 import { type Customer, type Operation, reading } from '../../src/customers/customer.ts';
 import { OperationRecord } from '../../src/customers/record.ts';
 import { GatewayError } from '../../src/errors.ts';
+import { newCustomer } from '../support.ts';
 
 const customer: Customer = {
   id: 'cth_1',
@@ -93,4 +95,61 @@ test('the last operation that leaves MUST cancel the read, which no later operat
   end();
   assert.equal(await later, customer);
   assert.equal(reads.length, 2);
+});
+
+test('a write MUST end when the other processes have invalidated their reads, and theirs MUST invalidate the reads here', async () => {
+  const announced: unknown[] = [];
+  const { promise: known, resolve: know } = Promise.withResolvers<void>();
+  let invalidate: (identifiers: readonly string[] | undefined) => void = () => assert.fail();
+  const reads: Operation[] = [];
+  const client = (operation: Operation) =>
+    reading({
+      get() {
+        reads.push(operation);
+        return new Promise(() => undefined);
+      },
+      create: () => Promise.reject(new GatewayError('UPSTREAM_TIMEOUT')),
+      update: () => Promise.resolve(customer),
+    });
+  const open = coalescing(client, undefined, {
+    invalidate(identifiers) {
+      announced.push(identifiers);
+      return known;
+    },
+    subscribe(own) {
+      invalidate = own;
+    },
+  });
+  const api = () =>
+    open({
+      requestId: 'r',
+      caller: 'c',
+      record: new OperationRecord(),
+      deadlineAtMs: performance.now() + 60_000,
+      cancellation: createCancellation(),
+    });
+  const read = () => {
+    void api().get({ any: 'cth_1' });
+    return reads.length;
+  };
+  assert.deepEqual([read(), read()], [1, 1]);
+  invalidate(['other']);
+  assert.equal(read(), 1);
+  invalidate(['CTH_1']);
+  assert.deepEqual([read(), read()], [2, 2]);
+  invalidate(undefined);
+  assert.equal(read(), 3);
+
+  let ended = 0;
+  const writes = [api().update('cth_1', { firstName: 'A' }), api().create(newCustomer('reference-1'))].map((write) =>
+    write.then(
+      () => (ended += 1),
+      () => (ended += 1),
+    ),
+  );
+  while (announced.length < 2) await turn();
+  assert.deepEqual(announced.toSorted(), [['cth_1', 'cth_1'], ['reference-1']]);
+  assert.equal(ended, 0);
+  know();
+  await Promise.all(writes);
 });

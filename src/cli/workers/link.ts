@@ -1,9 +1,9 @@
 import cluster from 'node:cluster';
-import { performance } from 'node:perf_hooks';
 import type { Count } from '../../auth/local-counters.ts';
 import type { LeveledLog, LogLevel } from '../../telemetry/log.ts';
 import type { MetricsRegistry } from '../../telemetry/metrics.ts';
-import type { FromWorker, StartMessage, ToWorker } from './messages.ts';
+import type { FromWorker, StartMessage, ToWorker, Write } from './messages.ts';
+import { createRequests } from './requests.ts';
 
 /** The connection of a worker to its supervisor. */
 export interface SupervisorLink {
@@ -28,14 +28,20 @@ export interface SupervisorLink {
    * @returns `undefined` if the supervisor does not reply in time.
    */
   count(keys: readonly string[]): Promise<readonly Count[] | undefined>;
+  /** Tells the other workers about a write. Resolves when they know, or after {@link announceMs}. Never rejects. */
+  announce(write: Write): Promise<unknown>;
+  /** Calls the listener for each write of another worker. */
+  onWrite(listener: (write: Write) => void): void;
   /** Sends the last metrics, so that the totals of this worker are kept. Never rejects. */
   finish(): Promise<void>;
 }
 
-/** Maximum wait for a reply of the supervisor. */
-const replyMs = 250;
-/** After a missing reply, this worker counts alone for so long. The unread messages to a stalled supervisor stay bounded. */
-const pauseMs = 1_000;
+/** Maximum wait for the counts of the supervisor. */
+const countMs = 250;
+/** Maximum delay of the response to a write by a worker that does not react. */
+const announceMs = 100;
+/** Announcements that wait for a stalled supervisor. Further ones are not sent. */
+const maxUnsent = 1_000;
 /** Maximum wait for the last metrics to be sent. */
 const finishMs = 500;
 
@@ -47,10 +53,19 @@ export async function joinSupervisor(environment: NodeJS.ProcessEnv): Promise<Su
   own.exitedAfterDisconnect = true;
 
   const { promise: started, resolve: start } = Promise.withResolvers<StartMessage>();
-  const waiting = new Map<number, (counts: readonly (readonly Count[])[] | undefined) => void>();
-  let lastId = 0;
-  let batch: { keys: readonly string[]; resolve: (counts: readonly Count[] | undefined) => void }[] = [];
-  let pausedUntilMs = 0;
+  const counts = createRequests<readonly string[], readonly Count[]>(
+    (id, keys) => send({ type: 'count', id, keys }),
+    countMs,
+  );
+  const writes = createRequests<Write, undefined>(async (id, items) => {
+    unsent += 1;
+    const isSent = await send({ type: 'announce', id, writes: items });
+    unsent -= 1;
+    return isSent;
+  }, announceMs);
+  /** Announcements that a stalled supervisor does not read. */
+  let unsent = 0;
+  let onWrite: (write: Write) => void = () => undefined;
   let registry: MetricsRegistry | undefined;
   let log: LeveledLog | undefined;
   let level: LogLevel | undefined;
@@ -63,8 +78,12 @@ export async function joinSupervisor(environment: NodeJS.ProcessEnv): Promise<Su
     else if (message.type === 'log-level') {
       level = message.level;
       log?.setLevel(level);
-    } else if (message.type === 'counts') waiting.get(message.id)?.(message.counts);
-    else if (message.type === 'read-metrics') sendMetrics(message.id).catch(() => undefined);
+    } else if (message.type === 'counts') counts.settle(message.id, message.counts);
+    else if (message.type === 'announced') writes.settle(message.id, undefined);
+    else if (message.type === 'invalidate') {
+      for (const write of message.writes) onWrite(write);
+      send({ type: 'invalidated', id: message.id }).catch(() => undefined);
+    } else if (message.type === 'read-metrics') sendMetrics(message.id).catch(() => undefined);
   });
 
   // Nothing else keeps the process alive until it has its settings.
@@ -87,12 +106,17 @@ export async function joinSupervisor(environment: NodeJS.ProcessEnv): Promise<Su
     serveMetrics(metrics) {
       registry = metrics;
     },
-    count(keys) {
-      if (performance.now() < pausedUntilMs || !process.connected) return Promise.resolve(undefined);
-      return new Promise((resolve) => {
-        // One message for the operations of one turn of the event loop.
-        if (batch.push({ keys, resolve }) === 1) setImmediate(sendBatch);
-      });
+    async count(keys) {
+      // While it is paused, this worker counts alone, so that the unread messages to a stalled supervisor stay bounded.
+      return counts.isPaused || !process.connected ? undefined : counts.ask(keys);
+    },
+    async announce(write) {
+      if (!process.connected || unsent >= maxUnsent) return;
+      const known = writes.ask(write);
+      if (!writes.isPaused) await known;
+    },
+    onWrite(listener) {
+      onWrite = listener;
     },
     async finish() {
       const timeout = new Promise((resolve) => setTimeout(resolve, finishMs).unref());
@@ -106,30 +130,6 @@ export async function joinSupervisor(environment: NodeJS.ProcessEnv): Promise<Su
 
   function release(): void {
     process.channel?.unref();
-  }
-
-  function sendBatch(): void {
-    const counted = batch;
-    batch = [];
-    const id = ++lastId;
-    const timer = setTimeout(() => {
-      pausedUntilMs = performance.now() + pauseMs;
-      settle(undefined);
-    }, replyMs);
-    const settle = (counts: readonly (readonly Count[])[] | undefined) => {
-      clearTimeout(timer);
-      waiting.delete(id);
-      counted.forEach(({ resolve }, index) => {
-        resolve(counts?.[index]);
-      });
-    };
-    waiting.set(id, settle);
-    send({ type: 'count', id, keys: counted.map(({ keys }) => keys) }).then(
-      (isSent) => {
-        if (!isSent) settle(undefined);
-      },
-      settle.bind(undefined, undefined),
-    );
   }
 
   async function sendMetrics(id: number | undefined): Promise<void> {

@@ -24,6 +24,12 @@ export interface StartMessage {
   readonly logLevel: LogLevel | 'silent';
 }
 
+/** A write that has ended. Without identifiers: of any customer. */
+export interface Write {
+  readonly merchantId: string;
+  readonly identifiers: readonly string[] | undefined;
+}
+
 export type ToWorker =
   | StartMessage
   /** The supervisor's log has another level. */
@@ -31,7 +37,11 @@ export type ToWorker =
   /** Asks for `alive`. */
   | { readonly type: 'ping' }
   | { readonly type: 'read-metrics'; readonly id: number }
-  | { readonly type: 'counts'; readonly id: number; readonly counts: readonly (readonly Count[])[] };
+  | { readonly type: 'counts'; readonly id: number; readonly counts: readonly (readonly Count[])[] }
+  /** Writes of another worker, to be answered with `invalidated`. */
+  | { readonly type: 'invalidate'; readonly id: number; readonly writes: readonly Write[] }
+  /** All other workers know the writes. */
+  | { readonly type: 'announced'; readonly id: number };
 
 export type FromWorker =
   | { readonly type: 'listening'; readonly port: number; readonly url: string }
@@ -40,4 +50,7 @@ export type FromWorker =
   /** Without an id: the last one before the worker exits. */
   | { readonly type: 'metrics'; readonly id?: number; readonly snapshot: Snapshot }
   /** The counters of several operations. */
-  | { readonly type: 'count'; readonly id: number; readonly keys: readonly (readonly string[])[] };
+  | { readonly type: 'count'; readonly id: number; readonly keys: readonly (readonly string[])[] }
+  /** Writes that have ended, to be answered with `announced`. */
+  | { readonly type: 'announce'; readonly id: number; readonly writes: readonly Write[] }
+  | { readonly type: 'invalidated'; readonly id: number };

@@ -13,6 +13,7 @@ import { createFleet, type Fleet, WorkerFailure, type WorkerProcess } from './fl
 import type { FromWorker } from './messages.ts';
 import { type CollectedMetrics, collectMetrics } from './metrics.ts';
 import { createLineMerger } from './output.ts';
+import { relayWrites } from './writes.ts';
 
 /** Time for the workers to end, beyond the times that they take by themselves. */
 const endMs = 5_000;
@@ -56,10 +57,14 @@ export async function supervise(config: Config, environment: NodeJS.ProcessEnv):
     log,
     onMessage: receive,
     onOutput,
-    onEnd: (worker) => metrics?.retire(worker),
+    onEnd(worker) {
+      metrics?.retire(worker);
+      writes.retire(worker);
+    },
     onRestart: () => metrics?.restarted(),
   });
   fleet = workers;
+  const writes = relayWrites(workers.running);
   if (metricsPort !== undefined) metrics = collectMetrics(workers.running);
   const stops: (() => Promise<void> | undefined)[] = [() => embedded?.sandbox.close()];
   // Workers must not outlive an exit that does not drain, such as the one at a second signal.
@@ -88,6 +93,8 @@ export async function supervise(config: Config, environment: NodeJS.ProcessEnv):
 
   function receive(worker: WorkerProcess, message: FromWorker): void {
     if (message.type === 'metrics') metrics?.receive(worker, message.snapshot, message.id);
+    else if (message.type === 'announce') writes.announce(worker, message.id, message.writes);
+    else if (message.type === 'invalidated') writes.invalidated(worker, message.id);
     else if (message.type === 'count') {
       const counts = message.keys.map((keys) => keys.map(counters));
       worker.send({ type: 'counts', id: message.id, counts });
