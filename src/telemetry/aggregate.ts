@@ -12,11 +12,19 @@ interface Series {
   readonly name: string;
   readonly help: string;
   readonly type: unknown;
+  /** How the values of several processes are combined. */
+  readonly aggregator?: string;
   readonly values: readonly Value[];
 }
 
 /** All metrics of one process at one moment. It can be sent to another process. */
 export type Snapshot = readonly Series[];
+
+/** A text of all metrics and its media type. */
+export interface MetricsText {
+  readonly contentType: string;
+  read(): Promise<string>;
+}
 
 type Combine = (values: readonly number[]) => number;
 
@@ -24,17 +32,8 @@ const sum: Combine = (values) => values.reduce((total, value) => total + value, 
 const max: Combine = (values) => Math.max(...values);
 const min: Combine = (values) => Math.min(...values);
 
-/** Gauges that count something in each process. Of other gauges of the gateway the largest value is the worst one. */
-const summedGauges = new Set(['customer_gateway_in_flight', 'customer_gateway_workers']);
-/** Gauges whose smallest value is the worst one, or the oldest process. */
-const lowestGauges = new Set([
-  'customer_gateway_file_usable',
-  'customer_gateway_retry_budget_left',
-  'nodejs_eventloop_lag_min_seconds',
-  'process_start_time_seconds',
-]);
-/** Gauges of Node about the process or the event loop, which do not add up. */
-const notAdditive = /^nodejs_eventloop_|^nodejs_version_info$|^process_max_fds$/;
+/** By the aggregator of a metric. Those of Node that have no total show the worst process, and the start time the oldest one. */
+const combinations: Readonly<Record<string, Combine>> = { sum, max, min, average: max, first: max, omit: min };
 
 /** Merges snapshots of several processes into one. Counters and histograms are added up. Exemplars: the latest one. */
 export function mergeSnapshots(snapshots: readonly Snapshot[]): Snapshot {
@@ -50,7 +49,7 @@ export function mergeSnapshots(snapshots: readonly Snapshot[]): Snapshot {
     }
   }
   return [...byName.values()].map(({ series, values }) => {
-    const combine = combineOf(series);
+    const combine = combinations[series.aggregator ?? 'sum'] ?? sum;
     return { ...series, values: [...values.values()].map((same) => mergeValues(same, combine)) };
   });
 }
@@ -65,10 +64,23 @@ export function counterSnapshot(counter: { readonly name: string; readonly help:
   return [{ ...counter, type: 'counter', values: [{ value, labels: {} }] }];
 }
 
-/** @returns the snapshot in the text format of the content type. */
-export function printSnapshot(snapshot: Snapshot, contentType: string): Promise<string> {
-  const registry = new Registry<PrometheusContentType | OpenMetricsContentType>();
-  if (contentType === Registry.OPENMETRICS_CONTENT_TYPE) registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+/** Reads a snapshot as Prometheus text, and as OpenMetrics text, which has the exemplars. */
+export function printed(read: () => Promise<Snapshot>): MetricsText & { readonly openMetrics: MetricsText } {
+  return {
+    contentType: Registry.PROMETHEUS_CONTENT_TYPE,
+    read: async () => print(new Registry(), await read()),
+    openMetrics: {
+      contentType: Registry.OPENMETRICS_CONTENT_TYPE,
+      async read() {
+        const registry = new Registry<OpenMetricsContentType>();
+        registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+        return print(registry, (await read()).map(withoutTotal));
+      },
+    },
+  };
+}
+
+function print(registry: Registry<PrometheusContentType> | Registry<OpenMetricsContentType>, snapshot: Snapshot) {
   for (const series of snapshot) {
     // The registry calls `get` only. The type describes the classes of prom-client.
     registry.registerMetric({ ...series, get: () => Promise.resolve(series) } as unknown as Metric);
@@ -76,12 +88,9 @@ export function printSnapshot(snapshot: Snapshot, contentType: string): Promise<
   return registry.metrics();
 }
 
-function combineOf({ name, type }: Series): Combine {
-  // A quantile of several processes cannot be computed. The largest one is the worst.
-  if (type === 'summary') return max;
-  if (type !== 'gauge' || summedGauges.has(name)) return sum;
-  if (lowestGauges.has(name)) return min;
-  return name.startsWith('customer_gateway_') || notAdditive.test(name) ? max : sum;
+/** The name in OpenMetrics: the registry adds `_total` to those of counters. */
+function withoutTotal(series: Series): Series {
+  return series.type === 'counter' ? { ...series, name: series.name.replace(/_total$/, '') } : series;
 }
 
 function mergeValues(same: readonly Value[], combine: Combine): Value {

@@ -1,8 +1,8 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import type { Snapshot } from './aggregate.ts';
+import { type MetricsText, printed, type Snapshot } from './aggregate.ts';
 import type { GateReadings, Metrics } from './log.ts';
-import { openMetricsOf, talliesOf } from './tallies.ts';
+import { talliesOf } from './tallies.ts';
 
 /** In seconds, up to the default deadline of an operation. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20];
@@ -11,14 +11,6 @@ const queueBuckets = [0.001, ...buckets];
 
 /** Interval of the timer that measures the delay of the event loop. */
 const delayResolutionMs = 20;
-
-/** A text of all metrics and its media type. */
-export interface MetricsText {
-  readonly contentType: string;
-  read(): Promise<string>;
-}
-
-export const metricsContentType = Registry.PROMETHEUS_CONTENT_TYPE;
 
 /** Counters to which the supervisor of several workers adds. */
 export const supervisorCounters = {
@@ -176,6 +168,7 @@ export function createMetrics(version: string): MetricsRegistry {
   collected(
     {
       name: 'customer_gateway_retry_budget_left',
+      aggregator: 'min',
       help: 'Reads that may be repeated now, within 20 % of the first attempts of the last 10 s, plus 10.',
     },
     ofGates((gate) => gate.retriesLeft()),
@@ -227,6 +220,7 @@ export function createMetrics(version: string): MetricsRegistry {
     aggregator: 'max',
   }).of(version).value = 1;
 
+  const snapshot = (): Promise<Snapshot> => registry.getMetricsAsJSON();
   return {
     operation({ type = 'none', outcome, durationMs, traceId, merchant, counts }) {
       operations.of(type, outcome).value += 1;
@@ -292,9 +286,7 @@ export function createMetrics(version: string): MetricsRegistry {
     rateLimitFallback(isLocal) {
       rateLimitFallback.of().value = Number(isLocal);
     },
-    contentType: registry.contentType,
-    read: () => registry.metrics(),
-    openMetrics: openMetricsOf(registry),
-    snapshot: () => registry.getMetricsAsJSON(),
+    ...printed(snapshot),
+    snapshot,
   };
 }

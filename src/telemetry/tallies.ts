@@ -1,4 +1,4 @@
-import { type Metric, type MetricObjectWithValues, type MetricType, type MetricValue, Registry } from 'prom-client';
+import type { Metric, MetricType, MetricValue, Registry } from 'prom-client';
 
 /**
  * Metrics of plain numbers, which a Registry of prom-client reads. Its own counters validate and hash their labels at each change:
@@ -166,26 +166,4 @@ function valuesOf(name: string, { labels, bounds, counts, sum, count, exemplars 
     { metricName: `${name}_sum`, labels, value: sum },
     { metricName: `${name}_count`, labels, value: count },
   ];
-}
-
-/** The metrics of a registry as OpenMetrics text. */
-export function openMetricsOf(registry: Registry) {
-  return {
-    contentType: Registry.OPENMETRICS_CONTENT_TYPE,
-    async read(): Promise<string> {
-      const open = new Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE>();
-      open.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
-      for (const metric of withoutTotals(await registry.getMetricsAsJSON())) open.registerMetric(metric);
-      return open.metrics();
-    },
-  };
-}
-
-/** The same metrics under the names of OpenMetrics: the registry adds `_total` to those of counters. */
-function withoutTotals(metrics: readonly MetricObjectWithValues<MetricValue<string>>[]): Metric[] {
-  return metrics.map((metric) => {
-    const isCounter = (metric.type as unknown as string) === 'counter';
-    const named = isCounter ? { ...metric, name: metric.name.replace(/_total$/, '') } : metric;
-    return { ...named, get: async () => named } as unknown as Metric;
-  });
 }

@@ -112,6 +112,9 @@ test('two workers MUST share the port, settle colliding creates through the prov
 
     assert.equal(await metricOf(metricsUrl, 'customer_gateway_operations_total'), 60);
     assert.equal(await metricOf(metricsUrl, 'customer_gateway_writes_total'), 60);
+    const openMetrics = await fetch(metricsUrl, { headers: { accept: 'application/openmetrics-text; version=1.0.0' } });
+    assert.match(openMetrics.headers.get('content-type') ?? '', /^application\/openmetrics-text/);
+    assert.match(await openMetrics.text(), /^# TYPE customer_gateway_operations counter$.*^# EOF\n$/ms);
     assert.equal(await metricOf(metricsUrl, 'customer_gateway_workers'), 2);
     const calls = sandbox.calls.length;
     assert.equal(await metricOf(metricsUrl, 'customer_gateway_upstream_attempts_total'), calls);

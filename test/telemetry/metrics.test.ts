@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { AggregatorRegistry } from 'prom-client';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { ask, type Run, start } from '../program.ts';
 import { createOperation, newCustomer } from '../support.ts';
@@ -259,31 +258,6 @@ test('a client that accepts OpenMetrics MUST get it, with the trace as exemplar'
     const plain = await fetch(metrics, { headers: { accept: other } });
     assert.match(plain.headers.get('content-type') ?? '', /^text\/plain/, other);
     assert.doesNotMatch(await plain.text(), /trace_id|# EOF/);
-  }
-});
-
-test('the metrics of several processes MUST be summed, and gauges of state take the worst', async () => {
-  const [one, other] = [createMetrics('1'), createMetrics('1')];
-  for (const each of [one, other]) {
-    each.merchantOpened('m', { retriesLeft: () => 10, heldMs: () => 0 });
-    each.operation({ type: 'query', outcome: 'OK', durationMs: 7 });
-    each.watchedFile({ file: 'F', isUsable: each === one });
-    each.breaker({ merchant: 'm', method: 'GET', isOpen: each === one });
-  }
-  one.queued({ caller: 'jwt', waitMs: 3 });
-  const text = await AggregatorRegistry.aggregate(await Promise.all([one.snapshot(), other.snapshot()])).metrics();
-  for (const line of [
-    'customer_gateway_operations_total{type="query",outcome="OK"} 2',
-    'customer_gateway_operation_duration_seconds_bucket{le="0.005",type="query"} 0',
-    'customer_gateway_operation_duration_seconds_bucket{le="0.01",type="query"} 2',
-    'customer_gateway_operation_duration_seconds_count{type="query"} 2',
-    'customer_gateway_queue_seconds_bucket{le="0.005",caller="jwt"} 1',
-    'customer_gateway_retry_budget_left{merchant="m"} 20',
-    'customer_gateway_breaker_open{merchant="m",method="GET"} 1',
-    'customer_gateway_file_usable{file="F"} 0',
-    'customer_gateway_workers 2',
-  ]) {
-    assert.ok(text.split('\n').includes(line), line);
   }
 });
 

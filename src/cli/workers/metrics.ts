@@ -1,12 +1,11 @@
 import type { Snapshot } from '../../telemetry/aggregate.ts';
-import { counterSnapshot, mergeSnapshots, printSnapshot, totalsOf } from '../../telemetry/aggregate.ts';
-import { metricsContentType, supervisorCounters } from '../../telemetry/metrics.ts';
+import { counterSnapshot, type MetricsText, mergeSnapshots, printed, totalsOf } from '../../telemetry/aggregate.ts';
+import { supervisorCounters } from '../../telemetry/metrics.ts';
 import type { WorkerProcess } from './fleet.ts';
 
 /** The metrics of all workers as one text. */
-export interface CollectedMetrics {
-  readonly contentType: string;
-  read(): Promise<string>;
+export interface CollectedMetrics extends MetricsText {
+  readonly openMetrics: MetricsText;
   /** Stores the metrics of a worker. `id` belongs to the request of {@link read}. */
   receive(worker: WorkerProcess, snapshot: Snapshot, id: number | undefined): void;
   /** Keeps the totals of a worker that has ended. */
@@ -28,16 +27,15 @@ export function collectMetrics(running: () => readonly WorkerProcess[]): Collect
   let restarts = 0;
   let droppedLines = 0;
   let lastId = 0;
-  let reading: Promise<string> | undefined;
+  let reading: Promise<Snapshot> | undefined;
 
   return {
-    contentType: metricsContentType,
-    read() {
+    ...printed(() => {
       reading ??= collect().finally(() => {
         reading = undefined;
       });
       return reading;
-    },
+    }),
     receive(worker, snapshot, id) {
       latest.set(worker, snapshot);
       if (id !== undefined) settle(id, worker);
@@ -56,7 +54,7 @@ export function collectMetrics(running: () => readonly WorkerProcess[]): Collect
     },
   };
 
-  async function collect(): Promise<string> {
+  async function collect(): Promise<Snapshot> {
     const workers = running();
     const id = ++lastId;
     if (workers.length > 0) {
@@ -68,7 +66,7 @@ export function collectMetrics(running: () => readonly WorkerProcess[]): Collect
       clearTimeout(timer);
       requests.delete(id);
     }
-    return printSnapshot(mergeSnapshots([...latest.values(), retired, own()]), metricsContentType);
+    return mergeSnapshots([...latest.values(), retired, own()]);
   }
 
   function settle(id: number, worker: WorkerProcess): void {
