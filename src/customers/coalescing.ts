@@ -138,6 +138,10 @@ class InFlightRead implements Operation, SharedRead, Reader {
     return this.#current?.traceId;
   }
 
+  get sampledTraceId(): string | undefined {
+    return this.#current?.sampledTraceId;
+  }
+
   get caller(): string {
     return this.#current?.caller ?? '';
   }

@@ -123,6 +123,8 @@ export interface Operation {
   readonly requestId: string;
   /** Id of the caller's trace, if the request has one. */
   readonly traceId?: string | undefined;
+  /** The same id if the trace is sampled, for exemplars. */
+  readonly sampledTraceId?: string | undefined;
   /** Opaque key of the credential or the address, for fairness between the callers of one merchant. Never logged. */
   readonly caller: string;
   /** The kind of the caller's credentials, for the metrics. Default `anonymous`. */

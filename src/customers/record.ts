@@ -11,8 +11,8 @@ export interface Attempt {
   readonly pathTemplate: string;
   /** From 1. The attempt with the other key after a 401 has the number of the refused one. */
   readonly attempt: number;
-  /** Whether the same call was sent before. */
-  readonly isRetry: boolean;
+  /** How often the same call was sent before, with either key. */
+  readonly resends: number;
   /** Whether the call requests a client auth token. */
   readonly withToken: boolean;
   /** When the connection was free and the request was sent, in ms on the clock of `performance.now()`. */

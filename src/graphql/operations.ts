@@ -44,6 +44,8 @@ interface RequestState extends Correlation {
   readonly address: string | undefined;
   /** Counts what the operation does. */
   readonly record: OperationRecord;
+  /** The id of a sampled trace, for exemplars. */
+  readonly sampledTraceId?: string | undefined;
   /** The span of the operation, with tracing. */
   readonly span: OperationSpan | undefined;
   /** Set for an operation with an `Idempotency-Key`. */
@@ -79,6 +81,7 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
     const operation: Operation = {
       requestId,
       traceId: state.traceId,
+      sampledTraceId: state.sampledTraceId,
       caller: caller.credentialKeys.join(' ') || `address ${state.address}`,
       callerKind: caller.kind ?? 'anonymous',
       record,

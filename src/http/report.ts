@@ -57,13 +57,11 @@ export function createReport(options: {
   }
 
   function end(state: RequestState, durationMs: number, merchant: string | undefined): void {
-    const { answer, span, record, traceId } = state;
+    const { answer, span, record, sampledTraceId: traceId } = state;
     if (answer === undefined) return;
     const { status, operationType: type, outcome } = answer;
     span?.end({ status, outcome, operationType: type, record });
-    // A trace that is not recorded cannot be found by an exemplar.
-    const exemplar = span === undefined || span.isRecorded ? traceId : undefined;
-    metrics?.operation({ type, outcome, durationMs, merchant, counts: record, traceId: exemplar });
+    metrics?.operation({ type, outcome, durationMs, merchant, counts: record, traceId });
   }
 }
 

@@ -230,7 +230,9 @@ function isRefusedCredential(error: unknown): boolean {
 function startTrace({ method, headers }: Head, state: RequestState, { traces, endpoint }: HttpRules): void {
   const traceparent = headers.get('traceparent');
   if (traces === undefined) {
-    state.traceId = traceParentOf(traceparent)?.traceId;
+    const parent = traceParentOf(traceparent);
+    state.traceId = parent?.traceId;
+    if (parent?.isSampled) state.sampledTraceId = parent.traceId;
     return;
   }
   const { origin, startedAtMs } = state;
@@ -243,6 +245,7 @@ function startTrace({ method, headers }: Head, state: RequestState, { traces, en
     startedAtMs,
   });
   state.traceId = state.span.traceId;
+  state.sampledTraceId = state.span.sampledTraceId;
 }
 
 function notFound(endpoint: string): RequestError {

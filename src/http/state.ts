@@ -30,6 +30,8 @@ export class RequestState {
   readonly record = new OperationRecord();
   /** Trace id of the span, or from the header `traceparent`. Set before authentication. */
   traceId: string | undefined;
+  /** The same id if the trace is sampled. Other traces cannot be found by an exemplar. */
+  sampledTraceId: string | undefined;
   /** Set before authentication, with tracing. */
   span: OperationSpan | undefined;
   /** Set after authentication. */

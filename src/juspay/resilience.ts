@@ -200,8 +200,9 @@ export function resilient(
       tried.onConcluded(outcome, exchange.kind === 'response' ? exchange.status : undefined);
       const durationMs = now() - tried.startedAtMs;
       if (metrics !== undefined) {
-        const { traceId, callerKind: caller = 'anonymous' } = operation;
-        const { isRetry: isRepeat, queuedMs: waitMs } = tried;
+        const { sampledTraceId: traceId, callerKind: caller = 'anonymous' } = operation;
+        const { resends, queuedMs: waitMs } = tried;
+        const isRepeat = resends > 0;
         metrics.attempt({ merchant: merchantId, call: policy.kind, outcome, isRepeat, durationMs, traceId });
         metrics.queued({ caller, waitMs });
       }

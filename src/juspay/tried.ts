@@ -36,8 +36,8 @@ export class Tried implements Sending {
   readonly key: Key | undefined;
   /** From 1. */
   readonly attempt: number;
-  /** Whether the same call was sent before. */
-  readonly isRetry: boolean;
+  /** How often the same call was sent before. The attempt with the other key does not count as an attempt. */
+  readonly resends: number;
   /** Before the wait for a connection. */
   readonly startedAtMs = now();
   readonly #policy: Policy;
@@ -61,7 +61,7 @@ export class Tried implements Sending {
     this.cancellation = policy.kind === 'get' ? operation.cancellation : undefined;
     this.key = key;
     this.attempt = attempt;
-    this.isRetry = attempt > 1 || key !== undefined;
+    this.resends = attempt - 1 + (key === undefined ? 0 : 1);
     this.#policy = policy;
     this.#gate = gate;
     this.#timeoutMs = timeoutMs;
@@ -88,7 +88,7 @@ export class Tried implements Sending {
     if (this.#report === undefined) return true;
     if (method === 'POST') this.waiter.onWriteSent?.();
     const { record } = this.waiter;
-    record.countAttempt(this.#policy.kind, this.isRetry);
+    record.countAttempt(this.#policy.kind, this.resends > 0);
     if (record.observer !== undefined) this.#observe(record.observer);
     return false;
   }
@@ -122,13 +122,13 @@ export class Tried implements Sending {
   }
 
   #observe(observer: AttemptObserver): void {
-    const { call, attempt, isRetry } = this;
+    const { call, attempt, resends } = this;
     const { kind } = this.#policy;
     const startedAtMs = now();
     const queuedMs = startedAtMs - this.startedAtMs;
     const { method, withToken } = call;
     const pathTemplate = pathTemplates[kind];
-    const observed = { call: kind, method, pathTemplate, attempt, isRetry, withToken, startedAtMs, queuedMs };
+    const observed = { call: kind, method, pathTemplate, attempt, resends, withToken, startedAtMs, queuedMs };
     this.#observed = { observer, attempt: observed };
     observer.onAttemptStart(observed);
   }

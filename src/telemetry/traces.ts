@@ -64,9 +64,8 @@ export interface TracedAttempt {
   readonly method: string;
   /** The path without the id. */
   readonly pathTemplate: string;
-  /** From 1. */
-  readonly attempt: number;
-  readonly isRetry: boolean;
+  /** How often the same call was sent before. */
+  readonly resends: number;
   /** Whether the call requests a client auth token. */
   readonly withToken: boolean;
   readonly startedAtMs: number;
@@ -227,7 +226,7 @@ class OperationTrace implements OperationSpan {
       attributes['server.port'] = this.#server.port;
     }
     if (status !== undefined) attributes['http.response.status_code'] = status;
-    if (attempt.isRetry) attributes['http.request.resend_count'] = Math.max(1, attempt.attempt - 1);
+    if (attempt.resends > 0) attributes['http.request.resend_count'] = attempt.resends;
     if (attempt.withToken) attributes['customer_gateway.token_requested'] = true;
     // `NOT_FOUND` is a successful read of a customer that does not exist.
     const isError = outcome !== 'OK' && outcome !== 'NOT_FOUND';

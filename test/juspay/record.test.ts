@@ -31,8 +31,8 @@ after(async () => {
 });
 
 /** Access to customers as one operation has it, and the record of this operation. */
-function open(record = new OperationRecord()) {
-  const merchant = merchants.of({ merchant: undefined });
+function open(record = new OperationRecord(), from = merchants) {
+  const merchant = from.of({ merchant: undefined });
   assert(merchant);
   const cancellation = createCancellation();
   const deadlineAtMs = performance.now() + 10_000;
@@ -133,8 +133,8 @@ test('an observer MUST see the start and the end of each attempt, without the id
   const endMs = performance.now();
 
   const get = { call: 'get', method: 'GET', pathTemplate: '/customers/{customer_id}' };
-  const first = { attempt: 1, isRetry: false };
-  const second = { attempt: 2, isRetry: true };
+  const first = { attempt: 1, resends: 0 };
+  const second = { attempt: 2, resends: 1 };
   assert.deepEqual(
     ended.map(([{ startedAtMs, queuedMs, ...attempt }, { durationMs, ...end }]) => {
       assert.ok(queuedMs >= 0 && startedAtMs >= startMs && startedAtMs + durationMs <= endMs);
@@ -184,4 +184,25 @@ test('an attempt that the client cancels MUST end for its observer', async () =>
   cancellation.cancel();
   assert.deepEqual(outcomes, ['UPSTREAM_UNAVAILABLE']);
   await read;
+});
+
+test('an attempt MUST say how often its call was sent before, with either key', async (context) => {
+  const { url: baseUrl, merchantId, apiKey } = sandbox;
+  const rotating = openMerchants(
+    { provider: { baseUrl, merchantId, apiKey: new Secret('new'), olderApiKey: new Secret(apiKey) }, merchants: [] },
+    { juspay: { version: undefined, timeoutMs: 5_000, connections: 8 }, operationTimeoutMs: 10_000 },
+    createLog('silent'),
+  );
+  context.after(() => rotating.close());
+  sandbox.arm({ fault: '503', on: 'get', retryAfter: null });
+  const attempts: Attempt[] = [];
+  const record = new OperationRecord();
+  record.observer = { onAttemptStart: (attempt) => attempts.push(attempt), onAttemptEnd() {} };
+  const { customers } = open(record, rotating);
+  await customers.get({ any: 'u7' });
+  assert.deepEqual(
+    attempts.map(({ resends }) => resends),
+    [0, 1, 2],
+  );
+  assert.ok(attempts.every(({ attempt }) => attempt <= 2));
 });

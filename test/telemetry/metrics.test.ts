@@ -232,19 +232,23 @@ test('tokens, merged reads, reconciled creates and unknown outcomes MUST be coun
   assert.equal(created[ofMerchant('creates_reconciled_total')], 1);
 });
 
-test('a client that accepts OpenMetrics MUST get it, with the trace as exemplar', async () => {
+test('a client that accepts OpenMetrics MUST get it, with the trace as exemplar if it is sampled', async () => {
   const trace = '0af7651916cd43dd8448eb211c80319c';
-  await fetch(graphql, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', traceparent: `00-${trace}-b7ad6b7169203331-01` },
-    body: '{"query":"{ customer(id: \\"u7\\") { id } }"}',
-  });
+  const notSampled = '4bf92f3577b34da6a3ce929d0e0e4736';
+  for (const parent of [`${trace}-b7ad6b7169203331-01`, `${notSampled}-b7ad6b7169203331-00`]) {
+    await fetch(graphql, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', traceparent: `00-${parent}` },
+      body: '{"query":"{ customer(id: \\"u7\\") { id } }"}',
+    });
+  }
   // As Prometheus sends it.
   const accept = 'application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1';
   const answer = await fetch(metrics, { headers: { accept } });
   assert.match(answer.headers.get('content-type') ?? '', /^application\/openmetrics-text; version=1\.0\.0/);
   const text = await answer.text();
   assert.match(text, /\n# EOF\n$/);
+  assert.ok(!text.includes(notSampled));
   assert.match(text, /^# TYPE customer_gateway_operations counter$/m);
   assert.match(text, /^customer_gateway_operations_total\{/m);
   for (const name of ['operation_duration_seconds', 'upstream_attempt_duration_seconds'])
