@@ -30,14 +30,19 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts the proxy of the configuration file, with other addresses only. */
+/**
+ * Starts the proxy of the configuration file, with other addresses only.
+ *
+ * @param edit changes the configuration.
+ */
 export async function startLoadBalancer(
   name: LoadBalancer['name'],
   instances: readonly [number, number],
+  edit: (text: string) => string = (text) => text,
 ): Promise<LoadBalancer> {
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), `${name}-`));
-  const text = readFileSync(files[name], 'utf8')
+  const text = edit(readFileSync(files[name], 'utf8'))
     .replaceAll('10.0.0.11:4000', `127.0.0.1:${instances[0]}`)
     .replaceAll('10.0.0.12:4000', `127.0.0.1:${instances[1]}`)
     .replaceAll('0.0.0.0:8080', `127.0.0.1:${port}`)

@@ -155,10 +155,11 @@ export async function openHive(send: Send, options: Partial<Parameters<typeof cr
 export const showPlan = 'x-show-plan';
 
 /** Opens Hive Gateway with the query planner of Hive Router, which is a Rust addon, and the executor of its plans. */
-export function openHiveInRust(send: Send, options: Parameters<typeof openHive>[1] = {}) {
+export function openHiveInRust(send: Send, options: NonNullable<Parameters<typeof openHive>[1]> = {}) {
   // A cast, because the types of the package hold a copy of Hive Gateway's.
   const plans = useQueryPlan({ expose: (request) => request.headers.has(showPlan) }) as unknown as GatewayPlugin;
-  return openHive(send, { ...options, unifiedGraphHandler, plugins: () => [plans] });
+  const { plugins = () => [] } = options;
+  return openHive(send, { ...options, unifiedGraphHandler, plugins: (context) => [plans, ...plugins(context)] });
 }
 
 /** Opens a stitching gateway over the stitching print, with the merge configuration of the package. */

@@ -87,8 +87,10 @@ export async function openNetwork(
     });
 
     function begin(request: Buffer): void {
-      const fault = random() < left ? (faults[Math.floor(random() * faults.length)] ?? 'none') : 'none';
-      counts[fault] += 1;
+      // Health checks of proxies are no operations.
+      const isOperation = request.toString('latin1', 0, 5) === 'POST ';
+      const fault = isOperation && random() < left ? (faults[Math.floor(random() * faults.length)] ?? 'none') : 'none';
+      if (isOperation) counts[fault] += 1;
       if (fault === 'reset') client.resetAndDestroy();
       else if (fault === 'close') client.destroySoon();
       else if (fault === 'half') {

@@ -1,5 +1,7 @@
+import { balanced } from './balancers.ts';
 import { openApollo3 } from './clients/apollo-3.ts';
 import { openApollo4 } from './clients/apollo-4.ts';
+import { openChromium } from './clients/chromium.ts';
 import { openFetch } from './clients/fetch.ts';
 import { openGraphqlRequest } from './clients/graphql-request.ts';
 import { openKit } from './clients/kit.ts';
@@ -7,6 +9,7 @@ import { openReactQuery } from './clients/react-query.ts';
 import { openUrql } from './clients/urql.ts';
 import type { NetworkFault } from './network.ts';
 import type { Client, ClientOptions } from './operations.ts';
+import { routed } from './routers.ts';
 import { headersOf, type World } from './world.ts';
 
 /** A program that repeats requests. */
@@ -14,6 +17,12 @@ export interface Program {
   readonly name: string;
   /** Instances of the gateway. Default 1. */
   readonly instances?: number;
+  /** Operations at once. Default 24. */
+  readonly lanes?: number;
+  /** The share of the usual number of operations. Default 1. */
+  readonly scale?: number;
+  /** Whether the program chooses the keys. */
+  readonly hasOwnKeys?: boolean;
   /** What the network does. Default: each fault. */
   readonly networkFaults?: readonly NetworkFault[];
   /** Opens the program in front of the networks of the world. */
@@ -52,15 +61,31 @@ function inApp(
 }
 
 /** By their names on the command line. */
-export const programs = {
+const table = {
   'apollo-4': inApp('Apollo Client 4, `RetryLink`', openApollo4),
   'apollo-3': inApp('Apollo Client 3, `RetryLink`', openApollo3),
   urql: inApp('urql, `retryExchange`', openUrql),
   'react-query': inApp('React Query, `retry: 3` on mutations', openReactQuery),
   'graphql-request': inApp('graphql-request, a `fetch` that repeats', openGraphqlRequest),
   fetch: inApp('`fetch`, sent again by the person, connections that close', openFetch, ['close', 'reset']),
+  chromium: { name: '`fetch` in Chromium, which sends again on connections that close', open: openChromium },
   kit: inApp('`juspay-customer-client`, sent again by the person', openKit),
+  checkout: {
+    name: 'the example checkout in Chromium, double clicks',
+    lanes: 4,
+    scale: 0.025,
+    hasOwnKeys: true,
+    // Needs `dist/`.
+    open: async (world) => (await import('./checkout.ts')).openCheckout(world),
+  },
+  nginx: balanced('nginx over two instances, `proxy_next_upstream … non_idempotent`', 'nginx'),
+  haproxy: balanced('HAProxy over two instances, `retry-on all-retryable-errors`', 'haproxy'),
+  hive: routed('Hive Gateway, `upstreamRetry`', 'hive'),
+  'hive-propagate': routed('Hive Gateway, `upstreamRetry` and `propagateHeaders`', 'hiveWithPropagatedHeaders'),
+  'hive-rust': routed('Hive Gateway with router-runtime, `upstreamRetry`', 'hiveInRust'),
+  'apollo-gateway': routed('@apollo/gateway, a data source that repeats', 'apollo'),
 } as const satisfies Record<string, Program>;
 
-export type ProgramName = keyof typeof programs;
-export const programNames = Object.keys(programs) as ProgramName[];
+export type ProgramName = keyof typeof table;
+export const programs: Readonly<Record<ProgramName, Program>> = table;
+export const programNames = Object.keys(table) as ProgramName[];

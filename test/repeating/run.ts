@@ -26,7 +26,7 @@ export interface Report extends Balance {
 }
 
 const persons = 8;
-const lanes = 24;
+const defaultLanes = 24;
 const updatesOfChain = 4;
 
 /** Sends creates and updates of several persons through a program, and compares all books. */
@@ -70,6 +70,7 @@ export async function runProgram(program: Program, options: RunOptions): Promise
         const person = n % persons;
         await execute(person, { kind: 'create', variables: { input }, key: keyOf(person) });
       }),
+      program.lanes,
     );
     const targets = settledReferences(entries);
     await inLanes(
@@ -81,6 +82,7 @@ export async function runProgram(program: Program, options: RunOptions): Promise
           await execute(person, { kind: 'update', variables, key: keyOf(person) });
         }
       }),
+      program.lanes,
     );
     await world.heal();
     const balance = balanceOf(entries, world.sandbox);
@@ -121,10 +123,10 @@ function inputOf(n: number) {
   const isShared = n % 8 >= 6;
   const isEqual = isShared && group % 2 === 0;
   return {
-    objectReferenceId: isShared ? `reference-shared-${group}` : `reference-${n}`,
+    objectReferenceId: isShared ? `shared-${group}@example.com` : `person-${n}@example.com`,
     mobileNumber: '9000000077',
     emailAddress: 'new@example.com',
-    firstName: isEqual ? `Create ${group}` : `Create ${n}`,
+    firstName: isEqual ? `Equal ${group}` : `Create ${n}`,
   };
 }
 
@@ -144,7 +146,7 @@ function settledReferences(entries: readonly Entry[]): string[] {
 const targetOf = (n: number) => (n % 8 === 7 ? n - 1 : n);
 
 /** Runs tasks in their order, several at once. */
-async function inLanes(tasks: readonly (() => Promise<void>)[]): Promise<void> {
+async function inLanes(tasks: readonly (() => Promise<void>)[], lanes = defaultLanes): Promise<void> {
   const queue = tasks.values();
   const work = async () => {
     for (const task of queue) await task();
