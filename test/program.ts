@@ -4,12 +4,16 @@ import { fileURLToPath } from 'node:url';
 
 const bin = fileURLToPath(new URL('../bin/customer-gateway.js', import.meta.url));
 
-export interface Run {
-  readonly child: ChildProcess;
+/** What a process prints, on stdout and stderr, until it ends. */
+export interface Output {
   readonly output: () => string;
-  /** Resolves when the output matches. Rejects if the program exits before. */
+  /** Resolves when the output matches. Rejects if the process ends before. */
   readonly waitFor: (pattern: RegExp) => Promise<RegExpExecArray>;
   readonly exit: Promise<number | null>;
+}
+
+export interface Run extends Output {
+  readonly child: ChildProcess;
 }
 
 /** Starts the shipped program with this environment only. The caller must stop it. */
@@ -20,17 +24,21 @@ export function start(
 ): Run {
   const env = { PATH: process.env['PATH'] ?? '', ...environment };
   const child = spawn(process.execPath, [...nodeOptions, bin, ...args], { env });
+  return { child, ...outputOf(child) };
+}
+
+/** Follows the output of a process. Call it in the turn of the event loop that started the process. */
+export function outputOf(child: ChildProcess): Output {
   let text = '';
   const listeners = new Set<() => void>();
   for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (data) => {
+    stream?.on('data', (data) => {
       text += String(data);
       for (const listener of listeners) listener();
     });
   }
   const exit = once(child, 'close').then(([code]) => code as number | null);
   return {
-    child,
     exit,
     output: () => text,
     waitFor: (pattern) =>

@@ -20,7 +20,7 @@ const argumentsOf = {
 } as const;
 const files = { haproxy: 'deploy/haproxy/haproxy.cfg', nginx: 'deploy/nginx/nginx.conf' } as const;
 
-/** A port that is free now, below the range of outgoing connections. */
+/** A port of loopback that is free now. */
 export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');

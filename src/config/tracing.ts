@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type SamplerName, samplerNames } from '../telemetry/trace-parent.ts';
 import { integer } from './integer.ts';
 import { Secret } from './secret.ts';
 
@@ -69,15 +70,6 @@ export const tracingTable = {
   OTEL_SDK_DISABLED: [z.string().max(16), 'false', '`true`: traces are off'],
 } as const satisfies Record<string, readonly [z.ZodType, string, string, 'secret'?]>;
 
-const samplers = [
-  'always_on',
-  'always_off',
-  'traceidratio',
-  'parentbased_always_on',
-  'parentbased_always_off',
-  'parentbased_traceidratio',
-] as const;
-
 /** The settings of traces. */
 export interface Tracing {
   /** Whether traces are exported. */
@@ -89,7 +81,7 @@ export interface Tracing {
   readonly headers: Secret | undefined;
   /** Resource attributes, `service.name` included. */
   readonly resource: Readonly<Record<string, string>>;
-  readonly sampler: (typeof samplers)[number];
+  readonly sampler: SamplerName;
   readonly samplerRatio: number;
   /** Whether the trace of `traceparent` is continued. */
   readonly continuesTraces: boolean;
@@ -143,8 +135,8 @@ export function readTracing(set: Given, problems: string[]): Tracing {
   );
   const attributes = pairsOf(set.OTEL_RESOURCE_ATTRIBUTES ?? '', attributeName);
   report(attributes === undefined, 'OTEL_RESOURCE_ATTRIBUTES must be a comma-separated list of name=value.');
-  const sampler = samplers.find((name) => name === (set.OTEL_TRACES_SAMPLER?.trim() ?? 'parentbased_always_on'));
-  report(sampler === undefined, `OTEL_TRACES_SAMPLER must be one of ${samplers.join(', ')}.`);
+  const sampler = samplerNames.find((name) => name === (set.OTEL_TRACES_SAMPLER?.trim() ?? 'parentbased_always_on'));
+  report(sampler === undefined, `OTEL_TRACES_SAMPLER must be one of ${samplerNames.join(', ')}.`);
   const samplerRatio = Number(set.OTEL_TRACES_SAMPLER_ARG ?? 1);
   const isRatio = samplerRatio >= 0 && samplerRatio <= 1;
   report(sampler?.endsWith('ratio') === true && !isRatio, 'OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1.');

@@ -12,6 +12,7 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
 import type { Log } from './log.ts';
+import type { SamplerName } from './trace-parent.ts';
 import { scopeName } from './traces.ts';
 
 /** The settings of the SDK. */
@@ -32,17 +33,6 @@ export interface TraceExportOptions {
     readonly maxBatchSize: number;
   };
 }
-
-export const samplerNames = [
-  'always_on',
-  'always_off',
-  'traceidratio',
-  'parentbased_always_on',
-  'parentbased_always_off',
-  'parentbased_traceidratio',
-] as const;
-
-export type SamplerName = (typeof samplerNames)[number];
 
 export interface TraceExport {
   readonly tracer: Tracer;

@@ -19,3 +19,15 @@ export function traceParentOf(header: string | null | undefined): TraceParent | 
   if (version === undefined || version === 'ff' || (version === '00' && more !== undefined)) return undefined;
   return { traceId, spanId, isSampled: (Number.parseInt(flags, 16) & 1) === 1 };
 }
+
+/** The samplers. Those that begin with `parentbased_` follow {@link TraceParent.isSampled}, if there is a parent. */
+export const samplerNames = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
+
+export type SamplerName = (typeof samplerNames)[number];

@@ -14,6 +14,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { freePort } from '../proxies.ts';
 import { bearer, jwtSettings } from '../support.ts';
 import { buildImage, type Image, pack, removeFolder } from './image.ts';
 
@@ -48,14 +49,6 @@ function writeSecret(name: string, text: string): string {
   chownSync(join(secrets, name), 0, 65532);
   chmodSync(join(secrets, name), 0o440);
   return `/run/secrets/${name}`;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 const linuxTest = isLinux ? test : (name: string, _: unknown) => test(`${name} (checked on Linux)`, () => undefined);

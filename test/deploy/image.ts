@@ -1,5 +1,4 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import {
   cpSync,
   existsSync,
@@ -13,6 +12,7 @@ import {
 } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { type Output, outputOf } from '../program.ts';
 
 // Builds deploy/Dockerfile with buildah and runs the result as a container runtime does, without a Docker engine and without a registry of
 // images. The base images cannot be pulled, so they are replaced by stand-ins that are made from this machine's files.
@@ -39,15 +39,11 @@ export interface Image {
   remove(): void;
 }
 
-export interface Process {
-  readonly output: () => string;
-  /** Resolves when the output matches. Rejects if the process ends before. */
-  waitFor(pattern: RegExp): Promise<RegExpExecArray>;
+export interface Process extends Output {
   /** Sends a signal to the process, which is number 1 of its namespace as in a container. */
   signal(name: NodeJS.Signals): void;
   /** Ends the process and its namespace, if it still runs. */
   kill(): void;
-  readonly exit: Promise<number | null>;
 }
 
 /** Programs run as root: `chroot` and mounts need it. */
@@ -179,15 +175,6 @@ function start(
     ...asRoot('unshare', [...namespaces, 'sh', '-c', script, root, secrets ?? '', ...settings, ...chroot, ...command]),
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
-  let text = '';
-  const listeners = new Set<() => void>();
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', (data) => {
-      text += String(data);
-      for (const listener of listeners) listener();
-    });
-  }
-  const exit = once(child, 'close').then(([code]) => code as number | null);
   const signal = (name: NodeJS.Signals) => {
     const children = (pid: number) =>
       readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
@@ -197,23 +184,12 @@ function start(
     run('kill', `-${name.replace('SIG', '')}`, String(pid));
   };
   return {
-    exit,
-    output: () => text,
+    ...outputOf(child),
     signal,
     kill() {
       // The first process of the namespace outlives `unshare` after a change of its user.
       if (child.exitCode === null && child.signalCode === null) signal('SIGKILL');
     },
-    waitFor: (pattern) =>
-      new Promise((resolve, reject) => {
-        const look = () => {
-          const match = pattern.exec(text);
-          if (match) resolve(match);
-        };
-        listeners.add(look);
-        look();
-        void exit.then(() => reject(new Error(`ended before its output matched ${pattern}: ${text}`)));
-      }),
   };
 }
 
