@@ -50,6 +50,7 @@ export function balanceOf(
   const commits = Map.groupBy(committed, identityOfCall);
   const stored = Map.groupBy(customers, ({ objectReferenceId }) => objectReferenceId);
   const happened = ({ mutation }: Entry) => commits.has(identityOf(mutation));
+  const byIdentity = [...Map.groupBy(entries, ({ mutation }) => identityOf(mutation))];
   const creates = entries.filter(({ mutation }) => mutation.kind === 'create');
   const updates = entries.filter(({ mutation }) => mutation.kind === 'update');
   const count = (list: readonly Entry[], matches: (entry: Entry) => boolean) => list.filter(matches).length;
@@ -62,10 +63,13 @@ export function balanceOf(
     done: count(entries, ({ told }) => told === 'done'),
     refused: count(entries, (entry) => entry.told === 'failed' && isTaken(entry) && !happened(entry)),
     unknown: count(entries, ({ told }) => told === 'unknown'),
-    plainFailures: count(entries, (entry) => !isSuccess(entry) && happened(entry)),
-    duplicates: [...Map.groupBy(creates, ({ mutation }) => identityOf(mutation))].reduce(
-      (sum, [identity, equal]) => sum + Math.max(0, (commits.get(identity)?.length ?? 0) - equal.length),
-      0,
+    plainFailures: sumOf(byIdentity, ([identity, equal]) => {
+      // Of equal creates, as many happened as were committed.
+      const happenings = Math.min(commits.get(identity)?.length ?? 0, equal.length);
+      return Math.max(0, happenings - equal.filter(isSuccess).length);
+    }),
+    duplicates: sumOf(byIdentity, ([identity, equal]) =>
+      identity.startsWith('create ') ? Math.max(0, (commits.get(identity)?.length ?? 0) - equal.length) : 0,
     ),
     falseFailures: count(entries, (entry) => entry.told === 'failed' && happened(entry)),
     unexplained: count(entries, (entry) => entry.told === 'failed' && !isTaken(entry)),
@@ -74,6 +78,8 @@ export function balanceOf(
     existing: count(creates, (entry) => entry.told === 'done' && !isSuccess(entry)),
   };
 }
+
+const sumOf = <T>(list: readonly T[], value: (item: T) => number) => list.reduce((sum, item) => sum + value(item), 0);
 
 /** Each operation has a name of its own, except creates that must be equal. */
 function identityOf(mutation: Mutation): string {

@@ -25,7 +25,7 @@ interface Update {
 
 /** What a program gives to its caller at the end. */
 export interface Reply {
-  readonly result?: MutationResult | null | undefined;
+  readonly result?: (MutationResult & { readonly code?: string }) | null | undefined;
   /** Of GraphQL errors. */
   readonly codes?: readonly unknown[];
 }

@@ -10,11 +10,13 @@ import { openUrql } from './clients/urql.ts';
 import type { NetworkFault } from './network.ts';
 import type { Client, ClientOptions } from './operations.ts';
 import { routed } from './routers.ts';
+import { versions } from './versions.ts';
 import { headersOf, type World } from './world.ts';
 
 /** A program that repeats requests. */
 export interface Program {
   readonly name: string;
+  version(): string;
   /** Instances of the gateway. Default 1. */
   readonly instances?: number;
   /** Operations at once. Default 24. */
@@ -37,11 +39,13 @@ export interface OpenProgram {
 /** A program in the process of each person. */
 function inApp(
   name: string,
+  version: () => string,
   open: (options: ClientOptions) => Client,
   networkFaults?: readonly NetworkFault[],
 ): Program {
   return {
     name,
+    version,
     ...(networkFaults && { networkFaults }),
     open(world) {
       const clients = new Map<number, Client>();
@@ -62,28 +66,57 @@ function inApp(
 
 /** By their names on the command line. */
 const table = {
-  'apollo-4': inApp('Apollo Client 4, `RetryLink`', openApollo4),
-  'apollo-3': inApp('Apollo Client 3, `RetryLink`', openApollo3),
-  urql: inApp('urql, `retryExchange`', openUrql),
-  'react-query': inApp('React Query, `retry: 3` on mutations', openReactQuery),
-  'graphql-request': inApp('graphql-request, a `fetch` that repeats', openGraphqlRequest),
-  fetch: inApp('`fetch`, sent again by the person, connections that close', openFetch, ['close', 'reset']),
-  chromium: { name: '`fetch` in Chromium, which sends again on connections that close', open: openChromium },
-  kit: inApp('`juspay-customer-client`, sent again by the person', openKit),
+  'apollo-4': inApp('Apollo Client 4, `RetryLink`', versions.package('@apollo/client'), openApollo4),
+  'apollo-3': inApp('Apollo Client 3, `RetryLink`', versions.package('apollo-client-3'), openApollo3),
+  urql: inApp('urql, `retryExchange`', versions.package('@urql/core'), openUrql),
+  'react-query': inApp(
+    'React Query, `retry: 3` on mutations',
+    versions.package('@tanstack/react-query'),
+    openReactQuery,
+  ),
+  'graphql-request': inApp(
+    'graphql-request, a `fetch` that repeats',
+    versions.package('graphql-request'),
+    openGraphqlRequest,
+  ),
+  fetch: inApp('`fetch`, sent again by the person, connections that close', versions.node, openFetch, [
+    'close',
+    'reset',
+  ]),
+  chromium: {
+    name: '`fetch` in Chromium, which sends again on connections that close',
+    version: versions.chromium,
+    open: openChromium,
+  },
+  kit: inApp('`juspay-customer-client`, sent again by the person', () => 'this version', openKit),
   checkout: {
     name: 'the example checkout in Chromium, double clicks',
+    version: versions.chromium,
     lanes: 4,
     scale: 0.025,
     hasOwnKeys: true,
     // Needs `dist/`.
     open: async (world) => (await import('./checkout.ts')).openCheckout(world),
   },
-  nginx: balanced('nginx over two instances, `proxy_next_upstream … non_idempotent`', 'nginx'),
-  haproxy: balanced('HAProxy over two instances, `retry-on all-retryable-errors`', 'haproxy'),
-  hive: routed('Hive Gateway, `upstreamRetry`', 'hive'),
-  'hive-propagate': routed('Hive Gateway, `upstreamRetry` and `propagateHeaders`', 'hiveWithPropagatedHeaders'),
-  'hive-rust': routed('Hive Gateway with router-runtime, `upstreamRetry`', 'hiveInRust'),
-  'apollo-gateway': routed('@apollo/gateway, a data source that repeats', 'apollo'),
+  'nginx-once': balanced('nginx over two instances, without `non_idempotent`', versions.nginx, 'nginxOnce'),
+  nginx: balanced('nginx over two instances, `proxy_next_upstream … non_idempotent`', versions.nginx, 'nginx'),
+  haproxy: balanced('HAProxy over two instances, `retry-on all-retryable-errors`', versions.haproxy, 'haproxy'),
+  hive: routed('Hive Gateway, `upstreamRetry`', versions.composition('@graphql-hive/gateway-runtime'), 'hive'),
+  'hive-propagate': routed(
+    'Hive Gateway, `upstreamRetry` and `propagateHeaders`',
+    versions.composition('@graphql-hive/gateway-runtime'),
+    'hiveWithPropagatedHeaders',
+  ),
+  'hive-rust': routed(
+    'Hive Gateway with router-runtime, `upstreamRetry`',
+    versions.composition('@graphql-hive/router-runtime'),
+    'hiveInRust',
+  ),
+  'apollo-gateway': routed(
+    '@apollo/gateway, a data source that repeats',
+    versions.composition('@apollo/gateway'),
+    'apollo',
+  ),
 } as const satisfies Record<string, Program>;
 
 export type ProgramName = keyof typeof table;

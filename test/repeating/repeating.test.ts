@@ -20,7 +20,8 @@ for (const name of programNames) {
         { duplicates: 0, falseFailures: 0, unexplained: 0, lost: 0, unsettled: 0 },
       );
       if (keyed) assert.equal(report.undone, 0);
-      assert.ok(report.requestFaults > 0 && report.callFaults > 0 && report.done > 0);
+      if (program.scale === undefined) assert.ok(report.requestFaults > 0 && report.callFaults > 0);
+      assert.ok(report.done > 0);
     });
   }
 }

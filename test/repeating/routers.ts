@@ -49,9 +49,10 @@ const openers = {
 } as const;
 
 /** A router in front of one instance. Its clients send once. */
-export function routed(name: string, router: keyof typeof openers): Program {
+export function routed(name: string, version: () => string, router: keyof typeof openers): Program {
   return {
     name,
+    version,
     async open({ networks }) {
       const url = `http://127.0.0.1:${networks[0]?.port}/graphql`;
       const { ask, close } = await openers[router]((_url, { method = 'POST', headers = {}, body = null }) =>

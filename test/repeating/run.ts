@@ -1,6 +1,7 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { startRedis } from '../redis.ts';
 import { type Balance, balanceOf, type Entry, toldOf } from './books.ts';
-import type { Client, Mutation } from './operations.ts';
+import type { Client, Mutation, Reply } from './operations.ts';
 import type { Program } from './programs.ts';
 import { openWorld } from './world.ts';
 
@@ -87,10 +88,10 @@ export async function runProgram(program: Program, options: RunOptions): Promise
     await world.heal();
     const balance = balanceOf(entries, world.sandbox);
     const calls = world.sandbox.calls.length;
-    const callFaults = world.sandbox.calls.filter(({ fault }) => fault !== undefined).length;
+    const callFaults = world.sandbox.calls.filter(({ fault }) => fault !== undefined && fault !== 'slow').length;
     const settled: Entry[] = [];
     for (const entry of entries) {
-      const reply = entry.told === 'unknown' ? await entry.client.mutate(entry.mutation) : entry.reply;
+      const reply = entry.told === 'unknown' ? await repeat(entry) : entry.reply;
       settled.push({ ...entry, reply, told: toldOf(reply) });
     }
     await world.heal();
@@ -114,6 +115,17 @@ export async function runProgram(program: Program, options: RunOptions): Promise
     await opened.close();
     await world.close();
     await redis?.close();
+  }
+}
+
+const patience = { rounds: 20, pauseMs: 500 };
+
+/** Sends an operation again. While the circuit breaker of the gateway is open, the person tries again later. */
+async function repeat({ client, mutation }: { readonly client: Client; readonly mutation: Mutation }): Promise<Reply> {
+  for (let left = patience.rounds; ; left -= 1) {
+    const reply = await client.mutate(mutation);
+    if (left === 0 || reply.result?.code !== 'UPSTREAM_UNAVAILABLE') return reply;
+    await wait(patience.pauseMs);
   }
 }
 

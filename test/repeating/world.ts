@@ -35,13 +35,17 @@ export interface World {
 const before = ['reset', 'close', 'truncated', '503', 'timeout'] as const;
 const after = ['reset', 'close', 'truncated', '500', '502', 'html', 'empty', 'timeout'] as const;
 
+const slowShare = 0.1;
+const maxSlowMs = 20;
+
 export async function openWorld(options: WorldOptions): Promise<World> {
   const { seed, providerLoss, networkLoss, uniqueReferences, instances = 1, redisUrl } = options;
   const random = createRandom(seed);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
   let loss = providerLoss;
   const faultOf = (): ArmedFault | undefined => {
-    if (random() >= loss) return undefined;
+    // A delay is no loss. It lets repeats arrive while the first request is executed.
+    if (random() >= loss) return random() < slowShare ? { fault: 'slow', delayMs: random() * maxSlowMs } : undefined;
     const afterCommit = random() < 0.5;
     return { fault: pick<ArmedFault['fault']>(afterCommit ? after : before), afterCommit };
   };
@@ -66,8 +70,8 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     const config = {
       ...loadConfig({
         ...jwtSettings,
-        JUSPAY_TIMEOUT_MS: '250',
-        OPERATION_TIMEOUT_MS: '2000',
+        // Short, because the provider does not answer some calls at all. A provider that answers each call has time on a busy machine too.
+        ...(providerLoss > 0 && { JUSPAY_TIMEOUT_MS: '500', OPERATION_TIMEOUT_MS: '3000' }),
         ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
       }),
       provider: { baseUrl: sandbox.url, merchantId: sandbox.merchantId, apiKey: new Secret(sandbox.apiKey) },
