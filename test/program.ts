@@ -1,8 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const bin = fileURLToPath(new URL('../bin/customer-gateway.js', import.meta.url));
+
+export const isLinux = process.platform === 'linux';
+
+/** A test of programs that exist on Linux only. */
+export const linuxTest: (name: string, run: (context: TestContext) => Promise<void> | void) => void = isLinux
+  ? test
+  : (name) => test(`${name} (checked on Linux)`, () => undefined);
 
 /** What a process prints, on stdout and stderr, until it ends. */
 export interface Output {

@@ -14,6 +14,7 @@ const programs = [
     ? [
         { name: 'Buildah', commands: ['buildah'], debian: 'buildah' },
         { name: 'systemd-analyze', commands: ['systemd-analyze'], debian: 'systemd' },
+        { name: 'ss', commands: ['ss', '/usr/sbin/ss'], debian: 'iproute2' },
       ]
     : []),
   { name: 'Prometheus', commands: ['promtool'], debian: 'prometheus' },

@@ -14,6 +14,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { isLinux, linuxTest } from '../program.ts';
 import { freePort } from '../proxies.ts';
 import { bearer, jwtSettings } from '../support.ts';
 import { buildImage, type Image, pack, removeFolder } from './image.ts';
@@ -21,7 +22,6 @@ import { buildImage, type Image, pack, removeFolder } from './image.ts';
 // `WHOLE=1 node test/deploy/image.test.ts` also builds the stage `package`, which installs all development packages. Otherwise the
 // stage is replaced by the package of this checkout. Linux only: images, namespaces and chroot exist nowhere else.
 const isWhole = process.env['WHOLE'] !== undefined;
-const isLinux = process.platform === 'linux';
 
 const packed = pack();
 const secrets = mkdtempSync(join(tmpdir(), 'secrets-'));
@@ -50,8 +50,6 @@ function writeSecret(name: string, text: string): string {
   chmodSync(join(secrets, name), 0o440);
   return `/run/secrets/${name}`;
 }
-
-const linuxTest = isLinux ? test : (name: string, _: unknown) => test(`${name} (checked on Linux)`, () => undefined);
 
 linuxTest('the image MUST hold the npm package, the packages of production and Node, and no shell', () => {
   const { root, config } = image;
