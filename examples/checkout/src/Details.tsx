@@ -64,7 +64,8 @@ export function Edit({
   onGone: () => void;
 }) {
   const update = useUpdateCustomer();
-  const { isRepeating, send, again } = useRepeat(update);
+  const repeat = useRepeat(update);
+  const { isRepeating, send } = repeat;
   const { data: outcome, error, reset } = update;
   const start = valuesOf(customer);
   const [input, setInput] = useState(start);
@@ -76,7 +77,7 @@ export function Edit({
 
   function stage() {
     if (isRepeating) return <Repeating />;
-    if (error) return <NoAnswer error={error} onAgain={again} onBack={reset} />;
+    if (error) return <NoAnswer error={error} repeat={repeat} onBack={reset} />;
     switch (outcome?.status) {
       case undefined:
       case 'success':
@@ -108,10 +109,10 @@ export function Edit({
           </Notice>
         );
       case 'outcomeUnknown':
-        return <UnknownOutcome requestId={outcome.requestId} onAgain={again} />;
+        return <UnknownOutcome requestId={outcome.requestId} onAgain={repeat.againInDoubt} />;
       case 'upstream':
       case 'other':
-        return <NotSaved failure={outcome} onAgain={again} onBack={reset} />;
+        return <NotSaved failure={outcome} repeat={repeat} onBack={reset} />;
       default:
         return unreachable(outcome);
     }

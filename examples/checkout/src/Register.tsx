@@ -21,7 +21,8 @@ export function Register({
   onUseExisting: (customer: CustomerFieldsFragment | null) => Promise<void>;
 }) {
   const create = useCreateCustomer();
-  const { isRepeating, send, again } = useRepeat(create);
+  const repeat = useRepeat(create);
+  const { isRepeating, send } = repeat;
   const [input, setInput] = useState<Values>({
     emailAddress: reference.includes('@') ? reference : '',
     mobileCountryCode: '91',
@@ -38,7 +39,7 @@ export function Register({
 
   function stage() {
     if (isRepeating) return <Repeating />;
-    if (error) return <NoAnswer error={error} onAgain={again} onBack={reset} />;
+    if (error) return <NoAnswer error={error} repeat={repeat} onBack={reset} />;
     switch (outcome?.status) {
       case undefined:
       case 'success':
@@ -74,10 +75,10 @@ export function Register({
           </Notice>
         );
       case 'outcomeUnknown':
-        return <UnknownOutcome requestId={outcome.requestId} onAgain={again} />;
+        return <UnknownOutcome requestId={outcome.requestId} onAgain={repeat.againInDoubt} />;
       case 'upstream':
       case 'other':
-        return <NotSaved failure={outcome} onAgain={again} onBack={reset} />;
+        return <NotSaved failure={outcome} repeat={repeat} onBack={reset} />;
       default:
         return unreachable(outcome);
     }

@@ -10,17 +10,26 @@ export function useRepeat<Variables>(mutation: {
   readonly mutate: (variables: Variables) => void;
 }) {
   const [isRepeat, setIsRepeat] = useState(false);
+  const [isDoubtful, setIsDoubtful] = useState(false);
   const { variables, isPending, mutate } = mutation;
+  const again = () => {
+    if (variables === undefined || isPending) return;
+    setIsRepeat(true);
+    mutate(variables);
+  };
   return {
     isRepeating: isRepeat && isPending,
+    /** Whether an earlier attempt had an ambiguous outcome. A failure of a later one says nothing about it. */
+    isDoubtful,
     send(next: Variables) {
       setIsRepeat(false);
+      setIsDoubtful(false);
       mutate(next);
     },
-    again() {
-      if (variables === undefined || isPending) return;
-      setIsRepeat(true);
-      mutate(variables);
+    again,
+    againInDoubt() {
+      setIsDoubtful(true);
+      again();
     },
   };
 }
@@ -30,6 +39,8 @@ export function busyWith({ isPending, isPaused }: { isPending: boolean; isPaused
   if (!isPending) return undefined;
   return isPaused ? 'Waiting…' : 'Saving…';
 }
+
+type Repeat = Pick<ReturnType<typeof useRepeat>, 'isDoubtful' | 'again' | 'againInDoubt'>;
 
 export function Repeating() {
   return (
@@ -79,21 +90,26 @@ export function UnknownOutcome({ requestId, onAgain }: { requestId: string | und
 /** Shown for a save without a result: rejected before it was sent, or lost in the network. */
 export function NoAnswer({
   error,
-  onAgain,
+  repeat,
   onBack,
 }: {
   error: CustomerClientError;
-  onAgain: () => void;
+  repeat: Repeat;
   onBack: () => void;
 }) {
-  if (mayBeDone(error)) return <UnknownOutcome requestId={error.requestId} onAgain={onAgain} />;
-  return <NotSaved failure={error} onAgain={onAgain} onBack={onBack} />;
+  if (mayBeDone(error)) return <UnknownOutcome requestId={error.requestId} onAgain={repeat.againInDoubt} />;
+  return <NotSaved failure={error} repeat={repeat} onBack={onBack} />;
 }
 
-/** Shown for a definite failure. */
-export function NotSaved({ failure, onAgain, onBack }: { failure: Failure; onAgain: () => void; onBack: () => void }) {
+/** Shown for a definite failure. Nothing was saved, unless an earlier attempt of unknown outcome has saved it. */
+export function NotSaved({ failure, repeat, onBack }: { failure: Failure; repeat: Repeat; onBack: () => void }) {
+  const { isDoubtful, again } = repeat;
   return (
-    <FailureNotice failure={failure} certain="Nothing was saved." onRetry={failure.retryable ? onAgain : undefined}>
+    <FailureNotice
+      failure={failure}
+      certain={isDoubtful ? 'We still do not know whether your details were saved.' : 'Nothing was saved.'}
+      onRetry={failure.retryable || isDoubtful ? again : undefined}
+    >
       <button type="button" className="quiet" onClick={onBack}>
         Back to the form
       </button>
