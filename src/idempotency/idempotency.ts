@@ -70,10 +70,10 @@ interface InProgress {
 export function createIdempotency(
   { merchantOf, redisUrl, leaseMs = 5_000 }: IdempotencyOptions,
   log: Log,
-  metrics: Pick<Metrics, 'idempotentReplay'> | undefined,
+  metrics: Pick<Metrics, 'idempotentReplay' | 'idempotencyFallback'> | undefined,
 ): Idempotency {
   const local = createLocalStore({ ttlMs });
-  const shared = redisUrl && openSharedStore({ url: redisUrl, ttlMs, leaseMs }, log);
+  const shared = redisUrl && openSharedStore({ url: redisUrl, ttlMs, leaseMs }, log, metrics);
   const sealsOf = createKeyring();
   /** By claim. Bounded by the operations in progress. */
   const inProgress = new Map<string, InProgress>();

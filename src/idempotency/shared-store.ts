@@ -1,6 +1,6 @@
 import { openRedisLink } from '../redis/link.ts';
 import type { Command } from '../redis/session.ts';
-import type { Log } from '../telemetry/log.ts';
+import type { Log, Metrics } from '../telemetry/log.ts';
 
 /** Sealed texts and claims in Redis. Each method returns `undefined` while Redis cannot be used, and never rejects. */
 export interface SharedStore {
@@ -36,7 +36,11 @@ const claimKey = (name: string) => `${keyPrefix}claim:${name}`;
 const textKey = (name: string) => `${keyPrefix}kept:${name}`;
 
 /** Opens a connection of its own: large texts must not delay the counters of the rate limit. */
-export function openSharedStore({ url, ttlMs, leaseMs }: SharedStoreOptions, log: Log): SharedStore {
+export function openSharedStore(
+  { url, ttlMs, leaseMs }: SharedStoreOptions,
+  log: Log,
+  metrics: Pick<Metrics, 'idempotencyFallback'> | undefined,
+): SharedStore {
   const link = openRedisLink({
     url,
     probe: ({ run }) =>
@@ -46,9 +50,15 @@ export function openSharedStore({ url, ttlMs, leaseMs }: SharedStoreOptions, log
         ['pexpire', claimKey('probe'), 1],
         ['del', textKey('probe')],
       ]),
-    onFallback: (reason) => log.warn('kept operations cannot be shared: each instance keeps its own', { reason }),
+    onFallback(reason) {
+      log.warn('kept operations cannot be shared: each instance keeps its own', { reason });
+      metrics?.idempotencyFallback(true);
+    },
     onStillUnavailable: (reason) => log.debug('kept operations still cannot be shared', { reason }),
-    onUsable: () => log.warn('kept operations are shared again'),
+    onUsable() {
+      log.warn('kept operations are shared again');
+      metrics?.idempotencyFallback(false);
+    },
   });
 
   return {

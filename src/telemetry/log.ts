@@ -191,6 +191,8 @@ export interface Metrics {
   keySetFailing(isFailing: boolean): void;
   /** Whether this instance uses its own rate limit counters because Redis is unavailable. */
   rateLimitFallback(isLocal: boolean): void;
+  /** Whether this instance keeps operations with an `Idempotency-Key` by itself because Redis is unavailable. */
+  idempotencyFallback(isLocal: boolean): void;
 }
 
 /** What holds back the calls of a merchant. */

@@ -112,6 +112,11 @@ export function createMetrics(version: string): MetricsRegistry {
     aggregator: 'max',
     help: '1 while REDIS_URL is unavailable and this instance uses its own rate limit counters.',
   });
+  const idempotencyFallback = gauge({
+    name: 'customer_gateway_idempotency_fallback',
+    aggregator: 'max',
+    help: '1 while REDIS_URL is unavailable and this instance keeps operations with an Idempotency-Key by itself.',
+  });
   const droppedLines = counter(supervisorCounters.droppedLines);
   counter(supervisorCounters.restarts).of();
   const tokens = counter({
@@ -285,6 +290,9 @@ export function createMetrics(version: string): MetricsRegistry {
     },
     rateLimitFallback(isLocal) {
       rateLimitFallback.of().value = Number(isLocal);
+    },
+    idempotencyFallback(isLocal) {
+      idempotencyFallback.of().value = Number(isLocal);
     },
     ...printed(snapshot),
     snapshot,

@@ -325,6 +325,15 @@ const scenarios: Readonly<Record<string, readonly Scenario[]>> = {
       silent: spike('customer_gateway_rate_limit_fallback', 0, 1),
     },
   ],
+  CustomerGatewayIdempotencyFallback: [
+    {
+      severity: 'ticket',
+      fires: gauge('customer_gateway_idempotency_fallback', 0, 1),
+      from: 15,
+      until: 29,
+      silent: spike('customer_gateway_idempotency_fallback', 0, 1),
+    },
+  ],
   CustomerGatewayFileUnusable: [
     {
       severity: 'ticket',

@@ -116,11 +116,12 @@ const dependencies: Course<ProgramPatient> = {
   open: openProgram,
   phases: [
     {
-      alerts: ['KeySetFailing', 'KeySetStale', 'RateLimitFallback', 'RefusedCredentials'],
+      alerts: ['KeySetFailing', 'KeySetStale', 'RateLimitFallback', 'IdempotencyFallback', 'RefusedCredentials'],
       async provoke(patient, sandbox) {
         await send(patient, sandbox, { 'x-api-key': 'wrong' });
         await patient.program.waitFor(/key set cannot be read/);
         await patient.program.waitFor(/shared counters cannot be used/);
+        await patient.program.waitFor(/kept operations cannot be shared/);
       },
     },
     {

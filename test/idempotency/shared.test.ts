@@ -56,6 +56,7 @@ test('while Redis cannot be used, operations MUST succeed, and each process MUST
   const redis = await startRedis();
   context.after(redis.close);
   const world = await openWorld(context, { environment: { REDIS_URL: redis.url } });
+  assert.equal(await world.fallback(), 0);
   const before = createOf('reference-before');
   await world.send(...before, { key: '"before"' });
 
@@ -67,6 +68,7 @@ test('while Redis cannot be used, operations MUST succeed, and each process MUST
   await redis.kill();
   assert.equal(resultOf(await first)['__typename'], 'CreateCustomerSuccess');
   await world.logged('kept operations cannot be shared: each instance keeps its own');
+  assert.equal(await world.fallback(), 1);
   const repeat = await world.send(...during, { key: '"during"' });
   assert.deepEqual(repeat.body, (await first).body);
   assert.equal(repeat.headers['idempotency-replayed'], 'true');
@@ -77,6 +79,7 @@ test('while Redis cannot be used, operations MUST succeed, and each process MUST
 
   await redis.restart();
   await world.logged('kept operations are shared again');
+  assert.equal(await world.fallback(), 0);
   const later = await world.send(...during, { key: '"during"' });
   assert.equal(later.headers['idempotency-replayed'], 'true');
   assert.equal(world.posts(), posts + 1);

@@ -35,6 +35,8 @@ export interface World {
   /** Calls of the provider that write. */
   posts(): number;
   replays(): Promise<number>;
+  /** The gauge of the fallback. */
+  fallback(): Promise<number>;
   /** Waits for a line of the log. */
   logged(message: string): Promise<void>;
 }
@@ -94,6 +96,7 @@ export async function openWorld(
         /^customer_gateway_idempotent_replays_total\{.*\} (\d+)$/m.exec(await metrics.read()) ?? [];
       return Number(count);
     },
+    fallback: async () => Number(/^customer_gateway_idempotency_fallback (\d)$/m.exec(await metrics.read())?.[1]),
     async logged(message) {
       const { promise, resolve } = Promise.withResolvers<void>();
       const check = () => lines.some((line) => line.includes(message)) && resolve();

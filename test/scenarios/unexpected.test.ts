@@ -22,6 +22,7 @@ const metricsWith = (faulty: Partial<Metrics>): Metrics => ({
   credentialRefused: ignore,
   keySetFailing: ignore,
   rateLimitFallback: ignore,
+  idempotencyFallback: ignore,
   ...faulty,
 });
 const fail = () => {

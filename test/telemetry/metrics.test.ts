@@ -205,6 +205,7 @@ test('the series of alerts MUST exist before the first call, with the value of n
       ['customer_gateway_audit_failures_total', 0],
       ['customer_gateway_log_lines_dropped_total', 0],
       ['customer_gateway_rate_limit_fallback', 0],
+      ['customer_gateway_idempotency_fallback', 0],
       ['customer_gateway_key_set_failing', 0],
       ['customer_gateway_workers', 1],
     ] as const) {
