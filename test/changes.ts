@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { verifyFiles } from '../src/cli/audit.ts';
 import { callerKey, documentOf, Load, patienceMs, secretOf, sha256 } from './changes-load.ts';
 import { start } from './program.ts';
@@ -49,12 +50,13 @@ interface SettingReport {
 }
 
 export interface ChangesReport {
+  readonly workers: number;
   readonly swaps: number;
   readonly operations: number;
   readonly failed: number;
   readonly failures: readonly string[];
   readonly durationMs: number;
-  /** The exit code of `audit verify`. */
+  /** The exit code of `audit verify`, the highest one of all workers. */
   readonly auditFile: number;
   readonly settings: Readonly<Record<Watched, SettingReport>>;
 }
@@ -96,11 +98,12 @@ async function startProvider() {
 }
 
 /** Starts the shipped gateway. `applied` receives the time of each audit line of a changed file. */
-async function startGateway(folder: string, providerUrl: string, applied: (setting: string) => void) {
+async function startGateway(folder: string, providerUrl: string, workers: number, applied: (setting: string) => void) {
   const files = Object.fromEntries(watched.map((setting) => [setting, join(folder, setting)]));
   const run = start([], {
     PORT: '0',
     METRICS_PORT: '0',
+    WORKERS: String(workers),
     JUSPAY_MERCHANT_ID: 'acme',
     JUSPAY_BASE_URL: providerUrl,
     AUTH_MODE: 'jwt,api-key',
@@ -133,18 +136,23 @@ const isChange = (line: string) =>
  *
  * @throws Error if the gateway ends by itself.
  */
-export async function runChanges(size: { operations: number; swaps: number }): Promise<ChangesReport> {
+export async function runChanges(size: {
+  operations: number;
+  swaps: number;
+  workers?: number;
+}): Promise<ChangesReport> {
+  const { workers = 1 } = size;
   const startedMs = performance.now();
   const folder = mkdtempSync(join(tmpdir(), 'changes-'));
   const provider = await startProvider();
   for (const setting of watched) writeFileSync(join(folder, setting), contentsOf(0, provider.url)[setting]);
   const lines = new Map<string, number[]>(watched.map((setting) => [setting, []]));
   let onLine = () => {};
-  const gateway = await startGateway(folder, provider.url, (setting) => {
+  const gateway = await startGateway(folder, provider.url, workers, (setting) => {
     lines.get(setting)?.push(performance.now());
     onLine();
   });
-  const load = new Load(`${gateway.url}/graphql`);
+  const load = new Load(`${gateway.url}/graphql`, workers);
   /** The swaps of each setting. */
   const swapped = new Map<Watched, { swapMs: number; lastMs: number | undefined }[]>(watched.map((each) => [each, []]));
   try {
@@ -153,7 +161,7 @@ export async function runChanges(size: { operations: number; swaps: number }): P
       await load.prepare(swap);
       const isApplied = new Promise<void>((resolve) => {
         onLine = () => {
-          if (watched.every((setting) => (lines.get(setting)?.length ?? 0) >= swap)) resolve();
+          if (watched.every((setting) => (lines.get(setting)?.length ?? 0) >= swap * workers)) resolve();
         };
       });
       const contents = contentsOf(swap, provider.url);
@@ -173,8 +181,11 @@ export async function runChanges(size: { operations: number; swaps: number }): P
     const metrics = await (await fetch(gateway.metricsUrl)).text();
     gateway.run.child.kill('SIGTERM');
     await gateway.run.exit;
-    const auditFile = join(folder, 'audit.log');
-    const changes = readFileSync(auditFile, 'utf8').split('\n').filter(isChange);
+    const auditFiles = readdirSync(folder)
+      .filter((name) => /^audit.*\.log$/.test(name))
+      .map((name) => join(folder, name));
+    const changes = auditFiles.flatMap((path) => readFileSync(path, 'utf8').split('\n').filter(isChange));
+    const verified = await Promise.all(auditFiles.map((path) => verifyFiles(['verify', path])));
     const reports = watched.map((setting): [Watched, SettingReport] => {
       const metric = new RegExp(`^customer_gateway_config_changes_total\\{file="${setting}"\\} (\\d+)$`, 'm').exec(
         metrics,
@@ -191,7 +202,8 @@ export async function runChanges(size: { operations: number; swaps: number }): P
         const keyOf = Object.entries(sentUpstream).find(([name]) => name === setting)?.[1];
         // The provider has recorded the uses of its keys until the end of the run.
         const lastUseMs = (keyOf ? provider.lastUses.get(keyOf(index)) : lastMs) ?? swapMs;
-        const lineMs = lines.get(setting)?.[index] ?? Number.POSITIVE_INFINITY;
+        // Each worker writes a line.
+        const lineMs = lines.get(setting)?.[(index + 1) * workers - 1] ?? Number.POSITIVE_INFINITY;
         report.appliedMs = Math.max(report.appliedMs, lineMs - swapMs);
         report.lastUseMs = Math.max(report.lastUseMs, lastUseMs - swapMs);
         report.lastUseAfterLineMs = Math.max(report.lastUseAfterLineMs, lastUseMs - lineMs);
@@ -199,12 +211,13 @@ export async function runChanges(size: { operations: number; swaps: number }): P
       return [setting, report];
     });
     return {
+      workers,
       swaps: size.swaps,
       operations: load.completed,
       failed: load.failed,
       failures: load.failures,
       durationMs: performance.now() - startedMs,
-      auditFile: (await verifyFiles(['verify', auditFile])).exitCode,
+      auditFile: Math.max(...verified.map(({ exitCode }) => exitCode)),
       settings: Object.fromEntries(reports) as Record<Watched, SettingReport>,
     };
   } finally {
@@ -235,15 +248,16 @@ function put(path: string, content: string, isInPlace: boolean): void {
  * @param options.isTimed whether the time from the swap counts. It does not in a run beside other tests, which keep the machine busy.
  */
 export function missedBounds(
-  { swaps, failed, auditFile, settings }: ChangesReport,
+  { workers, swaps, failed, auditFile, settings }: ChangesReport,
   { isTimed }: { isTimed: boolean },
 ): string[] {
+  const expected = swaps * workers;
   const missed = watched.flatMap((setting) => {
     const { linesInLog, linesInAuditFile, metric, lastUseMs, lastUseAfterLineMs } = settings[setting];
     const uses = Object.entries({ ...(isTimed && { swap: lastUseMs }), line: lastUseAfterLineMs });
     const counts = Object.entries({ linesInLog, linesInAuditFile, metric });
     return [
-      ...counts.flatMap(([name, count]) => (count === swaps ? [] : [`${setting}: ${name} ${count} of ${swaps}`])),
+      ...counts.flatMap(([name, count]) => (count === expected ? [] : [`${setting}: ${name} ${count} of ${expected}`])),
       ...uses.flatMap(([event, ms]) =>
         ms <= removalMs ? [] : [`${setting}: removed value used ${Math.round(ms)} ms after the ${event}`],
       ),
@@ -258,7 +272,8 @@ export function missedBounds(
 
 /** Prints the report as JSON. Exits with 1 if a bound is missed. */
 if (import.meta.main) {
-  const report = await runChanges({ operations: 10_000, swaps: 20 });
+  const { values } = parseArgs({ options: { workers: { type: 'string', default: '1' } } });
+  const report = await runChanges({ operations: 10_000, swaps: 20, workers: Number(values.workers) });
   const missed = missedBounds(report, { isTimed: true });
   process.stdout.write(`${JSON.stringify({ missed, ...report }, null, 2)}\n`);
   process.exitCode = missed.length > 0 ? 1 : 0;

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { missedBounds, runChanges } from '../changes.ts';
 
-/** A short run of `npm run changes`. */
-test('changes of keys, merchants, secrets and manifests under load MUST NOT fail an operation, MUST be counted and audited, and MUST end the use of removed values', async (context) => {
-  const report = await runChanges({ operations: 300, swaps: 2 });
-  context.diagnostic(JSON.stringify(report));
-  assert.deepEqual(missedBounds(report, { isTimed: false }), []);
-  assert.ok(report.operations >= 300);
-});
+/** Short runs of `npm run changes`. */
+for (const workers of [1, 2])
+  test(`changes of keys, merchants, secrets and manifests under load, with ${workers === 1 ? 'one process' : 'two workers'}, MUST NOT fail an operation, MUST be counted and audited, and MUST end the use of removed values`, async (context) => {
+    const report = await runChanges({ operations: 300, swaps: 2, workers });
+    context.diagnostic(JSON.stringify(report));
+    assert.deepEqual(missedBounds(report, { isTimed: false }), []);
+    assert.ok(report.operations >= 300);
+  });
 
 test('the report of changes MUST name each bound that is missed', () => {
   const sound = {
@@ -20,6 +21,7 @@ test('the report of changes MUST name each bound that is missed', () => {
     lastUseAfterLineMs: -5,
   };
   const report = {
+    workers: 1,
     swaps: 20,
     operations: 10_000,
     failed: 1,
