@@ -50,10 +50,13 @@ export async function openWorld(
     instances = 1,
     environment = {},
     apiKeys = [],
+    other,
   }: {
     instances?: number;
     environment?: Record<string, string>;
     apiKeys?: readonly (readonly [string, string?])[];
+    /** The provider of the second merchant, "other". */
+    other?: Sandbox;
   } = {},
 ): Promise<World> {
   const sandbox = await startSandbox();
@@ -76,6 +79,7 @@ export async function openWorld(
           apiKey: new Secret(apiKey),
           ...(older !== undefined && { olderApiKey: new Secret(older) }),
         },
+        merchants: other ? [{ baseUrl: other.url, merchantId: 'other', apiKey: new Secret(other.apiKey) }] : [],
       };
       const gateway = openGateway(config, { log, metrics });
       const server = await startServer(gateway, { host: '127.0.0.1', port: 0 });
