@@ -54,7 +54,8 @@ export interface Bench {
 const firstNumber = 7_000_000_000;
 
 /** Compiles and starts upstream and load generator. */
-export async function createBench(folder: string): Promise<Bench> {
+/** @param settings further settings of the gateway, but not of the baseline. */
+export async function createBench(folder: string, settings: Readonly<Record<string, string>> = {}): Promise<Bench> {
   compile(folder);
   const upstream = await startUpstream(folder);
   let next = firstNumber;
@@ -79,7 +80,7 @@ export async function createBench(folder: string): Promise<Bench> {
     async start(name, workload, options = {}) {
       await upstream.delay(workload.delayMs);
       const withToken = workload.plain['withToken'] === true;
-      const server = await startServer(name, { folder, upstream: upstream.origin, withToken, ...options });
+      const server = await startServer(name, { folder, upstream: upstream.origin, withToken, settings, ...options });
       const body = bodyOf(name, workload);
       const n = next;
       next += 1;

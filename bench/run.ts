@@ -26,6 +26,7 @@ Options:
   --workload W1,W5   only these workloads
   --server a,b       only these servers, of ${serverNames.join(', ')}; limit is always measured
   --against DIR      measure the gateway of another checkout too, as \`baseline\`
+  --set NAME=VALUE   a further setting of the gateway, but not of \`baseline\`; more than once for several
   --rounds N         measured rounds of each server (5)
   --seconds S        length of a round, in CPU seconds of the server (2)
   --warm-up S        replaces the warm-up of the workloads, in CPU seconds of the server (4; W6: 20)
@@ -41,6 +42,7 @@ const { values } = parseArgs({
     workload: { type: 'string' },
     server: { type: 'string' },
     against: { type: 'string' },
+    set: { type: 'string', multiple: true, default: [] },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '2' },
     'warm-up': { type: 'string' },
@@ -94,7 +96,8 @@ async function scale({ seconds, warmUpSeconds = 4 }: CompareOptions): Promise<Pa
 
 async function measure(options: CompareOptions): Promise<Partial<Results>> {
   const names = prepare(chosen('server', values.server, serverNames));
-  const bench = await createBench(folder);
+  const settings = Object.fromEntries(values.set.map((setting) => setting.split(/=(.*)/s).slice(0, 2)));
+  const bench = await createBench(folder, settings);
   if (values.start) {
     const starts = await measureStarts(bench, names, options.rounds);
     process.stdout.write(`${startsOf(starts)}\n`);

@@ -44,6 +44,8 @@ export interface ServerOptions {
   readonly withToken: boolean;
   /** `JUSPAY_CONNECTIONS` of the gateway, and the same for `limit`. */
   readonly connections?: number;
+  /** Further settings of the gateway, but not of the baseline. */
+  readonly settings?: Readonly<Record<string, string>>;
   readonly nodeOptions?: readonly string[];
   /** Replaces the command of the gateway. */
   readonly command?: readonly string[];
@@ -119,7 +121,7 @@ export async function startServer(name: ServerName, options: ServerOptions): Pro
   const metricsPort = isGateway ? await freePort() : undefined;
   const command = commandOf(name, port, options);
   const env = isGateway
-    ? settingsOf(port, metricsPort, options)
+    ? { ...settingsOf(port, metricsPort, options), ...(name === 'gateway' && options.settings) }
     : { PORT: String(port), UPSTREAM: options.upstream, CONNECTIONS: String(options.connections ?? 64), ...quiet };
   const log = isGateway || options.logFile !== undefined ? openLog(options) : undefined;
   const child = start(command, { core: 'server', cwd: root, env, stdout: log?.fd ?? 'ignore' });
