@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
@@ -20,14 +21,20 @@ const argumentsOf = {
 } as const;
 const files = { haproxy: 'deploy/haproxy/haproxy.cfg', nginx: 'deploy/nginx/nginx.conf' } as const;
 
-/** A port of loopback that is free now. */
+/** A port of loopback that is free now. It is below the range from which systems take the ports of connections. */
 export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
+  for (;;) {
+    const probe = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      probe.once('error', () => resolve(false));
+      probe.listen(randomInt(10_000, 32_000), '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    const { port } = probe.address() as AddressInfo;
+    probe.close();
+    await once(probe, 'close');
+    return port;
+  }
 }
 
 /**
