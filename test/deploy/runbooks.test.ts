@@ -92,7 +92,16 @@ const provider: Course<ProgramPatient> = {
     { alerts: ['ProviderRejecting'], fault: 'rejected' },
     { alerts: ['ProviderMalformed'], fault: 'html' },
     { alerts: ['ProviderMisconfigured'], fault: 'unauthorized' },
-    { alerts: ['AvailabilityBurn', 'BreakerOpen', 'ProviderFailing', 'UnknownOutcomes'], fault: '503' },
+    {
+      alerts: ['AvailabilityBurn', 'BreakerOpen', 'ProviderFailing', 'UnknownOutcomes'],
+      fault: '503',
+      async provoke(patient, sandbox) {
+        // Successful calls of the phases before count for 10 s.
+        const isOpen = /^customer_gateway_breaker_open\{.*method="GET"\} 1$/m;
+        do await send(patient, sandbox);
+        while (!isOpen.test(await textOf(patient.metricsUrl)));
+      },
+    },
     {
       alerts: ['Down', 'InstanceDown'],
       async provoke({ program }) {
