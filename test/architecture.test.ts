@@ -57,7 +57,7 @@ const table: Readonly<Record<string, Room>> = {
   },
   juspay: {
     rooms: ['errors', 'telemetry', 'customers'],
-    packages: ['node:crypto', 'node:diagnostics_channel', 'node:net', 'node:perf_hooks', 'undici', 'zod'],
+    packages: ['node:diagnostics_channel', 'node:net', 'node:perf_hooks', 'undici', 'zod'],
   },
   execution: {
     rooms: ['errors', 'telemetry', 'customers', 'config'],

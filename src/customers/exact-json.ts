@@ -1,6 +1,9 @@
 /** Finds a number with a fraction or an exponent. A match inside a string is possible; it only costs time. */
 const hasFraction = /[:,[\s]-?\d+[.eE]/;
 
+/** Levels of objects and lists in which {@link mayHoldNumber} looks for numbers. Requests and responses of the provider have fewer. */
+const maxDepth = 4;
+
 /** `JSON.parse` returns `Infinity` for it. */
 const infinity = '1e999';
 
@@ -13,9 +16,18 @@ const infinity = '1e999';
  */
 export function parseExactJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
-  if (!hasFraction.test(text)) return value;
+  // Most texts hold no number at all. To see that in the value takes a tenth of the time of a search in the text.
+  if (!mayHoldNumber(value, maxDepth) || !hasFraction.test(text)) return value;
   const exact = withoutRounded(text);
   return exact === text ? value : JSON.parse(exact);
+}
+
+/** Whether parsed JSON holds a number, or is too deep to tell. */
+function mayHoldNumber(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return typeof value === 'number';
+  if (depth === 0) return true;
+  for (const name in value) if (mayHoldNumber((value as Record<string, unknown>)[name], depth - 1)) return true;
+  return false;
 }
 
 const quote = 0x22;

@@ -19,9 +19,9 @@ import {
   type SelectionSetNode,
   TypeNameMetaFieldDef,
 } from 'graphql';
+import { quoted } from '../telemetry/values.ts';
 import { fieldsOf, responseNameOf, selectionSetsOf } from './fields.ts';
 import { LastPrinted, type Turn } from './last-printed.ts';
-import { textOf } from './size.ts';
 
 export type Resolver = GraphQLFieldResolver<unknown, object>;
 
@@ -39,6 +39,8 @@ export interface FieldPlan {
   readonly kind: 'constant' | 'text' | 'value';
   /** The text before the value: brace or comma, response name, colon. */
   readonly lead: string;
+  /** `lead` with the quotes around it: before a text that needs no escapes, after one, or between two. Joins fewer parts. */
+  readonly quotedLeads: { readonly before: string; readonly after: string; readonly between: string };
   readonly responseName: string;
   /** Position in the object. */
   readonly rank: number;
@@ -182,9 +184,11 @@ function planField(
   const resolve = context.resolvers.get(definition);
   const output = outputOf(context, definition.type, nodes);
   const isText = resolve === undefined && isTextType(getNamedType(definition.type)) && output.kind === 'leaf';
+  const text = isTypename ? `${lead}"${parentType.name}"` : lead;
   return {
     kind: isTypename ? 'constant' : isText ? 'text' : 'value',
-    lead: isTypename ? `${lead}"${parentType.name}"` : lead,
+    lead: text,
+    quotedLeads: { before: `${text}"`, after: `"${text}`, between: `"${text}"` },
     responseName,
     rank,
     nodes,
@@ -216,7 +220,7 @@ function outputOf(context: PlanContext, type: GraphQLOutputType, nodes: readonly
 function printLeaf(type: GraphQLLeafType, value: unknown): string {
   const serialized: unknown = typeof value === 'string' && isTextType(type) ? value : type.serialize(value);
   if (serialized == null) throw new Error(`${type.name} serialized a value to null.`);
-  return typeof serialized === 'string' ? textOf(serialized) : JSON.stringify(serialized);
+  return typeof serialized === 'string' ? quoted(serialized) : JSON.stringify(serialized);
 }
 
 /** Whether strings of the type are printed unchanged. */

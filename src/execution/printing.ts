@@ -8,11 +8,11 @@ import {
   locatedError,
   type OperationDefinitionNode,
 } from 'graphql';
+import { unescaped } from '../telemetry/values.ts';
 import { type Failures, keysOf, type Path, tooLarge } from './failures.ts';
 import type { ItemTurns } from './item-turns.ts';
 import { type Parent, type Part, Pending, type Printed } from './pending.ts';
 import type { FieldPlan, ObjectPlan, Output } from './plan.ts';
-import { textOf } from './size.ts';
 
 type Arguments = Readonly<Record<string, unknown>>;
 
@@ -67,12 +67,16 @@ export function printObject(run: Run, plan: ObjectPlan, source: unknown, place: 
   }
   run.charactersLeft -= plan.leadLength;
   let text = '';
+  /** Whether the closing quote of the last text is still missing. The next part begins with it. */
+  let isOpen = false;
   let pending: Pending | undefined;
   try {
     for (const field of plan.fields) {
-      const { kind, lead } = field;
+      const { kind, quotedLeads } = field;
+      const lead = isOpen ? quotedLeads.after : field.lead;
       if (kind === 'constant') {
         text += lead;
+        isOpen = false;
         continue;
       }
       // Most fields are texts of a customer. They need no further call.
@@ -80,10 +84,14 @@ export function printObject(run: Run, plan: ObjectPlan, source: unknown, place: 
         const value = (source as Arguments)[field.definition.name];
         if (typeof value === 'string') {
           run.charactersLeft -= value.length;
-          text += run.charactersLeft < 0 ? lead : lead + textOf(value);
+          const isPlain = run.charactersLeft >= 0 && unescaped.test(value);
+          if (isPlain) text += (isOpen ? quotedLeads.between : quotedLeads.before) + value;
+          else text += run.charactersLeft < 0 ? lead : lead + JSON.stringify(value);
+          isOpen = isPlain;
           continue;
         }
       }
+      isOpen = false;
       const printed = printField(run, field, source, place);
       if (typeof printed === 'string') {
         text += lead + printed;
@@ -97,7 +105,7 @@ export function printObject(run: Run, plan: ObjectPlan, source: unknown, place: 
     if (pending === undefined) throw error;
     return pending.closeWith(error);
   }
-  const end = isDropped ? '' : plan.fields.length === 0 ? '{}' : `${text}}`;
+  const end = isDropped ? '' : plan.fields.length === 0 ? '{}' : text + (isOpen ? '"}' : '}');
   if (pending !== undefined) return pending.close(end);
   if (plain !== undefined && run.charactersLeft >= 0 && run.failures.isEmpty) plain.set(source, end);
   return end;
@@ -105,6 +113,11 @@ export function printObject(run: Run, plan: ObjectPlan, source: unknown, place: 
 
 export function printField(run: Run, field: FieldPlan, source: unknown, parent: Place | undefined): Printed {
   const { responseName: key, parentType, rank, resolve } = field;
+  // The dates of a customer: a property that only needs to be printed. A failure is found again below, with its place.
+  if (resolve === undefined && field.output.kind === 'leaf' && !run.failures.limitsTexts) {
+    const text = printProperty(run, field.output, (source as Arguments)[field.definition.name]);
+    if (text !== undefined) return text;
+  }
   const place: Place = { prev: parent, key, typename: parentType.name, rank };
   let value: unknown;
   try {
@@ -115,6 +128,19 @@ export function printField(run: Run, field: FieldPlan, source: unknown, parent: 
     return failed(run, field, field.output, place, error);
   }
   return settledOrWaiting(run, field, field.output, place, value);
+}
+
+/** @returns `undefined` for a value that is not simple, or cannot be printed. */
+function printProperty(run: Run, { isNullable, print }: Output & { readonly kind: 'leaf' }, value: unknown) {
+  if (value === null) return isNullable ? 'null' : undefined;
+  if (!(value instanceof Date)) return undefined;
+  try {
+    const text = print(value);
+    run.charactersLeft -= text.length;
+    return run.charactersLeft < 0 ? '' : text;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A field or an item of a list whose value is a promise. */

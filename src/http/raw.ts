@@ -10,7 +10,11 @@ import { errorBody } from '../execution/outcome.ts';
  * @see RFC 9112, section 3.2: 400 for a request of HTTP/1.1 without `Host`, for several of them, and for an invalid one.
  */
 export function hasValidHost({ headers: { host }, rawHeaders, httpVersionMajor, httpVersionMinor }: IncomingMessage) {
-  const count = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length;
+  let count = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string;
+    if (name.length === 'host'.length && name.toLowerCase() === 'host') count += 1;
+  }
   if (count > 1) return false;
   if (host === undefined) return !(httpVersionMajor === 1 && httpVersionMinor === 1);
   return host === '' || URL.canParse(`http://${host}`);

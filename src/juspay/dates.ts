@@ -51,7 +51,7 @@ function parseUsual(text: string): Date | undefined {
   if (!isUsual) return undefined;
   const date = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
   // 30 February becomes 1 March.
-  return date.getUTCDate() === day ? date : undefined;
+  return (day >= 1 && day <= 28) || date.getUTCDate() === day ? date : undefined;
 }
 
 /** `NaN` if one of the two characters is not a digit. */

@@ -1,8 +1,8 @@
-import { createHmac } from 'node:crypto';
 import { coalescing, type OtherProcesses, type WrittenIdentifiers } from '../customers/coalescing.ts';
 import type { Operation, ReadingApi } from '../customers/customer.ts';
 import { createDeadlines } from '../customers/deadlines.ts';
 import type { Log, Metrics } from '../telemetry/log.ts';
+import { createPseudonyms, type Pseudonyms } from '../telemetry/pseudonyms.ts';
 import { createClient } from './client.ts';
 import type { Key, Transport } from './exchange.ts';
 import { resilient } from './resilience.ts';
@@ -72,9 +72,6 @@ interface ClientSettings {
   /** The proxy of an address; `undefined` for a direct connection. */
   readonly proxyOf?: (address: string) => URL | undefined;
 }
-
-/** Callers of a merchant whose pseudonyms are kept. */
-const maxPseudonyms = 1_000;
 
 /** Each merchant has its own pool, client and in-flight reads, so that no data is shared between merchants. */
 export function openMerchants(
@@ -165,9 +162,8 @@ function openMerchant(
   const timeoutMs = Math.min(juspay.timeoutMs, operationTimeoutMs);
   const client = createClient(resilient(transport, { merchantId, timeoutMs, log, metrics }), log);
 
-  const pseudonym = (text: string) => createHmac('sha256', apiKey.reveal()).update(text).digest('hex').slice(0, 16);
-  /** By the name of the caller. An HMAC takes 3 µs. */
-  const pseudonyms = new Map<string, string>();
+  /** `undefined` until the first use of the present key. */
+  let pseudonyms: Pseudonyms | undefined;
 
   let invalidate: OpenMerchant['invalidate'] = () => undefined;
   const others: OtherProcesses | undefined = announce && {
@@ -197,15 +193,13 @@ function openMerchant(
     open: coalescing(client, deadlines, others),
     invalidate: (identifiers) => invalidate(identifiers),
     keys,
-    pseudonym,
+    pseudonym(text) {
+      pseudonyms ??= createPseudonyms(apiKey.reveal());
+      return pseudonyms.of(text);
+    },
     pseudonymOfCaller(name) {
-      let known = pseudonyms.get(name);
-      if (known === undefined) {
-        known = pseudonym(name);
-        if (pseudonyms.size >= maxPseudonyms) pseudonyms.clear();
-        pseudonyms.set(name, known);
-      }
-      return known;
+      pseudonyms ??= createPseudonyms(apiKey.reveal());
+      return pseudonyms.ofCaller(name);
     },
     acquire() {
       inUse += 1;
@@ -220,7 +214,7 @@ function openMerchant(
       const kept = <K extends Key | undefined>(key: K) =>
         [apiKey, olderApiKey].find((current) => key !== undefined && current?.reveal() === key.reveal()) ?? key;
       [apiKey, olderApiKey] = [kept(next.apiKey) ?? next.apiKey, kept(next.olderApiKey)];
-      pseudonyms.clear();
+      pseudonyms = undefined;
       return true;
     },
     closeWhenIdle() {

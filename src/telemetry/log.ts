@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../errors.ts';
 import { createLineWriter, type LineWriter, type WriteLine } from './line-writer.ts';
 import { createClock, type OperationCounts, type OperationEntry, operationLine } from './operation.ts';
-import { describe, plain } from './values.ts';
+import { describe, jsonOf, quoted } from './values.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -268,7 +268,7 @@ export function createLog(initial: LogLevel | 'silent', write?: WriteLine, file?
     error: line('error'),
     audit(message, fields) {
       if (level === 'silent' && file === undefined) return;
-      const text = textOf('info', message, fields);
+      const text = textOf('info', message, fields, clock());
       const line = file === undefined ? `${text}}\n` : file.append(text);
       if (level !== 'silent') output(line, true);
     },
@@ -287,11 +287,12 @@ function lineOf(level: LogLevel, message: string, fields?: LogFields): string {
 }
 
 /** A line without its last brace. Applies the allow-list: the type does not exclude an object with further properties. */
-export function textOf(level: LogLevel, message: string, fields: LogFields = {}): string {
-  let text = `{"level":"${level}","time":"${new Date().toISOString()}"`;
-  for (const [name, value] of Object.entries(fields)) {
+export function textOf(level: LogLevel, message: string, fields: LogFields = {}, time?: string): string {
+  let text = `{"level":"${level}","time":"${time ?? new Date().toISOString()}"`;
+  for (const name of Object.keys(fields) as (keyof LogFields)[]) {
+    const value = fields[name];
     if (value === undefined || !Object.hasOwn(fieldNames, name)) continue;
-    text += `,"${name}":${JSON.stringify(name === 'cause' ? describe(value) : plain(value)) ?? 'null'}`;
+    text += `,"${name}":${name === 'cause' ? JSON.stringify(describe(value)) : jsonOf(value)}`;
   }
-  return `${text},"message":${JSON.stringify(message)}`;
+  return `${text},"message":${quoted(message)}`;
 }
