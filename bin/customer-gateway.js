@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 import { problem } from './node-version.js';
 
 // A checkout runs the TypeScript sources, on the Node of the lockfile if necessary. An installed package runs `dist`.
@@ -19,6 +20,8 @@ else if (existsSync(source) && existsSync(locked) && realpathSync(locked) !== re
 else fail();
 
 function run() {
+  // docs/decisions/0036-young-garbage.md
+  setFlagsFromString('--no-allocation-site-pretenuring');
   // The IPC channel closes when the launcher of `runOn` exits, even if it was killed.
   if (process.connected) {
     process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));

@@ -73,7 +73,7 @@ const neverRejected = new Map([
   ['src/idempotency/idempotency.ts', ['void shared?.extend(this.#claim), leaseMs / 3).unref();']],
   ['src/gateway.ts', ['void inFlight.drain();']],
   // DataLoader rejects only if the batch function does.
-  ['src/customers/batching.ts', ['void loader.load(read);']],
+  ['src/customers/batching.ts', ['void this.#loader.load(read);']],
   ['src/juspay/writes.ts', ['void promise.then(() => {', 'void tail.then(resolve);']],
   // Both outcomes are handled on the lines that follow.
   ['src/cli/process-end.ts', ['void stop().then(']],

@@ -11,6 +11,8 @@ import {
   type ReadOptions,
 } from './customer.ts';
 import { isPathId, looksLikeProviderId } from './identity.ts';
+import type { CustomerChanges, NewCustomer } from './input.ts';
+import { KeyReader, Read, settle } from './merged-read.ts';
 import type { OperationRecord } from './record.ts';
 
 /** A reader above the limit that waits because a reservation may be released. */
@@ -28,11 +30,12 @@ interface Counted {
 
 /** `CustomerApi` whose reads can request the token under a condition. */
 export interface BatchedApi extends CustomerApi {
-  /** @param options.tokenFor reads the customer without the token first, and reads it again with the token if this returns true. */
-  get(
-    key: CustomerKey,
-    options?: ReadOptions & { readonly tokenFor?: (customer: Customer) => boolean },
-  ): Promise<Customer | null>;
+  get(key: CustomerKey, options?: BatchedReadOptions): Promise<Customer | null>;
+}
+
+interface BatchedReadOptions extends ReadOptions {
+  /** Reads the customer without the token first, and reads it again with the token if this returns true. */
+  readonly tokenFor?: (customer: Customer) => boolean;
 }
 
 /**
@@ -47,91 +50,103 @@ export interface BatchedApi extends CustomerApi {
  *   document order; the other reads succeed.
  * @param record counts the merged reads.
  */
-export function batched(
-  api: ReadingApi,
-  { maxReads, record }: { readonly maxReads: number; readonly record: Pick<OperationRecord, 'mergedReads'> },
-): BatchedApi {
-  const reads = new Map<string, Read>();
+export function batched(api: ReadingApi, options: BatchedOptions): BatchedApi {
+  return new Batched(api, options);
+}
+
+interface BatchedOptions {
+  readonly maxReads: number;
+  readonly record: Pick<OperationRecord, 'mergedReads'>;
+}
+
+/** A class, because each operation has one: see docs/decisions/0036-young-garbage.md. */
+class Batched implements BatchedApi {
+  readonly #api: ReadingApi;
+  readonly #options: BatchedOptions;
+  readonly #reads = new Map<string, Read>();
   /** The reads that count against `maxReads`. */
-  const counted: Counted = { size: 0, plain: undefined, token: undefined };
+  readonly #counted: Counted = { size: 0, plain: undefined, token: undefined };
   /** Number of reservations: counted reads that may turn out to be unnecessary. */
-  let reserved = 0;
-  const waiting: Waiting[] = [];
+  #reserved = 0;
+  readonly #waiting: Waiting[] = [];
+  #loader: DataLoader<Read, Read> | undefined;
 
-  // DataLoader collects the reads of one tick: 0.4 µs for each. Its promises are not used, because each read settles its own
-  // readers: a slow or failing customer does not delay the others, and a reader needs one promise instead of four.
-  const loader = new DataLoader<Read, Read>(
-    (batch) => {
-      for (const read of batch) start(read);
-      return Promise.resolve(batch);
-    },
-    { cache: false },
-  );
+  constructor(api: ReadingApi, options: BatchedOptions) {
+    this.#api = api;
+    this.#options = options;
+  }
 
-  return {
-    get(key, { withClientAuthToken = false, tokenFor } = {}) {
-      const pathId = pathIdOf(key);
-      // The client rejects this key without a call, so it does not count as a read.
-      if (!isPathId(pathId)) return api.get({ any: pathId });
-      return new Promise((resolve, reject) => {
-        const reader = new KeyReader(key, resolve, reject);
-        if (withClientAuthToken && tokenFor) {
-          const isAllowed = (found: Customer) => matchesKey(found, key) && tokenFor(found);
-          loadTwice(pathId, isAllowed).then((customer) => settle(reader, customer), reject);
-        } else {
-          join(reader, find(pathId, withClientAuthToken), () => find(pathId, withClientAuthToken));
-        }
-      });
-    },
-    create: (input, options) => clearingReads(api.create(input, options)),
-    update: (id, changes) => clearingReads(api.update(id, changes)),
-  };
+  get(key: CustomerKey, { withClientAuthToken = false, tokenFor }: BatchedReadOptions = {}): Promise<Customer | null> {
+    const pathId = pathIdOf(key);
+    // The client rejects this key without a call, so it does not count as a read.
+    if (!isPathId(pathId)) return this.#api.get({ any: pathId });
+    return new Promise((resolve, reject) => {
+      const reader = new KeyReader(key, resolve, reject);
+      if (withClientAuthToken && tokenFor) {
+        const isAllowed = (found: Customer) => matchesKey(found, key) && tokenFor(found);
+        this.#loadTwice(pathId, isAllowed).then((customer) => settle(reader, customer), reject);
+        return;
+      }
+      const read = this.#find(pathId, withClientAuthToken);
+      if (read !== undefined) read.join(reader);
+      else this.#join(reader, read, () => this.#find(pathId, withClientAuthToken));
+    });
+  }
 
-  function clearingReads<T>(write: Promise<T>): Promise<T> {
+  create(input: NewCustomer, options?: ReadOptions): ReturnType<CustomerApi['create']> {
+    return this.#clearingReads(this.#api.create(input, options));
+  }
+
+  update(id: string, changes: CustomerChanges): Promise<Customer> {
+    return this.#clearingReads(this.#api.update(id, changes));
+  }
+
+  #clearingReads<Result>(write: Promise<Result>): Promise<Result> {
     return write.then(
       (result) => {
-        reads.clear();
+        this.#reads.clear();
         return result;
       },
       (error: unknown) => {
-        reads.clear();
+        this.#reads.clear();
         throw error;
       },
     );
   }
 
   /** @param findRead finds the read again, after a reservation was released. */
-  function join(reader: Reader, read: Read | undefined, findRead: () => Read | undefined): void {
+  #join(reader: Reader, read: Read | undefined, findRead: () => Read | undefined): void {
     if (read !== undefined) read.join(reader);
-    else if (reserved === 0) reader.reject(new GatewayError('OPERATION_TOO_COMPLEX'));
+    else if (this.#reserved === 0) reader.reject(new GatewayError('OPERATION_TOO_COMPLEX'));
     // A released reservation leaves a read for a later field of the document.
-    else waiting.push({ findRead, reader });
+    else this.#waiting.push({ findRead, reader });
   }
 
-  function load(findRead: () => Read | undefined): Promise<Customer | null> {
-    return new Promise((resolve, reject) => join({ resolve, reject }, findRead(), findRead));
+  #load(findRead: () => Read | undefined): Promise<Customer | null> {
+    return new Promise((resolve, reject) => this.#join({ resolve, reject }, findRead(), findRead));
   }
 
   /** Serves waiting readers in document order until the limit is reached. The cost is linear in the readers served. */
-  function serveWaiting(): void {
+  #serveWaiting(): void {
+    const waiting = this.#waiting;
     for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
       const read = first.findRead();
-      if (read === undefined && reserved > 0) return;
+      if (read === undefined && this.#reserved > 0) return;
       waiting.shift();
-      join(first.reader, read, first.findRead);
+      this.#join(first.reader, read, first.findRead);
     }
   }
 
   /** Reads without the token, then with it. Reserves the second read immediately, so that it counts before later fields do. */
-  async function loadTwice(pathId: string, isAllowed: (customer: Customer) => boolean): Promise<Customer | null> {
+  async #loadTwice(pathId: string, isAllowed: (customer: Customer) => boolean): Promise<Customer | null> {
     const needsToken = (customer: Customer | null) => customer !== null && isAllowed(customer);
-    const customer = await load(() => {
-      const read = find(pathId, false);
-      if (read !== undefined) reserve(pathId, () => load(() => read).then(needsToken));
+    const customer = await this.#load(() => {
+      const read = this.#find(pathId, false);
+      if (read !== undefined) this.#reserve(pathId, () => this.#load(() => read).then(needsToken));
       return read;
     });
     if (customer === null || !needsToken(customer)) return customer;
-    return load(() => find(pathId, true)).catch((error: unknown) => {
+    return this.#load(() => this.#find(pathId, true)).catch((error: unknown) => {
       // The first read succeeded, so only the token field fails.
       if (error instanceof GatewayError) return { ...customer, clientAuthToken: error };
       throw error;
@@ -139,20 +154,33 @@ export function batched(
   }
 
   /** Returns an existing read or starts a new one; `undefined` if the limit is reached. */
-  function find(pathId: string, withClientAuthToken: boolean): Read | undefined {
-    const known = reads.get(pathId);
+  #find(pathId: string, withClientAuthToken: boolean): Read | undefined {
+    const known = this.#reads.get(pathId);
     if (known !== undefined) {
       if (known.withClientAuthToken || !withClientAuthToken || !known.isInFlight) {
         known.withClientAuthToken ||= withClientAuthToken;
-        record.mergedReads += 1;
+        this.#options.record.mergedReads += 1;
         return known;
       }
     }
-    if (!count(pathId, withClientAuthToken)) return undefined;
-    const read = new Read(pathId, withClientAuthToken, linkIdentifiers);
-    void loader.load(read);
-    reads.set(pathId, read);
+    if (!this.#count(pathId, withClientAuthToken)) return undefined;
+    const read = new Read(pathId, withClientAuthToken, this);
+    this.#loader ??= this.#openLoader();
+    void this.#loader.load(read);
+    this.#reads.set(pathId, read);
     return read;
+  }
+
+  /**
+   * DataLoader collects the reads of one tick: 0.4 µs for each. Its promises are not used, because each read settles its own
+   * readers: a slow or failing customer does not delay the others, and a reader needs one promise instead of four.
+   */
+  #openLoader(): DataLoader<Read, Read> {
+    const start = (batch: readonly Read[]) => {
+      for (const read of batch) this.#start(read);
+      return Promise.resolve(batch);
+    };
+    return new DataLoader(start, uncached);
   }
 
   /**
@@ -160,109 +188,54 @@ export function batched(
    *
    * @param isNeeded a function, because a promise that is created and not awaited could reject unhandled.
    */
-  function reserve(pathId: string, isNeeded: () => Promise<boolean>): void {
-    if (counted.token?.has(pathId) || !count(pathId, true)) return;
-    reserved += 1;
+  #reserve(pathId: string, isNeeded: () => Promise<boolean>): void {
+    const counted = this.#counted;
+    if (counted.token?.has(pathId) || !this.#count(pathId, true)) return;
+    this.#reserved += 1;
     const decide = (needed: boolean) => {
       if (!needed && counted.token?.delete(pathId)) counted.size -= 1;
-      reserved -= 1;
-      serveWaiting();
+      this.#reserved -= 1;
+      this.#serveWaiting();
     };
     isNeeded().then(decide, () => decide(false));
   }
 
-  function count(pathId: string, withClientAuthToken: boolean): boolean {
+  #count(pathId: string, withClientAuthToken: boolean): boolean {
+    const counted = this.#counted;
     const kind = withClientAuthToken ? 'token' : 'plain';
     // A repeated read after a write does not count again.
     if (counted[kind]?.has(pathId)) return true;
-    if (counted.size >= maxReads) return false;
+    if (counted.size >= this.#options.maxReads) return false;
     counted.size += 1;
     counted[kind] ??= new Set();
     counted[kind].add(pathId);
     return true;
   }
 
-  function start(read: Read): void {
+  #start(read: Read): void {
     read.isInFlight = true;
     try {
-      api.read({ any: read.pathId }, read, read);
+      this.#api.read({ any: read.pathId }, read, read);
     } catch (error) {
       read.reject(error);
     }
   }
 
   /** Registers the read under both identifiers of its customer, unless a write has cleared it. */
-  function linkIdentifiers(read: Read, { id, objectReferenceId }: Customer): void {
-    if (reads.get(read.pathId) !== read) return;
-    for (const identifier of [id, objectReferenceId]) {
-      if (identifier === null || identifier === read.pathId) continue;
-      // A reference with the shape of a provider id can be the id of another customer.
-      if (identifier !== id && looksLikeProviderId(identifier)) continue;
-      const known = reads.get(identifier);
-      if (known === undefined || (read.withClientAuthToken && !known.withClientAuthToken)) reads.set(identifier, read);
-    }
+  onCustomer(read: Read, { id, objectReferenceId }: Customer): void {
+    if (this.#reads.get(read.pathId) !== read) return;
+    this.#link(read, id);
+    // A reference with the shape of a provider id can be the id of another customer.
+    if (objectReferenceId !== null && (objectReferenceId === id || !looksLikeProviderId(objectReferenceId)))
+      this.#link(read, objectReferenceId);
+  }
+
+  #link(read: Read, identifier: string): void {
+    if (identifier === read.pathId) return;
+    const known = this.#reads.get(identifier);
+    if (known === undefined || (read.withClientAuthToken && !known.withClientAuthToken))
+      this.#reads.set(identifier, read);
   }
 }
 
-/** One upstream read of an operation and its readers. */
-class Read implements Reader, ReadOptions {
-  readonly pathId: string;
-  /** True if any reader of the batch requests the token. */
-  withClientAuthToken: boolean;
-  isInFlight = false;
-  /** Empty after the read ends, so that a finished read does not keep the promises of its readers in memory. */
-  #readers: Reader[] = [];
-  #result: { readonly customer: Customer | null } | { readonly error: unknown } | undefined;
-
-  readonly #onCustomer: (read: Read, customer: Customer) => void;
-
-  /** @param onCustomer called with the customer before the readers are. */
-  constructor(pathId: string, withClientAuthToken: boolean, onCustomer: (read: Read, customer: Customer) => void) {
-    this.pathId = pathId;
-    this.withClientAuthToken = withClientAuthToken;
-    this.#onCustomer = onCustomer;
-  }
-
-  join(reader: Reader): void {
-    if (this.#result === undefined) this.#readers.push(reader);
-    else if ('error' in this.#result) reader.reject(this.#result.error);
-    else settle(reader, this.#result.customer);
-  }
-
-  resolve(customer: Customer | null): void {
-    if (customer !== null) this.#onCustomer(this, customer);
-    this.#result = { customer };
-    for (const reader of this.#readers.splice(0)) settle(reader, customer);
-  }
-
-  reject(error: unknown): void {
-    this.#result = { error };
-    for (const reader of this.#readers.splice(0)) reader.reject(error);
-  }
-}
-
-/** The path accepts either identifier, but a key of the form `id` or `reference` must match that identifier. */
-class KeyReader implements Reader {
-  readonly reject: (error: unknown) => void;
-  readonly #key: CustomerKey;
-  readonly #resolve: (customer: Customer | null) => void;
-
-  constructor(key: CustomerKey, resolve: (customer: Customer | null) => void, reject: (error: unknown) => void) {
-    this.#key = key;
-    this.#resolve = resolve;
-    this.reject = reject;
-  }
-
-  resolve(customer: Customer | null): void {
-    this.#resolve(customer !== null && matchesKey(customer, this.#key) ? customer : null);
-  }
-}
-
-/** One reader that fails must not stop the others. */
-function settle(reader: Reader, customer: Customer | null): void {
-  try {
-    reader.resolve(customer);
-  } catch (error) {
-    reader.reject(error);
-  }
-}
+const uncached = { cache: false };

@@ -94,7 +94,9 @@ export interface ReadingApi extends CustomerApi {
 /** Adds `read` to an API that has promises only, or whose `get` was replaced. */
 export function reading(api: CustomerApi): ReadingApi {
   return {
-    ...api,
+    get: (key, options) => api.get(key, options),
+    create: (input, options) => api.create(input, options),
+    update: (id, changes) => api.update(id, changes),
     read(key, options, reader) {
       api.get(key, options).then(
         (customer) => reader.resolve(customer),
@@ -138,20 +140,38 @@ export interface Operation {
   /** Cancelled when the client disconnects. Stops reads; a write that was sent continues. */
   readonly cancellation: Cancellation;
   /** Called with the provider's request id of each response that has one. */
-  readonly onProviderRequest?: (id: string) => void;
+  onProviderRequest?(id: string): void;
   /** Called right before a write is sent. From then on, an unexpected error does not mean that nothing was changed. */
-  readonly onWriteSent?: () => void;
+  onWriteSent?(): void;
   /**
    * Counts an upstream failure by its code or an internal name.
    *
    * @returns whether it is the first failure of this name in the operation. Only the first is logged on its own line.
    */
-  readonly onFailure?: ((name: string) => boolean) | undefined;
+  onFailure?(name: string): boolean;
   /**
    * Called with the end of a backoff, in ms on the clock of `performance.now()`. A shared read uses it to reject the
    * operations whose deadline is earlier.
    */
-  readonly onBackoff?: (untilMs: number) => void;
+  onBackoff?(untilMs: number): void;
+}
+
+/** The same operation with changes. Operations can be objects of a class, which a spread would leave without their methods. */
+export function changedOperation(operation: Operation, changes: Partial<Operation>): Operation {
+  const { requestId, traceId, sampledTraceId, caller, callerKind, record, sharedRead, deadlineAtMs, cancellation } =
+    operation;
+  return {
+    ...{ requestId, caller, record, deadlineAtMs, cancellation },
+    ...(traceId !== undefined && { traceId }),
+    ...(sampledTraceId !== undefined && { sampledTraceId }),
+    ...(callerKind !== undefined && { callerKind }),
+    ...(sharedRead !== undefined && { sharedRead }),
+    onProviderRequest: (id) => operation.onProviderRequest?.(id),
+    onWriteSent: () => operation.onWriteSent?.(),
+    onFailure: (name) => operation.onFailure?.(name) ?? true,
+    onBackoff: (untilMs) => operation.onBackoff?.(untilMs),
+    ...changes,
+  };
 }
 
 /** Whether `key` identifies the customer. References are compared without ASCII case and outer blanks, ids exactly. */

@@ -1,4 +1,5 @@
-import type { ReadingApi } from './customer.ts';
+import type { Customer, CustomerApi, CustomerKey, Reader, ReadingApi, ReadOptions } from './customer.ts';
+import type { CustomerChanges, NewCustomer } from './input.ts';
 
 /** Something that counts its users, such as the slots of the concurrency limit. */
 export interface Resource {
@@ -12,25 +13,43 @@ export interface Resource {
  *
  * The result is that of the write. A fault of a resource does not change it, because the write was started.
  */
-export function tracked(api: ReadingApi, resources: readonly Resource[]): ReadingApi {
-  const start = <T>(write: Promise<T>): Promise<T> => {
-    // Rejects if the write fails, too.
-    hold(write).catch(() => undefined);
-    return write;
-  };
-  return {
-    get: api.get,
-    read: api.read,
-    create: (input, options) => start(api.create(input, options)),
-    update: (id, changes) => start(api.update(id, changes)),
-  };
+export class Tracked implements ReadingApi {
+  readonly #api: ReadingApi;
+  readonly #resources: readonly Resource[];
 
-  async function hold(write: Promise<unknown>): Promise<void> {
-    for (const resource of resources) resource.acquire();
+  constructor(api: ReadingApi, resources: readonly Resource[]) {
+    this.#api = api;
+    this.#resources = resources;
+  }
+
+  get(key: CustomerKey, options?: ReadOptions): Promise<Customer | null> {
+    return this.#api.get(key, options);
+  }
+
+  read(key: CustomerKey, options: ReadOptions, reader: Reader): void {
+    this.#api.read(key, options, reader);
+  }
+
+  create(input: NewCustomer, options?: ReadOptions): ReturnType<CustomerApi['create']> {
+    return this.#start(this.#api.create(input, options));
+  }
+
+  update(id: string, changes: CustomerChanges): Promise<Customer> {
+    return this.#start(this.#api.update(id, changes));
+  }
+
+  #start<Result>(write: Promise<Result>): Promise<Result> {
+    // Rejects if the write fails, too.
+    this.#hold(write).catch(() => undefined);
+    return write;
+  }
+
+  async #hold(write: Promise<unknown>): Promise<void> {
+    for (const resource of this.#resources) resource.acquire();
     try {
       await write;
     } finally {
-      for (const resource of resources) resource.release();
+      for (const resource of this.#resources) resource.release();
     }
   }
 }

@@ -77,20 +77,24 @@ export function createEngine({ schema, limits, introspection, log }: EngineOptio
   function start(params: OperationParams, request: EngineRequest, isWhole: boolean): Answer | Promise<Answer> {
     const { query } = params;
     const { requester, cancellation } = request;
-    const task = taskOf(params, request, noLiterals, undefined);
     try {
       const found = documents.find(query, isWhole) ?? documents.read(query, requester, cancellation, isWhole);
-      if (!(found instanceof Promise)) return run(found, task);
-      return found.then(
-        (read) => run(read, task),
-        (error) => refusal(error, task),
-      );
+      if (!(found instanceof Promise)) return run(found, params, request);
+      return found.then((read) => run(read, params, request), refuseDocument);
     } catch (error) {
-      return refusal(error, task);
+      return refuseDocument(error);
+    }
+
+    function refuseDocument(error: unknown): Answer {
+      return refusal(error, taskOf(params, request, noLiterals, undefined));
     }
   }
 
-  function run({ document, literals }: FoundDocument, { params, request }: Task): Answer | Promise<Answer> {
+  function run(
+    { document, literals }: FoundDocument,
+    params: OperationParams,
+    request: EngineRequest,
+  ): Answer | Promise<Answer> {
     const task = taskOf(params, request, literals, document);
     try {
       const operation = document.operation(params.operationName);

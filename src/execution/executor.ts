@@ -5,6 +5,7 @@ import type { Operation, Prepared } from './compiler.ts';
 import { Failures, tooLarge } from './failures.ts';
 import { ItemTurns } from './item-turns.ts';
 import { located } from './outcome.ts';
+import type { Parent, Printed } from './pending.ts';
 import type { ObjectPlan } from './plan.ts';
 import { printField, printObject, type Run, whenPrinted } from './printing.ts';
 import { exceedsBytes, exceedsJsonBytes } from './size.ts';
@@ -30,27 +31,46 @@ export function runPlan(
     charactersLeft: isMutation ? Number.POSITIVE_INFINITY : maxBytes,
     turns: new ItemTurns(),
   };
-  const onData = (data: string) => onResult(resultOf(run, data, isMutation ? Number.POSITIVE_INFINITY : maxBytes));
-  const onError = (error: unknown) => {
-    run.failures.refuse(error as GraphQLError, undefined);
-    onData('null');
-  };
-  if (isMutation) void printSerially(run, plan).then(onData, onError);
-  else printParallel(run, plan, onData, onError);
+  const ending = new Ending(run, isMutation ? Number.POSITIVE_INFINITY : maxBytes, onResult);
+  if (!isMutation) return printParallel(run, plan, ending);
+  printSerially(run, plan).then(
+    (data) => ending.end(data),
+    (error: unknown) => ending.fail(error),
+  );
 }
 
-function printParallel(
-  run: Run,
-  plan: ObjectPlan,
-  onData: (data: string) => void,
-  onError: (error: unknown) => void,
-): void {
+/** Receives the text of the root object. */
+class Ending implements Parent {
+  readonly #run: Run;
+  readonly #maxBytes: number;
+  readonly #onResult: (result: Result) => void;
+
+  constructor(run: Run, maxBytes: number, onResult: (result: Result) => void) {
+    this.#run = run;
+    this.#maxBytes = maxBytes;
+    this.#onResult = onResult;
+  }
+
+  put(_index: number, printed: Printed): void {
+    if (typeof printed === 'string') this.end(printed);
+    else printed.attach(this, 0);
+  }
+
+  fail(error: unknown): void {
+    this.#run.failures.refuse(error as GraphQLError, undefined);
+    this.end('null');
+  }
+
+  end(data: string): void {
+    this.#onResult(resultOf(this.#run, data, this.#maxBytes));
+  }
+}
+
+function printParallel(run: Run, plan: ObjectPlan, ending: Ending): void {
   try {
-    const printed = printObject(run, plan, undefined, undefined);
-    if (typeof printed === 'string') onData(printed);
-    else whenPrinted(printed, onData, onError);
+    ending.put(0, printObject(run, plan, undefined, undefined));
   } catch (error) {
-    onError(error);
+    ending.fail(error);
   }
 }
 

@@ -71,9 +71,11 @@ export function createPlanning(engine: Engine, operations: OperationsOptions, ha
       const record = new OperationRecord();
       const own = { requestId, traceId, startedAtMs, caller, address, record, span: undefined, use };
       const context = rehearsed.open(own, request);
+      const { caller: rights, customers, write } = context;
       return {
-        ...context,
-        customers: asks.noted(context.customers, (key) => known.add(key)),
+        ...{ requestId, caller: rights, write },
+        customers: asks.noted(customers, (key) => known.add(key)),
+        onUnexpected: (cause) => context.onUnexpected(cause),
         audit: ({ outcome }) => {
           if (current === 'success' && !writeOutcomes.includes(outcome))
             failedWrites.push({ field: asks.root, code: outcome });

@@ -1,5 +1,5 @@
 import type { Access } from '../customers/access.ts';
-import { type CustomerApi, type Operation, reading } from '../customers/customer.ts';
+import { type CustomerApi, changedOperation, type Operation, reading } from '../customers/customer.ts';
 import type { Attempt, AttemptObserver, OperationRecord } from '../customers/record.ts';
 import type { Engine } from '../execution/engine.ts';
 import { createOperations, type OperationsOptions } from '../graphql/operations.ts';
@@ -41,7 +41,13 @@ export function createTracing(engine: Engine, operations: OperationsOptions): Ex
         },
       });
       const context = traced.open(state, request);
-      return { ...context, customers: asks.noted(context.customers, () => undefined), asks };
+      const { requestId, caller: rights, customers, write } = context;
+      return {
+        ...{ requestId, caller: rights, write, asks },
+        customers: asks.noted(customers, () => undefined),
+        audit: (entry) => context.audit(entry),
+        onUnexpected: (cause) => context.onUnexpected(cause),
+      };
     },
     explain(answer) {
       if (caller === undefined) return answer;
@@ -57,9 +63,10 @@ export function createTracing(engine: Engine, operations: OperationsOptions): Ex
     const step: Step = { call, isShared: false, attempts: [] };
     steps.push(step);
     const { record } = operation;
-    const api = open({ ...operation, record: observed(record, noting(step)) });
+    const api = open(changedOperation(operation, { record: observed(record, noting(step)) }));
     return {
-      ...api,
+      create: (input, options) => api.create(input, options),
+      update: (id, changes) => api.update(id, changes),
       get(key, options) {
         const before = record.sharedReads;
         const read = api.get(key, options);

@@ -11,12 +11,12 @@ export interface OperationContext {
   /** Access to customers, with the rights, limits and deadline of this operation. */
   readonly customers: CustomerApi;
   /** Writes the audit entry of a requested write. Never throws. */
-  readonly audit: (entry: AuditEntry) => void;
+  audit(entry: AuditEntry): void;
   /**
    * Whether the write of the current mutation field may have been sent, and whether an earlier operation with the same
    * `Idempotency-Key` has made it instead. Each mutation field resets both: they run one after the other.
    */
   readonly write: { isSent: boolean; isReplayed: boolean };
   /** Logs an unexpected error that the result hides. Never throws. */
-  readonly onUnexpected: (cause: unknown) => void;
+  onUnexpected(cause: unknown): void;
 }

@@ -2,12 +2,12 @@ import type { HeaderReader } from '../auth/auth.ts';
 import type { Caller } from '../auth/caller.ts';
 import { batched } from '../customers/batching.ts';
 import type { Cancellation } from '../customers/cancellation.ts';
-import type { CustomerApi, Operation, ReadingApi } from '../customers/customer.ts';
+import type { CallerKind, CustomerApi, Operation, ReadingApi } from '../customers/customer.ts';
 import { forbidden, owned } from '../customers/ownership.ts';
 import type { OperationRecord } from '../customers/record.ts';
-import { type Resource, tracked } from '../customers/tracking.ts';
+import { type Resource, Tracked } from '../customers/tracking.ts';
 import { codes, RequestError } from '../errors.ts';
-import { type AuditEntry, createAudit } from '../telemetry/audit.ts';
+import { type AuditEntry, writeAudit } from '../telemetry/audit.ts';
 import { FailureCount } from '../telemetry/failure-count.ts';
 import { type Correlation, correlationOf, type Log, type Metrics } from '../telemetry/log.ts';
 import type { OperationSpan, ServerAddress } from '../telemetry/traces.ts';
@@ -73,30 +73,17 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
   }
 
   function open(state: RequestState, { isGet, headers, cancellation, name }: OperationRequest): OperationContext {
-    const { requestId, startedAtMs, caller, record, span } = state;
+    const { startedAtMs, caller, record, span, repeatable } = state;
     // Reject the request if authentication has not run. This guards against routes that bypass it.
     if (caller === undefined) throw new RequestError('UNAUTHENTICATED', { status: 401 });
     const failures = new FailureCount(log, state);
     state.use(failures);
-    const operation: Operation = {
-      requestId,
-      traceId: state.traceId,
-      sampledTraceId: state.sampledTraceId,
-      caller: caller.credentialKeys.join(' ') || `address ${state.address}`,
-      callerKind: caller.kind ?? 'anonymous',
-      record,
-      deadlineAtMs: deadlineOf(startedAtMs, headers),
+    const operation = new OpenOperation(state, {
+      caller,
+      failures,
       cancellation,
-      onFailure: (failure) => failures.add(failure),
-      onWriteSent: () => {
-        write.isSent = true;
-      },
-      onProviderRequest: (id) => {
-        providerRequestId = id;
-      },
-    };
-    const write = { isSent: false, isReplayed: false };
-    let providerRequestId: string | undefined;
+      deadlineAtMs: deadlineOf(startedAtMs, headers),
+    });
     const client = clientOf(caller);
     if (client) state.use(client);
     if (span?.isRecorded) {
@@ -104,41 +91,116 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
       record.observe(span);
     }
     const rights = rightsOf(caller, { hasMerchant: client !== undefined, isGet });
-    // Only writes have an audit.
-    const audit = (entry: AuditEntry) => {
-      if (span?.isRecorded) span.write(entry.field, entry.outcome);
-      const { outcome, isError = false } = entry;
-      if (!isError && outcome in codes) record.countFailure(outcome);
-      createAudit(
-        {
-          correlation: state,
-          caller,
-          merchant: client?.merchantId,
-          pseudonym: client?.pseudonym ?? unknown,
-          pseudonymOfCaller: client?.pseudonymOfCaller ?? unknown,
-          operationName: name,
-          providerRequestId: () => providerRequestId,
-        },
-        log,
-        metrics,
-      )(entry);
-    };
     const customers = client
-      ? owned(batched(tracked(client.open(operation), [inFlight, client, failures]), { maxReads, record }), rights)
+      ? owned(batched(new Tracked(client.open(operation), [inFlight, client, failures]), { maxReads, record }), rights)
       : forbidden;
-    const onUnexpected = (cause: unknown) => log.error('unexpected error', { ...correlationOf(state), cause });
-    const { repeatable } = state;
-    if (repeatable === undefined) return { requestId, caller: rights, customers, audit, write, onUnexpected };
+    const context = new OpenContext(rights, customers, { state, operation, client, operationName: name, log, metrics });
+    if (repeatable === undefined) return context;
     const onReplay = () => {
-      write.isReplayed = true;
+      context.write.isReplayed = true;
     };
-    const recorded = repeatable.over(customers, onReplay);
-    return { requestId, caller: rights, customers: recorded, audit, write, onUnexpected };
+    context.customers = repeatable.over(customers, onReplay);
+    return context;
   }
 }
 
-/** The pseudonym of everybody without a merchant, whose key would make it. */
-const unknown = () => 'unknown';
+/** An operation as its upstream calls see it. Classes, because each operation has one: closures would keep its whole scope alive. */
+class OpenOperation implements Operation {
+  readonly requestId: string;
+  readonly traceId: string | undefined;
+  readonly sampledTraceId: string | undefined;
+  readonly caller: string;
+  readonly callerKind: CallerKind;
+  readonly record: OperationRecord;
+  readonly deadlineAtMs: number;
+  readonly cancellation: Cancellation;
+  readonly write = { isSent: false, isReplayed: false };
+  providerRequestId: string | undefined;
+  readonly #failures: FailureCount;
+
+  constructor(
+    { requestId, traceId, sampledTraceId, address, record }: RequestState,
+    given: {
+      readonly caller: Caller;
+      readonly failures: FailureCount;
+      readonly cancellation: Cancellation;
+      readonly deadlineAtMs: number;
+    },
+  ) {
+    this.requestId = requestId;
+    this.traceId = traceId;
+    this.sampledTraceId = sampledTraceId;
+    this.caller = given.caller.credentialKeys.join(' ') || `address ${address}`;
+    this.callerKind = given.caller.kind ?? 'anonymous';
+    this.record = record;
+    this.deadlineAtMs = given.deadlineAtMs;
+    this.cancellation = given.cancellation;
+    this.#failures = given.failures;
+  }
+
+  onFailure(failure: string): boolean {
+    return this.#failures.add(failure);
+  }
+
+  onWriteSent(): void {
+    this.write.isSent = true;
+  }
+
+  onProviderRequest(id: string): void {
+    this.providerRequestId = id;
+  }
+}
+
+/** The context of the resolvers. */
+class OpenContext implements OperationContext {
+  readonly requestId: string;
+  readonly caller: Caller;
+  customers: CustomerApi;
+  readonly write: OpenOperation['write'];
+  readonly #parts: ContextParts;
+
+  constructor(rights: Caller, customers: CustomerApi, parts: ContextParts) {
+    this.requestId = parts.state.requestId;
+    this.caller = rights;
+    this.customers = customers;
+    this.write = parts.operation.write;
+    this.#parts = parts;
+  }
+
+  /** Only writes have an audit. */
+  audit(entry: AuditEntry): void {
+    const { state, operation, client, operationName, log, metrics } = this.#parts;
+    const { caller, span, record } = state;
+    if (span?.isRecorded) span.write(entry.field, entry.outcome);
+    const { outcome, isError = false } = entry;
+    if (!isError && outcome in codes) record.countFailure(outcome);
+    writeAudit(
+      entry,
+      {
+        correlation: state,
+        callerName: caller?.name ?? '',
+        merchant: client?.merchantId,
+        pseudonyms: client,
+        operationName,
+        providerRequestId: operation.providerRequestId,
+      },
+      log,
+      metrics,
+    );
+  }
+
+  onUnexpected(cause: unknown): void {
+    const { log, state } = this.#parts;
+    log.error('unexpected error', { ...correlationOf(state), cause });
+  }
+}
+
+interface ContextParts extends Pick<OperationsOptions, 'log' | 'metrics'> {
+  readonly state: RequestState;
+  readonly operation: OpenOperation;
+  readonly client: MerchantClient | undefined;
+  readonly operationName: string | undefined;
+}
 
 /** Time limit from the header `X-Request-Timeout-Ms`, in ms. `Infinity` if the header is missing or invalid. */
 function budgetOf(header: string | null | undefined): number {

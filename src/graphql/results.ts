@@ -79,16 +79,17 @@ const origins: Readonly<Record<CreateOrigin, string>> = {
  *
  * @throws the error itself if it is not an expected failure and nothing was sent.
  */
-export function toFailure(error: unknown, { write, onUnexpected }: OperationContext, input?: NewCustomer): Failure {
+export function toFailure(error: unknown, context: OperationContext, input?: NewCustomer): Failure {
   const [typename] = error instanceof GatewayError ? (membersByCode[error.code] ?? []) : [];
   if (!(error instanceof GatewayError) || typename === undefined) {
-    if (!write.isSent) throw error;
-    onUnexpected(error);
+    if (!context.write.isSent) throw error;
+    context.onUnexpected(error);
     return { __typename: 'CustomerOutcomeUnknownError', error: new GatewayError('OUTCOME_UNKNOWN', { cause: error }) };
   }
   // If the cause is a GatewayError, a failed call is the reason, and is in the log.
   const { code, cause } = error;
-  if (code === 'OUTCOME_UNKNOWN' && cause !== undefined && !(cause instanceof GatewayError)) onUnexpected(cause);
+  if (code === 'OUTCOME_UNKNOWN' && cause !== undefined && !(cause instanceof GatewayError))
+    context.onUnexpected(cause);
   return { __typename: typename, error, ...(input !== undefined && { input }) };
 }
 

@@ -18,10 +18,11 @@ const forbidden = new GatewayError('FORBIDDEN');
 
 /** The error of a field whose scope the caller does not have. A refused write is recorded. */
 export function scopeError(
-  { audit }: OperationContext,
+  context: OperationContext,
   { parentType, fieldName }: Pick<GraphQLResolveInfo, 'parentType' | 'fieldName'>,
 ): GatewayError {
-  if (parentType.name === 'Mutation') audit({ field: fieldName, subject: '', changed: {}, outcome: 'FORBIDDEN' });
+  if (parentType.name === 'Mutation')
+    context.audit({ field: fieldName, subject: '', changed: {}, outcome: 'FORBIDDEN' });
   return forbidden;
 }
 

@@ -4,10 +4,13 @@ import type { Duplex } from 'node:stream';
 import type { Delivery } from './delivery.ts';
 import { refuseSocket } from './raw.ts';
 
+/** Serves one request. All requests share the function: a closure for each would stay in memory until its response has ended. */
+type Serve = (request: IncomingMessage, response: ServerResponse) => void;
+
 interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly serve: () => void;
+  readonly serve: Serve;
 }
 
 interface Connection {
@@ -25,7 +28,7 @@ const stalledMs = 1_000;
 
 export interface Connections {
   /** Serves a request when the earlier responses of its connection are finished. */
-  begin(request: IncomingMessage, response: ServerResponse, serve: () => void): void;
+  begin(request: IncomingMessage, response: ServerResponse, serve: Serve): void;
   /** From now on, sends `connection: close` with the last pending response of each connection. */
   closeAfterResponses(): void;
   /** From now on, disconnects clients that do not read their response after 1 s instead of the delivery timeout. */
@@ -94,7 +97,7 @@ export function trackConnections(server: Server, delivery: Delivery): Connection
       response.on('close', connection.onClose);
       if (isDeliveryShort) response.on('prefinish', shorten);
       if (isClosing) markLast(exchanges);
-      if (exchanges.length === 1) serve();
+      if (exchanges.length === 1) serve(request, response);
     },
     closeAfterResponses() {
       isClosing = true;
@@ -143,7 +146,8 @@ export function trackConnections(server: Server, delivery: Delivery): Connection
     connection.settledBytes = ended?.request.complete && exchanges.length === 0 ? socket.bytesRead : undefined;
     const [next] = exchanges;
     // The `clientError` handler refuses an invalid request.
-    if (next && socket.writable && (next.request.complete || !broken.has(socket))) next.serve();
+    if (next && socket.writable && (next.request.complete || !broken.has(socket)))
+      next.serve(next.request, next.response);
   }
 }
 

@@ -110,19 +110,21 @@ class PlainExchange implements BodyReceiver, OperationRequest {
 
   /** Takes the chunks of the body where Node's parser delivers them. As a stream, they would cost 2 µs: a third of this class. */
   #receive(): void {
-    const message = this.#message;
+    const message: TakenMessage | undefined = this.#message;
     if (message === undefined) return;
     // Chunks arrived while the credentials were checked.
-    if (message.readableLength > 0 || message.complete) message.on('data', (chunk: Buffer) => this.#onData(chunk));
-    else message.push = (chunk: Buffer | null) => chunk === null || this.#onData(chunk);
+    if (message.readableLength > 0 || message.complete) {
+      message.on('data', (chunk: Buffer) => this.onChunk(chunk));
+      return;
+    }
+    message[taker] = this;
+    message.push = pushToTaker;
   }
 
-  /** @returns `true`: the limit of the body and the limit of all bodies bound what is held, so the socket need not pause. */
-  #onData(chunk: Buffer): true {
+  onChunk(chunk: Buffer): void {
     this.#missingBytes -= chunk.byteLength;
     this.#body?.add(chunk);
     if (this.#missingBytes === 0) this.#body?.end();
-    return true;
   }
 
   #execute(bytes: Uint8Array): void {
@@ -158,6 +160,36 @@ class PlainExchange implements BodyReceiver, OperationRequest {
     this.#response = undefined;
     this.#body = undefined;
   }
+}
+
+/** The exchange that takes the chunks of a message. */
+const taker = Symbol('taker');
+
+interface TakenMessage extends IncomingMessage {
+  [taker]?: PlainExchange | undefined;
+  _dumpAndCloseReadable?: () => void;
+}
+
+/**
+ * The `push` of a taken message. One function for all: with a closure for each message, V8 kept each message until the next full
+ * collection, with its exchange and its answer: 11 % of the allocation of a read survived a scavenge.
+ *
+ * @returns `true`: the limit of the body and the limit of all bodies bound what is held, so the socket need not pause.
+ */
+function pushToTaker(this: TakenMessage, chunk: Buffer | null): boolean {
+  const exchange = this[taker];
+  if (chunk !== null) {
+    exchange?.onChunk(chunk);
+    return true;
+  }
+  this[taker] = undefined;
+  // The stream has ended, without events, as with Node's option `optimizeEmptyRequests`. Older versions of Node do not have it.
+  if (this._dumpAndCloseReadable !== undefined) {
+    this._dumpAndCloseReadable();
+    return true;
+  }
+  Reflect.deleteProperty(this, 'push');
+  return this.push(null);
 }
 
 const commonPairs = Object.entries(commonHeaders).flat();

@@ -4,7 +4,7 @@ import type { Cancellation } from '../customers/cancellation.ts';
 import type { Resource } from '../customers/tracking.ts';
 import { overloaded, RequestError } from '../errors.ts';
 import type { Answer } from '../execution/answer.ts';
-import type { Engine } from '../execution/engine.ts';
+import type { Engine, EngineRequest } from '../execution/engine.ts';
 import { errorBody, toRequestError } from '../execution/outcome.ts';
 import { documentOf, type Manifest } from '../execution/persisted.ts';
 import { keyHeader, replayedHeader } from '../idempotency/header.ts';
@@ -12,8 +12,9 @@ import type { Repeatable, RepeatableRequest } from '../idempotency/idempotency.t
 import type { Correlation, Log } from '../telemetry/log.ts';
 import { traceParentOf } from '../telemetry/trace-parent.ts';
 import type { Traces } from '../telemetry/traces.ts';
-import { type Bodies, tooLong } from './bodies.ts';
-import { answerType, isJson } from './media.ts';
+import type { Bodies } from './bodies.ts';
+import { findFault, type Head } from './head.ts';
+import { answerType } from './media.ts';
 import type { Params } from './params.ts';
 import type { Report } from './report.ts';
 import type { RequestState } from './state.ts';
@@ -64,17 +65,6 @@ interface Explained extends Pick<HttpRules, 'engine' | 'openOperation'> {
   /** Adds the explanation to the answer. Returns the answer of a refused document unchanged. */
   explain(answer: Answer): Answer;
 }
-
-/** The head of a request. */
-export interface Head {
-  readonly method: string;
-  readonly headers: HeaderReader;
-  /** The parameters of the URL. `undefined` if there are none. */
-  readonly searchParams: URLSearchParams | undefined;
-}
-
-/** Custom headers: a browser sends a CORS preflight before a cross-origin request that has one. */
-const preflightHeaders = ['x-graphql-yoga-csrf', 'apollo-require-preflight'];
 
 const drainRetryAfterSeconds = 1;
 
@@ -151,35 +141,54 @@ export function execute(
   const caller = callerOf(state);
   const query = documentOf(params, rules.manifest, rules.persistedOnly && !caller.anyDocument);
   const { operationName, variables } = params;
-  const { isGet, headers, cancellation } = request;
+  const { headers, cancellation } = request;
   const key = headers.get(keyHeader);
   if (key != null) {
     const deadlineAtMs = rules.deadlineOf(state.startedAtMs, headers);
     state.repeatable = rules.openRepeatable?.(key, { caller, correlation: state, deadlineAtMs, cancellation });
   }
-  const answer = rules.engine.run(
-    { query, operationName, variables },
-    {
-      correlation: state,
-      isGet,
-      mediaType: mediaTypeOf(headers),
-      requester: caller.credentialKeys.join(' ') || state.address || '',
-      cancellation,
-      gate: state.repeatable,
-      createContext: ({ name }) => {
-        if (state.span?.isRecorded && name !== undefined && rules.manifest.hasName(name)) state.span.setName(name);
-        return rules.openOperation(state, { ...request, name });
-      },
-    },
-  );
-  if (state.repeatable !== undefined) return endRepeatable(answer, state.repeatable).then(keep);
-  if (answer instanceof Promise) return answer.then(keep);
-  return keep(answer);
+  const execution = new Execution(request, caller, state, rules);
+  const answer = rules.engine.run({ query, operationName, variables }, execution);
+  if (state.repeatable !== undefined)
+    return endRepeatable(answer, state.repeatable).then((answered) => execution.keep(answered));
+  if (answer instanceof Promise) return answer.then((answered) => execution.keep(answered));
+  return execution.keep(answer);
+}
 
-  function keep(answered: Answer): Answer {
-    state.answer = answered;
-    rules.report.answered(state);
-    return answered;
+/** One operation as the engine sees its request. */
+class Execution implements EngineRequest {
+  readonly correlation: RequestState;
+  readonly isGet: boolean;
+  readonly mediaType: EngineRequest['mediaType'];
+  readonly requester: string;
+  readonly cancellation: Cancellation;
+  readonly gate: RequestState['repeatable'];
+  readonly #request: OperationRequest;
+  readonly #rules: HttpRules;
+
+  constructor(request: OperationRequest, caller: Caller, state: RequestState, rules: HttpRules) {
+    this.correlation = state;
+    this.isGet = request.isGet;
+    this.mediaType = mediaTypeOf(request.headers);
+    this.requester = caller.credentialKeys.join(' ') || state.address || '';
+    this.cancellation = request.cancellation;
+    this.gate = state.repeatable;
+    this.#request = request;
+    this.#rules = rules;
+  }
+
+  createContext({ name }: { readonly name: string | undefined }): object {
+    const { correlation: state } = this;
+    const { manifest, openOperation } = this.#rules;
+    if (state.span?.isRecorded && name !== undefined && manifest.hasName(name)) state.span.setName(name);
+    const { isGet, headers, cancellation } = this.#request;
+    return openOperation(state, { isGet, headers, cancellation, name });
+  }
+
+  keep(answer: Answer): Answer {
+    this.correlation.answer = answer;
+    this.#rules.report.answered(this.correlation);
+    return answer;
   }
 }
 
@@ -253,44 +262,4 @@ function notFound(endpoint: string): RequestError {
     status: 404,
     message: `Not found. The GraphQL endpoint is ${endpoint}.`,
   });
-}
-
-function findFault({ method, headers, searchParams }: Head, maxBodyBytes: number): RequestError | undefined {
-  if (method === 'GET') {
-    const forced = preflightHeaders.some((name) => has(headers, name)) || isJson(headers.get('content-type'));
-    if (!forced || (has(headers, 'content-type') && !isJson(headers.get('content-type')))) {
-      const message = `GET needs one of the headers ${preflightHeaders.join(', ')} or content-type: application/json. Or send POST.`;
-      return new RequestError('BAD_USER_INPUT', { status: 403, message });
-    }
-    return findUnreadable(headers);
-  }
-  if (method !== 'POST') {
-    return new RequestError('BAD_USER_INPUT', {
-      status: 405,
-      headers: { allow: 'GET, POST' },
-      message: 'Send GET or POST.',
-    });
-  }
-  if (searchParams?.has('query')) {
-    return new RequestError('BAD_USER_INPUT', { message: 'Send the document of a POST in the body, not in the URL.' });
-  }
-  if (!isJson(headers.get('content-type'))) {
-    return new RequestError('BAD_USER_INPUT', { status: 415, message: 'The body must be application/json in UTF-8.' });
-  }
-  const encoding = headers.get('content-encoding')?.trim().toLowerCase();
-  if (encoding !== undefined && encoding !== '' && encoding !== 'identity') {
-    return new RequestError('BAD_USER_INPUT', { status: 415, message: 'The body must not be compressed.' });
-  }
-  return Number(headers.get('content-length')) > maxBodyBytes ? tooLong(maxBodyBytes) : findUnreadable(headers);
-}
-
-/** Checked before execution: a client that cannot read the response would not see the result of a mutation. */
-function findUnreadable(headers: HeaderReader): RequestError | undefined {
-  if (answerType(headers.get('accept')) !== undefined) return undefined;
-  const message = 'Accept must allow application/graphql-response+json or application/json, in UTF-8.';
-  return new RequestError('BAD_USER_INPUT', { status: 406, message });
-}
-
-function has(headers: HeaderReader, name: string): boolean {
-  return headers.get(name) != null;
 }

@@ -76,12 +76,16 @@ export async function startServer(
   const delivery = createDelivery(deliveryTimeoutMs === undefined ? {} : { timeoutMs: deliveryTimeoutMs });
   const connections = trackConnections(server, delivery);
   let held: (() => void)[] | undefined;
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
+    if (held) held.push(() => gateway.listener(request, response));
+    else gateway.listener(request, response);
+  };
+  const refuseExpectation = (_request: IncomingMessage, response: ServerResponse) => refuseRequest(response, 417);
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const serve = () => gateway.listener(request, response);
-    connections.begin(request, response, () => (held ? held.push(serve) : serve()));
+    connections.begin(request, response, serve);
   });
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-    connections.begin(request, response, () => refuseRequest(response, 417));
+    connections.begin(request, response, refuseExpectation);
   });
 
   return {

@@ -1,6 +1,8 @@
 import {
   type Customer,
+  type CustomerApi,
   type CustomerKey,
+  changedOperation,
   matchesKey,
   type Operation,
   pathIdOf,
@@ -10,6 +12,7 @@ import {
 } from '../customers/customer.ts';
 import { parseExactJson } from '../customers/exact-json.ts';
 import { isPathId } from '../customers/identity.ts';
+import type { CustomerChanges, NewCustomer } from '../customers/input.ts';
 import type { CallKind } from '../customers/record.ts';
 import { GatewayError } from '../errors.ts';
 import { correlationOf, type Log } from '../telemetry/log.ts';
@@ -19,7 +22,7 @@ import { CallFailure, isErrorBody, malformed, NoSuchCustomer, refusal, refusalOf
 import type { Resilience } from './resilience.ts';
 import type { Task } from './tried.ts';
 import { customerPath, decodeCustomer, encodeForm } from './wire.ts';
-import { type Calls, createWrites } from './writes.ts';
+import { type Calls, createWrites, type Writes } from './writes.ts';
 
 /**
  * Implements {@link ReadingApi} with the provider's three calls, for each operation. Create one client per merchant: it queues
@@ -65,22 +68,9 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
   };
   const writes = createWrites(calls);
 
-  return (operation) => {
-    return {
-      get: (key, options = {}) => new Promise((resolve, reject) => read(key, options, { resolve, reject })),
-      read,
-      create: (input, { withClientAuthToken = false } = {}) => writes.create(input, operation, withClientAuthToken),
-      update: (id, changes) => writes.update(id, changes, operation),
-    };
+  const parts: ClientParts = { resilience, writes, log };
 
-    function read(key: CustomerKey, { withClientAuthToken = false }: ReadOptions, reader: Reader): void {
-      if (isPathId(pathIdOf(key))) {
-        resilience.call(new ReadTask(key, { operation, policy: reading, withToken: withClientAuthToken, log }), reader);
-      } else {
-        reader.reject(new GatewayError('BAD_USER_INPUT', { message: 'The id is not a valid customer id.' }));
-      }
-    }
-  };
+  return (operation) => new OperationClient(operation, parts);
 
   /** Makes a write. An unexpected error after it was sent is an ambiguous outcome, which `writes` settles. */
   function write(
@@ -96,7 +86,7 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
     };
     const task: Task<Customer> = {
       call,
-      operation: { ...operation, onWriteSent },
+      operation: changedOperation(operation, { onWriteSent }),
       policy: writing(kind),
       decode,
       recover(failure) {
@@ -107,6 +97,46 @@ export function createClient(resilience: Resilience, log: Log): (operation: Oper
       },
     };
     return new Promise((resolve, reject) => resilience.call(task, { resolve, reject }));
+  }
+}
+
+/** What the operations of a merchant share. */
+interface ClientParts {
+  readonly resilience: Resilience;
+  readonly writes: Writes;
+  readonly log: Log;
+}
+
+/** The client of one operation. */
+class OperationClient implements ReadingApi {
+  readonly #operation: Operation;
+  readonly #shared: ClientParts;
+
+  constructor(operation: Operation, shared: ClientParts) {
+    this.#operation = operation;
+    this.#shared = shared;
+  }
+
+  get(key: CustomerKey, options: ReadOptions = {}): Promise<Customer | null> {
+    return new Promise((resolve, reject) => this.read(key, options, { resolve, reject }));
+  }
+
+  read(key: CustomerKey, { withClientAuthToken = false }: ReadOptions, reader: Reader): void {
+    const operation = this.#operation;
+    const { resilience, log } = this.#shared;
+    if (isPathId(pathIdOf(key))) {
+      resilience.call(new ReadTask(key, { operation, policy: reading, withToken: withClientAuthToken, log }), reader);
+    } else {
+      reader.reject(new GatewayError('BAD_USER_INPUT', { message: 'The id is not a valid customer id.' }));
+    }
+  }
+
+  create(input: NewCustomer, { withClientAuthToken = false }: ReadOptions = {}): ReturnType<CustomerApi['create']> {
+    return this.#shared.writes.create(input, this.#operation, withClientAuthToken);
+  }
+
+  update(id: string, changes: CustomerChanges): Promise<Customer> {
+    return this.#shared.writes.update(id, changes, this.#operation);
   }
 }
 

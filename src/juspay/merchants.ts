@@ -1,6 +1,7 @@
-import { coalescing, type OtherProcesses, type WrittenIdentifiers } from '../customers/coalescing.ts';
+import { coalescing, type OtherProcesses } from '../customers/coalescing.ts';
 import type { Operation, ReadingApi } from '../customers/customer.ts';
 import { createDeadlines } from '../customers/deadlines.ts';
+import type { WrittenIdentifiers } from '../customers/in-flight-reads.ts';
 import type { Log, Metrics } from '../telemetry/log.ts';
 import { createPseudonyms, type Pseudonyms } from '../telemetry/pseudonyms.ts';
 import { createClient } from './client.ts';

@@ -3,11 +3,13 @@ import {
   type CreateOrigin,
   type Customer,
   type CustomerKey,
+  changedOperation,
   differingFields,
   type Operation,
 } from '../customers/customer.ts';
 import { foldReference } from '../customers/identity.ts';
 import type { CustomerChanges, NewCustomer } from '../customers/input.ts';
+import { TurnoverMap } from '../customers/turnover-map.ts';
 import { GatewayError } from '../errors.ts';
 import { type Policy, reading, settling } from './policy.ts';
 import { CallFailure, NoSuchCustomer } from './refusal.ts';
@@ -22,6 +24,8 @@ export interface Calls {
   create(input: NewCustomer, operation: Operation, withClientAuthToken: boolean): Promise<Customer>;
   update(id: string, changes: CustomerChanges, operation: Operation): Promise<Customer>;
 }
+
+export type Writes = ReturnType<typeof createWrites>;
 
 /** The state of a reference after a create. The next create of the same reference uses it. */
 type ReferenceState = 'exists' | 'unknown' | 'free';
@@ -138,7 +142,7 @@ export function createWrites(calls: Calls) {
 
 /** A write that was sent is settled before the deadline even if the caller disconnects. */
 function withoutAbort(operation: Operation): Operation {
-  return { ...operation, cancellation: never };
+  return changedOperation(operation, { cancellation: never });
 }
 
 /** Whether the write may have taken effect. */
@@ -163,7 +167,7 @@ function unknown(failure: unknown): GatewayError {
 
 /** One first-in, first-out queue per key. */
 function createQueues<Outcome>() {
-  const tails = new Map<string, Promise<Outcome>>();
+  const tails = new TurnoverMap<Promise<Outcome>>();
   return {
     /**
      * Waits until the previous entry of the key is released.

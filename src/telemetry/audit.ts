@@ -11,17 +11,21 @@ import {
 /** The state of one operation that its audit lines share. */
 export interface AuditContext {
   readonly correlation: Correlation;
-  readonly caller: { readonly name: string };
+  readonly callerName: string;
   /** The merchant id; `undefined` if the caller's merchant is not configured. */
   readonly merchant: string | undefined;
-  /** Maps an identifier to a keyed hash. Without the merchant's key, a guessed identifier cannot be confirmed. */
-  readonly pseudonym: (text: string) => string;
-  /** The same for the name of the caller. Remembers the result: an HMAC takes 3 µs, and callers are few. */
-  readonly pseudonymOfCaller: (name: string) => string;
+  /** Maps identifiers to keyed hashes. `undefined` without a merchant, whose key makes them. */
+  readonly pseudonyms: PseudonymSource | undefined;
   /** The client's operation name; `undefined` if it is missing or not a valid GraphQL name. */
   readonly operationName: string | undefined;
   /** The provider's request id of its latest response to this operation. */
-  readonly providerRequestId: () => string | undefined;
+  readonly providerRequestId: string | undefined;
+}
+
+/** See `Pseudonyms`. */
+interface PseudonymSource {
+  readonly pseudonym: (text: string) => string;
+  readonly pseudonymOfCaller: (name: string) => string;
 }
 
 /** One mutation field and its outcome. */
@@ -38,39 +42,41 @@ export interface AuditEntry {
 }
 
 /**
- * Records every mutation field, successful or not: writes one audit line and counts one write in the metrics. The line contains the
+ * Records a mutation field, successful or not: writes one audit line and counts one write in the metrics. The line contains the
  * merchant, pseudonyms of the caller and the customer, the names of the changed fields, and the outcome. It contains no values.
+ * Never throws.
  */
-export function createAudit(context: AuditContext, log: Log, metrics?: Metrics): (entry: AuditEntry) => void {
-  return (entry) => {
-    try {
-      record(entry);
-    } catch (cause) {
-      // The entry is about a write that has ended. A fault of the audit must not change the result.
-      log.error('unexpected error', { ...correlationOf(context.correlation), cause });
-    }
-  };
-
-  function record({ field, subject, changed, outcome }: AuditEntry): void {
-    const providerRequestId = context.providerRequestId();
-    const fields: LogFields = {
-      audit: true,
-      ...correlationOf(context.correlation),
-      caller: context.pseudonymOfCaller(context.caller.name),
-      ...(context.merchant !== undefined && { merchant: context.merchant }),
-      ...(context.operationName !== undefined && { operationName: context.operationName }),
-      field,
-      customer: context.pseudonym(subject),
-      changed: Object.keys(changed).toSorted(),
-      outcome,
-      ...(providerRequestId !== undefined && { providerRequestId }),
-    };
+export function writeAudit(entry: AuditEntry, context: AuditContext, log: Log, metrics?: Metrics): void {
+  try {
+    const { field, outcome } = entry;
+    const fields = fieldsOf(entry, context);
     // Call `audit` as a method: a custom log may be a class instance that uses `this`.
     if (log.audit) log.audit('audit', fields);
     else log.info('audit', fields);
     metrics?.write({ merchant: context.merchant ?? 'none', field, outcome });
+  } catch (cause) {
+    // The entry is about a write that has ended. A fault of the audit must not change the result.
+    log.error('unexpected error', { ...correlationOf(context.correlation), cause });
   }
 }
+
+function fieldsOf({ field, subject, changed, outcome }: AuditEntry, context: AuditContext): LogFields {
+  const { correlation, merchant, operationName, pseudonyms, providerRequestId } = context;
+  const fields: LogFields = { audit: true, requestId: correlation.requestId };
+  if (correlation.traceId !== undefined) fields.traceId = correlation.traceId;
+  fields.caller = pseudonyms?.pseudonymOfCaller(context.callerName) ?? unknown;
+  if (merchant !== undefined) fields.merchant = merchant;
+  if (operationName !== undefined) fields.operationName = operationName;
+  fields.field = field;
+  fields.customer = pseudonyms?.pseudonym(subject) ?? unknown;
+  fields.changed = Object.keys(changed).toSorted();
+  fields.outcome = outcome;
+  if (providerRequestId !== undefined) fields.providerRequestId = providerRequestId;
+  return fields;
+}
+
+/** The pseudonym of everybody without a merchant. */
+const unknown = 'unknown';
 
 /** A log that adds its audit lines to a file too. */
 export function withAuditFile(log: Log, file: AuditSink): Log {

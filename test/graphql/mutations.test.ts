@@ -9,7 +9,7 @@ import { coalescing } from '../../src/customers/coalescing.ts';
 import { type Customer, type CustomerApi, type Operation, reading } from '../../src/customers/customer.ts';
 import { owned } from '../../src/customers/ownership.ts';
 import { OperationRecord } from '../../src/customers/record.ts';
-import { type Resource, tracked } from '../../src/customers/tracking.ts';
+import { type Resource, Tracked } from '../../src/customers/tracking.ts';
 import { GatewayError } from '../../src/errors.ts';
 import type { OperationContext } from '../../src/graphql/context.ts';
 import { buildSchema } from '../../src/graphql/schema.ts';
@@ -60,7 +60,7 @@ async function run(source: string, { caller = anonymous, client, resources = [],
     },
     ...client?.(own),
   });
-  const open = tracked(coalescing((own) => reading(api(own)))(operation), resources);
+  const open = new Tracked(coalescing((own) => reading(api(own)))(operation), resources);
   const contextValue: OperationContext = {
     requestId: 'r',
     caller,
@@ -112,17 +112,17 @@ const faultsAfterwards: Readonly<Record<string, Setup>> = {
     }),
   },
   'the outermost layer': {
-    layer: ({ get, create, update }) => ({
-      get,
-      create: async (...args) => create(...args).then(fails),
-      update: async (...args) => update(...args).then(fails),
+    layer: (api) => ({
+      get: (key, options) => api.get(key, options),
+      create: async (...args) => api.create(...args).then(fails),
+      update: async (...args) => api.update(...args).then(fails),
     }),
   },
   'the outermost layer, with an error of another meaning': {
-    layer: ({ get, create, update }) => ({
-      get,
-      create: (...args) => create(...args).then(() => Promise.reject(new GatewayError('FORBIDDEN'))),
-      update: (...args) => update(...args).then(() => Promise.reject(new GatewayError('OPERATION_TOO_COMPLEX'))),
+    layer: (api) => ({
+      get: (key, options) => api.get(key, options),
+      create: (...args) => api.create(...args).then(() => Promise.reject(new GatewayError('FORBIDDEN'))),
+      update: (...args) => api.update(...args).then(() => Promise.reject(new GatewayError('OPERATION_TOO_COMPLEX'))),
     }),
   },
 };
@@ -139,10 +139,10 @@ for (const [field, call] of Object.entries(mutations)) {
 
   test(`an unexpected error before the write was sent MUST stay one, also after another write: ${field}`, async () => {
     let writes = 0;
-    const layer = ({ get, create, update }: CustomerApi): CustomerApi => ({
-      get,
-      create: (...args) => (writes++ > 0 ? fails() : create(...args)),
-      update: (...args) => (writes++ > 0 ? fails() : update(...args)),
+    const layer = (api: CustomerApi): CustomerApi => ({
+      get: (key, options) => api.get(key, options),
+      create: (...args) => (writes++ > 0 ? fails() : api.create(...args)),
+      update: (...args) => (writes++ > 0 ? fails() : api.update(...args)),
     });
     const { data, errors, audited, reported } = await run(
       `mutation { a: ${call} { __typename } ${call} ${selection} }`,

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { anonymous } from '../../src/auth/caller.ts';
-import { createAudit } from '../../src/telemetry/audit.ts';
+import { writeAudit } from '../../src/telemetry/audit.ts';
 import { createLog, fieldNames, type LogFields } from '../../src/telemetry/log.ts';
 import { marks } from '../../src/telemetry/privacy.ts';
 import { ask } from '../program.ts';
@@ -217,12 +217,11 @@ test('audit lines MUST go to the method `audit` of a custom log, or to `info` wi
   const entry = { field: 'createCustomer', subject: 's', changed: { firstName: 1 }, outcome: 'CREATED' };
   const context = {
     correlation: { requestId: 'r' },
-    caller: anonymous,
+    callerName: anonymous.name,
     merchant: 'm',
-    pseudonym: (text: string) => `p-${text}`,
-    pseudonymOfCaller: () => 'known',
+    pseudonyms: { pseudonym: (text: string) => `p-${text}`, pseudonymOfCaller: () => 'known' },
     operationName: undefined,
-    providerRequestId: () => undefined,
+    providerRequestId: undefined,
   };
   for (const name of ['audit', 'info'] as const) {
     const taken: [string, string, LogFields | undefined][] = [];
@@ -230,7 +229,7 @@ test('audit lines MUST go to the method `audit` of a custom log, or to `info` wi
       taken.push([by, message, fields]);
     };
     const log = { debug: take('debug'), info: take('info'), warn: take('warn'), error: take('error') };
-    createAudit(context, name === 'audit' ? { ...log, audit: take('audit') } : log)(entry);
+    writeAudit(entry, context, name === 'audit' ? { ...log, audit: take('audit') } : log);
     assert.deepEqual(
       taken.map(([by, message]) => [by, message]),
       [[name, 'audit']],

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** The provider. The process of its own allocates nothing in this one. The message `calls` is answered with their number. */
+const provider = `
+let calls = 0;
+require('node:http').createServer((request, response) => {
+  calls += 1;
+  const id = decodeURIComponent(request.url.split(/[/?]/)[2] ?? '');
+  const token = { client_auth_token: 'tkn_' + id, client_auth_token_expiry: new Date(Date.now() + 900000).toISOString() };
+  const body = { id, object_reference_id: 'reference', first_name: 'Asha', date_created: '2024-05-01T10:00:00Z', juspay: token };
+  request.resume().on('end', () => response.writeHead(200).end(JSON.stringify(body)));
+}).listen(0, '127.0.0.1', function () { process.send(this.address().port) });
+process.on('message', () => process.send(calls));
+`;
+
+/** Sends requests over 16 connections. Answers a message with the number of responses without errors. */
+const client = `
+const { connect } = require('node:net');
+process.on('message', ({ port, query, variables, first, count }) => {
+  let sent = 0, good = 0, ended = 0;
+  for (let n = 0; n < 16; n += 1) {
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    const next = () => {
+      if (sent === count) return socket.end();
+      const fill = (part) => part.replaceAll('#', String(first + sent));
+      sent += 1;
+      const body = JSON.stringify({ query: fill(query), variables: JSON.parse(fill(JSON.stringify(variables))) });
+      const head = ['POST /graphql HTTP/1.1', 'host: a', 'content-type: application/json', 'x-api-key: key', 'content-length: ' + body.length];
+      socket.write(head.join('\\r\\n') + '\\r\\n\\r\\n' + body);
+    };
+    socket.on('data', (data) => {
+      text += data;
+      const end = text.indexOf('\\r\\n\\r\\n');
+      const length = /content-length: (\\d+)/i.exec(text)?.[1];
+      if (end < 0 || text.length < end + 4 + Number(length)) return;
+      if (text.startsWith('HTTP/1.1 200') && !text.includes('"errors"')) good += 1;
+      text = '';
+      next();
+    });
+    socket.on('close', () => { ended += 1; if (ended === 16) process.send(good); });
+    socket.on('error', () => undefined);
+    next();
+  }
+});
+`;
+
+const fields =
+  'id objectReferenceId firstName lastName emailAddress mobileNumber mobileCountryCode dateCreated lastUpdated';
+const letters = [...'abcdefghij'];
+const aliases = Array.from(
+  { length: 50 },
+  (_, n) => `${letters[n % 10]}${n}: customer(id: $${letters[n % 10]}) { ...F }`,
+);
+
+export interface Workload {
+  /** The character # becomes the number of the operation. */
+  readonly query: string;
+  readonly variables: object;
+  readonly calls: number;
+  /** Measured with Node 24.21, plus 10 %. */
+  readonly promises: number;
+  readonly bytes: number;
+  /** Maximum share of the allocation that survives a scavenge. */
+  readonly surviving: number;
+  readonly operations: number;
+}
+
+/** Three workloads of the benchmark. */
+export const workloads: Readonly<Record<string, Workload>> = {
+  'a read with the token': {
+    query: `query ($id: ID!) { customer(id: $id) { ${fields} clientAuthToken { token } } }`,
+    variables: { id: 'w1-#' },
+    calls: 1,
+    promises: 14,
+    bytes: 38_500,
+    surviving: 0.03,
+    operations: 8_000,
+  },
+  '50 aliases of 10 customers': {
+    query: `query (${letters.map((letter) => `$${letter}: ID!`).join(', ')}) { ${aliases.join(' ')} } fragment F on Customer { ${fields} }`,
+    variables: Object.fromEntries(letters.map((letter) => [letter, `w2-#-${letter}`])),
+    calls: 10,
+    promises: 175,
+    bytes: 300_000,
+    // 16 of these operations are in flight, each with a thirtieth of what is in the new space.
+    surviving: 0.05,
+    operations: 1_500,
+  },
+  'a read by a document that no other operation sends': {
+    query: `{ customer(id: "w8-#") { ${fields} } }`,
+    variables: {},
+    calls: 1,
+    promises: 16,
+    bytes: 39_500,
+    surviving: 0.03,
+    operations: 8_000,
+  },
+};
+
+/** A provider and a client in processes of their own, which neither allocate nor create promises in the measured one. */
+export interface Load {
+  /** Address of the provider. */
+  readonly baseUrl: string;
+  /** File with the API key of the client. */
+  readonly keysFile: string;
+  /** Sends operations, and expects that all succeed. @returns the number of upstream calls. */
+  send(port: number, workload: Workload, count: number): Promise<number>;
+  stop(): void;
+}
+
+export async function startLoad(): Promise<Load> {
+  const start = (program: string) =>
+    spawn(process.execPath, ['--eval', program], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const [upstream, sender] = [start(provider), start(client)];
+  const [upstreamPort] = await once(upstream, 'message');
+  const folder = mkdtempSync(join(tmpdir(), 'costs-'));
+  const keysFile = join(folder, 'keys.json');
+  const sha256 = createHash('sha256').update('key').digest('hex');
+  writeFileSync(keysFile, JSON.stringify([{ name: 'a', sha256, scopes: ['customer:read', 'customer:token'] }]));
+  let first = 0;
+  return {
+    baseUrl: `http://127.0.0.1:${upstreamPort}`,
+    keysFile,
+    async send(port, { query, variables }, count) {
+      const before = await replyOf(upstream, {});
+      const good = await replyOf(sender, { port, query, variables, first, count });
+      first += count;
+      assert.equal(good, count);
+      return (await replyOf(upstream, {})) - before;
+    },
+    stop() {
+      for (const child of [upstream, sender]) child.kill();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function replyOf(child: ChildProcess, message: object): Promise<number> {
+  child.send(message);
+  const [reply] = await once(child, 'message');
+  return reply as number;
+}
