@@ -35,6 +35,8 @@ export interface Balance {
   readonly lost: number;
   /** Acknowledged updates that an older one replaced: a request that arrived, or was executed, too late. */
   readonly undone: number;
+  /** The same, by an attempt that the provider executed after the gateway had given up on it. No key covers that. */
+  readonly undoneByProvider: number;
   /** Creates that are done, but were answered with `CustomerAlreadyExistsError`. */
   readonly existing: number;
 }
@@ -74,7 +76,7 @@ export function balanceOf(
     falseFailures: count(entries, (entry) => entry.told === 'failed' && happened(entry)),
     unexplained: count(entries, (entry) => entry.told === 'failed' && !isTaken(entry)),
     lost: count(entries, (entry) => entry.told === 'done' && !happened(entry)),
-    undone: undoneUpdates(updates, committed),
+    ...undoneUpdates(updates, committed),
     existing: count(creates, (entry) => entry.told === 'done' && !isSuccess(entry)),
   };
 }
@@ -91,21 +93,26 @@ function identityOf(mutation: Mutation): string {
 const identityOfCall = ({ route, pathId, form }: Call) => `${route} ${pathId} ${form?.['first_name'] ?? ''}`;
 
 /** Acknowledged updates after whose commit the provider committed an update that was acknowledged before they began. */
-function undoneUpdates(updates: readonly Entry[], committed: readonly Call[]): number {
+function undoneUpdates(updates: readonly Entry[], committed: readonly Call[]) {
   const entryOf = new Map(updates.map((entry) => [identityOf(entry.mutation), entry]));
   const latest = new Map<string, Entry>();
-  const undone = new Set<Entry>();
+  /** By the call that undid them. */
+  const undone = new Map<Entry, Call>();
   for (const call of committed) {
     const entry = entryOf.get(identityOfCall(call));
     if (entry === undefined) continue;
     const current = latest.get(call.pathId);
     // An update of unknown outcome can take effect at any time: its person knows.
-    if (current?.told === 'done' && entry.told === 'done' && entry.endedAt < current.startedAt) undone.add(current);
+    if (current?.told === 'done' && entry.told === 'done' && entry.endedAt < current.startedAt)
+      undone.set(current, call);
     else {
       // The gateway can settle an update by a second commit.
       undone.delete(entry);
       latest.set(call.pathId, entry);
     }
   }
-  return undone.size;
+  // After a fault, a call counts as abandoned too.
+  const isLate = ({ abandoned, fault = 'slow' }: Call) => abandoned && fault === 'slow';
+  const byProvider = [...undone.values()].filter(isLate).length;
+  return { undone: undone.size - byProvider, undoneByProvider: byProvider };
 }

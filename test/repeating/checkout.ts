@@ -98,7 +98,7 @@ async function save(page: Page, { kind, variables }: Mutation): Promise<Reply> {
       continue;
     }
     if (seen === 'unknown') return {};
-    if (seen === 'failed') return { result: { __typename: 'CustomerUpstreamError', retryable: false } };
+    if (seen === 'failed') return { result: { __typename: 'CustomerValidationError' } };
     if (seen === 'done')
       return { result: { __typename: kind === 'create' ? 'CreateCustomerSuccess' : 'UpdateCustomerSuccess' } };
     const differs = await page.getByText('Your saved details differ').isVisible();

@@ -63,6 +63,7 @@ async function runAll(): Promise<void> {
     for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
       const found = await runInChild(name);
       results.set(name, found);
+      if (values.publish) publish(name, found);
       for (const [mode, report] of Object.entries(found.modes)) {
         const faults = Object.entries(faultsOf(mode as Mode, report)).filter(([, count]) => count > 0);
         console.log(JSON.stringify({ name, mode, ...report, ...(faults.length > 0 && { faults }) }));
@@ -71,12 +72,15 @@ async function runAll(): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: Number(values.parallel) }, work));
-  const all = { ...(values.publish ? readResults() : {}), ...Object.fromEntries(results) };
-  const rows = rowsOfResults(all);
-  console.log(rows.join('\n'));
-  if (!values.publish) return;
+  const rows = rowsOfResults(Object.fromEntries(results));
+  console.log(rows.filter((_row, index) => results.has(programNames[index] as ProgramName)).join('\n'));
+}
+
+/** Saves the figures of a program, so that a run that is interrupted keeps those of the programs that have ended. */
+function publish(name: ProgramName, found: ProgramResults): void {
+  const all = { ...readResults(), [name]: found };
   writeFileSync(resultsFile, `${JSON.stringify(all, null, 2)}\n`);
-  writeFileSync(page, withTable(readFileSync(page, 'utf8'), 'repeating', rows));
+  writeFileSync(page, withTable(readFileSync(page, 'utf8'), 'repeating', rowsOfResults(all)));
 }
 
 /** Runs a program in a process of its own, so that programs do not share a heap. */

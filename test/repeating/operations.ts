@@ -43,7 +43,7 @@ export interface ClientOptions {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-const error = '... on CustomerError { code retryable }';
+const error = '... on CustomerError { code }';
 
 /** The documents that each program sends. */
 export const documents = {

@@ -2,7 +2,6 @@
 export interface MutationResult {
   readonly __typename: string;
   readonly differingFields?: readonly string[] | null;
-  readonly retryable?: boolean;
 }
 
 // The lines between these two comments are those of docs/retries.md.
@@ -13,10 +12,12 @@ export function outcomeOf(result: MutationResult | null | undefined, codes: read
     /^(BAD_USER_INPUT|FORBIDDEN|OPERATION_|GRAPHQL_|PERSISTED_)/.test(String(code)),
   );
   if (!result) return isRefused ? 'failed' : 'unknown';
-  if (result.__typename.endsWith('Success')) return 'done';
+  const { __typename: name, differingFields } = result;
+  if (name === 'CreateCustomerSuccess' || name === 'UpdateCustomerSuccess') return 'done';
+  if (name === 'CustomerValidationError' || name === 'CustomerNotFoundError') return 'failed';
+  // CustomerUpstreamError is about the last attempt only: an earlier one may have been executed.
+  if (name !== 'CustomerAlreadyExistsError' || !differingFields) return 'unknown';
   // Without differing fields, the customer is the one that an earlier attempt has created.
-  const { differingFields, retryable } = result;
-  if (result.__typename !== 'CustomerAlreadyExistsError') return retryable ? 'unknown' : 'failed';
-  return !differingFields ? 'unknown' : differingFields.length > 0 ? 'failed' : 'done';
+  return differingFields.length > 0 ? 'failed' : 'done';
 }
 // </outcomeOf>

@@ -64,6 +64,9 @@ function inApp(
   };
 }
 
+/** A program that runs for comparison. */
+const scaled = (scale: number, program: Program): Program => ({ ...program, scale });
+
 /** By their names on the command line. */
 const table = {
   'apollo-4': inApp('Apollo Client 4, `RetryLink`', versions.package('@apollo/client'), openApollo4),
@@ -98,14 +101,20 @@ const table = {
     // Needs `dist/`.
     open: async (world) => (await import('./checkout.ts')).openCheckout(world),
   },
-  'nginx-once': balanced('nginx over two instances, without `non_idempotent`', versions.nginx, 'nginxOnce'),
+  'nginx-once': scaled(
+    0.25,
+    balanced('nginx over two instances, without `non_idempotent`', versions.nginx, 'nginxOnce'),
+  ),
   nginx: balanced('nginx over two instances, `proxy_next_upstream … non_idempotent`', versions.nginx, 'nginx'),
   haproxy: balanced('HAProxy over two instances, `retry-on all-retryable-errors`', versions.haproxy, 'haproxy'),
   hive: routed('Hive Gateway, `upstreamRetry`', versions.composition('@graphql-hive/gateway-runtime'), 'hive'),
-  'hive-propagate': routed(
-    'Hive Gateway, `upstreamRetry` and `propagateHeaders`',
-    versions.composition('@graphql-hive/gateway-runtime'),
-    'hiveWithPropagatedHeaders',
+  'hive-propagate': scaled(
+    0.25,
+    routed(
+      'Hive Gateway, `upstreamRetry` and `propagateHeaders`',
+      versions.composition('@graphql-hive/gateway-runtime'),
+      'hiveWithPropagatedHeaders',
+    ),
   ),
   'hive-rust': routed(
     'Hive Gateway with router-runtime, `upstreamRetry`',

@@ -86,7 +86,7 @@ async function askOnce(ask: Ask, { kind, variables, key }: Mutation, headers: Re
   const field =
     kind === 'create' ? `createCustomer(input: ${input})` : `updateCustomer(id: "${variables.id}", input: ${input})`;
   const differing = kind === 'create' ? '... on CustomerAlreadyExistsError { differingFields }' : '';
-  const query = `mutation { ${field} { __typename ${differing} ... on CustomerError { code retryable } } }`;
+  const query = `mutation { ${field} { __typename ${differing} ... on CustomerError { code } } }`;
   const { data, errors } = await ask(query, { ...headers, ...headersOfKey(key) });
   return replyOf({ data, errors });
 }

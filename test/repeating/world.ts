@@ -32,8 +32,10 @@ export interface World {
 }
 
 /** Faults by their moment. None reports a false result. */
-const before = ['reset', 'close', 'truncated', '503', 'timeout'] as const;
-const after = ['reset', 'close', 'truncated', '500', '502', 'html', 'empty', 'timeout'] as const;
+const before = ['reset', 'close', 'truncated', '503'] as const;
+/** Rare, because each one takes the time limit of an attempt. */
+const timeoutShare = 0.05;
+const after = ['reset', 'close', 'truncated', '500', '502', 'html', 'empty'] as const;
 
 const slowShare = 0.1;
 const maxSlowMs = 20;
@@ -47,7 +49,8 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     // A delay is no loss. It lets repeats arrive while the first request is executed.
     if (random() >= loss) return random() < slowShare ? { fault: 'slow', delayMs: random() * maxSlowMs } : undefined;
     const afterCommit = random() < 0.5;
-    return { fault: pick<ArmedFault['fault']>(afterCommit ? after : before), afterCommit };
+    const fault = random() < timeoutShare ? 'timeout' : pick<ArmedFault['fault']>(afterCommit ? after : before);
+    return { fault, afterCommit };
   };
   const sandbox = await startSandbox({ uniqueReferences, faultOf });
   const closing: (() => Promise<unknown>)[] = [() => sandbox.close()];
@@ -71,7 +74,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
       ...loadConfig({
         ...jwtSettings,
         // Short, because the provider does not answer some calls at all. A provider that answers each call has time on a busy machine too.
-        ...(providerLoss > 0 && { JUSPAY_TIMEOUT_MS: '500', OPERATION_TIMEOUT_MS: '3000' }),
+        ...(providerLoss > 0 && { JUSPAY_TIMEOUT_MS: '1500', OPERATION_TIMEOUT_MS: '6000' }),
         ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
       }),
       provider: { baseUrl: sandbox.url, merchantId: sandbox.merchantId, apiKey: new Secret(sandbox.apiKey) },
