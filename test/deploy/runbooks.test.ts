@@ -37,6 +37,8 @@ interface Phase<P extends Patient> {
   readonly fault?: FaultName;
   /** Default: sends operations. */
   readonly provoke?: (patient: P, sandbox: Sandbox) => Promise<unknown>;
+  /** A code that the log must show before the steps are executed. The log has 10 lines of one message in a second, so more may be needed. */
+  readonly code?: string;
   /** Whether operations continue while the steps are executed. */
   readonly isLasting?: boolean;
 }
@@ -89,9 +91,9 @@ const provider: Course<ProgramPatient> = {
         await answered;
       },
     },
-    { alerts: ['ProviderRejecting'], fault: 'rejected' },
-    { alerts: ['ProviderMalformed'], fault: 'html' },
-    { alerts: ['ProviderMisconfigured'], fault: 'unauthorized' },
+    { alerts: ['ProviderRejecting'], fault: 'rejected', code: 'UPSTREAM_REJECTED' },
+    { alerts: ['ProviderMalformed'], fault: 'html', code: 'UPSTREAM_MALFORMED' },
+    { alerts: ['ProviderMisconfigured'], fault: 'unauthorized', code: 'UPSTREAM_MISCONFIGURED' },
     {
       alerts: ['AvailabilityBurn', 'BreakerOpen', 'ProviderFailing', 'UnknownOutcomes'],
       fault: '503',
@@ -332,10 +334,11 @@ async function follow<P extends Patient>({ environment = {}, open, phases }: Cou
   try {
     const patient = await open(settings, sandbox);
     try {
-      for (const { alerts: names, fault, provoke = send, isLasting = false } of phases) {
+      for (const { alerts: names, fault, provoke = send, code, isLasting = false } of phases) {
         sandbox.disarm();
         if (fault !== undefined) sandbox.arm({ fault, times: Number.POSITIVE_INFINITY });
-        await provoke(patient, sandbox);
+        do await provoke(patient, sandbox);
+        while (code !== undefined && !patient.log().includes(`"code":"${code}"`));
         await Promise.all([executeAll(names, patient, settings), isLasting && send(patient, sandbox)]);
       }
     } finally {
