@@ -8,7 +8,7 @@ type Changes = readonly (readonly [string, string])[];
 
 /** Each failure leads to a repeat, and not to an instance out of use. */
 const nginxOnce: Changes = [['max_fails=1 fail_timeout=1s', 'max_fails=0']];
-/** Repeats what may have been executed. */
+/** Also sends a request again that may have been executed. */
 const nginx: Changes = [
   ...nginxOnce,
   ['proxy_next_upstream error timeout;', 'proxy_next_upstream error timeout non_idempotent;'],

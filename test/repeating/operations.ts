@@ -61,7 +61,7 @@ interface GraphQLErrorLike {
   readonly extensions?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** The reply of a GraphQL answer. */
+/** What the answer tells: the value of its only field, and the codes of its errors. */
 export function replyOf(answer: {
   readonly data?: unknown;
   readonly errors?: readonly GraphQLErrorLike[] | null | undefined;

@@ -19,7 +19,7 @@ export interface Program {
   version(): string;
   /** Instances of the gateway. Default 1. */
   readonly instances?: number;
-  /** Operations at once. Default 24. */
+  /** Number of operations that run at the same time. Default 24. */
   readonly lanes?: number;
   /** The share of the usual number of operations. Default 1. */
   readonly scale?: number;
