@@ -26,6 +26,7 @@ export function parseExactJson(text: string): unknown {
 function mayHoldNumber(value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null) return typeof value === 'number';
   if (depth === 0) return true;
+  if (Array.isArray(value)) return value.some((item) => mayHoldNumber(item, depth - 1));
   for (const name in value) if (mayHoldNumber((value as Record<string, unknown>)[name], depth - 1)) return true;
   return false;
 }

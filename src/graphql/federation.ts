@@ -62,20 +62,21 @@ export function defineFederation(builder: Builder, CustomerRef: CustomerRef, sdl
   );
 }
 
-async function resolveEntity(
+/** Not async: a list has a hundred of them, and one key is the usual case. */
+function resolveEntity(
   representation: unknown,
   { customers }: OperationContext,
   options: { withClientAuthToken: boolean },
 ): Promise<Customer | null> {
   const [key, other] = keysOf(representation);
   if (key === undefined) {
-    throw new GatewayError('BAD_USER_INPUT', {
-      message: 'A representation must have __typename "Customer" and an id or an objectReferenceId.',
-    });
+    const message = 'A representation must have __typename "Customer" and an id or an objectReferenceId.';
+    return Promise.reject(new GatewayError('BAD_USER_INPUT', { message }));
   }
-  const customer = await customers.get(key, options);
+  const found = customers.get(key, options);
+  if (other === undefined) return found;
   // With both keys, the customer must match both.
-  return customer !== null && other !== undefined && !matchesKey(customer, other) ? null : customer;
+  return found.then((customer) => (customer !== null && matchesKey(customer, other) ? customer : null));
 }
 
 /** The keys of a representation: one or both; none if it is invalid. Routers send `null` for a key that they do not have. */
