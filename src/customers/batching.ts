@@ -88,8 +88,9 @@ class Batched implements BatchedApi {
         return;
       }
       const read = this.#find(pathId, withClientAuthToken);
+      // Nearly every read is found, and needs no function that finds it again.
       if (read !== undefined) read.join(reader);
-      else this.#join(reader, read, () => this.#find(pathId, withClientAuthToken));
+      else this.#wait(reader, () => this.#find(pathId, withClientAuthToken));
     });
   }
 
@@ -117,7 +118,11 @@ class Batched implements BatchedApi {
   /** @param findRead finds the read again, after a reservation was released. */
   #join(reader: Reader, read: Read | undefined, findRead: () => Read | undefined): void {
     if (read !== undefined) read.join(reader);
-    else if (this.#reserved === 0) reader.reject(new GatewayError('OPERATION_TOO_COMPLEX'));
+    else this.#wait(reader, findRead);
+  }
+
+  #wait(reader: Reader, findRead: () => Read | undefined): void {
+    if (this.#reserved === 0) reader.reject(new GatewayError('OPERATION_TOO_COMPLEX'));
     // A released reservation leaves a read for a later field of the document.
     else this.#waiting.push({ findRead, reader });
   }

@@ -1,39 +1,33 @@
 import { GatewayError } from '../errors.ts';
 import type { Customer, CustomerApi, CustomerKey, Operation, Reader, ReadingApi, ReadOptions } from './customer.ts';
-import { createDeadlines, type Deadlines } from './deadlines.ts';
-import { InFlightRead, InFlightReads, WaitingReader, type WrittenIdentifiers } from './in-flight-reads.ts';
+import { InFlightRead, type InFlightReads, WaitingReader, type WrittenIdentifiers } from './in-flight-reads.ts';
 import type { CustomerChanges, NewCustomer } from './input.ts';
 
-/** Other processes that read the same customers, and share reads among themselves. */
-export interface OtherProcesses {
-  /** Invalidates their in-flight reads. Resolves when they are invalidated, or after a time limit. Never rejects. */
-  invalidate(identifiers: WrittenIdentifiers): Promise<unknown>;
-  /** Receives the function that invalidates the in-flight reads of this process. */
-  subscribe(invalidate: (identifiers: WrittenIdentifiers) => void): void;
-}
+/**
+ * Invalidates the in-flight reads of other processes. Resolves when they are invalidated, or after a time limit. Never rejects.
+ */
+type InvalidateElsewhere = (identifiers: WrittenIdentifiers) => Promise<unknown>;
 
 /**
  * Shares one upstream call between concurrent operations that read the same customer without the token. Responses are not
- * cached. Reads with a token are never shared. Create one per merchant.
+ * cached. Reads with a token are never shared.
  *
  * A write invalidates the in-flight reads of its customer when it starts and when it ends. So a read that starts after the
  * response of a write never gets a response to an earlier request. The reads of other processes are invalidated before a write
  * has its response.
  */
 export function coalescing(
-  client: (operation: Operation) => ReadingApi,
-  deadlines: Deadlines = createDeadlines(),
-  others?: OtherProcesses,
+  reads: InFlightReads,
+  invalidateElsewhere?: InvalidateElsewhere,
 ): (operation: Operation) => ReadingApi {
-  const reads = new InFlightReads(client, deadlines);
-  others?.subscribe((identifiers) => reads.invalidate(identifiers));
-  return (operation) => new Coalesced(client(operation), operation, { reads, others });
+  const merchant: MerchantReads = { reads, invalidateElsewhere };
+  return (operation) => new Coalesced(reads.client(operation), operation, merchant);
 }
 
 /** What the operations of a merchant share. */
 interface MerchantReads {
   readonly reads: InFlightReads;
-  readonly others: OtherProcesses | undefined;
+  readonly invalidateElsewhere: InvalidateElsewhere | undefined;
 }
 
 /** The customers as one operation reads and writes them. */
@@ -97,9 +91,9 @@ class Coalesced implements ReadingApi {
 
   /** Without other processes, the result of the write does not wait for a further turn. */
   #invalidate(identifiers: WrittenIdentifiers): Promise<unknown> | undefined {
-    const { reads, others } = this.#merchant;
+    const { reads, invalidateElsewhere } = this.#merchant;
     reads.invalidate(identifiers);
-    return others?.invalidate(identifiers);
+    return invalidateElsewhere?.(identifiers);
   }
 }
 

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { GatewayError } from '../errors.ts';
 import { type CancelListener, createCancellation } from './cancellation.ts';
 import type { CallerKind, Customer, JoinListener, Operation, Reader, ReadingApi, SharedRead } from './customer.ts';
-import type { Deadline, Deadlines } from './deadlines.ts';
+import { createDeadlines, type Deadline, type Deadlines } from './deadlines.ts';
 import { foldReference } from './identity.ts';
 import type { OperationRecord } from './record.ts';
 import { TurnoverMap } from './turnover-map.ts';
@@ -10,13 +10,13 @@ import { TurnoverMap } from './turnover-map.ts';
 /** The id and the reference of a written customer; `undefined` if it can be any customer. */
 export type WrittenIdentifiers = readonly string[] | undefined;
 
-/** The reads of a merchant that operations can join. */
+/** The reads of a merchant that operations can join. Create one per merchant. */
 export class InFlightReads {
   readonly client: (operation: Operation) => ReadingApi;
   readonly deadlines: Deadlines;
   readonly #byPathId = new TurnoverMap<InFlightRead>();
 
-  constructor(client: (operation: Operation) => ReadingApi, deadlines: Deadlines) {
+  constructor(client: (operation: Operation) => ReadingApi, deadlines: Deadlines = createDeadlines()) {
     this.client = client;
     this.deadlines = deadlines;
   }
@@ -34,6 +34,7 @@ export class InFlightReads {
     if (this.#byPathId.get(read.pathId) === read) this.#byPathId.delete(read.pathId);
   }
 
+  /** Operations that start later do not join the reads of this customer. */
   invalidate(identifiers: WrittenIdentifiers): void {
     if (this.#byPathId.size === 0) return;
     if (identifiers === undefined) return this.#byPathId.clear();

@@ -13,7 +13,11 @@ export interface Resource {
  *
  * The result is that of the write. A fault of a resource does not change it, because the write was started.
  */
-export class Tracked implements ReadingApi {
+export function tracked(api: ReadingApi, resources: readonly Resource[]): ReadingApi {
+  return new Tracked(api, resources);
+}
+
+class Tracked implements ReadingApi {
   readonly #api: ReadingApi;
   readonly #resources: readonly Resource[];
 

@@ -19,7 +19,7 @@ import {
   type SelectionSetNode,
   TypeNameMetaFieldDef,
 } from 'graphql';
-import { quoted } from '../telemetry/values.ts';
+import { quoted } from '../telemetry/json-text.ts';
 import { fieldsOf, responseNameOf, selectionSetsOf } from './fields.ts';
 import { LastPrinted, type Turn } from './last-printed.ts';
 
@@ -39,7 +39,10 @@ export interface FieldPlan {
   readonly kind: 'constant' | 'text' | 'value';
   /** The text before the value: brace or comma, response name, colon. */
   readonly lead: string;
-  /** `lead` with the quotes around it: before a text that needs no escapes, after one, or between two. Joins fewer parts. */
+  /**
+   * `lead` with the quotes of the texts next to it, so that fewer parts are joined: `before` a text that needs no escapes, `after` one,
+   * and `between` two.
+   */
   readonly quotedLeads: { readonly before: string; readonly after: string; readonly between: string };
   readonly responseName: string;
   /** Position in the object. */

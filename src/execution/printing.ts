@@ -8,7 +8,7 @@ import {
   locatedError,
   type OperationDefinitionNode,
 } from 'graphql';
-import { unescaped } from '../telemetry/values.ts';
+import { unescaped } from '../telemetry/json-text.ts';
 import { type Failures, keysOf, type Path, tooLarge } from './failures.ts';
 import type { ItemTurns } from './item-turns.ts';
 import { type Parent, type Part, Pending, type Printed } from './pending.ts';

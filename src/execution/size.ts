@@ -1,4 +1,4 @@
-import { unescaped } from '../telemetry/values.ts';
+import { unescaped } from '../telemetry/json-text.ts';
 
 /**
  * Returns whether a value has more than `maxBytes` bytes as JSON. It does not build the JSON, and stops at the limit.

@@ -31,8 +31,7 @@ export async function planOffline(operation: OfflineOperation): Promise<Plan | r
   const client = {
     merchantId: 'offline',
     server: undefined,
-    pseudonym: () => '',
-    pseudonymOfCaller: () => '',
+    pseudonyms: { of: () => '', ofCaller: () => '' },
     acquire() {},
     release() {},
     open: () => {

@@ -51,8 +51,7 @@ export function createPlanning(engine: Engine, operations: OperationsOptions, ha
           client && {
             merchantId: client.merchantId,
             server: undefined,
-            pseudonym: () => '',
-            pseudonymOfCaller: () => '',
+            pseudonyms: { of: () => '', ofCaller: () => '' },
             acquire() {},
             release() {},
             open: (operation) =>

@@ -5,11 +5,12 @@ import type { Cancellation } from '../customers/cancellation.ts';
 import type { CallerKind, CustomerApi, Operation, ReadingApi } from '../customers/customer.ts';
 import { forbidden, owned } from '../customers/ownership.ts';
 import type { OperationRecord } from '../customers/record.ts';
-import { type Resource, Tracked } from '../customers/tracking.ts';
+import { type Resource, tracked } from '../customers/tracking.ts';
 import { codes, RequestError } from '../errors.ts';
 import { type AuditEntry, writeAudit } from '../telemetry/audit.ts';
 import { FailureCount } from '../telemetry/failure-count.ts';
 import { type Correlation, correlationOf, type Log, type Metrics } from '../telemetry/log.ts';
+import type { Pseudonyms } from '../telemetry/pseudonyms.ts';
 import type { OperationSpan, ServerAddress } from '../telemetry/traces.ts';
 import type { OperationContext } from './context.ts';
 
@@ -32,8 +33,7 @@ interface MerchantClient extends Resource {
   readonly merchantId: string;
   readonly server: ServerAddress | undefined;
   open(operation: Operation): ReadingApi;
-  readonly pseudonym: (text: string) => string;
-  readonly pseudonymOfCaller: (name: string) => string;
+  readonly pseudonyms: Pseudonyms;
 }
 
 /** The state of a request that its operation depends on. */
@@ -92,7 +92,7 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
     }
     const rights = rightsOf(caller, { hasMerchant: client !== undefined, isGet });
     const customers = client
-      ? owned(batched(new Tracked(client.open(operation), [inFlight, client, failures]), { maxReads, record }), rights)
+      ? owned(batched(tracked(client.open(operation), [inFlight, client, failures]), { maxReads, record }), rights)
       : forbidden;
     const context = new OpenContext(rights, customers, { state, operation, client, operationName: name, log, metrics });
     if (repeatable === undefined) return context;
@@ -179,8 +179,7 @@ class OpenContext implements OperationContext {
       {
         correlation: state,
         callerName: caller?.name ?? '',
-        merchant: client?.merchantId,
-        pseudonyms: client,
+        merchant: client,
         operationName,
         providerRequestId: operation.providerRequestId,
       },

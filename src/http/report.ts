@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Caller } from '../auth/caller.ts';
 import { correlationOf, type Log, type Metrics } from '../telemetry/log.ts';
+import type { Pseudonyms } from '../telemetry/pseudonyms.ts';
 import type { RequestState } from './state.ts';
 
 /** Reports the requests of GraphQL to the log and the metrics, and ends their spans. Requests such as `/health` are none. */
@@ -14,7 +15,7 @@ export interface Report {
 /** The merchant of a caller. */
 interface CallerMerchant {
   readonly merchantId: string;
-  readonly pseudonymOfCaller: (name: string) => string;
+  readonly pseudonyms: Pseudonyms;
 }
 
 export function createReport(options: {
@@ -68,7 +69,7 @@ export function createReport(options: {
 /** `undefined` if the key of the merchant cannot be read. The calls of the operation report that. */
 function pseudonymOf({ name }: Caller, merchant: CallerMerchant): string | undefined {
   try {
-    return merchant.pseudonymOfCaller(name);
+    return merchant.pseudonyms.ofCaller(name);
   } catch {
     return undefined;
   }

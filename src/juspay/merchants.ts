@@ -1,7 +1,7 @@
-import { coalescing, type OtherProcesses } from '../customers/coalescing.ts';
+import { coalescing } from '../customers/coalescing.ts';
 import type { Operation, ReadingApi } from '../customers/customer.ts';
 import { createDeadlines } from '../customers/deadlines.ts';
-import type { WrittenIdentifiers } from '../customers/in-flight-reads.ts';
+import { InFlightReads, type WrittenIdentifiers } from '../customers/in-flight-reads.ts';
 import type { Log, Metrics } from '../telemetry/log.ts';
 import { createPseudonyms, type Pseudonyms } from '../telemetry/pseudonyms.ts';
 import { createClient } from './client.ts';
@@ -31,10 +31,8 @@ export interface Merchant {
   readonly open: (operation: Operation) => ReadingApi;
   /** The current API key, and the older one while it rotates. Keeps the object of a key that does not change. */
   readonly keys: () => readonly Key[];
-  /** The pseudonym of a person in the audit log: an HMAC with the merchant's current key. */
-  readonly pseudonym: (text: string) => string;
-  /** The same for the name of a caller. Keeps the result for the next request of the caller. */
-  readonly pseudonymOfCaller: (name: string) => string;
+  /** Made with the current key. Reading it throws if the key cannot be read. */
+  readonly pseudonyms: Pseudonyms;
   /** Keeps the connections of this merchant open until `release`, even if the merchant is removed. */
   readonly acquire: () => void;
   readonly release: () => void;
@@ -166,13 +164,7 @@ function openMerchant(
   /** `undefined` until the first use of the present key. */
   let pseudonyms: Pseudonyms | undefined;
 
-  let invalidate: OpenMerchant['invalidate'] = () => undefined;
-  const others: OtherProcesses | undefined = announce && {
-    invalidate: (identifiers) => announce({ merchantId, identifiers }),
-    subscribe(own) {
-      invalidate = own;
-    },
-  };
+  const reads = new InFlightReads(client, deadlines);
 
   let inUse = 0;
   const { promise: idle, resolve: resolveIdle } = Promise.withResolvers<void>();
@@ -191,16 +183,12 @@ function openMerchant(
     get server() {
       return server;
     },
-    open: coalescing(client, deadlines, others),
-    invalidate: (identifiers) => invalidate(identifiers),
+    open: coalescing(reads, announce && ((identifiers) => announce({ merchantId, identifiers }))),
+    invalidate: (identifiers) => reads.invalidate(identifiers),
     keys,
-    pseudonym(text) {
+    get pseudonyms() {
       pseudonyms ??= createPseudonyms(apiKey.reveal());
-      return pseudonyms.of(text);
-    },
-    pseudonymOfCaller(name) {
-      pseudonyms ??= createPseudonyms(apiKey.reveal());
-      return pseudonyms.ofCaller(name);
+      return pseudonyms;
     },
     acquire() {
       inUse += 1;

@@ -7,25 +7,18 @@ import {
   type Metrics,
   textOf,
 } from './log.ts';
+import type { Pseudonyms } from './pseudonyms.ts';
 
 /** The state of one operation that its audit lines share. */
 export interface AuditContext {
   readonly correlation: Correlation;
   readonly callerName: string;
-  /** The merchant id; `undefined` if the caller's merchant is not configured. */
-  readonly merchant: string | undefined;
-  /** Maps identifiers to keyed hashes. `undefined` without a merchant, whose key makes them. */
-  readonly pseudonyms: PseudonymSource | undefined;
+  /** `undefined` if the caller's merchant is not configured. */
+  readonly merchant: { readonly merchantId: string; readonly pseudonyms: Pseudonyms } | undefined;
   /** The client's operation name; `undefined` if it is missing or not a valid GraphQL name. */
   readonly operationName: string | undefined;
   /** The provider's request id of its latest response to this operation. */
   readonly providerRequestId: string | undefined;
-}
-
-/** See `Pseudonyms`. */
-interface PseudonymSource {
-  readonly pseudonym: (text: string) => string;
-  readonly pseudonymOfCaller: (name: string) => string;
 }
 
 /** One mutation field and its outcome. */
@@ -53,7 +46,7 @@ export function writeAudit(entry: AuditEntry, context: AuditContext, log: Log, m
     // Call `audit` as a method: a custom log may be a class instance that uses `this`.
     if (log.audit) log.audit('audit', fields);
     else log.info('audit', fields);
-    metrics?.write({ merchant: context.merchant ?? 'none', field, outcome });
+    metrics?.write({ merchant: context.merchant?.merchantId ?? 'none', field, outcome });
   } catch (cause) {
     // The entry is about a write that has ended. A fault of the audit must not change the result.
     log.error('unexpected error', { ...correlationOf(context.correlation), cause });
@@ -61,14 +54,14 @@ export function writeAudit(entry: AuditEntry, context: AuditContext, log: Log, m
 }
 
 function fieldsOf({ field, subject, changed, outcome }: AuditEntry, context: AuditContext): LogFields {
-  const { correlation, merchant, operationName, pseudonyms, providerRequestId } = context;
+  const { correlation, merchant, operationName, providerRequestId } = context;
   const fields: LogFields = { audit: true, requestId: correlation.requestId };
   if (correlation.traceId !== undefined) fields.traceId = correlation.traceId;
-  fields.caller = pseudonyms?.pseudonymOfCaller(context.callerName) ?? unknown;
-  if (merchant !== undefined) fields.merchant = merchant;
+  fields.caller = merchant?.pseudonyms.ofCaller(context.callerName) ?? unknown;
+  if (merchant !== undefined) fields.merchant = merchant.merchantId;
   if (operationName !== undefined) fields.operationName = operationName;
   fields.field = field;
-  fields.customer = pseudonyms?.pseudonym(subject) ?? unknown;
+  fields.customer = merchant?.pseudonyms.of(subject) ?? unknown;
   fields.changed = Object.keys(changed).toSorted();
   fields.outcome = outcome;
   if (providerRequestId !== undefined) fields.providerRequestId = providerRequestId;

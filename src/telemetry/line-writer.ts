@@ -22,10 +22,10 @@ export interface LineWriterOptions {
  * Limit of the buffer in characters, including the chunk that is being written. A line is one text of ASCII characters in nearly all
  * cases; counting the bytes of each took 1 % of the time of a read.
  */
-const maxHeld = 1_048_576;
+const maxHeldLength = 1_048_576;
 /** The part of the buffer that only audit lines may fill. */
-const auditReserve = 262_144;
-const maxChunk = 65_536;
+const auditReserveLength = 262_144;
+const maxChunkLength = 65_536;
 /**
  * Minimum time between two writes, except for full chunks. Without it each turn of the event loop writes its few lines, which is
  * 7 % of the time of a create, and 3 % of a read with 2 ms. A process that is killed by SIGKILL loses at most the lines of this time.
@@ -56,7 +56,7 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
   /** The lines that are being written. */
   let chunk: { bytes: Buffer; readonly count: number; readonly length: number } | undefined;
   /** Characters. */
-  let held = 0;
+  let heldLength = 0;
   let unreported = 0;
   let isWriting = false;
   let isScheduled = false;
@@ -70,7 +70,7 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
 
   return {
     write(line, isAudit = false) {
-      if (held + line.length > maxHeld - (isAudit ? 0 : auditReserve)) return drop(1);
+      if (heldLength + line.length > maxHeldLength - (isAudit ? 0 : auditReserveLength)) return drop(1);
       enqueue(line);
       if (isAudit && pauseTimer !== undefined && !isPauseShort) pause(beforeAuditMs);
     },
@@ -81,7 +81,7 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
       retryTimer = undefined;
       pauseTimer = undefined;
       if (!isWriting) next();
-      if (held === 0 || retryTimer !== undefined) return;
+      if (heldLength === 0 || retryTimer !== undefined) return;
       const { promise, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, maxWaitMs);
       onSettled = resolve;
@@ -100,9 +100,9 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
 
   function enqueue(line: string): void {
     listenForExit(true);
-    held += line.length;
+    heldLength += line.length;
     queue.push(line);
-    if (held >= maxChunk && pauseTimer) endPause();
+    if (heldLength >= maxChunkLength && pauseTimer) endPause();
     if (isScheduled || isWriting || retryTimer || pauseTimer) return;
     isScheduled = true;
     setImmediate(() => {
@@ -135,7 +135,7 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
     if (chunk === undefined) return;
     chunk.bytes = chunk.bytes.subarray(writtenBytes);
     if (chunk.bytes.length === 0) {
-      held -= chunk.length;
+      heldLength -= chunk.length;
       chunk = undefined;
       if (unreported > 0) {
         const line = report(unreported);
@@ -143,7 +143,7 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
         enqueue(line);
       }
     }
-    if (chunk !== undefined || onSettled || held >= maxChunk) next();
+    if (chunk !== undefined || onSettled || heldLength >= maxChunkLength) next();
     else pause(betweenWritesMs);
   }
 
@@ -162,7 +162,7 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
   function retryLater({ code }: NodeJS.ErrnoException): void {
     if (stdout && chunk) {
       // The stream does not report how many bytes it wrote. A retry could write part of a line twice.
-      held -= chunk.length;
+      heldLength -= chunk.length;
       drop(chunk.count);
       chunk = undefined;
     }
@@ -182,7 +182,7 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
     let count = 0;
     let length = 0;
     for (const line of queue) {
-      if (count > 0 && length + line.length > maxChunk) break;
+      if (count > 0 && length + line.length > maxChunkLength) break;
       length += line.length;
       count += 1;
     }

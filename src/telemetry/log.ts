@@ -1,7 +1,8 @@
 import type { ErrorCode } from '../errors.ts';
+import { quoted } from './json-text.ts';
 import { createLineWriter, type LineWriter, type WriteLine } from './line-writer.ts';
 import { createClock, type OperationCounts, type OperationEntry, operationLine } from './operation.ts';
-import { describe, jsonOf, quoted } from './values.ts';
+import { describe, jsonOf } from './values.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 

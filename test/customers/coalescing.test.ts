@@ -5,6 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { createCancellation } from '../../src/customers/cancellation.ts';
 import { coalescing } from '../../src/customers/coalescing.ts';
 import { type Customer, type Operation, reading } from '../../src/customers/customer.ts';
+import { InFlightReads } from '../../src/customers/in-flight-reads.ts';
 import { OperationRecord } from '../../src/customers/record.ts';
 import { GatewayError } from '../../src/errors.ts';
 import { newCustomer } from '../support.ts';
@@ -25,7 +26,7 @@ const customer: Customer = {
 function setUp() {
   const reads: Operation[] = [];
   const { promise, resolve } = Promise.withResolvers<Customer | null>();
-  const open = coalescing((operation) =>
+  const client = (operation: Operation) =>
     reading({
       get() {
         reads.push(operation);
@@ -33,8 +34,8 @@ function setUp() {
       },
       create: () => assert.fail(),
       update: () => assert.fail(),
-    }),
-  );
+    });
+  const open = coalescing(new InFlightReads(client));
   /** Reads the customer in an operation of its own. */
   const read = (requestId: string, failed: string[] = []) => {
     const client = createCancellation();
@@ -100,7 +101,6 @@ test('the last operation that leaves MUST cancel the read, which no later operat
 test('a write MUST end when the other processes have invalidated their reads, and theirs MUST invalidate the reads here', async () => {
   const announced: unknown[] = [];
   const { promise: known, resolve: know } = Promise.withResolvers<void>();
-  let invalidate: (identifiers: readonly string[] | undefined) => void = () => assert.fail();
   const reads: Operation[] = [];
   const client = (operation: Operation) =>
     reading({
@@ -111,14 +111,10 @@ test('a write MUST end when the other processes have invalidated their reads, an
       create: () => Promise.reject(new GatewayError('UPSTREAM_TIMEOUT')),
       update: () => Promise.resolve(customer),
     });
-  const open = coalescing(client, undefined, {
-    invalidate(identifiers) {
-      announced.push(identifiers);
-      return known;
-    },
-    subscribe(own) {
-      invalidate = own;
-    },
+  const inFlight = new InFlightReads(client);
+  const open = coalescing(inFlight, (identifiers) => {
+    announced.push(identifiers);
+    return known;
   });
   const api = () =>
     open({
@@ -133,11 +129,11 @@ test('a write MUST end when the other processes have invalidated their reads, an
     return reads.length;
   };
   assert.deepEqual([read(), read()], [1, 1]);
-  invalidate(['other']);
+  inFlight.invalidate(['other']);
   assert.equal(read(), 1);
-  invalidate(['CTH_1']);
+  inFlight.invalidate(['CTH_1']);
   assert.deepEqual([read(), read()], [2, 2]);
-  invalidate(undefined);
+  inFlight.invalidate(undefined);
   assert.equal(read(), 3);
 
   let ended = 0;

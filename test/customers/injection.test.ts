@@ -7,6 +7,7 @@ import { batched } from '../../src/customers/batching.ts';
 import { createCancellation } from '../../src/customers/cancellation.ts';
 import { coalescing } from '../../src/customers/coalescing.ts';
 import { type CustomerApi, type Operation, type ReadingApi, reading } from '../../src/customers/customer.ts';
+import { InFlightReads } from '../../src/customers/in-flight-reads.ts';
 import { owned } from '../../src/customers/ownership.ts';
 import { OperationRecord } from '../../src/customers/record.ts';
 import { GatewayError } from '../../src/errors.ts';
@@ -78,14 +79,13 @@ for (const [role, caller] of Object.entries(callers)) {
       for (const maxReads of [1, 2, 100]) {
         for (let firstFailure = 1; firstFailure <= 60; firstFailure += 1) {
           const clients = [createCancellation(), createCancellation()];
-          const open = coalescing(
-            createApi((step) => {
-              // All later steps fail too, as in an outage.
-              if (step < firstFailure) return;
-              if (kind === 'the upstream fails') throw new GatewayError('UPSTREAM_UNAVAILABLE');
-              for (const client of clients) client.cancel();
-            }),
-          );
+          const api = createApi((step) => {
+            // All later steps fail too, as in an outage.
+            if (step < firstFailure) return;
+            if (kind === 'the upstream fails') throw new GatewayError('UPSTREAM_UNAVAILABLE');
+            for (const client of clients) client.cancel();
+          });
+          const open = coalescing(new InFlightReads(api));
           const record = new OperationRecord();
           const work = clients.map((cancellation, n) =>
             runOperation(

@@ -7,9 +7,10 @@ import { batched } from '../../src/customers/batching.ts';
 import { never } from '../../src/customers/cancellation.ts';
 import { coalescing } from '../../src/customers/coalescing.ts';
 import { type Customer, type CustomerApi, type Operation, reading } from '../../src/customers/customer.ts';
+import { InFlightReads } from '../../src/customers/in-flight-reads.ts';
 import { owned } from '../../src/customers/ownership.ts';
 import { OperationRecord } from '../../src/customers/record.ts';
-import { type Resource, Tracked } from '../../src/customers/tracking.ts';
+import { type Resource, tracked } from '../../src/customers/tracking.ts';
 import { GatewayError } from '../../src/errors.ts';
 import type { OperationContext } from '../../src/graphql/context.ts';
 import { buildSchema } from '../../src/graphql/schema.ts';
@@ -60,7 +61,7 @@ async function run(source: string, { caller = anonymous, client, resources = [],
     },
     ...client?.(own),
   });
-  const open = new Tracked(coalescing((own) => reading(api(own)))(operation), resources);
+  const open = tracked(coalescing(new InFlightReads((own) => reading(api(own))))(operation), resources);
   const contextValue: OperationContext = {
     requestId: 'r',
     caller,

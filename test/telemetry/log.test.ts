@@ -218,8 +218,7 @@ test('audit lines MUST go to the method `audit` of a custom log, or to `info` wi
   const context = {
     correlation: { requestId: 'r' },
     callerName: anonymous.name,
-    merchant: 'm',
-    pseudonyms: { pseudonym: (text: string) => `p-${text}`, pseudonymOfCaller: () => 'known' },
+    merchant: { merchantId: 'm', pseudonyms: { of: (text: string) => `p-${text}`, ofCaller: () => 'known' } },
     operationName: undefined,
     providerRequestId: undefined,
   };
