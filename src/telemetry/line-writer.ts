@@ -18,16 +18,16 @@ export interface LineWriterOptions {
   readonly onDropped?: ((count: number) => void) | undefined;
 }
 
-/**
- * Limit of the buffer in characters, including the chunk that is being written. A line is one text of ASCII characters in nearly all
- * cases; counting the bytes of each took 1 % of the time of a read.
- */
-const maxHeldLength = 1_048_576;
+/** Limit of the lines in memory, including those that are being written. Their pages can take three times as much if all lines are long. */
+const maxHeldBytes = 1_048_576;
 /** The part of the buffer that only audit lines may fill. */
-const auditReserveLength = 262_144;
-const maxChunkLength = 65_536;
+const auditReserveBytes = 262_144;
+/** Lines are collected in pages of this size. One write writes one page. */
+const pageBytes = 65_536;
+/** The most bytes that one unit of a string's `length` needs in UTF-8. */
+const maxCharacterBytes = 3;
 /**
- * Minimum time between two writes, except for full chunks. Without it each turn of the event loop writes its few lines, which is
+ * Minimum time between two writes, except for full pages. Without it each turn of the event loop writes its few lines, which is
  * 7 % of the time of a create, and 3 % of a read with 2 ms. A process that is killed by SIGKILL loses at most the lines of this time.
  */
 const betweenWritesMs = 10;
@@ -41,7 +41,7 @@ const busyRetryMs = 50;
 const stdoutFd = 1;
 
 /**
- * Writes lines to stdout without ever blocking the event loop, within 1 Mi characters: lines of one event loop turn, and
+ * Writes lines to stdout without ever blocking the event loop, within 1 MiB: lines of one event loop turn, and
  * of {@link betweenWritesMs} under load, go out together, with at most one write in flight. Lines beyond the limit are dropped and counted.
  *
  * Pipes and sockets are written through `process.stdout`, which puts them into non-blocking mode. Writes of `process.stdout` to
@@ -52,11 +52,13 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
   // Without a listener, a closed pipe would end the process. The callback of the write handles the error.
   if (stdout && !stdout.listeners('error').includes(ignore)) stdout.on('error', ignore);
 
-  let queue: string[] = [];
-  /** The lines that are being written. */
-  let chunk: { bytes: Buffer; readonly count: number; readonly length: number } | undefined;
-  /** Characters. */
-  let heldLength = 0;
+  /** Complete pages, and the one that lines are added to. */
+  const pages: Page[] = [];
+  /** The page that is being written. */
+  let current: Page | undefined;
+  /** The last page that was written, for the next lines. */
+  let spare: Page | undefined;
+  let heldBytes = 0;
   let unreported = 0;
   let isWriting = false;
   let isScheduled = false;
@@ -70,7 +72,7 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
 
   return {
     write(line, isAudit = false) {
-      if (heldLength + line.length > maxHeldLength - (isAudit ? 0 : auditReserveLength)) return drop(1);
+      if (heldBytes + line.length > maxHeldBytes - (isAudit ? 0 : auditReserveBytes)) return drop(1);
       enqueue(line);
       if (isAudit && pauseTimer !== undefined && !isPauseShort) pause(beforeAuditMs);
     },
@@ -81,7 +83,7 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
       retryTimer = undefined;
       pauseTimer = undefined;
       if (!isWriting) next();
-      if (heldLength === 0 || retryTimer !== undefined) return;
+      if (heldBytes === 0 || retryTimer !== undefined) return;
       const { promise, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, maxWaitMs);
       onSettled = resolve;
@@ -100,9 +102,8 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
 
   function enqueue(line: string): void {
     listenForExit(true);
-    heldLength += line.length;
-    queue.push(line);
-    if (heldLength >= maxChunkLength && pauseTimer) endPause();
+    heldBytes += pageFor(line).add(line);
+    if (pages.length > 1 && pauseTimer) endPause();
     if (isScheduled || isWriting || retryTimer || pauseTimer) return;
     isScheduled = true;
     setImmediate(() => {
@@ -111,20 +112,30 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
     });
   }
 
+  /** A line is encoded at once. Kept as text, the many parts of a line survive a scavenge: 1.2 % of a read's allocation instead of 0.5 %. */
+  function pageFor(line: string): Page {
+    const last = pages.at(-1);
+    if (last?.hasRoomFor(line)) return last;
+    const page = spare?.hasRoomFor(line) ? spare : new Page(Math.max(pageBytes, line.length * maxCharacterBytes));
+    if (page === spare) spare = undefined;
+    pages.push(page);
+    return page;
+  }
+
   function drop(count: number): void {
     unreported += count;
     onDropped?.(count);
   }
 
   function next(): void {
-    chunk ??= takeChunk();
-    if (chunk === undefined) {
+    current ??= pages.shift();
+    if (current === undefined) {
       listenForExit(false);
       onSettled?.();
       return;
     }
     isWriting = true;
-    const { bytes } = chunk;
+    const bytes = current.rest();
     if (stdout) stdout.write(bytes, (error) => onWritten(error, bytes.length));
     else writeFile(stdoutFd, bytes, 0, bytes.length, null, onWritten);
   }
@@ -132,18 +143,18 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
   function onWritten(error: Error | null | undefined, writtenBytes: number): void {
     isWriting = false;
     if (error) return retryLater(error);
-    if (chunk === undefined) return;
-    chunk.bytes = chunk.bytes.subarray(writtenBytes);
-    if (chunk.bytes.length === 0) {
-      heldLength -= chunk.length;
-      chunk = undefined;
+    if (current === undefined) return;
+    heldBytes -= writtenBytes;
+    if (current.take(writtenBytes) === 0) {
+      spare = current.recycle();
+      current = undefined;
       if (unreported > 0) {
         const line = report(unreported);
         unreported = 0;
         enqueue(line);
       }
     }
-    if (chunk !== undefined || onSettled || heldLength >= maxChunkLength) next();
+    if (current !== undefined || onSettled || pages.length > 1) next();
     else pause(betweenWritesMs);
   }
 
@@ -160,11 +171,11 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
   }
 
   function retryLater({ code }: NodeJS.ErrnoException): void {
-    if (stdout && chunk) {
+    if (stdout && current) {
       // The stream does not report how many bytes it wrote. A retry could write part of a line twice.
-      heldLength -= chunk.length;
-      drop(chunk.count);
-      chunk = undefined;
+      heldBytes -= current.rest().length;
+      drop(current.count);
+      current = undefined;
     }
     retryTimer = setTimeout(
       () => {
@@ -178,20 +189,6 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
     onSettled?.();
   }
 
-  function takeChunk(): typeof chunk {
-    let count = 0;
-    let length = 0;
-    for (const line of queue) {
-      if (count > 0 && length + line.length > maxChunkLength) break;
-      length += line.length;
-      count += 1;
-    }
-    if (count === 0) return undefined;
-    const taken = count === queue.length ? queue : queue.slice(0, count);
-    queue = count === queue.length ? [] : queue.slice(count);
-    return { bytes: Buffer.from(taken.join('')), count, length };
-  }
-
   function listenForExit(isWanted: boolean): void {
     if (isWanted && !isListening) process.on('exit', onExit);
     if (!isWanted && isListening) process.off('exit', onExit);
@@ -201,7 +198,7 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
   /** Makes one synchronous attempt, for programs that mount a gateway and call `process.exit`. */
   function onExit(): void {
     if (isWriting) return;
-    const rest = Buffer.concat([...(chunk ? [chunk.bytes] : []), Buffer.from(queue.join(''))]);
+    const rest = Buffer.concat([...(current ? [current] : []), ...pages].map((page) => page.rest()));
     if (stdout) {
       stdout.write(rest);
       return;
@@ -211,6 +208,50 @@ export function createLineWriter({ report, onDropped }: LineWriterOptions): Line
     } catch {
       // The process is exiting, and its only output failed.
     }
+  }
+}
+
+/** Lines that are written together. */
+class Page {
+  /** Lines. */
+  count = 0;
+  readonly #bytes: Buffer;
+  #start = 0;
+  #end = 0;
+
+  constructor(size: number) {
+    this.#bytes = Buffer.allocUnsafeSlow(size);
+  }
+
+  hasRoomFor(line: string): boolean {
+    return this.#end + line.length * maxCharacterBytes <= this.#bytes.length;
+  }
+
+  /** @returns the bytes of the line. */
+  add(line: string): number {
+    const count = this.#bytes.write(line, this.#end);
+    this.#end += count;
+    this.count += 1;
+    return count;
+  }
+
+  /** What is not written yet. */
+  rest(): Buffer {
+    return this.#bytes.subarray(this.#start, this.#end);
+  }
+
+  /** Removes written bytes. @returns the bytes that are left. */
+  take(count: number): number {
+    this.#start += count;
+    return this.#end - this.#start;
+  }
+
+  /** Empties the page. @returns `undefined` for a page of another size. */
+  recycle(): this | undefined {
+    this.count = 0;
+    this.#start = 0;
+    this.#end = 0;
+    return this.#bytes.length === pageBytes ? this : undefined;
   }
 }
 
