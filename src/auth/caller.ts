@@ -31,6 +31,11 @@ export const anonymous: Caller = {
 /** The caller of requests without a token on the sandbox: the customers are not real, so it may also see the upstream calls. */
 export const sandboxAnonymous: Caller = { ...anonymous, scopes: new Set(scopes) };
 
+/** One text for the credentials of a caller. Empty for the anonymous caller. */
+export function credentialsOf({ credentialKeys }: Caller): string {
+  return credentialKeys.length > 1 ? credentialKeys.join(' ') : (credentialKeys[0] ?? '');
+}
+
 /** Combines two credentials of one request. Scopes intersect, and the bindings of both apply. */
 export function combine(one: Caller, other: Caller): Caller {
   return {

@@ -526,9 +526,13 @@ test('an API key MUST return its caller, two keys MAY share a name, and a new li
   assert.equal(await statusOf(authenticator, key('key-canary-3')), 401);
   assert.equal(await statusOf(authenticator, new Headers()), 401);
 
-  authenticator.replaceApiKeys([{ ...entry('key-canary-3'), scopes: ['customer:read'] }]);
+  authenticator.replaceApiKeys([
+    { ...entry('key-canary-2'), scopes: ['customer:read'], customer: 'reference-2' },
+    { ...entry('key-canary-3'), scopes: ['customer:read'] },
+  ]);
   assert.equal(typeof (await statusOf(authenticator, key('key-canary-3'))), 'object');
-  assert.equal(await statusOf(authenticator, key('key-canary-1')), 401);
+  assert.deepEqual((await authenticator.authenticate(key('key-canary-2'))).customers, ['reference-2']);
+  assert.equal(await statusOf(authenticator, key('key-canary-1')), 401, 'a key that was used before');
 });
 
 test('two credentials on one request MUST both be valid, with intersected scopes, all bindings and one merchant', async (context) => {
