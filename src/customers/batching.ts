@@ -12,7 +12,7 @@ import {
 } from './customer.ts';
 import { isPathId, looksLikeProviderId } from './identity.ts';
 import type { CustomerChanges, NewCustomer } from './input.ts';
-import { KeyReader, Read, settle } from './merged-read.ts';
+import { KeyReader, onlyIfMatching, Read } from './merged-read.ts';
 import type { OperationRecord } from './record.ts';
 
 /** A reader above the limit that waits because a reservation may be released. */
@@ -80,17 +80,16 @@ class Batched implements BatchedApi {
     const pathId = pathIdOf(key);
     // The client rejects this key without a call, so it does not count as a read.
     if (!isPathId(pathId)) return this.#api.get({ any: pathId });
+    if (withClientAuthToken && tokenFor) {
+      const isAllowed = (found: Customer) => matchesKey(found, key) && tokenFor(found);
+      return this.#loadTwice(pathId, isAllowed).then((customer) => onlyIfMatching(customer, key));
+    }
+    const read = this.#find(pathId, withClientAuthToken);
+    // Nearly every read is found, and needs no function that finds it again.
+    if (read !== undefined) return read.get(key);
     return new Promise((resolve, reject) => {
       const reader = new KeyReader(key, resolve, reject);
-      if (withClientAuthToken && tokenFor) {
-        const isAllowed = (found: Customer) => matchesKey(found, key) && tokenFor(found);
-        this.#loadTwice(pathId, isAllowed).then((customer) => settle(reader, customer), reject);
-        return;
-      }
-      const read = this.#find(pathId, withClientAuthToken);
-      // Nearly every read is found, and needs no function that finds it again.
-      if (read !== undefined) read.join(reader);
-      else this.#wait(reader, () => this.#find(pathId, withClientAuthToken));
+      this.#wait(reader, () => this.#find(pathId, withClientAuthToken));
     });
   }
 

@@ -181,6 +181,12 @@ export function matchesKey(customer: Customer, key: CustomerKey): boolean {
   return customer.id === key.any || hasReference(customer, key.any);
 }
 
+/** Whether the keys have the same form and the same value. */
+export function isSameKey(one: CustomerKey, other: CustomerKey): boolean {
+  if (pathIdOf(one) !== pathIdOf(other)) return false;
+  return 'id' in one === 'id' in other && 'reference' in one === 'reference' in other;
+}
+
 /** The string that the path of the call contains. */
 export function pathIdOf(key: CustomerKey): string {
   if ('id' in key) return key.id;

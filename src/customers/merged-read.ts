@@ -1,4 +1,4 @@
-import { type Customer, type CustomerKey, matchesKey, type Reader, type ReadOptions } from './customer.ts';
+import { type Customer, type CustomerKey, isSameKey, matchesKey, type Reader, type ReadOptions } from './customer.ts';
 
 /** The reads of one operation. */
 interface Reads {
@@ -14,6 +14,8 @@ export class Read implements Reader, ReadOptions {
   isInFlight = false;
   /** Empty after the read ends, so that a finished read does not keep the promises of its readers in memory. */
   #readers: Reader[] = [];
+  /** The last reader that `get` has added. `undefined` after the read ends. */
+  #last: { readonly key: CustomerKey; readonly promise: Promise<Customer | null> } | undefined;
   #result: { readonly customer: Customer | null } | { readonly error: unknown } | undefined;
 
   readonly #reads: Reads;
@@ -22,6 +24,14 @@ export class Read implements Reader, ReadOptions {
     this.pathId = pathId;
     this.withClientAuthToken = withClientAuthToken;
     this.#reads = reads;
+  }
+
+  /** Reads with the same key share one promise, which with its reader takes 0.6 kB. A list can have a hundred of them. */
+  get(key: CustomerKey): Promise<Customer | null> {
+    if (this.#last !== undefined && isSameKey(this.#last.key, key)) return this.#last.promise;
+    const promise = new Promise<Customer | null>((resolve, reject) => this.join(new KeyReader(key, resolve, reject)));
+    if (this.#result === undefined) this.#last = { key, promise };
+    return promise;
   }
 
   join(reader: Reader): void {
@@ -33,11 +43,13 @@ export class Read implements Reader, ReadOptions {
   resolve(customer: Customer | null): void {
     if (customer !== null) this.#reads.onCustomer(this, customer);
     this.#result = { customer };
+    this.#last = undefined;
     for (const reader of this.#readers.splice(0)) settle(reader, customer);
   }
 
   reject(error: unknown): void {
     this.#result = { error };
+    this.#last = undefined;
     for (const reader of this.#readers.splice(0)) reader.reject(error);
   }
 }
@@ -55,12 +67,16 @@ export class KeyReader implements Reader {
   }
 
   resolve(customer: Customer | null): void {
-    this.#resolve(customer !== null && matchesKey(customer, this.#key) ? customer : null);
+    this.#resolve(onlyIfMatching(customer, this.#key));
   }
 }
 
+export function onlyIfMatching(customer: Customer | null, key: CustomerKey): Customer | null {
+  return customer !== null && matchesKey(customer, key) ? customer : null;
+}
+
 /** One reader that fails must not stop the others. */
-export function settle(reader: Reader, customer: Customer | null): void {
+function settle(reader: Reader, customer: Customer | null): void {
   try {
     reader.resolve(customer);
   } catch (error) {

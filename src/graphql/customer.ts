@@ -3,7 +3,7 @@ import type { ClientAuthToken, Customer } from '../customers/customer.ts';
 import { GatewayError } from '../errors.ts';
 import type { Builder } from './builder.ts';
 import type { OperationContext } from './context.ts';
-import { selects } from './selection.ts';
+import { type Steps, selects } from './selection.ts';
 
 /** Maximum number of ids in one `customers` field. */
 const maxIds = 100;
@@ -158,14 +158,15 @@ export function defineQueries(builder: Builder, CustomerRef: CustomerRef): void 
  * Decides whether an upstream call requests a token: the token is selected and the caller has the scope. The scope check
  * is repeated here because the call is made before the check of the field runs.
  *
- * @param path the fields from the return type of the resolver to the customer.
+ * @param path the fields from the return type of the resolver to the token: a constant array, see `selects`.
  */
 export function tokenOption(
   { caller }: OperationContext,
   info: GraphQLResolveInfo,
-  path: readonly `${string}.${string}`[] = [],
+  path: Steps = tokenOfCustomer,
 ): { withClientAuthToken: boolean } {
-  return {
-    withClientAuthToken: caller.scopes.has('customer:token') && selects(info, [...path, 'Customer.clientAuthToken']),
-  };
+  return { withClientAuthToken: caller.scopes.has('customer:token') && selects(info, path) };
 }
+
+const tokenOfCustomer: Steps = ['Customer.clientAuthToken'];
+export const tokenOfCreated: Steps = ['CreateCustomerSuccess.customer', 'Customer.clientAuthToken'];

@@ -82,11 +82,12 @@ function resolveEntity(
 /** The keys of a representation: one or both; none if it is invalid. Routers send `null` for a key that they do not have. */
 function keysOf(representation: unknown): readonly CustomerKey[] {
   if (typeof representation !== 'object' || representation === null) return [];
-  const { __typename: typename, ...keys } = representation as Partial<Record<string, unknown>>;
-  const id = keyOf(keys['id']);
-  const reference = keyOf(keys['objectReferenceId']);
+  const { __typename: typename, id: givenId, objectReferenceId } = representation as Partial<Record<string, unknown>>;
+  const id = keyOf(givenId);
+  const reference = keyOf(objectReferenceId);
   if (typename !== 'Customer' || id === undefined || reference === undefined) return [];
-  return [...(id === null ? [] : [{ id }]), ...(reference === null ? [] : [{ reference }])];
+  if (reference === null) return id === null ? [] : [{ id }];
+  return id === null ? [{ reference }] : [{ id }, { reference }];
 }
 
 /** `undefined`: invalid. A safe integer becomes its digits. Other numbers are invalid: JSON parsing may have rounded them. */

@@ -3,7 +3,7 @@ import { decodeCustomerUpdate, decodeNewCustomer, type NewCustomer } from '../cu
 import { GatewayError } from '../errors.ts';
 import type { Builder } from './builder.ts';
 import type { OperationContext } from './context.ts';
-import { type CustomerRef, tokenOption } from './customer.ts';
+import { type CustomerRef, tokenOfCreated, tokenOption } from './customer.ts';
 import { defineResults, toFailure } from './results.ts';
 import { createRightsCheck } from './rights.ts';
 
@@ -34,7 +34,7 @@ export function defineMutations(builder: Builder, CustomerRef: CustomerRef): voi
             let input: NewCustomer | undefined;
             try {
               input = decodeNewCustomer(args.input);
-              const options = tokenOption(context, info, ['CreateCustomerSuccess.customer']);
+              const options = tokenOption(context, info, tokenOfCreated);
               const created = await context.customers.create(input, options);
               return { __typename: 'CreateCustomerSuccess' as const, ...created };
             } catch (error) {

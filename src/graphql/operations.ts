@@ -1,5 +1,5 @@
 import type { HeaderReader } from '../auth/auth.ts';
-import type { Caller } from '../auth/caller.ts';
+import { type Caller, credentialsOf } from '../auth/caller.ts';
 import { batched } from '../customers/batching.ts';
 import type { Cancellation } from '../customers/cancellation.ts';
 import type { CallerKind, CustomerApi, Operation, ReadingApi } from '../customers/customer.ts';
@@ -119,7 +119,7 @@ class OpenOperation implements Operation {
   readonly #failures: FailureCount;
 
   constructor(
-    { requestId, traceId, sampledTraceId, address, record }: RequestState,
+    state: RequestState,
     given: {
       readonly caller: Caller;
       readonly failures: FailureCount;
@@ -127,12 +127,13 @@ class OpenOperation implements Operation {
       readonly deadlineAtMs: number;
     },
   ) {
-    this.requestId = requestId;
-    this.traceId = traceId;
-    this.sampledTraceId = sampledTraceId;
-    this.caller = given.caller.credentialKeys.join(' ') || `address ${address}`;
+    this.requestId = state.requestId;
+    this.traceId = state.traceId;
+    this.sampledTraceId = state.sampledTraceId;
+    // Reading the address takes time, and only anonymous callers are identified by it.
+    this.caller = credentialsOf(given.caller) || `address ${state.address}`;
     this.callerKind = given.caller.kind ?? 'anonymous';
-    this.record = record;
+    this.record = state.record;
     this.deadlineAtMs = given.deadlineAtMs;
     this.cancellation = given.cancellation;
     this.#failures = given.failures;

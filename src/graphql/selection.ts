@@ -7,28 +7,27 @@ import { fieldsOf, selectionSetsOf } from '../execution/fields.ts';
  *
  * @param path the fields down to the one in question, each as `Type.field`, for example
  *   `['CreateCustomerSuccess.customer', 'Customer.clientAuthToken']`. The first type is an object type that the resolver can
- *   return.
+ *   return. Pass the same array in each call: answers are kept for an array.
  */
 export function selects(info: GraphQLResolveInfo, path: Steps): boolean {
   // An executor has one array of nodes for each field and each value of the conditions. A plan keeps it for all executions.
   let answers = known.get(info.fieldNodes);
   if (answers === undefined) {
-    answers = new Map();
+    answers = new WeakMap();
     known.set(info.fieldNodes, answers);
   }
-  const key = path.join(' ');
-  let answer = answers.get(key);
+  let answer = answers.get(path);
   if (answer === undefined) {
     answer = find(info, path);
-    answers.set(key, answer);
+    answers.set(path, answer);
   }
   return answer;
 }
 
-type Steps = readonly `${string}.${string}`[];
+export type Steps = readonly `${string}.${string}`[];
 
 /** Answers of `selects`. Each costs 1 µs, 3 % of a read of one customer. */
-const known = new WeakMap<GraphQLResolveInfo['fieldNodes'], Map<string, boolean>>();
+const known = new WeakMap<GraphQLResolveInfo['fieldNodes'], WeakMap<Steps, boolean>>();
 
 function find(info: GraphQLResolveInfo, path: Steps): boolean {
   let nodes = info.fieldNodes;
