@@ -41,7 +41,8 @@ export async function answer(
       signal: gone.signal,
     });
     const { status, headers, text } = await read(await handle(request, { state }));
-    if (response.destroyed) return;
+    // A framework in front of the gateway can have sent a response of its own, such as a timeout.
+    if (response.destroyed || response.headersSent) return;
     sendText(response, status, headers, text);
   } catch (error) {
     if (gone.signal.aborted || response.headersSent) response.destroy();

@@ -28,9 +28,8 @@ export function paramsOfQuery(query: URLSearchParams): Params {
 }
 
 export interface Params extends DocumentRequest {
-  operationName?: string;
-  variables?: Record<string, unknown>;
-  extensions?: Record<string, unknown>;
+  readonly operationName: string | undefined;
+  readonly variables: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** Checks the parameters of the GraphQL over HTTP specification, and ignores all others as it requires. */
@@ -47,9 +46,8 @@ function checkParams(params: unknown): Params {
     query: query ?? undefined,
     documentId: documentId ?? apolloId(extensions),
     // Some clients send "" if there is no name.
-    ...(operationName && { operationName }),
-    ...(variables != null && { variables }),
-    ...(extensions != null && { extensions }),
+    operationName: operationName || undefined,
+    variables: variables ?? undefined,
   };
 }
 

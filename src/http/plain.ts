@@ -4,6 +4,7 @@ import { type CancellationSource, createCancellation } from '../customers/cancel
 import type { Answer } from '../execution/answer.ts';
 import type { Body, BodyReceiver } from './bodies.ts';
 import type { Message } from './listener.ts';
+import type { Outbox, Sendable } from './outbox.ts';
 import { paramsOfBody } from './params.ts';
 import { discardRest, sendText } from './raw.ts';
 import {
@@ -21,6 +22,7 @@ import type { RequestState } from './state.ts';
 interface PlainRequest {
   readonly state: RequestState;
   readonly rules: HttpRules;
+  readonly outbox: Outbox;
 }
 
 /**
@@ -51,7 +53,7 @@ export function servePlain(message: IncomingMessage, response: ServerResponse, r
 }
 
 /** A request and its response. An object with methods instead of closures, which would keep each other's scopes alive. */
-class PlainExchange implements BodyReceiver, OperationRequest {
+class PlainExchange implements BodyReceiver, OperationRequest, Sendable {
   readonly isGet = false;
   readonly headers: HeaderReader;
   readonly cancellation: CancellationSource = createCancellation();
@@ -60,16 +62,20 @@ class PlainExchange implements BodyReceiver, OperationRequest {
   #response: ServerResponse | undefined;
   readonly #state: RequestState;
   readonly #rules: HttpRules;
+  readonly #outbox: Outbox;
+  /** Set while the exchange is in the outbox. */
+  #answer: Answer | undefined;
   /** Bytes of the body that have not arrived. */
   #missingBytes: number;
   #body: Body | undefined;
 
-  constructor(message: IncomingMessage, response: ServerResponse, { state, rules }: PlainRequest) {
+  constructor(message: IncomingMessage, response: ServerResponse, { state, rules, outbox }: PlainRequest) {
     this.headers = new MessageHeaders(message.headers);
     this.#message = message;
     this.#response = response;
     this.#state = state;
     this.#rules = rules;
+    this.#outbox = outbox;
     this.#missingBytes = Number(message.headers['content-length']);
   }
 
@@ -138,10 +144,29 @@ class PlainExchange implements BodyReceiver, OperationRequest {
     this.#send(refuse(error, this.headers, this.#state, this.#rules));
   }
 
-  #send({ status, headers, body }: Answer): void {
+  #send(answer: Answer): void {
+    this.#answer = answer;
+    this.#outbox.put(this);
+  }
+
+  send(): void {
+    const answer = this.#answer;
+    this.#answer = undefined;
+    if (answer === undefined) return;
+    try {
+      this.#write(answer);
+    } catch (error) {
+      // Logs the error. The other responses of the outbox must still be sent.
+      refuse(error, this.headers, this.#state, this.#rules);
+      this.#response?.destroy();
+    }
+  }
+
+  #write({ status, headers, body }: Answer): void {
     const message = this.#message;
     const response = this.#response;
-    if (message === undefined || response === undefined || response.destroyed) return;
+    // A framework in front of the gateway can have sent a response of its own, such as a timeout.
+    if (message === undefined || response === undefined || response.destroyed || response.headersSent) return;
     // The rest of a body that is not read.
     if (!message.complete) response.once('finish', () => discardRest(message));
     const pairs: string[] = [];

@@ -1,5 +1,5 @@
 import type { HeaderReader } from '../auth/auth.ts';
-import type { Caller } from '../auth/caller.ts';
+import { type Caller, credentialsOf } from '../auth/caller.ts';
 import type { Cancellation } from '../customers/cancellation.ts';
 import type { Resource } from '../customers/tracking.ts';
 import { overloaded, RequestError } from '../errors.ts';
@@ -170,7 +170,7 @@ class Execution implements EngineRequest {
     this.correlation = state;
     this.isGet = request.isGet;
     this.mediaType = mediaTypeOf(request.headers);
-    this.requester = caller.credentialKeys.join(' ') || state.address || '';
+    this.requester = credentialsOf(caller) || state.address || '';
     this.cancellation = request.cancellation;
     this.gate = state.repeatable;
     this.#request = request;

@@ -15,7 +15,7 @@ export interface Target {
  * @see RFC 9112, section 3.2
  */
 export function readTarget(text: string): Target {
-  const [authority = ''] = text.startsWith('/') ? [] : (/^https?:\/\/[^/?#]*/i.exec(text) ?? []);
+  const authority = text.startsWith('/') ? '' : (/^https?:\/\/[^/?#]*/i.exec(text)?.[0] ?? '');
   const address = text.slice(authority.length);
   const mark = address.indexOf('?');
   const path = mark < 0 ? address : address.slice(0, mark);

@@ -186,6 +186,24 @@ test('a mounted gateway MUST also route by the request target, including the mou
     host.close();
   }));
 
+test('a framework in front that has sent a response of its own MUST NOT be disturbed by the answer', () =>
+  withHarness(async (harness) => {
+    const host = createServer((request, response) => {
+      harness.gateway.listener(request, response);
+      response.writeHead(503, { 'content-length': '4' }).end('late');
+    }).listen(0, '127.0.0.1');
+    await once(host, 'listening');
+    const { port } = host.address() as AddressInfo;
+    try {
+      const post = `POST /graphql HTTP/1.1\r\nhost: a\r\n${head}`;
+      const get = 'GET /ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n';
+      for (const text of [post, get]) assert.match(await sendRaw(port, text), /^HTTP\/1\.1 503 .*\r\n\r\nlate$/s);
+      assert.ok(harness.log.every((line) => !line.includes('unexpected error')));
+    } finally {
+      host.close();
+    }
+  }));
+
 test('the refusal of a body that is too long or not read MUST reach a client that is still sending it', () =>
   withoutCallers(async (harness, server) => {
     const chunked = (bytes: number) => new Blob([document, ' '.repeat(bytes)]).stream();
