@@ -45,7 +45,8 @@ export interface Prepared {
 /** The fields of an operation for one combination of the variables of `@include` and `@skip`. */
 interface Variant {
   readonly plan: ObjectPlan;
-  readonly args: readonly ReturnType<typeof planArguments>[];
+  /** The arguments of the root fields, by rank. `lists`: the names of those that identify customers. */
+  readonly args: readonly { readonly read: ReturnType<typeof planArguments>; readonly lists: readonly string[] }[];
 }
 
 /** Combinations that an operation keeps. */
@@ -83,11 +84,11 @@ export function createCompiler(
         if (variant === undefined) return undefined;
         const args: Values[] = [];
         let items = 0;
-        for (const read of variant.args) {
+        for (const { read, lists } of variant.args) {
           const values = read(variableValues, literals);
           if (values === uncommon) return undefined;
           args.push(values);
-          items += itemsOf(values);
+          for (const name of lists) items += lengthOf(values[name]);
         }
         return { plan: variant.plan, variableValues, args, items };
       },
@@ -118,7 +119,10 @@ export function createCompiler(
       const nodes = fieldsOf(context, type, [node.selectionSet]);
       if (!nodes.every(({ name }) => name.value === '__typename' || isKnown(definitions[name.value]))) return undefined;
       const plan = planObject(context, type, [node.selectionSet]);
-      const args = plan.fields.map((field) => planArguments(field.definition, field.nodes[0], slots));
+      const args = plan.fields.map(({ definition, nodes: [node] }) => ({
+        read: planArguments(definition, node, slots),
+        lists: listArguments.filter((name) => definition.args.some((argument) => argument.name === name)),
+      }));
       return { plan, args };
     }
   };
@@ -140,11 +144,6 @@ function conditionsOf(
   return [...names].filter((name) => own.has(name));
 }
 
-function itemsOf(args: Values): number {
-  let items = 0;
-  for (const name of listArguments) {
-    const values = args[name];
-    if (Array.isArray(values)) items += values.length;
-  }
-  return items;
+function lengthOf(value: unknown): number {
+  return Array.isArray(value) ? value.length : 0;
 }

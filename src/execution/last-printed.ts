@@ -1,3 +1,5 @@
+import { inOnePiece } from '../telemetry/json-text.ts';
+
 /** No object is equal to it: the source of a root object is `undefined`. */
 const nothing = Symbol('nothing');
 
@@ -9,6 +11,7 @@ export class LastPrinted {
   readonly #turn: Turn;
   #source: unknown = nothing;
   #text = '';
+  #isInOnePiece = false;
 
   constructor(turn: Turn) {
     this.#turn = turn;
@@ -16,13 +19,19 @@ export class LastPrinted {
 
   /** The text of an object, if it is the last printed one. */
   textOf(source: unknown): string | undefined {
-    return this.#source === source ? this.#text : undefined;
+    if (this.#source !== source) return undefined;
+    if (!this.#isInOnePiece) {
+      this.#text = inOnePiece(this.#text);
+      this.#isInOnePiece = true;
+    }
+    return this.#text;
   }
 
   set(source: unknown, text: string): void {
     if (this.#source === nothing) this.#turn.add(this);
     this.#source = source;
     this.#text = text;
+    this.#isInOnePiece = false;
   }
 
   drop(): void {

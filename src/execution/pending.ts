@@ -82,6 +82,20 @@ export class Pending implements Part, Parent {
     if (this.#open > 0 || this.#isOver) return;
     if (this.#failure !== undefined) return this.fail(this.#failure.error);
     this.#isOver = true;
-    this.#parent?.put(this.#index, this.#texts.join(''));
+    this.#parent?.put(this.#index, joined(this.#texts));
   }
+}
+
+/** The most texts that are concatenated. */
+const maxConcatenated = 8;
+
+/**
+ * Joining copies every character. The object around a long list has few texts, one of them long: they are concatenated, and copied
+ * only when the response is encoded.
+ */
+function joined(texts: readonly string[]): string {
+  if (texts.length > maxConcatenated) return texts.join('');
+  let whole = '';
+  for (const text of texts) whole += text;
+  return whole;
 }
