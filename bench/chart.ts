@@ -54,12 +54,16 @@ text { fill: #e6edf3 }
 }
 </style>`;
 
+/** The longest bar. Longer ones would make the others too short to compare: they are cut, with a gap. */
+export const longestBar = 20;
+
 /** Horizontal bars in two columns of groups. All groups have one scale. A line marks the value 1. */
 export function barChart(title: string, subtitle: string, groups: readonly BarGroup[]): string {
   const [bar, gap, head, columns] = [15, 22, 52, 2];
   const column = width / columns;
   const [left, right] = [72, 44];
-  const largest = Math.max(1, ...groups.flatMap(({ bars }) => bars.map(({ value }) => value)));
+  const shown = (value: number) => Math.min(value, longestBar);
+  const largest = Math.max(1, ...groups.flatMap(({ bars }) => bars.map(({ value }) => shown(value))));
   const scale = (column - left - right) / largest;
   const rows = Math.ceil(groups.length / columns);
   const tallest = Math.max(...groups.map(({ bars }) => bars.length));
@@ -74,14 +78,26 @@ export function barChart(title: string, subtitle: string, groups: readonly BarGr
         const top = y + 18 + row * bar;
         return [
           text(x + left - 6, top + 11, name, isMain ? 'group' : 'faint', 'end'),
-          `<rect class="bar${isMain ? ' main' : ''}" x="${x + left}" y="${top + 2}" width="${round(value * scale)}" height="${bar - 4}"/>`,
-          text(x + left + Math.max(value, 1) * scale + 5, top + 11, value.toFixed(2), isMain ? 'group' : ''),
+          ...pieces(value).map(
+            ([from, to]) =>
+              `<rect class="bar${isMain ? ' main' : ''}" x="${round(x + left + from * scale)}" y="${top + 2}" width="${round((to - from) * scale)}" height="${bar - 4}"/>`,
+          ),
+          text(x + left + Math.max(shown(value), 1) * scale + 5, top + 11, value.toFixed(2), isMain ? 'group' : ''),
         ];
       }),
       `<line class="one" x1="${round(x + left + scale)}" y1="${y + 17}" x2="${round(x + left + scale)}" y2="${bottom + 1}"/>`,
     ];
   });
   return svg(title, head + rows * groupHeight, [text(4, 16, title, 'title'), text(4, 34, subtitle, 'faint'), ...parts]);
+}
+
+/** A bar as one piece, or a cut one as two. */
+function pieces(value: number): readonly (readonly [from: number, to: number])[] {
+  if (value <= longestBar) return [[0, value]];
+  return [
+    [0, longestBar * 0.92],
+    [longestBar * 0.94, longestBar],
+  ];
 }
 
 /** Lines over an x axis with one step for each value. The name of a line stands at its end. */

@@ -28,10 +28,15 @@ export interface Figures {
   readonly memoryMb: number;
   /** Failed and wrong responses. Medians hold the sum. */
   readonly errors: number;
-  /** Share of its core that the server used, and the shares of the other core that upstream and load generator used. */
+  /**
+   * Share of its core that the server used, and the shares of the other core that upstream and load generator used. Above 1 for a server
+   * that runs on both cores.
+   */
   readonly serverShare: number;
   readonly upstreamShare: number;
   readonly loadShare: number;
+  /** Share of `cpuMsPer1000` that the first process of the server used. With `WORKERS`, this is the supervisor. */
+  readonly firstProcessShare: number;
 }
 
 /** A server that is ready to be measured. */
@@ -113,6 +118,7 @@ export async function createBench(folder: string, settings: Readonly<Record<stri
         serverShare: cpuNs / elapsedNs,
         upstreamShare: upstreamNs / elapsedNs,
         loadShare: loadNs / elapsedNs,
+        firstProcessShare: (own[0] ?? 0) / cpuNs,
       };
     },
   };
@@ -125,36 +131,56 @@ export interface CompareOptions {
   readonly warmUpSeconds: number | undefined;
 }
 
-/**
- * Measures the servers with one workload. All are alive; all but the measured one are stopped. The rounds are interleaved (A B C, C B A,
- * …), so that disturbances affect all servers.
- */
+/** Measures the servers with one workload. */
 export async function compare(
   bench: Bench,
   workload: Workload,
   names: readonly ServerName[],
-  { rounds, seconds, warmUpSeconds = workload.warmUpSeconds }: CompareOptions,
+  { warmUpSeconds = workload.warmUpSeconds, ...options }: CompareOptions,
 ): Promise<ByServer> {
-  const candidates: Candidate[] = [];
-  const samples = new Map<ServerName, Figures[]>(names.map((name) => [name, []]));
+  const contestants = names.map((name) => ({ name, warmUpSeconds }));
+  const medians = await interleave(bench, workload, contestants, options);
+  return Object.fromEntries(names.map((name, index) => [name, medians[index]]));
+}
+
+/** A server of a comparison. Each round measures all of them, one after the other. */
+interface Contestant {
+  readonly name: ServerName;
+  readonly options?: Partial<ServerOptions>;
+  readonly warmUpSeconds: number;
+}
+
+/**
+ * Measures servers with one workload. All are alive; all but the measured one are stopped. The rounds are interleaved (A B C, C B A, …),
+ * so that disturbances affect all servers.
+ *
+ * @returns the medians of each server, in the order of `contestants`.
+ */
+export async function interleave(
+  bench: Bench,
+  workload: Workload,
+  contestants: readonly Contestant[],
+  { rounds, seconds }: Pick<CompareOptions, 'rounds' | 'seconds'>,
+): Promise<Figures[]> {
+  const entries: { readonly candidate: Candidate; readonly samples: Figures[] }[] = [];
   try {
-    for (const name of names) {
-      const candidate = await bench.start(name, workload);
-      candidates.push(candidate);
+    for (const { name, options, warmUpSeconds } of contestants) {
+      const candidate = await bench.start(name, workload, options);
+      entries.push({ candidate, samples: [] });
       await bench.warmUp(candidate, workload, warmUpSeconds);
       signalAll(candidate.server.pids(), 'SIGSTOP');
     }
     for (let round = 0; round < rounds; round += 1) {
-      for (const candidate of round % 2 === 0 ? candidates : candidates.toReversed()) {
+      for (const { candidate, samples } of round % 2 === 0 ? entries : entries.toReversed()) {
         signalAll(candidate.server.pids(), 'SIGCONT');
-        samples.get(candidate.server.name)?.push(await bench.measure(candidate, workload, seconds, seconds / 6));
+        samples.push(await bench.measure(candidate, workload, seconds, seconds / 6));
         signalAll(candidate.server.pids(), 'SIGSTOP');
       }
     }
   } finally {
-    for (const { server } of candidates) await server.stop();
+    for (const { candidate } of entries) await candidate.server.stop();
   }
-  return Object.fromEntries([...samples].map(([name, own]) => [name, mediansOf(own)]));
+  return entries.map(({ samples }) => mediansOf(samples));
 }
 
 function mediansOf(samples: readonly Figures[]): Figures {
@@ -173,6 +199,7 @@ function mediansOf(samples: readonly Figures[]): Figures {
     serverShare: of('serverShare'),
     upstreamShare: of('upstreamShare'),
     loadShare: of('loadShare'),
+    firstProcessShare: of('firstProcessShare'),
   };
 }
 

@@ -1,8 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { barChart, lineChart } from './chart.ts';
-import { batchOf, latencyOf, measuredIn, ratioOf, ratiosOf, startsOf, tableOf } from './report.ts';
+import { barChart, lineChart, longestBar } from './chart.ts';
+import type { Figures } from './compare.ts';
+import { batchOf, latencyOf, measuredIn, ratioOf, ratiosOf, singleOf, startsOf, tableOf, workersOf } from './report.ts';
 import type { Results } from './results.ts';
+import type { WorkersPoint } from './scale.ts';
 import { root } from './servers.ts';
 import { workloadNames } from './workloads.ts';
 
@@ -16,6 +18,7 @@ export function docsOf(results: Results): ReadonlyMap<string, string> {
     starts: startsOf(results.starts),
     latency: latencyOf(results.scale),
     batch: batchOf(results.scale),
+    workers: workersOf(results.scale),
   };
   let text = readFileSync(join(root, page), 'utf8');
   for (const [name, block] of Object.entries(blocks)) {
@@ -29,6 +32,7 @@ export function docsOf(results: Results): ReadonlyMap<string, string> {
     ['docs/charts/cpu.svg', cpuChart(results)],
     ['docs/charts/latency.svg', latencyChart(results)],
     ['docs/charts/batch.svg', batchChart(results)],
+    ['docs/charts/workers.svg', workersChart(results.scale.workers)],
   ]);
 }
 
@@ -61,13 +65,13 @@ function cpuChart({ workloads }: Results): string {
   }));
   return barChart(
     'CPU per operation, as a multiple of a bare proxy',
-    'less is better; the line is the bare proxy, 1.00',
+    `less is better; the line is the bare proxy, 1.00; bars above ${longestBar} are cut`,
     groups,
   );
 }
 
-function latencyChart({ scale }: Results): string {
-  const pools = [...new Set(scale.latency.map(({ connections }) => connections))];
+function latencyChart({ scale: { latency } }: Results): string {
+  const pools = [...new Set(latency.map(({ connections }) => connections))];
   return lineChart({
     title: 'Throughput against the latency of the upstream',
     xTitle: 'upstream latency, ms',
@@ -75,14 +79,14 @@ function latencyChart({ scale }: Results): string {
     lines: pools.map((pool, index) => ({
       name: `${pool} connections`,
       isMain: index === pools.length - 1,
-      points: scale.latency
+      points: latency
         .filter(({ connections }) => connections === pool)
         .map(({ delayMs, figures }) => [delayMs, figures.perSecond] as const),
     })),
   });
 }
 
-function batchChart({ scale }: Results): string {
+function batchChart({ scale: { batch } }: Results): string {
   return lineChart({
     title: 'CPU per customer of a list',
     xTitle: 'customers in the list',
@@ -90,9 +94,37 @@ function batchChart({ scale }: Results): string {
     lines: (['limit', 'gateway'] as const).map((name) => ({
       name: name === 'limit' ? 'bare proxy' : 'this gateway',
       isMain: name === 'gateway',
-      points: scale.batch
+      points: batch
         .filter(({ server }) => server === name)
         .map(({ size, usPerCustomer }) => [size, usPerCustomer] as const),
     })),
   });
+}
+
+function workersChart(points: readonly WorkersPoint[]): string {
+  const groups = points
+    .filter(({ workers }) => workers > 1)
+    .map((point) => {
+      const single = singleOf(points, point);
+      const bar = (name: string, field: keyof Figures) => ({
+        name,
+        value: point.figures[field] / single[field],
+        isMain: field === 'perSecond',
+      });
+      return {
+        title: `${point.workload}, upstream latency ${point.delayMs} ms`,
+        bars: [
+          bar('op / s', 'perSecond'),
+          bar('p50', 'p50Ms'),
+          bar('p99', 'p99Ms'),
+          bar('CPU / op', 'cpuMsPer1000'),
+          bar('memory', 'memoryMb'),
+        ],
+      };
+    });
+  return barChart(
+    'Two workers, as a multiple of one worker',
+    'the line is one worker, 1.00; upstream and load generator use the same two cores',
+    groups,
+  );
 }

@@ -5,8 +5,11 @@ import { availableParallelism } from 'node:os';
 
 /** Whether processes are pinned to cores. This needs two cores and `taskset`. */
 const isPinned = availableParallelism() >= 2 && spawnSync('taskset', ['-V']).status === 0;
-/** The servers under test run on the first core. Upstream, load generator and the reader of the log run on the second. */
-const cores = { server: '0', support: '1' } as const;
+/**
+ * The servers under test run on the first core. Upstream, load generator and the reader of the log run on the second. A gateway with
+ * several workers needs both.
+ */
+const cores = { server: '0', support: '1', both: '0,1' } as const;
 
 export interface StartOptions {
   readonly core: keyof typeof cores;

@@ -1,6 +1,6 @@
 import type { Figures } from './compare.ts';
 import type { ByServer, ByWorkload } from './results.ts';
-import type { Scale } from './scale.ts';
+import type { Scale, WorkersPoint } from './scale.ts';
 import { type ServerName, serverNames, servers } from './servers.ts';
 import type { StartTimes } from './start.ts';
 import { workloadNames, workloads } from './workloads.ts';
@@ -74,7 +74,7 @@ export function startsOf(times: StartTimes): string {
   return markdown([['command', 'first response after ms'], ...rows]);
 }
 
-export function latencyOf({ latency }: Scale): string {
+export function latencyOf({ latency = [] }: Partial<Scale>): string {
   const rows = latency.map(({ connections, delayMs, figures }) => [
     String(connections),
     String(delayMs),
@@ -87,7 +87,7 @@ export function latencyOf({ latency }: Scale): string {
   return markdown([titles, ...rows]);
 }
 
-export function batchOf({ batch }: Scale): string {
+export function batchOf({ batch = [] }: Partial<Scale>): string {
   const sizes = [...new Set(batch.map(({ size }) => size))];
   const cost = (server: ServerName, size: number) =>
     batch.find((point) => point.server === server && point.size === size)?.usPerCustomer ?? Number.NaN;
@@ -96,6 +96,54 @@ export function batchOf({ batch }: Scale): string {
     return [String(size), own.toFixed(1), limit.toFixed(1), (own / limit).toFixed(2)];
   });
   return markdown([['customers in the list', 'gateway, CPU µs / customer', 'limit', 'ratio'], ...rows]);
+}
+
+export function workersOf({ workers: points = [] }: Partial<Scale>): string {
+  const rows = points.map((point) => {
+    const { workload, delayMs, workers, figures } = point;
+    return [
+      workload,
+      String(delayMs),
+      String(workers),
+      figures.perSecond.toFixed(0),
+      (figures.perSecond / singleOf(points, point).perSecond).toFixed(2),
+      figures.p50Ms.toFixed(1),
+      figures.p99Ms.toFixed(1),
+      precise(figures.cpuMsPer1000),
+      workers === 1 ? '' : precise(figures.cpuMsPer1000 * figures.firstProcessShare),
+      percent(figures.serverShare),
+      percent(figures.upstreamShare),
+      percent(figures.loadShare),
+      figures.memoryMb.toFixed(0),
+      String(figures.errors),
+    ];
+  });
+  const titles = [
+    'workload',
+    'upstream latency ms',
+    '`WORKERS`',
+    'operations / s',
+    'gain',
+    'p50 ms',
+    'p99 ms',
+    'CPU µs / operation',
+    'supervisor',
+    'cores',
+    'upstream',
+    'load',
+    'memory MB',
+    'errors',
+  ];
+  return markdown([titles, ...rows]);
+}
+
+/** The figures of one worker under the same load. */
+export function singleOf(points: readonly WorkersPoint[], { workload, delayMs }: WorkersPoint): Figures {
+  const single = points.find(
+    (point) => point.workers === 1 && point.workload === workload && point.delayMs === delayMs,
+  );
+  if (!single) throw new Error(`${workload} with ${delayMs} ms is not measured with one worker`);
+  return single.figures;
 }
 
 /** Aligned, so that it is readable on a terminal too. Text on the left, numbers on the right. */

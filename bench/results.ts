@@ -20,16 +20,24 @@ export interface Results {
 }
 
 const path = join(root, 'bench/results.json');
-const empty: Results = { conditions: '', workloads: {}, starts: {}, scale: { latency: [], batch: [] } };
+const empty: Results = { conditions: '', workloads: {}, starts: {}, scale: { latency: [], batch: [], workers: [] } };
 
 export function readResults(): Results {
   return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Results) : empty;
 }
 
+/** What a run has measured. */
+export type Measured = Partial<Omit<Results, 'scale'>> & { readonly scale?: Partial<Scale> };
+
 /** Replaces the figures of what was measured, and keeps the rest. */
-export function publishResults({ workloads, ...rest }: Partial<Results>): void {
+export function publishResults({ workloads, scale, ...rest }: Measured): void {
   const before = readResults();
-  const merged = { ...before, ...rest, workloads: { ...before.workloads, ...workloads } };
+  const merged = {
+    ...before,
+    ...rest,
+    workloads: { ...before.workloads, ...workloads },
+    scale: { ...before.scale, ...scale },
+  };
   const text = JSON.stringify(
     merged,
     (_, value) => (typeof value === 'number' ? Number(value.toPrecision(4)) : value),

@@ -5,9 +5,9 @@ import { parseArgs } from 'node:util';
 import { type CompareOptions, compare, createBench } from './compare.ts';
 import { writeDocs } from './docs.ts';
 import { profile } from './profile.ts';
-import { batchOf, latencyOf, legendOf, startsOf, tableOf } from './report.ts';
-import { type ByServer, publishResults, type Results, readResults } from './results.ts';
-import { measureScale } from './scale.ts';
+import { batchOf, latencyOf, legendOf, startsOf, tableOf, workersOf } from './report.ts';
+import { type ByServer, type Measured, publishResults, readResults } from './results.ts';
+import { measureScale, type Scale, scaleParts } from './scale.ts';
 import { installPeers, isPeer, pack, root, type ServerName, serverNames, tailcallProblem } from './servers.ts';
 import { measureStarts } from './start.ts';
 import { type WorkloadName, workloadNames, workloads } from './workloads.ts';
@@ -17,13 +17,15 @@ const usage = `npm run bench -- [options]
 What to measure:
   (default)          CPU, throughput, latency and memory of the workloads
   --start            time from the start of a process to its first response
-  --scale            throughput against upstream latency, cost of a customer against the size of a list
+  --scale            throughput against upstream latency, cost of a customer against the size of a list, throughput and
+                     cost of one and two workers
   --profile W1       profile the gateway, or the Node server of --server, with one workload: self time by room, file and
                      function, garbage collection
   --docs             measure nothing; write the documentation from bench/results.json
 
 Options:
   --workload W1,W5   only these workloads
+  --part a,b         only these parts of --scale, of ${scaleParts.join(', ')}
   --server a,b       only these servers, of ${serverNames.join(', ')}; limit is always measured
   --against DIR      measure the gateway of another checkout too, as \`baseline\`
   --set NAME=VALUE   a further setting of the gateway, but not of \`baseline\`; more than once for several
@@ -37,6 +39,7 @@ const { values } = parseArgs({
   options: {
     start: { type: 'boolean', default: false },
     scale: { type: 'boolean', default: false },
+    part: { type: 'string' },
     docs: { type: 'boolean', default: false },
     profile: { type: 'string' },
     workload: { type: 'string' },
@@ -87,14 +90,22 @@ async function main(): Promise<void> {
   save(values.scale ? await scale(options) : await measure(options));
 }
 
-async function scale({ seconds, warmUpSeconds = 4 }: CompareOptions): Promise<Partial<Results>> {
+async function scale({ warmUpSeconds = 4, ...options }: CompareOptions): Promise<Measured> {
+  const parts = chosen('part', values.part, scaleParts);
   pack(root, folder, 'gateway');
-  const measured = await measureScale(await createBench(folder), { seconds, warmUpSeconds });
-  process.stdout.write(`${latencyOf(measured)}\n\n${batchOf(measured)}\n`);
+  const bench = await createBench(folder);
+  const print = { latency: latencyOf, batch: batchOf, workers: workersOf };
+  let measured: Partial<Scale> = {};
+  for (const part of parts) {
+    measured = { ...measured, ...(await measureScale(bench, part, { ...options, warmUpSeconds })) };
+    // A later part may fail.
+    save({ scale: measured });
+    process.stdout.write(`${print[part](measured)}\n\n`);
+  }
   return { scale: measured };
 }
 
-async function measure(options: CompareOptions): Promise<Partial<Results>> {
+async function measure(options: CompareOptions): Promise<Measured> {
   const names = prepare(chosen('server', values.server, serverNames));
   const settings = Object.fromEntries(values.set.map((setting) => setting.split(/=(.*)/s).slice(0, 2)));
   const bench = await createBench(folder, settings);
@@ -115,7 +126,7 @@ async function measure(options: CompareOptions): Promise<Partial<Results>> {
   return { conditions, workloads: byWorkload };
 }
 
-function save(results: Partial<Results>): void {
+function save(results: Measured): void {
   writeFileSync(join(output, 'results.json'), `${JSON.stringify(results, undefined, 2)}\n`);
   if (!values.publish) return;
   publishResults(results);

@@ -1,6 +1,6 @@
-import type { Bench, Figures } from './compare.ts';
+import { type Bench, type CompareOptions, type Figures, interleave } from './compare.ts';
 import type { ServerName } from './servers.ts';
-import { listWorkload, type Workload, workloads } from './workloads.ts';
+import { listWorkload, type Workload, type WorkloadName, workloads } from './workloads.ts';
 
 /** Throughput of the gateway against the latency of the upstream, for one size of the connection pool. */
 export interface LatencyPoint {
@@ -16,13 +16,24 @@ export interface BatchPoint {
   readonly usPerCustomer: number;
 }
 
+/** The gateway with a number of workers on two cores, which upstream and load generator use too. */
+export interface WorkersPoint {
+  readonly workload: WorkloadName;
+  readonly delayMs: number;
+  readonly workers: number;
+  readonly figures: Figures;
+}
+
 export interface Scale {
   readonly latency: readonly LatencyPoint[];
   readonly batch: readonly BatchPoint[];
+  readonly workers: readonly WorkersPoint[];
 }
 
-interface ScaleOptions {
-  readonly seconds: number;
+export const scaleParts = ['latency', 'batch', 'workers'] as const;
+export type ScalePart = (typeof scaleParts)[number];
+
+interface ScaleOptions extends CompareOptions {
   readonly warmUpSeconds: number;
 }
 
@@ -34,9 +45,26 @@ const sizes = [1, 2, 5, 10, 20, 50, 100];
 /** Customers in flight, for every size. */
 const customersInFlight = 400;
 
-/** Measures how the gateway behaves with slow upstreams and with lists of different sizes. */
-export async function measureScale(bench: Bench, options: ScaleOptions): Promise<Scale> {
-  return { latency: await measureLatency(bench, options), batch: await measureBatch(bench, options) };
+const workerCounts = [1, 2];
+/**
+ * A read, and a write: before its response, it is announced to the other workers. Of all workloads, W5 has the most CPU time of the gateway
+ * for that of upstream and load generator, so they take the least from the second worker.
+ */
+const workersWorkloads = ['W1', 'W5'] as const;
+const workersDelaysMs = [0, 20];
+/** The number of clients, and the value of `JUSPAY_CONNECTIONS`, which the workers divide. */
+const workersConnections = 256;
+
+/** Measures how the gateway behaves with slow upstreams, with lists of different sizes, or with several workers. */
+export async function measureScale(bench: Bench, part: ScalePart, options: ScaleOptions): Promise<Partial<Scale>> {
+  switch (part) {
+    case 'latency':
+      return { latency: await measureLatency(bench, options) };
+    case 'batch':
+      return { batch: await measureBatch(bench, options) };
+    case 'workers':
+      return { workers: await measureWorkers(bench, options) };
+  }
 }
 
 async function measureLatency(bench: Bench, options: ScaleOptions): Promise<LatencyPoint[]> {
@@ -65,6 +93,26 @@ async function measureBatch(bench: Bench, { seconds, warmUpSeconds }: ScaleOptio
       const { cpuMsPer1000 } = await bench.measure(candidate, workload, seconds, 0.2);
       points.push({ server, size, usPerCustomer: cpuMsPer1000 / size });
       await candidate.server.stop();
+    }
+  }
+  return points;
+}
+
+async function measureWorkers(bench: Bench, { rounds, seconds, warmUpSeconds }: ScaleOptions): Promise<WorkersPoint[]> {
+  const points: WorkersPoint[] = [];
+  // Each worker is a process with compiled code of its own, so two need twice the warm-up.
+  const contestants = workerCounts.map((workers) => ({
+    name: 'gateway' as const,
+    options: { core: 'both' as const, connections: workersConnections, settings: { WORKERS: String(workers) } },
+    warmUpSeconds: warmUpSeconds * workers,
+  }));
+  for (const name of workersWorkloads) {
+    for (const delayMs of workersDelaysMs) {
+      const workload: Workload = { ...workloads[name], connections: workersConnections, delayMs };
+      const medians = await interleave(bench, workload, contestants, { rounds, seconds });
+      medians.forEach((figures, index) => {
+        points.push({ workload: name, delayMs, workers: workerCounts[index] ?? Number.NaN, figures });
+      });
     }
   }
   return points;

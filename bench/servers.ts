@@ -5,12 +5,12 @@ import { closeSync, cpSync, openSync, readFileSync, symlinkSync, writeFileSync }
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { tailcallConfig } from './peers/tailcall.ts';
-import { freePort, start, stop, treeOf } from './processes.ts';
-import type { Workload } from './workloads.ts';
+import { freePort, type StartOptions, start, stop, treeOf } from './processes.ts';
+import type { Fields, Workload } from './workloads.ts';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
-export const serverNames = ['limit', 'gateway', 'baseline', 'yoga', 'apollo', 'mercurius', 'tailcall'] as const;
+export const serverNames = ['limit', 'gateway', 'baseline', 'yoga', 'apollo', 'mercurius', 'hive', 'tailcall'] as const;
 export type ServerName = (typeof serverNames)[number];
 
 /** The table shows ratios to `limit`. */
@@ -21,6 +21,7 @@ export const servers: Readonly<Record<ServerName, { readonly title: string; read
   yoga: { title: 'graphql-yoga + Pothos + DataLoader', path: '/graphql' },
   apollo: { title: 'Apollo Server + RESTDataSource', path: '/' },
   mercurius: { title: 'Mercurius + JIT', path: '/graphql' },
+  hive: { title: 'Hive Gateway + REST transport', path: '/graphql' },
   tailcall: { title: 'Tailcall (Rust)', path: '/graphql' },
 };
 
@@ -47,6 +48,8 @@ export interface ServerOptions {
   /** Further settings of the gateway, but not of the baseline. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly nodeOptions?: readonly string[];
+  /** Default `server`. */
+  readonly core?: StartOptions['core'];
   /** Replaces the command of the gateway. */
   readonly command?: readonly string[];
   /** Keeps the output of the server. Without it, the output is discarded. */
@@ -70,8 +73,9 @@ const keyName = 'bench-key-of-a-caller-';
 const keys = Array.from({ length: 10 }, (_, digit) => `${keyName}${digit}`);
 
 /** The body of a workload's request, with slots. */
-export function bodyOf(name: ServerName, { body, entityBody = body, plain }: Workload): string {
-  return JSON.stringify(name === 'limit' ? plain : name === 'tailcall' ? entityBody : body);
+export function bodyOf(name: ServerName, { body, entityBody = body, listBody = body, plain }: Workload): string {
+  const bodies: Partial<Record<ServerName, Fields>> = { limit: plain, tailcall: entityBody, hive: listBody };
+  return JSON.stringify(bodies[name] ?? body);
 }
 
 /** The request of a workload as a template of the load generator: the byte 3 is the last digit of the connection's number. */
@@ -88,8 +92,8 @@ export function requestOf(name: ServerName, port: number, workload: Workload): s
   return `${head.join('\r\n')}\r\n\r\n${text}`;
 }
 
-/** Tailcall logs every upstream call without it. */
-const quiet = { TAILCALL_LOG_LEVEL: 'error' };
+/** Packages such as graphql check more outside production. Tailcall logs every upstream call at its default level. */
+const ofPeers = { NODE_ENV: 'production', TAILCALL_LOG_LEVEL: 'error' };
 
 /**
  * Builds the gateway of a checkout into a folder of its own, with the files of the npm package. Other processes may use the `dist` of the
@@ -122,9 +126,9 @@ export async function startServer(name: ServerName, options: ServerOptions): Pro
   const command = commandOf(name, port, options);
   const env = isGateway
     ? { ...settingsOf(port, metricsPort, options), ...(name === 'gateway' && options.settings) }
-    : { PORT: String(port), UPSTREAM: options.upstream, CONNECTIONS: String(options.connections ?? 64), ...quiet };
+    : { ...ofPeers, PORT: String(port), UPSTREAM: options.upstream, CONNECTIONS: String(options.connections ?? 64) };
   const log = isGateway || options.logFile !== undefined ? openLog(options) : undefined;
-  const child = start(command, { core: 'server', cwd: root, env, stdout: log?.fd ?? 'ignore' });
+  const child = start(command, { core: options.core ?? 'server', cwd: root, env, stdout: log?.fd ?? 'ignore' });
   log?.close();
   return {
     name,

@@ -12,6 +12,8 @@ export interface Workload {
   readonly body: Fields;
   /** The same request with `_entities`, for a server that has no field for a list. */
   readonly entityBody?: Fields;
+  /** The same request with `customers`, for a server that has no `_entities`. */
+  readonly listBody?: Fields;
   /** The same request for `limit`. */
   readonly plain: Fields;
   /** Customers in the response, in order, without repetitions of the server. */
@@ -112,6 +114,13 @@ const entityBody = (indexes: readonly number[]): Fields => ({
   variables: { representations: indexes.map((index) => ({ __typename: 'Customer', id: idOf(index) })) },
 });
 
+const listBody = (indexes: readonly number[]): Fields => ({
+  query: `query List($ids: [ID!]!) { customers(ids: $ids) { ${fields} } }`,
+  variables: { ids: indexes.map(idOf) },
+});
+
+const pickList = (data: Fields) => listOf(data['customers'] ?? data['_entities']);
+
 /** A list of distinct customers. */
 export function listWorkload(size: number): Workload {
   const indexes = Array.from({ length: size }, (_, index) => index);
@@ -121,14 +130,11 @@ export function listWorkload(size: number): Workload {
     connections: 8,
     stride: size,
     calls: size,
-    body: {
-      query: `query List($ids: [ID!]!) { customers(ids: $ids) { ${fields} } }`,
-      variables: { ids: indexes.map(idOf) },
-    },
+    body: listBody(indexes),
     entityBody: entityBody(indexes),
     plain: { ids: indexes.map(idOf), withToken: false },
     expected: indexes.map(customerOf),
-    pick: (data) => listOf(data['customers'] ?? data['_entities']),
+    pick: pickList,
   };
 }
 
@@ -159,9 +165,10 @@ fragment F on Customer { ${fields} }`,
     stride: 30,
     calls: 30,
     body: entityBody(entities),
+    listBody: listBody(entities),
     plain: { ids: entities.map(idOf), withToken: false },
     expected: entities.map(customerOf),
-    pick: (data) => listOf(data['_entities']),
+    pick: pickList,
   },
   W5: {
     ...defaults,

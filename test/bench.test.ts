@@ -12,6 +12,15 @@ import { workloads } from '../bench/workloads.ts';
 
 const run = promisify(execFile);
 
+/** Reads the columns of a table by their titles. */
+function columnsOf(output: string): (title: string) => (string | undefined)[] {
+  const [titles = [], , ...rows] = output
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .map((line) => line.split('|').map((cell) => cell.trim()));
+  return (title) => rows.map((row) => row[titles.indexOf(title)]);
+}
+
 test('the bench MUST measure the production build without wrong responses', async () => {
   const short = ['--rounds', '1', '--seconds', '0.3', '--warm-up', '0.3'];
   const { stdout } = await run(process.execPath, [
@@ -22,15 +31,25 @@ test('the bench MUST measure the production build without wrong responses', asyn
     'gateway',
     ...short,
   ]);
-  const [titles = [], , ...rows] = stdout
-    .split('\n')
-    .filter((line) => line.startsWith('|'))
-    .map((line) => line.split('|').map((cell) => cell.trim()));
-  const column = (title: string) => rows.map((row) => row[titles.indexOf(title)]);
+  const column = columnsOf(stdout);
   assert.deepEqual(column('workload'), ['W1', 'W1', 'W5', 'W5']);
   assert.deepEqual(column('server'), ['limit', 'gateway', 'limit', 'gateway']);
   assert.deepEqual(column('upstream calls / operation'), ['1.00', '1.00', '1.00', '1.00']);
   assert.deepEqual(column('errors'), ['0', '0', '0', '0']);
+});
+
+test('the bench MUST measure one and two workers without wrong responses, with the supervisor', async () => {
+  const short = ['--rounds', '1', '--seconds', '0.1', '--warm-up', '0.1'];
+  const { stdout } = await run(process.execPath, ['bench/run.ts', '--scale', '--part', 'workers', ...short]);
+  const column = columnsOf(stdout);
+  assert.deepEqual(column('workload'), ['W1', 'W1', 'W1', 'W1', 'W5', 'W5', 'W5', 'W5']);
+  assert.deepEqual(column('upstream latency ms'), ['0', '0', '20', '20', '0', '0', '20', '20']);
+  assert.deepEqual(column('`WORKERS`'), ['1', '2', '1', '2', '1', '2', '1', '2']);
+  assert.deepEqual(column('errors'), Array(8).fill('0'));
+  assert.deepEqual(
+    column('supervisor').map((us) => Number(us) > 0),
+    [false, true, false, true, false, true, false, true],
+  );
 });
 
 test('the bench MUST count responses that differ from the expected one', async (t) => {

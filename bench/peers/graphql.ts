@@ -66,12 +66,15 @@ export interface Representation {
 }
 
 /** Whether the token is selected below the field. It is then requested with the same upstream call. */
-export function wantsToken({ fieldNodes, fragments }: GraphQLResolveInfo): boolean {
+export const wantsToken = (info: GraphQLResolveInfo): boolean => selectsField(info, 'clientAuthToken');
+
+/** Whether a field of this name is selected at any depth below the field. */
+export function selectsField({ fieldNodes, fragments }: GraphQLResolveInfo, name: string): boolean {
   const inSet = (set: SelectionSetNode | undefined): boolean =>
     set?.selections.some((node) => {
       if (node.kind === 'FragmentSpread') return inSet(fragments[node.name.value]?.selectionSet);
       if (node.kind === 'InlineFragment') return inSet(node.selectionSet);
-      return node.name.value === 'clientAuthToken' || inSet(node.selectionSet);
+      return node.name.value === name || inSet(node.selectionSet);
     }) ?? false;
   return fieldNodes.some((node) => inSet(node.selectionSet));
 }
