@@ -240,6 +240,25 @@ describe('the checkout', { concurrency: 3 }, () => {
       assert.equal(sandbox.customers.length, 4);
     }));
 
+  test('an existing customer that the gateway could not read MUST NOT be shown as equal', () =>
+    withShop(async ({ page }) => {
+      await signIn(page, 'asha.rao@example.com', 'new');
+      await fillIn(page, { 'Mobile number': '9000000001' });
+      // The answer of the gateway when the look-up after a refused create fails.
+      await page.route('**/graphql', async (route) => {
+        const response = await route.fetch();
+        const { data } = (await response.json()) as { data: { createCustomer: object } };
+        const createCustomer = { ...data.createCustomer, existing: null, differingFields: null };
+        await route.fulfill({ response, json: { data: { ...data, createCustomer } } });
+      });
+      await button(page, 'Save and continue').click();
+      await page.getByText('You are registered already').waitFor();
+      await page.getByText('We could not compare your input with your saved details.').waitFor();
+      await page.unroute('**/graphql');
+      await button(page, 'Use existing account').click();
+      await heading(page, 'Hello, Asha');
+    }));
+
   test('a validation error of the provider MUST be shown at its field', () =>
     withShop(async ({ page, takeCalls }) => {
       await page.getByText('Simulate a failure').click();

@@ -63,6 +63,7 @@ export function Register({
             {outcome.differingFields !== null && outcome.differingFields.length > 0 && (
               <p>Your saved details differ from your input: {labelsOf(outcome.differingFields)}.</p>
             )}
+            {outcome.differingFields === null && <p>We could not compare your input with your saved details.</p>}
             <p>Nothing was changed.</p>
             <div className="actions">
               <button type="button" className="primary" onClick={() => void onUseExisting(outcome.existing)}>
