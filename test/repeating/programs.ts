@@ -95,8 +95,7 @@ const table = {
   checkout: {
     name: 'the example checkout in Chromium, double clicks',
     version: versions.chromium,
-    lanes: 4,
-    scale: 0.025,
+    lanes: 8,
     hasOwnKeys: true,
     // Needs `dist/`.
     open: async (world) => (await import('./checkout.ts')).openCheckout(world),
