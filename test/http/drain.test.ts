@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { startServer } from '../../src/http/server.ts';
 import { openConnection, postRequest, type RawAnswer } from '../connections.ts';
 import { start, withoutReusePort } from '../program.ts';
+import { freePort } from '../proxies.ts';
 import { createOperation, newCustomer, withHarness } from '../support.ts';
 
 const body = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });
@@ -73,12 +74,14 @@ for (const { name, runs, WORKERS, nodeOptions, mayLose } of kinds)
   test(`a shutdown of ${name}, in ${runs} runs: each request is served or refused`, async () => {
     const outcomes = new Map<string, number>();
     for (let stop = 0; stop < runs; stop += 1) {
-      const run = start(['serve'], { PORT: '0', WORKERS, SHUTDOWN_GRACE_MS: String(graceMs) }, nodeOptions);
-      const [, port] = await run.waitFor(/http:\/\/127\.0\.0\.1:(\d+)\/graphql/);
+      // No other test gets this port when it is closed.
+      const port = await freePort();
+      const run = start(['serve'], { PORT: String(port), WORKERS, SHUTDOWN_GRACE_MS: String(graceMs) }, nodeOptions);
+      await run.waitFor(/http:\/\/127\.0\.0\.1:\d+\/graphql/);
       let served = 0;
       const enough = Promise.withResolvers<void>();
       const loads = clients.map((client) =>
-        load(Number(port), client, (outcome) => {
+        load(port, client, (outcome) => {
           outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
           if (outcome === 'served') served += 1;
           if (served >= 100) enough.resolve();
@@ -99,7 +102,7 @@ for (const { name, runs, WORKERS, nodeOptions, mayLose } of kinds)
 
 test('a request on an idle connection MUST get a response while the server closes', () =>
   withHarness(async (harness) => {
-    const server = await startServer(harness.gateway, { host: '127.0.0.1', port: 0 });
+    const server = await startServer(harness.gateway, { host: '127.0.0.1', port: await freePort() });
     const connection = openConnection(server.port);
     connection.socket.write('GET /health HTTP/1.1\r\nhost: a\r\n\r\n');
     await connection.answered(1);

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -12,21 +11,9 @@ import { writeAudit } from '../../src/telemetry/audit.ts';
 import { createLog, fieldNames, type LogFields } from '../../src/telemetry/log.ts';
 import { marks } from '../../src/telemetry/privacy.ts';
 import { ask } from '../program.ts';
+import { freePort } from '../proxies.ts';
 
 const bin = fileURLToPath(new URL('../../bin/customer-gateway.js', import.meta.url));
-
-/** Returns two free ports. The tests do not read stdout, so the program cannot report its ports. */
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()];
-  const ports: number[] = [];
-  for (const server of servers) {
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    ports.push((server.address() as { port: number }).port);
-  }
-  for (const server of servers) await new Promise((resolve) => server.close(resolve));
-  return ports as [number, number];
-}
 
 interface Program {
   readonly child: ChildProcess;
@@ -42,7 +29,9 @@ async function startWith(
   stdout: 'pipe' | number,
   environment: Record<string, string> = {},
 ): Promise<Program> {
-  const [port, metricsPort] = await freePorts();
+  // The tests do not read stdout, so the program cannot report its ports.
+  const port = await freePort();
+  const metricsPort = await freePort();
   const env = { PATH: process.env['PATH'] ?? '', PORT: `${port}`, METRICS_PORT: `${metricsPort}`, ...environment };
   const child = spawn(process.execPath, [bin], { env, stdio: ['ignore', stdout, 'inherit'] });
   context.after(() => child.kill('SIGKILL'));
