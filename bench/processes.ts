@@ -61,15 +61,23 @@ export function signalAll(pids: readonly number[], signal: 'SIGSTOP' | 'SIGCONT'
   }
 }
 
-/** A process and its descendants. */
+/** A process and its descendants. Empty if the process has ended. */
 export function treeOf(pid: number): number[] {
+  const tasks = readProc(() => readdirSync(`/proc/${pid}/task`));
+  if (tasks === undefined) return [];
+  // A thread can end between the two reads.
+  const below = tasks.flatMap(
+    (task) => readProc(() => readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8'))?.split(' ') ?? [],
+  );
+  return [pid, ...below.filter(Boolean).map(Number).flatMap(treeOf)];
+}
+
+/** @returns `undefined` if the process or thread has ended. */
+function readProc<T>(read: () => T): T | undefined {
   try {
-    const below = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-      readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
-    );
-    return [pid, ...below.flatMap(treeOf)];
+    return read();
   } catch {
-    return [];
+    return undefined;
   }
 }
 
