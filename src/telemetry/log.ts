@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../errors.ts';
 import { quoted } from './json-text.ts';
 import { createLineWriter, type LineWriter, type WriteLine } from './line-writer.ts';
-import { createClock, type OperationCounts, type OperationEntry, operationLine } from './operation.ts';
+import { createClock, createOperationLines, type OperationCounts, type OperationEntry } from './operation.ts';
 import { describe, jsonOf } from './values.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -248,6 +248,7 @@ export function createLog(initial: LogLevel | 'silent', write?: WriteLine, file?
   };
   const infoRank = rankOf('info');
   const clock = createClock();
+  const operationLine = createOperationLines();
   return {
     get level() {
       return level;

