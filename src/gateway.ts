@@ -31,6 +31,7 @@ import { isPlain, servePlain } from './http/plain.ts';
 import { hasValidHost, refuseRequest } from './http/raw.ts';
 import { createReport } from './http/report.ts';
 import type { HttpRules } from './http/rules.ts';
+import { SharedAnswers } from './http/shared-answers.ts';
 import { type RequestOrigin, RequestState } from './http/state.ts';
 import { readTarget } from './http/target.ts';
 import { createIdempotency } from './idempotency/idempotency.ts';
@@ -104,6 +105,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     metrics,
   };
   const operations = createOperations(shared);
+  const sharedAnswers = new SharedAnswers(operations.join);
 
   const idempotency = createIdempotency({ merchantOf: merchants.of, redisUrl: config.redisUrl }, log, metrics);
 
@@ -127,6 +129,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     openRepeatable: idempotency.open,
     deadlineOf: operations.deadlineOf,
     manifest,
+    sharedAnswers,
     persistedOnly: config.persisted.only,
     report: createReport({ log, metrics, merchantOf: merchants.of }),
     log,
@@ -170,7 +173,10 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
       }
       authenticator.replaceApiKeys(entries);
     },
-    PERSISTED_DOCUMENTS_FILE: (_next, readFile) => manifest.reload(readFile),
+    PERSISTED_DOCUMENTS_FILE(_next, readFile) {
+      manifest.reload(readFile);
+      sharedAnswers.clear();
+    },
   };
   const stopWatching = watchSettings(config, appliers, { log, metrics });
 

@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.ts';
 import type { Customer, CustomerApi, CustomerKey, Operation, Reader, ReadingApi, ReadOptions } from './customer.ts';
-import { InFlightRead, type InFlightReads, WaitingReader, type WrittenIdentifiers } from './in-flight-reads.ts';
+import { InFlightRead, type InFlightReads, type WrittenIdentifiers } from './in-flight-reads.ts';
 import type { CustomerChanges, NewCustomer } from './input.ts';
 
 /**
@@ -48,19 +48,20 @@ class Coalesced implements ReadingApi {
 
   read(key: CustomerKey, options: ReadOptions, reader: Reader): void {
     // `batched` reads by `any` and checks `id` and `reference` itself, so only `any` is shared.
-    if (options.withClientAuthToken || !('any' in key)) return this.#api.read(key, options, reader);
     const operation = this.#operation;
+    if (options.withClientAuthToken || !('any' in key)) {
+      operation.onRead?.(undefined);
+      return this.#api.read(key, options, reader);
+    }
     const inFlight = this.#merchant.reads;
     if (operation.cancellation.isCancelled) return reader.reject(new GatewayError('UPSTREAM_TIMEOUT'));
     const known = inFlight.find(key.any);
-    const shared = known ?? new InFlightRead(key.any, operation.record, inFlight);
-    shared.join(new WaitingReader(shared, operation, inFlight.deadlines, reader));
-    if (known !== undefined) {
-      operation.record.sharedReads += 1;
-      return;
-    }
-    inFlight.add(shared);
-    shared.start();
+    operation.onRead?.(known);
+    if (known !== undefined) return known.add(operation, reader);
+    const read = new InFlightRead(key.any, operation.record, inFlight);
+    read.join(operation, reader);
+    inFlight.add(read);
+    read.start();
   }
 
   async create(input: NewCustomer, options?: ReadOptions): ReturnType<CustomerApi['create']> {

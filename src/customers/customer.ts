@@ -117,6 +117,24 @@ export interface JoinListener {
   onJoin(operation: Operation): void;
 }
 
+/** An in-flight read of another operation. */
+export interface JoinableRead {
+  readonly pathId: string;
+  /** Adds an operation, whose record then counts the read. */
+  add(operation: Operation, reader: Reader): void;
+}
+
+export interface ReadListener {
+  /** Called with each read of an operation: the in-flight read that it joins, or `undefined` if it makes an upstream call. */
+  onRead(joined: JoinableRead | undefined): void;
+}
+
+/** A read that has ended, with its result. */
+export interface EndedRead {
+  readonly pathId: string;
+  settle(reader: Reader): void;
+}
+
 export type CallerKind = 'anonymous' | 'api-key' | 'jwt' | 'both';
 
 /** The GraphQL operation that an upstream call belongs to. */
@@ -149,6 +167,8 @@ export interface Operation {
    * @returns whether it is the first failure of this name in the operation. Only the first is logged on its own line.
    */
   onFailure?(name: string): boolean;
+  /** See {@link ReadListener}. */
+  onRead?: ReadListener['onRead'];
   /**
    * Called with the end of a backoff, in ms on the clock of `performance.now()`. A shared read uses it to reject the
    * operations whose deadline is earlier.

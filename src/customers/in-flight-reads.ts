@@ -1,7 +1,16 @@
 import { performance } from 'node:perf_hooks';
 import { GatewayError } from '../errors.ts';
 import { type CancelListener, createCancellation } from './cancellation.ts';
-import type { CallerKind, Customer, JoinListener, Operation, Reader, ReadingApi, SharedRead } from './customer.ts';
+import type {
+  CallerKind,
+  Customer,
+  JoinableRead,
+  JoinListener,
+  Operation,
+  Reader,
+  ReadingApi,
+  SharedRead,
+} from './customer.ts';
 import { createDeadlines, type Deadline, type Deadlines } from './deadlines.ts';
 import { foldReference } from './identity.ts';
 import type { OperationRecord } from './record.ts';
@@ -25,6 +34,11 @@ export class InFlightReads {
     return this.#byPathId.get(pathId);
   }
 
+  /** Whether operations that start now may join the read. */
+  has(read: JoinableRead): boolean {
+    return this.#byPathId.get(read.pathId) === read;
+  }
+
   add(read: InFlightRead): void {
     this.#byPathId.set(read.pathId, read);
   }
@@ -44,7 +58,7 @@ export class InFlightReads {
 }
 
 /** One in-flight GET, which is the operation of its upstream call, and its readers. */
-export class InFlightRead implements Operation, SharedRead, Reader {
+export class InFlightRead implements Operation, SharedRead, JoinableRead, Reader {
   readonly pathId: string;
   readonly cancellation = createCancellation();
   joinListener: JoinListener | undefined;
@@ -131,10 +145,17 @@ export class InFlightRead implements Operation, SharedRead, Reader {
     for (const { reader } of this.#end()) reader.reject(error);
   }
 
-  join(reader: WaitingReader): void {
-    reader.index = this.#readers.push(reader) - 1;
-    this.joinListener?.onJoin(reader.operation);
-    reader.onBackoff(this.#backoffUntilMs);
+  /** Adds the operation that starts the read, which is its own, or with `add` another one. */
+  join(operation: Operation, reader: Reader): void {
+    const waiting = new WaitingReader(this, operation, this.#inFlight.deadlines, reader);
+    waiting.index = this.#readers.push(waiting) - 1;
+    this.joinListener?.onJoin(operation);
+    if (this.#backoffUntilMs > 0) waiting.onBackoff(this.#backoffUntilMs);
+  }
+
+  add(operation: Operation, reader: Reader): void {
+    operation.record.sharedReads += 1;
+    this.join(operation, reader);
   }
 
   /** Removes a reader. If no other reader is left, cancels the read instead. */
@@ -162,7 +183,7 @@ export class InFlightRead implements Operation, SharedRead, Reader {
 }
 
 /** An operation that waits for an in-flight read. */
-export class WaitingReader implements CancelListener, Deadline {
+class WaitingReader implements CancelListener, Deadline {
   dueAtMs = 0;
   place = -1;
   /** Its index in the list of the read. */

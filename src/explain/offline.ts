@@ -37,6 +37,7 @@ export async function planOffline(operation: OfflineOperation): Promise<Plan | r
     open: () => {
       throw new Error('A plan opens no client.');
     },
+    hasRead: () => false,
   };
   const explained = createExplainer({
     limits,

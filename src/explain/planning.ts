@@ -54,6 +54,7 @@ export function createPlanning(engine: Engine, operations: OperationsOptions, ha
             pseudonyms: { of: () => '', ofCaller: () => '' },
             acquire() {},
             release() {},
+            hasRead: () => false,
             open: (operation) =>
               reading(
                 calls.noted((call) => {

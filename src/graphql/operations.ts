@@ -2,7 +2,17 @@ import type { HeaderReader } from '../auth/auth.ts';
 import { type Caller, credentialsOf } from '../auth/caller.ts';
 import { batched } from '../customers/batching.ts';
 import type { Cancellation } from '../customers/cancellation.ts';
-import type { CallerKind, CustomerApi, Operation, ReadingApi } from '../customers/customer.ts';
+import type {
+  CallerKind,
+  CustomerApi,
+  EndedRead,
+  JoinableRead,
+  Operation,
+  Reader,
+  ReadingApi,
+  ReadListener,
+} from '../customers/customer.ts';
+import { startingWith } from '../customers/ended-read.ts';
 import { forbidden, owned } from '../customers/ownership.ts';
 import type { OperationRecord } from '../customers/record.ts';
 import { type Resource, tracked } from '../customers/tracking.ts';
@@ -33,6 +43,7 @@ interface MerchantClient extends Resource {
   readonly merchantId: string;
   readonly server: ServerAddress | undefined;
   open(operation: Operation): ReadingApi;
+  hasRead(read: JoinableRead): boolean;
   readonly pseudonyms: Pseudonyms;
 }
 
@@ -54,45 +65,49 @@ interface RequestState extends Correlation {
   use(resource: Resource): void;
 }
 
-/** The properties of a request, and the name of its operation. */
+/** The properties of a request. */
 interface OperationRequest {
   readonly isGet: boolean;
   readonly headers: HeaderReader;
   /** Cancelled when the client disconnects. */
   readonly cancellation: Cancellation;
+  /** Told of the reads. */
+  readonly reads?: ReadListener | undefined;
+}
+
+/** The properties of an operation whose document is known. */
+interface KnownOperation extends OperationRequest {
   readonly name: string | undefined;
+  /** A read that the operation has made before its execution. The first read of this path is served with its result. */
+  readonly ended?: EndedRead | undefined;
 }
 
 /** Creates the contexts of operations: access to customers with the rights, limits and deadline of one operation. */
 export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log, metrics }: OperationsOptions) {
-  return { open, deadlineOf };
+  return { open, join, deadlineOf };
 
   /** The deadline of an operation, in ms on the clock of `performance.now()`. */
   function deadlineOf(startedAtMs: number, headers: HeaderReader): number {
     return startedAtMs + Math.min(timeoutMs, budgetOf(headers.get('x-request-timeout-ms')));
   }
 
-  function open(state: RequestState, { isGet, headers, cancellation, name }: OperationRequest): OperationContext {
-    const { startedAtMs, caller, record, span, repeatable } = state;
+  function open(state: RequestState, request: KnownOperation): OperationContext {
+    const { caller, record, span, repeatable } = state;
+    const { isGet, name, ended } = request;
     // Reject the request if authentication has not run. This guards against routes that bypass it.
     if (caller === undefined) throw new RequestError('UNAUTHENTICATED', { status: 401 });
-    const failures = new FailureCount(log, state);
-    state.use(failures);
-    const operation = new OpenOperation(state, {
-      caller,
-      failures,
-      cancellation,
-      deadlineAtMs: deadlineOf(startedAtMs, headers),
-    });
     const client = clientOf(caller);
-    if (client) state.use(client);
+    const { operation, failures } = begin(state, caller, client, request);
     if (span?.isRecorded) {
       span.setProvider(client?.merchantId, client?.server);
       record.observe(span);
     }
     const rights = rightsOf(caller, { hasMerchant: client !== undefined, isGet });
     const customers = client
-      ? owned(batched(tracked(client.open(operation), [inFlight, client, failures]), { maxReads, record }), rights)
+      ? owned(
+          batched(tracked(openApi(client, operation, ended), [inFlight, client, failures]), { maxReads, record }),
+          rights,
+        )
       : forbidden;
     const context = new OpenContext(rights, customers, { state, operation, client, operationName: name, log, metrics });
     if (repeatable === undefined) return context;
@@ -101,6 +116,34 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
     };
     context.customers = repeatable.over(customers, onReplay);
     return context;
+  }
+
+  /**
+   * Makes the read of an operation that is not executed, because an equal one is, by joining its read.
+   *
+   * @returns whether it has joined.
+   */
+  function join(state: RequestState, request: OperationRequest, read: JoinableRead, reader: Reader): boolean {
+    const { caller } = state;
+    const client = caller && clientOf(caller);
+    if (caller === undefined || client === undefined) return false;
+    if (request.cancellation.isCancelled || !client.hasRead(read)) return false;
+    read.add(begin(state, caller, client, request).operation, reader);
+    return true;
+  }
+
+  function begin(
+    state: RequestState,
+    caller: Caller,
+    client: MerchantClient | undefined,
+    { headers, cancellation, reads }: OperationRequest,
+  ): { operation: OpenOperation; failures: FailureCount } {
+    const failures = new FailureCount(log, state);
+    state.use(failures);
+    const deadlineAtMs = deadlineOf(state.startedAtMs, headers);
+    const operation = new OpenOperation(state, { caller, failures, cancellation, deadlineAtMs, reads });
+    if (client) state.use(client);
+    return { operation, failures };
   }
 }
 
@@ -117,6 +160,7 @@ class OpenOperation implements Operation {
   readonly write = { isSent: false, isReplayed: false };
   providerRequestId: string | undefined;
   readonly #failures: FailureCount;
+  readonly #reads: ReadListener | undefined;
 
   constructor(
     state: RequestState,
@@ -125,6 +169,7 @@ class OpenOperation implements Operation {
       readonly failures: FailureCount;
       readonly cancellation: Cancellation;
       readonly deadlineAtMs: number;
+      readonly reads: ReadListener | undefined;
     },
   ) {
     this.requestId = state.requestId;
@@ -137,10 +182,15 @@ class OpenOperation implements Operation {
     this.deadlineAtMs = given.deadlineAtMs;
     this.cancellation = given.cancellation;
     this.#failures = given.failures;
+    this.#reads = given.reads;
   }
 
   onFailure(failure: string): boolean {
     return this.#failures.add(failure);
+  }
+
+  onRead(joined: JoinableRead | undefined): void {
+    this.#reads?.onRead(joined);
   }
 
   onWriteSent(): void {
@@ -200,6 +250,11 @@ interface ContextParts extends Pick<OperationsOptions, 'log' | 'metrics'> {
   readonly operation: OpenOperation;
   readonly client: MerchantClient | undefined;
   readonly operationName: string | undefined;
+}
+
+function openApi(client: MerchantClient, operation: Operation, ended: EndedRead | undefined): ReadingApi {
+  const api = client.open(operation);
+  return ended === undefined ? api : startingWith(ended, api);
 }
 
 /** Time limit from the header `X-Request-Timeout-Ms`, in ms. `Infinity` if the header is missing or invalid. */

@@ -2,8 +2,8 @@ import type { HeaderReader } from '../auth/auth.ts';
 import { RequestError } from '../errors.ts';
 import type { Answer } from '../execution/answer.ts';
 import type { Params } from './params.ts';
-import { type ExplainMode, execute, type HttpRules, type OperationRequest } from './rules.ts';
-import type { RequestState } from './state.ts';
+import { type ExplainMode, execute, type HttpRules } from './rules.ts';
+import type { OperationRequest, RequestState } from './state.ts';
 
 /** The header that asks for an explanation of an operation. */
 export const explainHeader = 'x-gateway-explain';

@@ -6,7 +6,20 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Reads the parameters of a POST. @throws RequestError for anything but one JSON object with valid parameters. */
 export function paramsOfBody(bytes: Uint8Array): Params {
-  const body = parseJson(() => utf8.decode(bytes), 'The body');
+  return paramsOfText(textOf(bytes));
+}
+
+/** @throws RequestError for anything but UTF-8. */
+export function textOf(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw notJson('The body');
+  }
+}
+
+export function paramsOfText(text: string): Params {
+  const body = parseJson(text, 'The body');
   if (Array.isArray(body))
     throw new RequestError('BAD_USER_INPUT', { message: 'Batches are not supported. Send one operation.' });
   return checkParams(body);
@@ -16,7 +29,7 @@ export function paramsOfBody(bytes: Uint8Array): Params {
 export function paramsOfQuery(query: URLSearchParams): Params {
   const json = (name: string) => {
     const text = query.get(name);
-    return text === null || text === '' ? undefined : parseJson(() => text, `The parameter ${name}`);
+    return text === null || text === '' ? undefined : parseJson(text, `The parameter ${name}`);
   };
   return checkParams({
     query: query.get('query') ?? undefined,
@@ -63,10 +76,14 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 /** Replaces the parser's message, which quotes the text. */
-function parseJson(read: () => string, what: string): unknown {
+function parseJson(text: string, what: string): unknown {
   try {
-    return parseExactJson(read());
+    return parseExactJson(text);
   } catch {
-    throw new RequestError('BAD_USER_INPUT', { message: `${what} is not valid JSON.` });
+    throw notJson(what);
   }
+}
+
+function notJson(what: string): RequestError {
+  return new RequestError('BAD_USER_INPUT', { message: `${what} is not valid JSON.` });
 }

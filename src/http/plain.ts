@@ -1,22 +1,28 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { HeaderReader } from '../auth/auth.ts';
+import type { Caller } from '../auth/caller.ts';
 import { type CancellationSource, createCancellation } from '../customers/cancellation.ts';
+import type { EndedRead, JoinableRead, ReadListener } from '../customers/customer.ts';
 import type { Answer } from '../execution/answer.ts';
+import { keyHeader } from '../idempotency/header.ts';
 import type { Body, BodyReceiver } from './bodies.ts';
 import type { Message } from './listener.ts';
 import type { Outbox, Sendable } from './outbox.ts';
-import { paramsOfBody } from './params.ts';
+import { paramsOfText, textOf } from './params.ts';
 import { discardRest, sendText } from './raw.ts';
 import {
   admit,
+  callerOf,
   checkHead,
   commonHeaders,
   execute,
   type HttpRules,
   identify,
-  type OperationRequest,
+  keep,
+  mediaTypeOf,
   refuse,
 } from './rules.ts';
+import type { Leader, Sharer } from './shared-answers.ts';
 import type { RequestState } from './state.ts';
 
 interface PlainRequest {
@@ -53,14 +59,14 @@ export function servePlain(message: IncomingMessage, response: ServerResponse, r
 }
 
 /** A request and its response. An object with methods instead of closures, which would keep each other's scopes alive. */
-class PlainExchange implements BodyReceiver, OperationRequest, Sendable {
+class PlainExchange implements BodyReceiver, Sharer, ReadListener, Sendable {
   readonly isGet = false;
   readonly headers: HeaderReader;
   readonly cancellation: CancellationSource = createCancellation();
   /** `undefined` after the end of the response, as `#response` and `#body`. */
   #message: IncomingMessage | undefined;
   #response: ServerResponse | undefined;
-  readonly #state: RequestState;
+  readonly state: RequestState;
   readonly #rules: HttpRules;
   readonly #outbox: Outbox;
   /** Set while the exchange is in the outbox. */
@@ -68,12 +74,19 @@ class PlainExchange implements BodyReceiver, OperationRequest, Sendable {
   /** Bytes of the body that have not arrived. */
   #missingBytes: number;
   #body: Body | undefined;
+  /** The body. */
+  text = '';
+  #hasRead = false;
+  /** Set if equal operations can take the answer of this one. */
+  #leader: Leader | undefined;
+  /** Set if the operation has waited for an equal one, whose answer it could not take. */
+  ended: EndedRead | undefined;
 
   constructor(message: IncomingMessage, response: ServerResponse, { state, rules, outbox }: PlainRequest) {
     this.headers = new MessageHeaders(message.headers);
     this.#message = message;
     this.#response = response;
-    this.#state = state;
+    this.state = state;
     this.#rules = rules;
     this.#outbox = outbox;
     this.#missingBytes = Number(message.headers['content-length']);
@@ -83,8 +96,8 @@ class PlainExchange implements BodyReceiver, OperationRequest, Sendable {
     this.#response?.on('close', () => this.#onClose());
     try {
       const head = { method: 'POST', headers: this.headers, searchParams: undefined };
-      checkHead(head, this.#state, this.#rules);
-      const identified = identify(this.headers, this.#state, this.#rules);
+      checkHead(head, this.state, this.#rules);
+      const identified = identify(this.headers, this.state, this.#rules);
       if (identified === undefined) this.#readBody();
       else identified.then(() => this.#readBody()).catch((error: unknown) => this.#refuse(error));
     } catch (error) {
@@ -94,7 +107,7 @@ class PlainExchange implements BodyReceiver, OperationRequest, Sendable {
 
   onBody(bytes: Uint8Array): void {
     try {
-      const admitted = admit(this.#state, this.#rules);
+      const admitted = admit(this.state, this.#rules);
       if (admitted === undefined) this.#execute(bytes);
       else admitted.then(() => this.#execute(bytes)).catch((error: unknown) => this.#refuse(error));
     } catch (error) {
@@ -134,14 +147,62 @@ class PlainExchange implements BodyReceiver, OperationRequest, Sendable {
   }
 
   #execute(bytes: Uint8Array): void {
-    const answer = execute(paramsOfBody(bytes), this, this.#state, this.#rules);
+    this.text = textOf(bytes);
+    if (this.#canShare() && this.#rules.sharedAnswers.join(this)) return;
+    this.#executeText();
+  }
+
+  #executeText(): void {
+    const answer = execute(paramsOfText(this.text), this, this.state, this.#rules);
     if (answer instanceof Promise)
-      answer.then((answered) => this.#send(answered)).catch((error: unknown) => this.#refuse(error));
-    else this.#send(answer);
+      answer.then((answered) => this.#end(answered)).catch((error: unknown) => this.#refuse(error));
+    else this.#end(answer);
+  }
+
+  /** An operation with a span of its own, or with an `Idempotency-Key`, is executed for itself. */
+  #canShare(): boolean {
+    return this.#rules.traces === undefined && this.headers.get(keyHeader) == null;
+  }
+
+  get caller(): Caller {
+    return callerOf(this.state);
+  }
+
+  get mediaType(): string {
+    return mediaTypeOf(this.headers);
+  }
+
+  get reads(): ReadListener | undefined {
+    return this.ended === undefined && this.#canShare() ? this : undefined;
+  }
+
+  onRead(joined: JoinableRead | undefined): void {
+    if (joined !== undefined && !this.#hasRead) this.#leader = this.#rules.sharedAnswers.lead(this, joined);
+    else this.#leader?.stop();
+    this.#hasRead = true;
+  }
+
+  take(answer: Answer): void {
+    this.#send(keep(answer, this.state, this.#rules));
+  }
+
+  executeAfter(ended: EndedRead): void {
+    this.ended = ended;
+    try {
+      this.#executeText();
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  #end(answer: Answer): void {
+    this.#leader?.end(answer);
+    this.#send(answer);
   }
 
   #refuse(error: unknown): void {
-    this.#send(refuse(error, this.headers, this.#state, this.#rules));
+    this.#leader?.stop();
+    this.#send(refuse(error, this.headers, this.state, this.#rules));
   }
 
   #send(answer: Answer): void {
@@ -157,7 +218,7 @@ class PlainExchange implements BodyReceiver, OperationRequest, Sendable {
       this.#write(answer);
     } catch (error) {
       // Logs the error. The other responses of the outbox must still be sent.
-      refuse(error, this.headers, this.#state, this.#rules);
+      refuse(error, this.headers, this.state, this.#rules);
       this.#response?.destroy();
     }
   }
@@ -171,14 +232,14 @@ class PlainExchange implements BodyReceiver, OperationRequest, Sendable {
     if (!message.complete) response.once('finish', () => discardRest(message));
     const pairs: string[] = [];
     for (const name in headers) pairs.push(name, headers[name] ?? '');
-    pairs.push('x-request-id', this.#state.requestId, ...commonPairs);
+    pairs.push('x-request-id', this.state.requestId, ...commonPairs);
     sendText(response, status, pairs, body);
   }
 
   #onClose(): void {
     this.#body?.fail();
     if (!this.#response?.writableFinished) this.cancellation.cancel();
-    this.#state.end();
+    this.state.end();
     // V8 may allocate this object in the old space. The garbage collector of the new space would then keep the whole request
     // and response: 15 % of the allocation of a read without the token survived a scavenge.
     this.#message = undefined;

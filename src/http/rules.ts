@@ -1,6 +1,7 @@
 import type { HeaderReader } from '../auth/auth.ts';
 import { type Caller, credentialsOf } from '../auth/caller.ts';
 import type { Cancellation } from '../customers/cancellation.ts';
+import type { ReadListener } from '../customers/customer.ts';
 import type { Resource } from '../customers/tracking.ts';
 import { overloaded, RequestError } from '../errors.ts';
 import type { Answer } from '../execution/answer.ts';
@@ -17,7 +18,8 @@ import { findFault, type Head } from './head.ts';
 import { answerType } from './media.ts';
 import type { Params } from './params.ts';
 import type { Report } from './report.ts';
-import type { RequestState } from './state.ts';
+import type { SharedAnswers } from './shared-answers.ts';
+import type { OperationRequest, RequestState } from './state.ts';
 
 export interface HttpRules {
   readonly endpoint: string;
@@ -40,7 +42,10 @@ export interface HttpRules {
   /** Opens the context of an operation. @throws RequestError if authentication has not run. */
   readonly openOperation: (
     state: RequestState,
-    request: OperationRequest & { readonly name: string | undefined },
+    request: OperationRequest & {
+      readonly name: string | undefined;
+      readonly reads: ReadListener | undefined;
+    },
   ) => object;
   /** Opens the explanation of one operation. */
   readonly explain: (mode: ExplainMode) => Explained;
@@ -49,6 +54,7 @@ export interface HttpRules {
   /** The deadline of an operation, in ms on the clock of `performance.now()`. */
   readonly deadlineOf: (startedAtMs: number, headers: HeaderReader) => number;
   readonly manifest: Manifest;
+  readonly sharedAnswers: SharedAnswers;
   /** Whether callers may send only ids of persisted documents. */
   readonly persistedOnly: boolean;
   readonly report: Report;
@@ -123,14 +129,6 @@ export function admit(state: RequestState, rules: HttpRules): void | Promise<voi
   return rules.admit?.(caller, caller.credentialKeys.length === 0 ? state.address : undefined);
 }
 
-/** The properties of a request that its operation depends on. */
-export interface OperationRequest {
-  readonly isGet: boolean;
-  readonly headers: HeaderReader;
-  /** Cancelled when the client disconnects. */
-  readonly cancellation: Cancellation;
-}
-
 /** Executes the operation. @throws RequestError for a document that may not be executed, see `documentOf`. */
 export function execute(
   params: Params,
@@ -177,19 +175,25 @@ class Execution implements EngineRequest {
     this.#rules = rules;
   }
 
-  createContext({ name }: { readonly name: string | undefined }): object {
+  createContext({ name, type }: Parameters<EngineRequest['createContext']>[0]): object {
     const { correlation: state } = this;
     const { manifest, openOperation } = this.#rules;
     if (state.span?.isRecorded && name !== undefined && manifest.hasName(name)) state.span.setName(name);
-    const { isGet, headers, cancellation } = this.#request;
-    return openOperation(state, { isGet, headers, cancellation, name });
+    const { isGet, headers, cancellation, ended } = this.#request;
+    const reads = type === 'query' ? this.#request.reads : undefined;
+    return openOperation(state, { isGet, headers, cancellation, name, reads, ended });
   }
 
   keep(answer: Answer): Answer {
-    this.correlation.answer = answer;
-    this.#rules.report.answered(this.correlation);
-    return answer;
+    return keep(answer, this.correlation, this.#rules);
   }
+}
+
+/** Reports an answer. */
+export function keep(answer: Answer, state: RequestState, { report }: HttpRules): Answer {
+  state.answer = answer;
+  report.answered(state);
+  return answer;
 }
 
 /** Keeps the writes before the answer is sent: whoever has received an answer can rely on it. */
@@ -221,12 +225,12 @@ export function refuse(error: unknown, headers: HeaderReader, state: RequestStat
 }
 
 /** The media type of the response. JSON is the fallback if the client accepts neither type. Yoga ignores the weights in `Accept`. */
-function mediaTypeOf(headers: HeaderReader): 'application/json' | 'application/graphql-response+json' {
+export function mediaTypeOf(headers: HeaderReader): 'application/json' | 'application/graphql-response+json' {
   return answerType(headers.get('accept')) ?? 'application/json';
 }
 
 /** Rejects the request if authentication has not run. This guards against routes that bypass it. */
-function callerOf({ caller }: RequestState): Caller {
+export function callerOf({ caller }: RequestState): Caller {
   if (caller === undefined) throw new RequestError('UNAUTHENTICATED', { status: 401 });
   return caller;
 }

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
+import type { HeaderReader } from '../auth/auth.ts';
 import type { Caller } from '../auth/caller.ts';
+import type { Cancellation } from '../customers/cancellation.ts';
+import type { EndedRead, ReadListener } from '../customers/customer.ts';
 import { OperationRecord } from '../customers/record.ts';
 import type { Resource } from '../customers/tracking.ts';
 import type { Answer } from '../execution/answer.ts';
@@ -18,6 +21,18 @@ export interface RequestOrigin {
   isEncrypted(): boolean;
   /** Reads the body from the `node:http` message. Set for requests of the listener, whose `Request` has no body. */
   readBody?(maxBytes: number): Promise<Uint8Array>;
+}
+
+/** The properties of a request that its operation depends on. */
+export interface OperationRequest {
+  readonly isGet: boolean;
+  readonly headers: HeaderReader;
+  /** Cancelled when the client disconnects. */
+  readonly cancellation: Cancellation;
+  /** Told of the reads of a query. */
+  readonly reads?: ReadListener | undefined;
+  /** A read that a query has made before its execution. */
+  readonly ended?: EndedRead | undefined;
 }
 
 /** State of one request, from its head to the end of its response. */

@@ -1,5 +1,5 @@
 import { coalescing } from '../customers/coalescing.ts';
-import type { Operation, ReadingApi } from '../customers/customer.ts';
+import type { JoinableRead, Operation, ReadingApi } from '../customers/customer.ts';
 import { createDeadlines } from '../customers/deadlines.ts';
 import { InFlightReads, type WrittenIdentifiers } from '../customers/in-flight-reads.ts';
 import type { Log, Metrics } from '../telemetry/log.ts';
@@ -29,6 +29,8 @@ export interface Merchant {
   /** The provider's address, for spans; `undefined` until the first call to the provider has found it. */
   readonly server: { readonly host: string; readonly port: number } | undefined;
   readonly open: (operation: Operation) => ReadingApi;
+  /** Whether operations that start now may join an in-flight read. */
+  readonly hasRead: (read: JoinableRead) => boolean;
   /** The current API key, and the older one while it rotates. Keeps the object of a key that does not change. */
   readonly keys: () => readonly Key[];
   /** Made with the current key. Reading it throws if the key cannot be read. */
@@ -184,6 +186,7 @@ function openMerchant(
       return server;
     },
     open: coalescing(reads, announce && ((identifiers) => announce({ merchantId, identifiers }))),
+    hasRead: (read) => reads.has(read),
     invalidate: (identifiers) => reads.invalidate(identifiers),
     keys,
     get pseudonyms() {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type Run, start } from '../program.ts';
-import { type Load, startLoad, type Workload, workloads } from './costs.ts';
+import { type Load, type MeasuredWorkload, startLoad, workloads } from './costs.ts';
 
 let load: Load;
 
@@ -54,7 +54,7 @@ function settings({ baseUrl, keysFile }: Load): Record<string, string> {
 async function collectionOf(
   { output }: Run,
   port: number,
-  workload: Workload,
+  workload: MeasuredWorkload,
 ): Promise<{ bytes: number; surviving: number }> {
   const before = output().length;
   await load.send(port, workload, workload.operations);
