@@ -59,9 +59,11 @@ export interface Crowd {
     asked: Asked,
     options?: { readonly door?: 'plain' | 'yoga' },
   ): { readonly socket: Socket; readonly reply: Promise<Reply> };
-  /** Resolves when this number of requests is in progress. With API keys and the plain handler, each waits for its reads then. */
+  /** Resolves when this number of requests is in progress. */
   inProgress(count: number): Promise<void>;
-  /** Resolves when this number of requests has arrived since the start. */
+  /** Number of requests that have arrived. With API keys and the plain handler, each waits for its reads in the next turn. */
+  readonly arrivals: () => number;
+  /** Resolves when this number of requests has arrived. */
   arrived(count: number): Promise<void>;
   /** Resolves when the provider holds this number of calls. */
   held(count: number): Promise<void>;
@@ -151,6 +153,7 @@ export async function openCrowd(environment: Readonly<Record<string, string>> = 
       while (inFlight !== count) await turn();
       await turn();
     },
+    arrivals: () => arrived,
     async arrived(count) {
       while (arrived < count) await turn();
       await turn();
