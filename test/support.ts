@@ -115,6 +115,9 @@ export async function startRaw(answer: (socket: Socket) => void): Promise<{ url:
   };
 }
 
+/** Nothing listens there. The port of a server that was closed can belong to another test. */
+export const nowhere = 'http://127.0.0.1:1';
+
 /** One response of a scripted provider. */
 export interface ScriptedResponse {
   readonly status: number;

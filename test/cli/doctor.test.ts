@@ -6,6 +6,7 @@ import { after, beforeEach, test } from 'node:test';
 import { type FaultName, faults } from '../../src/sandbox/faults.ts';
 import { startSandbox } from '../../src/sandbox/server.ts';
 import { start } from '../program.ts';
+import { nowhere } from '../support.ts';
 import { diagnose, type Expected, expectFindings } from './doctor.ts';
 
 const sandbox = await startSandbox({ apiKey: 'canary-key', merchantId: 'canary-merchant' });
@@ -104,11 +105,7 @@ test('doctor MUST report the key that a provider rejects, and the base URL with 
 });
 
 test('doctor MUST report a closed port, a name without an address and a server without HTTP', async (context) => {
-  await expectFindings({ ...real, JUSPAY_BASE_URL: 'http://127.0.0.1:9' }, [
-    'tcp',
-    'problem',
-    /Nothing listens.*ECONNREFUSED/,
-  ]);
+  await expectFindings({ ...real, JUSPAY_BASE_URL: nowhere }, ['tcp', 'problem', /Nothing listens.*ECONNREFUSED/]);
   await expectFindings({ ...real, JUSPAY_BASE_URL: 'https://canary.invalid' }, [
     'name-resolution',
     'problem',
