@@ -119,7 +119,7 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
   }
 
   /**
-   * Makes the read of an operation that is not executed, because an equal one is, by joining its read.
+   * Lets an operation wait for an in-flight read without being executed.
    *
    * @returns whether it has joined.
    */
@@ -132,6 +132,7 @@ export function createOperations({ clientOf, inFlight, timeoutMs, maxReads, log,
     return true;
   }
 
+  /** The part that an operation needs for its reads, whether it is executed or not. */
   function begin(
     state: RequestState,
     caller: Caller,
