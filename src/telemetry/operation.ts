@@ -61,8 +61,8 @@ export function operationFields(entry: OperationEntry) {
 }
 
 /**
- * Writes the same line as text, by concatenation: 0.5 µs instead of 4 for {@link operationFields} and the general formatter. Most
- * operations did what the one before them did, so the parts of the last line are kept. Only the merchant id needs escapes: the other
+ * Writes the same line as text, by concatenation: 1 µs instead of 4 for {@link operationFields} and the general formatter. Most
+ * operations did what the one before them did, so the parts of the last line are kept: 0.3 µs and 3 kB less. Only the merchant id needs escapes: the other
  * texts are ids, names, hashes and constants of the gateway.
  */
 export function createOperationLines(): (entry: OperationEntry, time: string) => string {
