@@ -26,12 +26,10 @@ const retryAfterSeconds = 1;
 export function createOverload({ connections }: { connections: number }) {
   const known = new Map<string, Resource>();
   let checkedAtMs = performance.now();
-  /** 0 without lag. */
   let lagUntilMs = 0;
   const check = () => {
     const nowMs = performance.now();
     if (nowMs - checkedAtMs - checkIntervalMs > maxLagMs) lagUntilMs = nowMs + lagHoldMs;
-    else if (lagUntilMs < nowMs) lagUntilMs = 0;
     checkedAtMs = nowMs;
   };
   const timer = setInterval(check, checkIntervalMs).unref();
@@ -57,7 +55,7 @@ export function createOverload({ connections }: { connections: number }) {
     let inFlight = 0;
     return {
       acquire() {
-        const { perConnection, atLeast } = lagUntilMs > 0 && performance.now() < lagUntilMs ? limitDuringLag : limit;
+        const { perConnection, atLeast } = performance.now() < lagUntilMs ? limitDuringLag : limit;
         if (inFlight + 1 > Math.max(atLeast, perConnection * connections)) throw overloaded(retryAfterSeconds);
         inFlight += 1;
       },
