@@ -47,12 +47,12 @@ const customersInFlight = 400;
 
 const workerCounts = [1, 2];
 /**
- * A read, and a write: before its response, it is announced to the other workers. Of all workloads, W5 has the most CPU time of the gateway
- * for that of upstream and load generator, so they take the least from the second worker.
+ * A read, and a write, which is announced to the other workers before its response. In W5, the provider and the load generator use the
+ * smallest part of the CPU time of an operation, so they leave most of the second core to the second worker.
  */
 const workersWorkloads = ['W1', 'W5'] as const;
 const workersDelaysMs = [0, 20];
-/** The number of clients, and the value of `JUSPAY_CONNECTIONS`, which the workers divide. */
+/** Number of clients. `JUSPAY_CONNECTIONS` has the same value, and is divided between the workers. */
 const workersConnections = 256;
 
 /** Measures how the gateway behaves with slow upstreams, with lists of different sizes, or with several workers. */

@@ -86,7 +86,7 @@ export class Pending implements Part, Parent {
   }
 }
 
-/** The most texts that are concatenated. */
+/** Above this number, texts are joined instead of concatenated. */
 const maxConcatenated = 8;
 
 /**

@@ -78,7 +78,7 @@ interface OperationRequest {
 /** The properties of an operation whose document is known. */
 interface KnownOperation extends OperationRequest {
   readonly name: string | undefined;
-  /** A read that the operation has made before its execution. The first read of this path is served with its result. */
+  /** A read that the operation has made before its execution. Its result answers the first read of the same path. */
   readonly ended?: EndedRead | undefined;
 }
 

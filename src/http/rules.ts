@@ -1,7 +1,6 @@
 import type { HeaderReader } from '../auth/auth.ts';
 import { type Caller, credentialsOf } from '../auth/caller.ts';
 import type { Cancellation } from '../customers/cancellation.ts';
-import type { ReadListener } from '../customers/customer.ts';
 import type { Resource } from '../customers/tracking.ts';
 import { overloaded, RequestError } from '../errors.ts';
 import type { Answer } from '../execution/answer.ts';
@@ -42,10 +41,7 @@ export interface HttpRules {
   /** Opens the context of an operation. @throws RequestError if authentication has not run. */
   readonly openOperation: (
     state: RequestState,
-    request: OperationRequest & {
-      readonly name: string | undefined;
-      readonly reads: ReadListener | undefined;
-    },
+    request: OperationRequest & { readonly name: string | undefined },
   ) => object;
   /** Opens the explanation of one operation. */
   readonly explain: (mode: ExplainMode) => Explained;

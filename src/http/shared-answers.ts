@@ -79,7 +79,7 @@ export class Leader {
     return this.#sharer.state.record.mergedReads;
   }
 
-  /** Whether the result of the read decides both answers, and decides the same. */
+  /** Whether both operations have the same answer for each result of the read. The caller has compared their texts. */
   isEqual(other: Sharer): boolean {
     const { caller, mediaType } = this.#sharer;
     return mediaType === other.mediaType && (caller === other.caller || hasSameRights(caller, other.caller));

@@ -46,7 +46,7 @@ test('equal operations of callers with equal rights MUST share a call and an exe
     for (const { status, text } of replies) assert.deepEqual([status, text], [200, found]);
     assert.equal(new Set(replies.map(({ requestId }) => requestId)).size, 12);
     assert.deepEqual(crowd.calls, ['GET /customers/u7']);
-    // The one that makes the call, and the first that joins it.
+    // Executed are the operation that makes the call and the first one that joins it.
     assert.equal(crowd.executed(), 2);
     const lines = operationsOf(crowd);
     assert.deepEqual(
@@ -114,6 +114,20 @@ test('the line of an operation MUST count its merged reads, executed or not', ()
     assert.equal(crowd.executed(), 2);
   }));
 
+/** Answers the call. Asserts that one call has served all operations but those at `places`. */
+async function assertServed(
+  crowd: Crowd,
+  sent: readonly ReturnType<Crowd['send']>[],
+  places: readonly number[],
+): Promise<void> {
+  crowd.release(customer);
+  const rest = await repliesOf(sent.filter((_, index) => !places.includes(index)));
+  for (const { text } of rest) assert.equal(text, found);
+  assert.deepEqual(crowd.calls.splice(0), ['GET /customers/u7']);
+  await crowd.inProgress(0);
+  crowd.hold();
+}
+
 test('each operation MUST keep its own deadline, and the others MUST NOT notice', () =>
   withCrowd(async (crowd) => {
     const impatient = { ...one, headers: ['x-request-timeout-ms: 1500'] };
@@ -125,12 +139,7 @@ test('each operation MUST keep its own deadline, and the others MUST NOT notice'
       );
       const late = await repliesOf(places.map((place) => sent[place] as (typeof sent)[number]));
       for (const { text } of late) assert.match(text, /"code":"UPSTREAM_TIMEOUT".*"requestId":"<id>"/);
-      crowd.release(customer);
-      const rest = await repliesOf(sent.filter((_, index) => !places.includes(index)));
-      for (const { text } of rest) assert.equal(text, found);
-      assert.deepEqual(crowd.calls.splice(0), ['GET /customers/u7']);
-      await crowd.inProgress(0);
-      crowd.hold();
+      await assertServed(crowd, sent, places);
     }
   }));
 
@@ -140,12 +149,7 @@ test('clients that disconnect MUST NOT take the answer from the others, and the 
       const sent = await gather(crowd, repeat(5));
       for (const place of places) sent[place]?.socket.destroy();
       await crowd.inProgress(5 - places.length);
-      crowd.release(customer);
-      const rest = await repliesOf(sent.filter((_, index) => !places.includes(index)));
-      for (const { text } of rest) assert.equal(text, found);
-      assert.deepEqual(crowd.calls.splice(0), ['GET /customers/u7']);
-      await crowd.inProgress(0);
-      crowd.hold();
+      await assertServed(crowd, sent, places);
     }
     const sent = await gather(crowd, repeat(3));
     for (const { socket } of sent) socket.destroy();
