@@ -76,7 +76,7 @@ export async function serve(config: Config, environment: NodeJS.ProcessEnv): Pro
     if (!link) announce({ config, environment, log, output, embedded, url: server.url, metricsUrl });
 
     onStop({ log, output, isWorker: link !== undefined }, async () => {
-      await server.stop(config.shutdownGraceMs, config.shutdownDelayMs);
+      await server.stop(config.shutdownGraceMs, config.shutdownDelayMs, link);
       await stopAll();
       await tracing?.close();
       await audit?.close();

@@ -17,8 +17,26 @@ export interface Server {
    * Drains and closes the server. `/ready` returns 503 at once. After `delayMs`, new operations get 503, and in-flight
    * operations have `graceMs` to finish. The listener closes when nothing is in flight. Requests that arrive on open
    * connections still get a response and are not reset. Takes at most 500 ms longer than `graceMs`.
+   *
+   * @param others the other processes that listen on the same port.
    */
-  stop(graceMs: number, delayMs?: number): Promise<void>;
+  stop(graceMs: number, delayMs?: number, others?: OtherListeners): Promise<void>;
+}
+
+/**
+ * `drained`: no operation is in flight, or the grace time is over. `closed`: the listener is closed; requests that arrived before wait
+ * for their response.
+ */
+export type DrainPhase = 'drained' | 'closed';
+
+/**
+ * Processes that listen on the same port and stop at the same time. They wait for each other before they close their listeners, and
+ * before they respond to the requests that they have held. Otherwise the clients of the first process would reconnect while the last
+ * one closes, and the system resets connections in the accept queue of a listener that closes.
+ */
+export interface OtherListeners {
+  /** Resolves when all processes have reached the phase, and after `timeoutMs` at the latest. Never rejects. */
+  reach(phase: DrainPhase, timeoutMs: number): Promise<void>;
 }
 
 /**
@@ -40,6 +58,8 @@ export const socketLimits = {
 const holdPhase = { quietMs: 50, atMostMs: 250 };
 /** Time limit for accepting the rest of the accept queue, one connection in each turn of the event loop. */
 const acceptQueueMs = 100;
+/** Maximum wait for the listeners of the other processes: the longest time that they take to close. */
+const maxSkewMs = holdPhase.atMostMs + acceptQueueMs;
 /** After the listener closes, open connections are served until no request has arrived for `quietMs`, at most for `atMostMs`. */
 const closePhase = { quietMs: 500, atMostMs: 2_000 };
 /** After `closePhase`, time for clients to close their side of the connection. */
@@ -90,7 +110,7 @@ export async function startServer(
 
   return {
     ...(await listen(server, options)),
-    async stop(graceMs, delayMs = 0) {
+    async stop(graceMs, delayMs = 0, others) {
       connections.closeAfterResponses();
       const drained = gateway.drain(delayMs);
       if (delayMs > 0) await wait(delayMs);
@@ -102,9 +122,11 @@ export async function startServer(
         server.closeAllConnections();
         return closed;
       }
+      await others?.reach('drained', Math.max(0, endsAtMs - afterGraceMs - performance.now()));
       held = [];
       await waitUntilQuiet(connections, { ...holdPhase, endsAtMs: endsAtMs - afterGraceMs / 2 });
       const closed = await emptyAndClose(server, connections);
+      await others?.reach('closed', Math.max(0, Math.min(maxSkewMs, endsAtMs - afterGraceMs / 4 - performance.now())));
       const heldRequests = held;
       held = undefined;
       for (const serve of heldRequests) serve();

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { coordinateDrain } from '../../src/cli/workers/drain.ts';
 import type { WorkerProcess } from '../../src/cli/workers/fleet.ts';
 import { relayWrites } from '../../src/cli/workers/writes.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
@@ -197,13 +198,19 @@ test('a read that starts after a write of another worker MUST NOT share a read t
     for (const { socket } of [...connections.values()].flat()) socket.destroy();
   }));
 
-test('a write MUST be announced when all other workers know it or have ended', () => {
+/** Three workers, and what is sent to them. */
+function recordMessages() {
   const sent: string[] = [];
   const worker = (number: number): WorkerProcess => ({
     number,
     send: (message) => void sent.push(`${number} ${message.type}`),
   });
-  const [first, second, third] = [worker(1), worker(2), worker(3)] as const;
+  return { sent, workers: [worker(1), worker(2), worker(3)] as const };
+}
+
+test('a write MUST be announced when all other workers know it or have ended', () => {
+  const { sent, workers } = recordMessages();
+  const [first, second, third] = workers;
   const running: WorkerProcess[] = [first];
   const relay = relayWrites(() => running);
   const writes = [{ merchantId: 'm', identifiers: ['u7'] }];
@@ -219,6 +226,28 @@ test('a write MUST be announced when all other workers know it or have ended', (
   assert.deepEqual(sent, []);
   relay.retire(third);
   assert.deepEqual(sent, ['1 announced', '2 announced']);
+});
+
+test('workers that drain MUST wait for each other, but not for one that has ended, and a single one for none', () => {
+  const { sent, workers } = recordMessages();
+  const [first, second, third] = workers;
+  const drain = coordinateDrain(() => workers);
+  drain.reached(first, 'drained');
+  drain.reached(first, 'closed');
+  assert.deepEqual(sent.splice(0), ['1 all-reached', '1 all-reached'], 'before all workers stop');
+  // A replacement, which has the same number.
+  drain.retire(first);
+  drain.begin();
+  drain.reached(second, 'drained');
+  drain.reached(third, 'drained');
+  assert.deepEqual(sent, []);
+  drain.reached(first, 'drained');
+  assert.deepEqual(sent.splice(0).sort(), ['1 all-reached', '2 all-reached', '3 all-reached']);
+  drain.reached(first, 'closed');
+  drain.reached(second, 'closed');
+  assert.deepEqual(sent, []);
+  drain.retire(third);
+  assert.deepEqual(new Set(sent), new Set(['1 all-reached', '2 all-reached', '3 all-reached']));
 });
 
 test('on a system without SO_REUSEPORT, workers MUST share a port, also after all of them were killed', async () => {
@@ -283,6 +312,18 @@ test('SIGTERM to all processes at once MUST finish in-flight operations of both 
     for (const answer of await Promise.all(created)) assert.match(answer?.body ?? '', /CreateCustomerSuccess/);
     assert.equal(await run.exit, 0, run.output());
   }));
+
+test('a worker MUST end its drain while another one hangs, which is killed', () =>
+  withWorkers(
+    async ({ run, port }) => {
+      process.kill(pidsOf(run)[0] ?? 0, 'SIGSTOP');
+      run.child.kill('SIGTERM');
+      assert.equal(await run.exit, 1);
+      assert.match(run.output(), /"count":1,"message":"workers did not end in time: killed"/);
+      assert.equal(await send(port, { query }), undefined);
+    },
+    { SHUTDOWN_GRACE_MS: '500' },
+  ));
 
 for (const signal of ['SIGKILL', 'SIGHUP'] as const)
   test(`workers MUST finish in-flight operations and end when ${signal} ends the supervisor`, () =>

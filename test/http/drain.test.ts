@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { startServer } from '../../src/http/server.ts';
+import { type DrainPhase, startServer } from '../../src/http/server.ts';
 import { openConnection, postRequest, type RawAnswer } from '../connections.ts';
 import { start, withoutReusePort } from '../program.ts';
 import { freePort } from '../proxies.ts';
@@ -20,12 +20,13 @@ function outcomeOf({ status, headers, body: text }: RawAnswer): string {
   return status === 503 && isOverloaded ? 'refused' : `${status} ${text}`;
 }
 
+interface Client {
+  readonly keepsAlive: boolean;
+  readonly thinkMs: number;
+}
+
 /** Sends requests until the port is closed. A connection that closes before the request is sent is not a failure. */
-async function load(
-  port: number,
-  client: { keepsAlive: boolean; thinkMs: number },
-  count: (outcome: string) => void,
-): Promise<void> {
+async function load(port: number, client: Client, count: (outcome: string) => void): Promise<void> {
   const headers = client.keepsAlive ? '' : 'connection: close\r\n';
   for (;;) {
     const connection = openConnection(port);
@@ -49,7 +50,9 @@ async function load(
   }
 }
 
-const clients = [
+/** Clients that never pause: all of them wait for a response when the listeners close. */
+const busy = [true, false].flatMap((keepsAlive) => Array(10).fill({ keepsAlive, thinkMs: 0 }) as Client[]);
+const mixed = [
   { keepsAlive: true, thinkMs: 0 },
   { keepsAlive: true, thinkMs: 20 },
   { keepsAlive: true, thinkMs: 150 },
@@ -57,9 +60,28 @@ const clients = [
   { keepsAlive: false, thinkMs: 20 },
 ].flatMap((client) => [client, client, client, client]);
 
+/** Delays the end of each listener. The clients of a worker that is ahead would reconnect meanwhile. */
+const slowToClose = [
+  '--import',
+  `data:text/javascript,${encodeURIComponent(`
+    import { Server } from 'node:net';
+    const { close } = Server.prototype;
+    Server.prototype.close = function (...args) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+      return close.apply(this, args);
+    };`)}`,
+];
+
 const kinds = [
   { name: 'one process MUST NOT reset a request', runs: 3, WORKERS: '1' },
   { name: 'two workers MUST NOT reset a request', runs: 2, WORKERS: '2' },
+  {
+    name: 'two workers that stall before they close MUST NOT reset a request',
+    runs: 4,
+    WORKERS: '2',
+    nodeOptions: slowToClose,
+    clients: busy,
+  },
   // `node:cluster` closes its listener after the workers do. It resets connections that no worker takes any more.
   {
     name: 'two workers with one listener MUST NOT reset a connection that a worker has',
@@ -70,7 +92,7 @@ const kinds = [
   },
 ];
 
-for (const { name, runs, WORKERS, nodeOptions, mayLose } of kinds)
+for (const { name, runs, WORKERS, nodeOptions, mayLose, clients = mixed } of kinds)
   test(`a shutdown of ${name}, in ${runs} runs: each request is served or refused`, async () => {
     const outcomes = new Map<string, number>();
     for (let stop = 0; stop < runs; stop += 1) {
@@ -99,6 +121,40 @@ for (const { name, runs, WORKERS, nodeOptions, mayLose } of kinds)
     const found = [...outcomes.keys()].filter((outcome) => mayLose === undefined || !outcome.startsWith(mayLose));
     assert.deepEqual(found.sort(), ['refused', 'served'], diagnostic);
   });
+
+test('a server that stops with others MUST refuse requests until all are drained, and hold its last responses until all are closed', () =>
+  withHarness(async (harness) => {
+    const server = await startServer(harness.gateway, { host: '127.0.0.1', port: await freePort() });
+    const reached = { drained: Promise.withResolvers<void>(), closed: Promise.withResolvers<void>() };
+    const all = { drained: Promise.withResolvers<void>(), closed: Promise.withResolvers<void>() };
+    const limitsMs: number[] = [];
+    const stopped = server.stop(10_000, 0, {
+      reach(phase: DrainPhase, timeoutMs) {
+        limitsMs.push(timeoutMs);
+        reached[phase].resolve();
+        return all[phase].promise;
+      },
+    });
+    await reached.drained.promise;
+    const refused = openConnection(server.port);
+    refused.socket.write(postRequest(body));
+    await refused.answered(1);
+    assert.deepEqual(refused.answers().map(outcomeOf), ['refused']);
+    all.drained.resolve();
+    const held = openConnection(server.port);
+    await once(held.socket, 'connect');
+    held.socket.write(postRequest(body));
+    await reached.closed.promise;
+    const late = openConnection(server.port);
+    await late.closed;
+    assert.deepEqual(late.errors, ['ECONNREFUSED']);
+    assert.equal(held.text(), '');
+    all.closed.resolve();
+    await Promise.all([held.closed, stopped]);
+    assert.deepEqual(held.answers().map(outcomeOf), ['refused']);
+    const [drainedMs = 0, closedMs = 0] = limitsMs;
+    assert.ok(drainedMs > 0 && drainedMs <= 10_000 && closedMs > 0 && closedMs <= 350, String(limitsMs));
+  }));
 
 test('a request on an idle connection MUST get a response while the server closes', () =>
   withHarness(async (harness) => {

@@ -1,12 +1,13 @@
 import cluster from 'node:cluster';
 import type { Count } from '../../auth/local-counters.ts';
+import type { DrainPhase, OtherListeners } from '../../http/server.ts';
 import type { LeveledLog, LogLevel } from '../../telemetry/log.ts';
 import type { MetricsRegistry } from '../../telemetry/metrics.ts';
 import type { FromWorker, StartMessage, ToWorker, Write } from './messages.ts';
 import { createRequests } from './requests.ts';
 
 /** The connection of a worker to its supervisor. */
-export interface SupervisorLink {
+export interface SupervisorLink extends OtherListeners {
   /** 1 for the first worker. */
   readonly worker: number;
   readonly start: StartMessage;
@@ -66,6 +67,10 @@ export async function joinSupervisor(environment: NodeJS.ProcessEnv): Promise<Su
   /** Announcements that a stalled supervisor does not read. */
   let unsent = 0;
   let onWrite: (write: Write) => void = () => undefined;
+  const phases = { drained: Promise.withResolvers<void>(), closed: Promise.withResolvers<void>() } satisfies Record<
+    DrainPhase,
+    unknown
+  >;
   let registry: MetricsRegistry | undefined;
   let log: LeveledLog | undefined;
   let level: LogLevel | undefined;
@@ -80,6 +85,7 @@ export async function joinSupervisor(environment: NodeJS.ProcessEnv): Promise<Su
       log?.setLevel(level);
     } else if (message.type === 'counts') counts.settle(message.id, message.counts);
     else if (message.type === 'announced') writes.settle(message.id, undefined);
+    else if (message.type === 'all-reached') phases[message.phase].resolve();
     else if (message.type === 'invalidate') {
       for (const write of message.writes) onWrite(write);
       send({ type: 'invalidated', id: message.id }).catch(() => undefined);
@@ -118,9 +124,14 @@ export async function joinSupervisor(environment: NodeJS.ProcessEnv): Promise<Su
     onWrite(listener) {
       onWrite = listener;
     },
+    async reach(phase, timeoutMs) {
+      const allReach = async () => {
+        if (await send({ type: 'reached', phase })) await phases[phase].promise;
+      };
+      await withinMs(timeoutMs, allReach());
+    },
     async finish() {
-      const timeout = new Promise((resolve) => setTimeout(resolve, finishMs).unref());
-      await Promise.race([sendMetrics(undefined), timeout]).catch(() => undefined);
+      await withinMs(finishMs, sendMetrics(undefined)).catch(() => undefined);
     },
   };
 
@@ -137,6 +148,12 @@ export async function joinSupervisor(environment: NodeJS.ProcessEnv): Promise<Su
     const snapshot = await registry.snapshot();
     await send({ type: 'metrics', ...(id !== undefined && { id }), snapshot });
   }
+}
+
+async function withinMs(ms: number, promise: Promise<void>): Promise<void> {
+  const { promise: timeout, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([promise, timeout]).finally(() => clearTimeout(timer));
 }
 
 /** Never rejects. @returns whether the message was sent. */

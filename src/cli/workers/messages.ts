@@ -1,4 +1,5 @@
 import type { Count } from '../../auth/local-counters.ts';
+import type { DrainPhase } from '../../http/server.ts';
 import type { Snapshot } from '../../telemetry/aggregate.ts';
 import type { LogLevel } from '../../telemetry/log.ts';
 
@@ -41,7 +42,9 @@ export type ToWorker =
   /** Writes of another worker, to be answered with `invalidated`. */
   | { readonly type: 'invalidate'; readonly id: number; readonly writes: readonly Write[] }
   /** All other workers know the writes. */
-  | { readonly type: 'announced'; readonly id: number };
+  | { readonly type: 'announced'; readonly id: number }
+  /** All workers that drain have reached the phase. */
+  | { readonly type: 'all-reached'; readonly phase: DrainPhase };
 
 export type FromWorker =
   | { readonly type: 'listening'; readonly port: number; readonly url: string }
@@ -53,4 +56,6 @@ export type FromWorker =
   | { readonly type: 'count'; readonly id: number; readonly keys: readonly (readonly string[])[] }
   /** Writes that have ended, to be answered with `announced`. */
   | { readonly type: 'announce'; readonly id: number; readonly writes: readonly Write[] }
-  | { readonly type: 'invalidated'; readonly id: number };
+  | { readonly type: 'invalidated'; readonly id: number }
+  /** The worker has reached a phase of its drain, to be answered with `all-reached`. */
+  | { readonly type: 'reached'; readonly phase: DrainPhase };

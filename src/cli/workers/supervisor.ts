@@ -9,6 +9,7 @@ import { announce } from '../announcement.ts';
 import { startEmbedded } from '../embedded.ts';
 import { onLevelSignal } from '../log-level.ts';
 import { onStop } from '../process-end.ts';
+import { coordinateDrain } from './drain.ts';
 import { createFleet, type Fleet, WorkerFailure, type WorkerProcess } from './fleet.ts';
 import type { FromWorker } from './messages.ts';
 import { type CollectedMetrics, collectMetrics } from './metrics.ts';
@@ -60,11 +61,13 @@ export async function supervise(config: Config, environment: NodeJS.ProcessEnv):
     onEnd(worker) {
       metrics?.retire(worker);
       writes.retire(worker);
+      drain.retire(worker);
     },
     onRestart: () => metrics?.restarted(),
   });
   fleet = workers;
   const writes = relayWrites(workers.running);
+  const drain = coordinateDrain(workers.running);
   if (metricsPort !== undefined) metrics = collectMetrics(workers.running);
   const stops: (() => Promise<void> | undefined)[] = [() => embedded?.sandbox.close()];
   // Workers must not outlive an exit that does not drain, such as the one at a second signal.
@@ -82,6 +85,7 @@ export async function supervise(config: Config, environment: NodeJS.ProcessEnv):
   }
 
   onStop({ log, output }, async () => {
+    drain.begin();
     try {
       await workers.close(config.shutdownDelayMs + config.shutdownGraceMs + endMs);
     } finally {
@@ -95,6 +99,7 @@ export async function supervise(config: Config, environment: NodeJS.ProcessEnv):
     if (message.type === 'metrics') metrics?.receive(worker, message.snapshot, message.id);
     else if (message.type === 'announce') writes.announce(worker, message.id, message.writes);
     else if (message.type === 'invalidated') writes.invalidated(worker, message.id);
+    else if (message.type === 'reached') drain.reached(worker, message.phase);
     else if (message.type === 'count') {
       const counts = message.keys.map((keys) => keys.map(counters));
       worker.send({ type: 'counts', id: message.id, counts });
