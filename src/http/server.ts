@@ -58,7 +58,7 @@ export const socketLimits = {
 const holdPhase = { quietMs: 50, atMostMs: 250 };
 /** Time limit for accepting the rest of the accept queue, one connection in each turn of the event loop. */
 const acceptQueueMs = 100;
-/** Maximum wait for the listeners of the other processes: the longest time that they take to close. */
+/** Maximum wait for the other processes to close their listeners: the longest time that this takes. */
 const maxSkewMs = holdPhase.atMostMs + acceptQueueMs;
 /** After the listener closes, open connections are served until no request has arrived for `quietMs`, at most for `atMostMs`. */
 const closePhase = { quietMs: 500, atMostMs: 2_000 };

@@ -235,7 +235,7 @@ test('workers that drain MUST wait for each other, but not for one that has ende
   drain.reached(first, 'drained');
   drain.reached(first, 'closed');
   assert.deepEqual(sent.splice(0), ['1 all-reached', '1 all-reached'], 'before all workers stop');
-  // A replacement, which has the same number.
+  // The first worker ends, and another one takes its place.
   drain.retire(first);
   drain.begin();
   drain.reached(second, 'drained');
@@ -323,6 +323,23 @@ test('a worker MUST end its drain while another one hangs, which is killed', () 
       assert.equal(await send(port, { query }), undefined);
     },
     { SHUTDOWN_GRACE_MS: '500' },
+  ));
+
+test('a worker MUST NOT wait for the others if the supervisor is killed during the drain', () =>
+  withWorkers(
+    async ({ run, sandbox, port }) => {
+      sandbox.arm({ fault: 'slow', on: 'create', delayMs: 1_500, times: 1 });
+      const created = create(port, 'in-flight');
+      while (sandbox.calls.length < 1) await turn();
+      const pids = pidsOf(run);
+      run.child.kill('SIGTERM');
+      // The idle worker waits for the other one when new operations are refused.
+      while ((await send(port, { query }))?.status !== 503) await turn();
+      run.child.kill('SIGKILL');
+      assert.match((await created)?.body ?? '', /CreateCustomerSuccess/);
+      for (const pid of pids) while (isRunning(pid)) await turn();
+    },
+    { SHUTDOWN_GRACE_MS: '600000' },
   ));
 
 for (const signal of ['SIGKILL', 'SIGHUP'] as const)

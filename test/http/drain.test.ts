@@ -13,7 +13,7 @@ const body = JSON.stringify({ query: '{ customer(id: "u7") { id } }' });
 const graceMs = 5_000;
 /** The listener closes when no request has arrived for so long. */
 const quietMs = 50;
-/** Outcomes of requests that no worker has read. */
+/** Prefix of the outcomes of requests that no worker has read. */
 const unread = 'reset after 0 answers: ';
 
 /** The status of a response, if its headers and body are complete. */
@@ -54,7 +54,7 @@ async function load(port: number, client: Client, count: (outcome: string) => vo
   }
 }
 
-/** Clients that never pause: all of them wait for a response when the listeners close. */
+/** Clients without pauses. All of them wait for a response when the listeners close. */
 const busy = [true, false].flatMap((keepsAlive) => Array(10).fill({ keepsAlive, thinkMs: 0 }) as Client[]);
 const mixed = [
   { keepsAlive: true, thinkMs: 0 },
@@ -64,7 +64,7 @@ const mixed = [
   { keepsAlive: false, thinkMs: 20 },
 ].flatMap((client) => [client, client, client, client]);
 
-/** Delays the end of each listener. The clients of a worker that is ahead would reconnect meanwhile. */
+/** Each listener takes 50 ms longer to close. Clients that the other worker answers meanwhile would reconnect to it. */
 const slowToClose = [
   '--import',
   `data:text/javascript,${encodeURIComponent(`

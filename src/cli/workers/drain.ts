@@ -3,7 +3,7 @@ import type { WorkerProcess } from './fleet.ts';
 
 /** Tells the workers when all of them have reached a phase of the drain. */
 export interface DrainCoordinator {
-  /** All workers stop. Before, a worker stops alone and waits for no other. */
+  /** Call it when all workers stop. Without it, a worker stops alone and is answered at once. */
   begin(): void;
   reached(worker: WorkerProcess, phase: DrainPhase): void;
   /** A worker has ended. No other waits for it. */
@@ -19,22 +19,19 @@ export function coordinateDrain(running: () => readonly WorkerProcess[]): DrainC
     begin() {
       hasBegun = true;
     },
-    reached(worker, phase) {
-      reachedBy[phase].add(worker);
-      settle(phase);
-    },
+    reached,
     retire(worker) {
       for (const phase of ['drained', 'closed'] as const) {
-        // A replacement has the same identity.
-        if (hasBegun) reachedBy[phase].add(worker);
+        if (hasBegun) reached(worker, phase);
+        // The same object stands for its replacement.
         else reachedBy[phase].delete(worker);
-        settle(phase);
       }
     },
   };
 
-  function settle(phase: DrainPhase): void {
-    if (hasBegun && !running().every((worker) => reachedBy[phase].has(worker))) return;
-    for (const worker of reachedBy[phase]) worker.send({ type: 'all-reached', phase });
+  function reached(worker: WorkerProcess, phase: DrainPhase): void {
+    reachedBy[phase].add(worker);
+    if (hasBegun && !running().every((other) => reachedBy[phase].has(other))) return;
+    for (const waiting of reachedBy[phase]) waiting.send({ type: 'all-reached', phase });
   }
 }

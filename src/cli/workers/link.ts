@@ -92,6 +92,11 @@ export async function joinSupervisor(environment: NodeJS.ProcessEnv): Promise<Su
     } else if (message.type === 'read-metrics') sendMetrics(message.id).catch(() => undefined);
   });
 
+  // Without a supervisor, a worker drains alone.
+  process.once('disconnect', () => {
+    for (const { resolve } of Object.values(phases)) resolve();
+  });
+
   // Nothing else keeps the process alive until it has its settings.
   hold();
   const firstMessage = await started;
