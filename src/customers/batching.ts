@@ -12,7 +12,7 @@ import {
 } from './customer.ts';
 import { isPathId, looksLikeProviderId } from './identity.ts';
 import type { CustomerChanges, NewCustomer } from './input.ts';
-import { KeyReader, onlyIfMatching, Read } from './merged-read.ts';
+import { KeyRead, onlyIfMatching, Read } from './merged-read.ts';
 import type { OperationRecord } from './record.ts';
 
 /** A reader above the limit that waits because a reservation may be released. */
@@ -64,6 +64,8 @@ class Batched implements BatchedApi {
   readonly #api: ReadingApi;
   readonly #options: BatchedOptions;
   readonly #reads = new Map<string, Read>();
+  /** Reads that have ended with a customer, whose other identifier is not in `#reads` yet. */
+  #unlinked: Read[] = [];
   /** The reads that count against `maxReads`. */
   readonly #counted: Counted = { size: 0, plain: undefined, token: undefined };
   /** Number of reservations: counted reads that may turn out to be unnecessary. */
@@ -87,10 +89,9 @@ class Batched implements BatchedApi {
     const read = this.#find(pathId, withClientAuthToken);
     // Nearly every read is found, and needs no function that finds it again.
     if (read !== undefined) return read.get(key);
-    return new Promise((resolve, reject) => {
-      const reader = new KeyReader(key, resolve, reject);
-      this.#wait(reader, () => this.#find(pathId, withClientAuthToken));
-    });
+    const waiting = new KeyRead(key);
+    this.#wait(waiting, () => this.#find(pathId, withClientAuthToken));
+    return waiting;
   }
 
   create(input: NewCustomer, options?: ReadOptions): ReturnType<CustomerApi['create']> {
@@ -104,14 +105,19 @@ class Batched implements BatchedApi {
   #clearingReads<Result>(write: Promise<Result>): Promise<Result> {
     return write.then(
       (result) => {
-        this.#reads.clear();
+        this.#clearReads();
         return result;
       },
       (error: unknown) => {
-        this.#reads.clear();
+        this.#clearReads();
         throw error;
       },
     );
+  }
+
+  #clearReads(): void {
+    this.#reads.clear();
+    this.#unlinked = [];
   }
 
   /** @param findRead finds the read again, after a reservation was released. */
@@ -159,6 +165,7 @@ class Batched implements BatchedApi {
 
   /** Returns an existing read or starts a new one; `undefined` if the limit is reached. */
   #find(pathId: string, withClientAuthToken: boolean): Read | undefined {
+    if (this.#unlinked.length > 0) this.#linkEnded();
     const known = this.#reads.get(pathId);
     if (known !== undefined) {
       if (known.withClientAuthToken || !withClientAuthToken || !known.isInFlight) {
@@ -225,13 +232,23 @@ class Batched implements BatchedApi {
     }
   }
 
-  /** Registers the read under both identifiers of its customer, unless a write has cleared it. */
-  onCustomer(read: Read, { id, objectReferenceId }: Customer): void {
-    if (this.#reads.get(read.pathId) !== read) return;
-    this.#link(read, id);
-    // A reference with the shape of a provider id can be the id of another customer.
-    if (objectReferenceId !== null && (objectReferenceId === id || !looksLikeProviderId(objectReferenceId)))
-      this.#link(read, objectReferenceId);
+  /** Linked by the next search only: most operations make none after the first result, and a link takes 0.5 µs. */
+  onCustomer(read: Read): void {
+    this.#unlinked.push(read);
+  }
+
+  /** Registers ended reads under both identifiers of their customers, unless a read with the token has replaced them. */
+  #linkEnded(): void {
+    for (const read of this.#unlinked) {
+      const { customer } = read;
+      if (customer === null || this.#reads.get(read.pathId) !== read) continue;
+      const { id, objectReferenceId } = customer;
+      this.#link(read, id);
+      // A reference with the shape of a provider id can be the id of another customer.
+      if (objectReferenceId !== null && (objectReferenceId === id || !looksLikeProviderId(objectReferenceId)))
+        this.#link(read, objectReferenceId);
+    }
+    this.#unlinked = [];
   }
 
   #link(read: Read, identifier: string): void {

@@ -1,3 +1,5 @@
+import { added } from './short-list.ts';
+
 /** Whether an operation was cancelled, because its client has disconnected. */
 export interface Cancellation {
   readonly isCancelled: boolean;
@@ -32,7 +34,7 @@ export function cancellationOf(signal: AbortSignal): Cancellation {
 }
 
 class Source implements CancellationSource {
-  readonly #listeners: CancelListener[] = [];
+  #listeners: CancelListener[] | undefined;
   #isCancelled = false;
 
   get isCancelled(): boolean {
@@ -40,23 +42,26 @@ class Source implements CancellationSource {
   }
 
   get isHeard(): boolean {
-    return this.#listeners.length > 0;
+    return this.#listeners !== undefined && this.#listeners.length > 0;
   }
 
   add(listener: CancelListener): void {
-    if (!this.isCancelled) this.#listeners.push(listener);
+    if (!this.isCancelled) this.#listeners = added(this.#listeners, listener);
   }
 
   remove(listener: CancelListener): void {
-    const index = this.#listeners.lastIndexOf(listener);
-    const last = index < 0 ? undefined : this.#listeners.pop();
-    if (last !== undefined && last !== listener) this.#listeners[index] = last;
+    const listeners = this.#listeners;
+    const index = listeners?.lastIndexOf(listener) ?? -1;
+    if (listeners === undefined || index < 0) return;
+    const last = listeners.pop();
+    if (last !== undefined && last !== listener) listeners[index] = last;
   }
 
   cancel(): void {
     this.#isCancelled = true;
     // A listener may remove others, which are then not called.
-    for (let next = this.#listeners.pop(); next !== undefined; next = this.#listeners.pop()) next.onCancel();
+    const listeners = this.#listeners ?? [];
+    for (let next = listeners.pop(); next !== undefined; next = listeners.pop()) next.onCancel();
   }
 }
 

@@ -2,6 +2,7 @@ import type { GatewayError } from '../errors.ts';
 import type { Cancellation } from './cancellation.ts';
 import { foldReference } from './identity.ts';
 import type { CustomerChanges, NewCustomer } from './input.ts';
+import type { Listener } from './lazy-promise.ts';
 import type { OperationRecord } from './record.ts';
 
 /** A customer of the provider, with the gateway's field names. A field is `null` if the provider sends no value. */
@@ -76,11 +77,8 @@ export interface CustomerApi {
   update(id: string, changes: CustomerChanges): Promise<Customer>;
 }
 
-/** Receives the result of a read: one call of one method, during `read` or later. The methods must not throw. */
-export interface Reader {
-  resolve(customer: Customer | null): void;
-  reject(error: unknown): void;
-}
+/** Receives the result of a read, during `read` or later. */
+export type Reader = Listener<Customer | null>;
 
 /**
  * A {@link CustomerApi} of the layers below `batched`. They pass one reader down instead of a chain of promises, each of which costs

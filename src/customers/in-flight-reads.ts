@@ -14,6 +14,7 @@ import type {
 import { createDeadlines, type Deadline, type Deadlines } from './deadlines.ts';
 import { foldReference } from './identity.ts';
 import type { OperationRecord } from './record.ts';
+import { added } from './short-list.ts';
 import { TurnoverMap } from './turnover-map.ts';
 
 /** The id and the reference of a written customer; `undefined` if it can be any customer. */
@@ -57,6 +58,8 @@ export class InFlightReads {
   }
 }
 
+const none: readonly WaitingReader[] = [];
+
 /** One in-flight GET, which is the operation of its upstream call, and its readers. */
 export class InFlightRead implements Operation, SharedRead, JoinableRead, Reader {
   readonly pathId: string;
@@ -65,7 +68,7 @@ export class InFlightRead implements Operation, SharedRead, JoinableRead, Reader
   readonly #first: OperationRecord;
   readonly #inFlight: InFlightReads;
   /** The last reader stays until the read ends: its deadline decides whether the attempt counts as a timeout. */
-  #readers: WaitingReader[] = [];
+  #readers: WaitingReader[] | undefined;
   /** The end of the backoff that the provider demands. */
   #backoffUntilMs = 0;
 
@@ -110,23 +113,23 @@ export class InFlightRead implements Operation, SharedRead, JoinableRead, Reader
 
   /** An operation that still waits. Its log lines and its record have the attempts and failures of the read. */
   get #current(): Operation | undefined {
-    return this.#readers[0]?.operation;
+    return this.#readers?.[0]?.operation;
   }
 
   /** The latest deadline of the operations that wait. */
   get deadlineAtMs(): number {
     let latest = 0;
-    for (const { operation } of this.#readers) latest = Math.max(latest, operation.deadlineAtMs);
+    for (const { operation } of this.#readers ?? none) latest = Math.max(latest, operation.deadlineAtMs);
     return latest;
   }
 
   operations(): Operation[] {
-    return this.#readers.map(({ operation }) => operation);
+    return (this.#readers ?? none).map(({ operation }) => operation);
   }
 
   onBackoff(untilMs: number): void {
     this.#backoffUntilMs = untilMs;
-    for (const reader of [...this.#readers]) reader.onBackoff(untilMs);
+    for (const reader of [...(this.#readers ?? none)]) reader.onBackoff(untilMs);
   }
 
   start(): void {
@@ -148,7 +151,8 @@ export class InFlightRead implements Operation, SharedRead, JoinableRead, Reader
   /** Adds the operation that starts the read, which is its own, or with `add` another one. */
   join(operation: Operation, reader: Reader): void {
     const waiting = new WaitingReader(this, operation, this.#inFlight.deadlines, reader);
-    waiting.index = this.#readers.push(waiting) - 1;
+    this.#readers = added(this.#readers, waiting);
+    waiting.index = this.#readers.length - 1;
     this.joinListener?.onJoin(operation);
     if (this.#backoffUntilMs > 0) waiting.onBackoff(this.#backoffUntilMs);
   }
@@ -161,7 +165,7 @@ export class InFlightRead implements Operation, SharedRead, JoinableRead, Reader
   /** Removes a reader. If no other reader is left, cancels the read instead. */
   leave(reader: WaitingReader): void {
     const readers = this.#readers;
-    if (readers.length > 1) {
+    if (readers !== undefined && readers.length > 1) {
       const last = readers.pop();
       if (last === undefined || last === reader) return;
       last.index = reader.index;
@@ -173,10 +177,10 @@ export class InFlightRead implements Operation, SharedRead, JoinableRead, Reader
   }
 
   /** Removes the readers: they keep whole requests in memory, and the finished read may still be referenced. */
-  #end(): WaitingReader[] {
+  #end(): readonly WaitingReader[] {
     this.#inFlight.remove(this);
-    const readers = this.#readers;
-    this.#readers = [];
+    const readers = this.#readers ?? none;
+    this.#readers = undefined;
     for (const reader of readers) reader.stop();
     return readers;
   }

@@ -1,9 +1,11 @@
 import { type Customer, type CustomerKey, isSameKey, matchesKey, type Reader, type ReadOptions } from './customer.ts';
+import { LazyPromise } from './lazy-promise.ts';
+import { added } from './short-list.ts';
 
 /** The reads of one operation. */
 interface Reads {
-  /** Called with the customer of a read before its readers are. */
-  onCustomer(read: Read, customer: Customer): void;
+  /** Called when a read has ended with a customer, before its readers are. */
+  onCustomer(read: Read): void;
 }
 
 /** One upstream read of an operation and its readers. */
@@ -12,10 +14,10 @@ export class Read implements Reader, ReadOptions {
   /** True if any reader of the batch requests the token. */
   withClientAuthToken: boolean;
   isInFlight = false;
-  /** Empty after the read ends, so that a finished read does not keep the promises of its readers in memory. */
-  #readers: Reader[] = [];
+  /** Empty after the read ends, so that a finished read does not keep its readers in memory. */
+  #readers: Reader[] | undefined;
   /** The last reader that `get` has added. `undefined` after the read ends. */
-  #last: { readonly key: CustomerKey; readonly promise: Promise<Customer | null> } | undefined;
+  #last: KeyRead | undefined;
   #result: { readonly customer: Customer | null } | { readonly error: unknown } | undefined;
 
   readonly #reads: Reads;
@@ -26,48 +28,56 @@ export class Read implements Reader, ReadOptions {
     this.#reads = reads;
   }
 
-  /** Reads with the same key share one promise, which with its reader takes 0.6 kB. A list can have a hundred of them. */
-  get(key: CustomerKey): Promise<Customer | null> {
-    if (this.#last !== undefined && isSameKey(this.#last.key, key)) return this.#last.promise;
-    const promise = new Promise<Customer | null>((resolve, reject) => this.join(new KeyReader(key, resolve, reject)));
-    if (this.#result === undefined) this.#last = { key, promise };
-    return promise;
+  /** The customer of an ended read; `null` if there is none. */
+  get customer(): Customer | null {
+    return this.#result !== undefined && 'customer' in this.#result ? this.#result.customer : null;
+  }
+
+  /** Reads with the same key share one promise. A list can have a hundred of them. */
+  get(key: CustomerKey): KeyRead {
+    if (this.#last !== undefined && isSameKey(this.#last.key, key)) return this.#last;
+    const read = new KeyRead(key);
+    if (this.#result === undefined) this.#last = read;
+    this.join(read);
+    return read;
   }
 
   join(reader: Reader): void {
-    if (this.#result === undefined) this.#readers.push(reader);
+    if (this.#result === undefined) this.#readers = added(this.#readers, reader);
     else if ('error' in this.#result) reader.reject(this.#result.error);
     else settle(reader, this.#result.customer);
   }
 
   resolve(customer: Customer | null): void {
-    if (customer !== null) this.#reads.onCustomer(this, customer);
     this.#result = { customer };
-    this.#last = undefined;
-    for (const reader of this.#readers.splice(0)) settle(reader, customer);
+    if (customer !== null) this.#reads.onCustomer(this);
+    for (const reader of this.#end()) settle(reader, customer);
   }
 
   reject(error: unknown): void {
     this.#result = { error };
+    for (const reader of this.#end()) reader.reject(error);
+  }
+
+  #end(): readonly Reader[] {
+    const readers = this.#readers;
+    this.#readers = undefined;
     this.#last = undefined;
-    for (const reader of this.#readers.splice(0)) reader.reject(error);
+    return readers ?? [];
   }
 }
 
 /** The path accepts either identifier, but a key of the form `id` or `reference` must match that identifier. */
-export class KeyReader implements Reader {
-  readonly reject: (error: unknown) => void;
-  readonly #key: CustomerKey;
-  readonly #resolve: (customer: Customer | null) => void;
+export class KeyRead extends LazyPromise<Customer | null> {
+  readonly key: CustomerKey;
 
-  constructor(key: CustomerKey, resolve: (customer: Customer | null) => void, reject: (error: unknown) => void) {
-    this.#key = key;
-    this.#resolve = resolve;
-    this.reject = reject;
+  constructor(key: CustomerKey) {
+    super();
+    this.key = key;
   }
 
-  resolve(customer: Customer | null): void {
-    this.#resolve(onlyIfMatching(customer, this.#key));
+  override resolve(customer: Customer | null): void {
+    super.resolve(onlyIfMatching(customer, this.key));
   }
 }
 

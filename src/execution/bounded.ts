@@ -7,6 +7,7 @@ import {
   isNonNullType,
   isObjectType,
 } from 'graphql';
+import { LazyPromise } from '../customers/lazy-promise.ts';
 import { type Failures, type Path, tooLarge } from './failures.ts';
 import { responseNameOf } from './fields.ts';
 import { createOrder } from './order.ts';
@@ -117,5 +118,5 @@ function add(execution: Execution, error: unknown, info: GraphQLResolveInfo, pat
 }
 
 function isPromise(value: unknown): value is Promise<unknown> {
-  return value instanceof Promise;
+  return value instanceof Promise || value instanceof LazyPromise;
 }

@@ -7,7 +7,8 @@ import { ItemTurns } from './item-turns.ts';
 import { located } from './outcome.ts';
 import type { Parent, Printed } from './pending.ts';
 import type { ObjectPlan } from './plan.ts';
-import { printField, printObject, type Run, whenPrinted } from './printing.ts';
+import { printField, printObject, whenPrinted } from './printing.ts';
+import type { Run } from './run.ts';
 import { exceedsBytes, exceedsJsonBytes } from './size.ts';
 import type { Variables } from './variables.ts';
 

@@ -18,10 +18,12 @@ export type Printed = string | Part;
  */
 export class Pending implements Part, Parent {
   readonly #texts: string[] = [];
-  /** Number of parts that are not known yet, and one more until `close` is called. */
-  #open = 1;
+  /** Number of parts that are not known yet, and one more each until `close` and `attach` are called. */
+  #open = 2;
   #isOver = false;
   #failure: { readonly error: unknown } | undefined;
+  /** A part that failed before there was a parent to tell. */
+  #early: { readonly error: unknown } | undefined;
   #parent: Parent | undefined;
   #index = 0;
   #recover: ((error: unknown) => string) | undefined;
@@ -55,6 +57,8 @@ export class Pending implements Part, Parent {
   attach(parent: Parent, index: number): void {
     this.#parent = parent;
     this.#index = index;
+    if (this.#early !== undefined) this.fail(this.#early.error);
+    else this.#release();
   }
 
   put(index: number, part: Printed): void {
@@ -65,16 +69,20 @@ export class Pending implements Part, Parent {
 
   fail(error: unknown): void {
     if (this.#isOver) return;
+    if (this.#parent === undefined) {
+      this.#early ??= { error };
+      return;
+    }
     this.#isOver = true;
     const first = this.#failure === undefined ? error : this.#failure.error;
-    if (this.#recover === undefined) return this.#parent?.fail(first);
+    if (this.#recover === undefined) return this.#parent.fail(first);
     let text: string;
     try {
       text = this.#recover(first);
     } catch (outer) {
-      return this.#parent?.fail(outer);
+      return this.#parent.fail(outer);
     }
-    this.#parent?.put(this.#index, text);
+    this.#parent.put(this.#index, text);
   }
 
   #release(): void {

@@ -1,44 +1,11 @@
-import {
-  defaultFieldResolver,
-  type FragmentDefinitionNode,
-  GraphQLError,
-  type GraphQLResolveInfo,
-  type GraphQLSchema,
-  isObjectType,
-  locatedError,
-  type OperationDefinitionNode,
-} from 'graphql';
+import { defaultFieldResolver, GraphQLError, isObjectType, locatedError } from 'graphql';
+import { LazyPromise, type Listener } from '../customers/lazy-promise.ts';
 import { unescaped } from '../telemetry/json-text.ts';
-import { type Failures, keysOf, type Path, tooLarge } from './failures.ts';
-import type { ItemTurns } from './item-turns.ts';
+import { keysOf, tooLarge } from './failures.ts';
+import type { Item } from './item-turns.ts';
 import { type Parent, type Part, Pending, type Printed } from './pending.ts';
 import type { FieldPlan, ObjectPlan, Output } from './plan.ts';
-
-type Arguments = Readonly<Record<string, unknown>>;
-
-/** One running operation. */
-export interface Run {
-  readonly schema: GraphQLSchema;
-  readonly operation: OperationDefinitionNode;
-  readonly fragments: Readonly<Record<string, FragmentDefinitionNode | undefined>>;
-  readonly variableValues: Readonly<Record<string, unknown>>;
-  /** The arguments of the root fields, by rank. */
-  readonly args: readonly Arguments[];
-  readonly context: object;
-  readonly failures: Failures;
-  /**
-   * Characters that the response may still have. Below zero the response is refused, so its texts are not built any more;
-   * resolvers still run. `Infinity` for mutations.
-   */
-  charactersLeft: number;
-  readonly turns: ItemTurns;
-}
-
-/** A position in the response, with its rank in the object or the list. */
-interface Place extends Path {
-  readonly prev: Place | undefined;
-  readonly rank: number;
-}
+import { type Arguments, infoOf, type Place, type Run } from './run.ts';
 
 /** Calls one of the functions when the text of a part is known. */
 export function whenPrinted(part: Part, onText: (text: string) => void, onError: (error: unknown) => void): void {
@@ -144,12 +111,15 @@ function printProperty(run: Run, { isNullable, print }: Output & { readonly kind
 }
 
 /** A field or an item of a list whose value is a promise. */
-class Waiting implements Part {
+class Waiting implements Part, Listener<unknown>, Item {
   readonly #run: Run;
   readonly #field: FieldPlan;
   readonly #output: Output;
   readonly #place: Place;
   readonly #value: PromiseLike<unknown>;
+  #parent: Parent | undefined;
+  #index = 0;
+  #result: unknown;
 
   constructor(run: Run, field: FieldPlan, output: Output, place: Place, value: PromiseLike<unknown>) {
     this.#run = run;
@@ -160,24 +130,41 @@ class Waiting implements Part {
   }
 
   attach(parent: Parent, index: number): void {
-    this.#value.then(
-      (value) => {
-        // Long lists are printed in several turns of the event loop.
-        if (typeof this.#place.key === 'string' || value === null) this.#settle(parent, index, value, false);
-        else this.#run.turns.take(() => this.#settle(parent, index, value, false));
-      },
-      (error) => this.#settle(parent, index, error, true),
-    );
+    this.#parent = parent;
+    this.#index = index;
+    const value = this.#value;
+    if (value instanceof LazyPromise) value.listen(this);
+    else
+      value.then(
+        (result) => this.resolve(result),
+        (error) => this.reject(error),
+      );
   }
 
-  #settle(parent: Parent, index: number, result: unknown, isFailure: boolean): void {
+  resolve(value: unknown): void {
+    this.#result = value;
+    // Long lists are printed in several turns of the event loop.
+    if (typeof this.#place.key === 'string' || value === null) this.complete();
+    else this.#run.turns.take(this);
+  }
+
+  reject(error: unknown): void {
+    this.#print(failed, error);
+  }
+
+  complete(): void {
+    this.#print(succeeded, this.#result);
+  }
+
+  #print(printer: typeof succeeded, result: unknown): void {
     let printed: Printed;
     try {
-      printed = (isFailure ? failed : succeeded)(this.#run, this.#field, this.#output, this.#place, result);
+      printed = printer(this.#run, this.#field, this.#output, this.#place, result);
     } catch (error) {
-      return parent.fail(error);
+      this.#parent?.fail(error);
+      return;
     }
-    parent.put(index, printed);
+    this.#parent?.put(this.#index, printed);
   }
 }
 
@@ -271,22 +258,6 @@ function settledOrWaiting(run: Run, field: FieldPlan, output: Output, place: Pla
   return isThenable(value)
     ? new Waiting(run, field, output, place, value)
     : succeeded(run, field, output, place, value);
-}
-
-function infoOf(run: Run, field: FieldPlan, path: Path): GraphQLResolveInfo {
-  return {
-    fieldName: field.definition.name,
-    fieldNodes: field.nodes,
-    returnType: field.definition.type,
-    parentType: field.parentType,
-    path,
-    schema: run.schema,
-    fragments: run.fragments as GraphQLResolveInfo['fragments'],
-    rootValue: undefined,
-    operation: run.operation,
-    variableValues: run.variableValues as GraphQLResolveInfo['variableValues'],
-    // Packages of routers add properties of graphql 17 to the type.
-  } satisfies Partial<GraphQLResolveInfo> as GraphQLResolveInfo;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

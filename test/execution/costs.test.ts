@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { anonymous } from '../../src/auth/caller.ts';
 import { never } from '../../src/customers/cancellation.ts';
-import type { CustomerApi } from '../../src/customers/customer.ts';
+import type { Customer, CustomerApi } from '../../src/customers/customer.ts';
+import { LazyPromise } from '../../src/customers/lazy-promise.ts';
 import { createEngine, type OperationParams } from '../../src/execution/engine.ts';
 import { LastPrinted, Turn } from '../../src/execution/last-printed.ts';
 import type { OperationContext } from '../../src/graphql/context.ts';
@@ -14,8 +15,12 @@ import { storedCustomer } from '../support.ts';
 
 const limits = { depth: 8, tokens: 2_000, aliases: 60, rootMutations: 5, items: 200, responseBytes: 100_000 };
 
-/** Counts the promises and timers that the engine creates for an operation whose plan is known. */
-async function count(params: OperationParams): Promise<Record<string, number>> {
+/**
+ * Counts the promises and timers that the engine creates for an operation whose plan is known.
+ *
+ * @param isLazy whether the customer is a lazy promise, as that of a read is.
+ */
+async function count(params: OperationParams, isLazy = false): Promise<Record<string, number>> {
   const engine = createEngine({
     schema: buildSubgraph({ exposesSdl: false }),
     limits,
@@ -24,7 +29,9 @@ async function count(params: OperationParams): Promise<Record<string, number>> {
   });
   const token = { token: 't', expiresAt: new Date('2026-01-31T09:30:00Z') };
   // One promise for all readers, so that only promises of the engine are counted.
-  const customer = Promise.resolve({ ...storedCustomer, clientAuthToken: token });
+  const found = { ...storedCustomer, clientAuthToken: token };
+  const lazy = new LazyPromise<Customer | null>();
+  const customer = isLazy ? lazy : Promise.resolve(found);
   const created = Promise.resolve({ customer: storedCustomer, origin: 'CREATED' as const });
   const customers: CustomerApi = {
     get: () => customer,
@@ -39,8 +46,8 @@ async function count(params: OperationParams): Promise<Record<string, number>> {
     write: { isSent: false, isReplayed: false },
     onUnexpected: (cause) => assert.fail(String(cause)),
   };
-  const run = () =>
-    engine.run(params, {
+  const run = () => {
+    const answer = engine.run(params, {
       correlation: { requestId: 'r' },
       isGet: false,
       mediaType: 'application/json',
@@ -48,6 +55,9 @@ async function count(params: OperationParams): Promise<Record<string, number>> {
       cancellation: never,
       createContext: () => context,
     });
+    lazy.resolve(found);
+    return answer;
+  };
   const { body } = await run();
   assert.doesNotMatch(body, /errors/);
   await nextTurn();
@@ -71,6 +81,14 @@ test('a read MUST create two promises: one for the answer and one for the reader
   const query = `query ($id: ID!) { customer(id: $id) { ${fields} clientAuthToken { token expiresAt } } }`;
   assert.deepEqual(await count({ query, variables: { id: 'a' } }), { PROMISE: 2, Immediate: 1 });
   assert.deepEqual(await count({ query: `{ customer(id: "a") { ${fields} } }` }), { PROMISE: 2, Immediate: 1 });
+});
+
+test('the readers of a lazy promise MUST create no promise', async () => {
+  const aliases = Array.from({ length: 50 }, (_, index) => `a${index}: customer(id: "a") { ${fields} }`);
+  assert.deepEqual(await count({ query: `{ ${aliases.join(' ')} }` }, true), { PROMISE: 1, Immediate: 1 });
+  const ids = Array.from({ length: 100 }, (_, index) => String(index));
+  const query = `query ($ids: [ID!]!) { customers(ids: $ids) { ${fields} } }`;
+  assert.deepEqual(await count({ query, variables: { ids } }, true), { PROMISE: 1, Immediate: 3 + 4 });
 });
 
 test('each further reader MUST create one promise, and 25 items of a long list one turn of the event loop', async () => {

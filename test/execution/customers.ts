@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Customer, CustomerApi } from '../../src/customers/customer.ts';
+import { LazyPromise } from '../../src/customers/lazy-promise.ts';
 import { GatewayError } from '../../src/errors.ts';
 
 const plain: Customer = {
@@ -44,6 +45,17 @@ function customerOf(id: string, withToken: boolean): Customer | null {
   return { ...plain, id, ...(withToken && { clientAuthToken: id === 'token' ? token : null }) };
 }
 
+function settle<Value>(promise: LazyPromise<Value>, read: () => Value): void {
+  let value: Value;
+  try {
+    value = read();
+  } catch (error) {
+    promise.reject(error);
+    return;
+  }
+  promise.resolve(value);
+}
+
 /** Customers that behave by their id. `calls` lists all calls. Readers of one id get the same object, as from a shared read. */
 export function fakeCustomers(): { api: CustomerApi; calls: string[] } {
   const calls: string[] = [];
@@ -51,15 +63,31 @@ export function fakeCustomers(): { api: CustomerApi; calls: string[] } {
   const wait = async (id: string) => {
     if (id === 'late') await nextTurn();
   };
+  const keptCustomerOf = (id: string, withToken: boolean) => {
+    const name = `${id} ${withToken}`;
+    const customer = kept.get(name) ?? customerOf(id, withToken);
+    kept.set(name, customer);
+    return customer;
+  };
   const api: CustomerApi = {
-    async get(key, options) {
+    get(key, options) {
       calls.push(`get ${JSON.stringify([key, options])}`);
       const id = Object.values(key).join();
-      await wait(id);
-      const name = `${id} ${options?.withClientAuthToken}`;
-      const customer = kept.get(name) ?? customerOf(id, options?.withClientAuthToken ?? false);
-      kept.set(name, customer);
-      return customer;
+      const withToken = options?.withClientAuthToken ?? false;
+      const native = async () => {
+        await wait(id);
+        return keptCustomerOf(id, withToken);
+      };
+      // In turn: a promise, a lazy promise, and a lazy promise whose result is known.
+      const kind = id === 'late' ? calls.length % 2 : calls.length % 3;
+      if (kind === 0) return native();
+      const lazy = new LazyPromise<Customer | null>();
+      if (kind === 1)
+        native()
+          .then((customer) => lazy.resolve(customer))
+          .catch((error: unknown) => lazy.reject(error));
+      else settle(lazy, () => keptCustomerOf(id, withToken));
+      return lazy;
     },
     async create(input, options) {
       calls.push(`create ${JSON.stringify([input, options])}`);
