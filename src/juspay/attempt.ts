@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Client, Dispatcher } from 'undici';
 import type { CancelListener, Cancellation } from '../customers/cancellation.ts';
 import type { Deadline, Deadlines } from '../customers/deadlines.ts';
+import { added } from '../customers/short-list.ts';
 import type { Call, Exchange, Key, Sending, UpstreamResponse } from './exchange.ts';
 import type { Lanes, Seeker, Waiter } from './lanes.ts';
 import { dispatchUnseen } from './unseen.ts';
@@ -39,7 +40,7 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
   #isOver = false;
   #status = 0;
   #headers: UpstreamResponse['headers'] = {};
-  #chunks: Buffer[] = [];
+  #chunks: Buffer[] | undefined;
   #bytes = 0;
 
   constructor(sending: Sending, parts: AttemptParts) {
@@ -55,8 +56,8 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
     return this.#sending.cancellation;
   }
 
-  waitMs(): number {
-    return this.#sending.waitMs();
+  get waitsUntilMs(): number {
+    return this.#sending.waitsUntilMs;
   }
 
   onNoLane(reason: 'expired' | 'full'): void {
@@ -75,7 +76,7 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
       this.#key = this.#parts.keyFor(key);
       const request = this.#parts.requestOf(call, this.#key);
       this.#startedAtMs = performance.now();
-      this.#parts.deadlines.add(this, this.#startedAtMs + this.#sending.leftMs(this.#startedAtMs));
+      this.#parts.deadlines.add(this, this.#sending.endsAtMs(this.#startedAtMs));
       cancellation?.add(this);
       dispatchUnseen(lane, request, this);
     } catch (cause) {
@@ -84,8 +85,8 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
   }
 
   onDue(): void {
-    const leftMs = this.#sending.leftMs(this.#startedAtMs);
-    if (leftMs > 0) this.#parts.deadlines.add(this, performance.now() + leftMs);
+    const endsAtMs = this.#sending.endsAtMs(this.#startedAtMs);
+    if (endsAtMs > performance.now()) this.#parts.deadlines.add(this, endsAtMs);
     else this.#fail(new Error('attempt timed out'), true);
   }
 
@@ -112,7 +113,7 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#bytes += chunk.length;
     if (this.#bytes <= maxBodyBytes) {
-      this.#chunks.push(chunk);
+      this.#chunks = added(this.#chunks, chunk);
       return;
     }
     const status = this.#status;
@@ -121,8 +122,9 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
   }
 
   onResponseEnd(): void {
-    const [first = Buffer.alloc(0), second] = this.#chunks;
-    const whole = second === undefined ? first : Buffer.concat(this.#chunks, this.#bytes);
+    const chunks = this.#chunks ?? [];
+    const [first = Buffer.alloc(0), second] = chunks;
+    const whole = second === undefined ? first : Buffer.concat(chunks, this.#bytes);
     const body = isCompressed(this.#headers) ? null : whole;
     this.#end({ kind: 'response', status: this.#status, headers: this.#headers, body });
   }
@@ -172,7 +174,7 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
     this.#isOver = true;
     this.#parts.deadlines.remove(this);
     this.#sending.cancellation?.remove(this);
-    this.#chunks = [];
+    this.#chunks = undefined;
   }
 
   /** @param isBlocked whether the client may still be connecting, with this request in its queue. */

@@ -48,11 +48,11 @@ type Period =
   | { readonly state: 'closed'; readonly tally: Tally }
   | { readonly state: 'open'; untilMs: number; isProbing: boolean };
 
-/** Counts the calls of the last 10 s. */
+/** Counts the calls of the last 10 s before `nowMs`. */
 export interface Tally {
-  add(isFailed: boolean): void;
-  calls(): number;
-  failed(): number;
+  add(isFailed: boolean, nowMs: number): void;
+  calls(nowMs: number): number;
+  failed(nowMs: number): number;
 }
 
 /**
@@ -64,7 +64,7 @@ export interface Tally {
 export function createBreaker(
   now: Clock,
   onChange: { opened(failedCalls: number): void; closed(): void },
-  createTally: (now: Clock) => Tally = createPlainTally,
+  createTally: (nowMs: number) => Tally = createPlainTally,
 ): Breaker {
   let period: Period = closed();
 
@@ -90,19 +90,20 @@ export function createBreaker(
     },
 
     isIdle() {
-      if (period.state === 'closed') return period.tally.calls() === 0;
+      if (period.state === 'closed') return period.tally.calls(now()) === 0;
       return !period.isProbing && now() >= period.untilMs + windowMs;
     },
   };
 
   function count({ tally }: Extract<Period, { state: 'closed' }>, result: CallResult): void {
     if (result === 'ignored') return;
-    tally.add(result === 'failed');
-    const calls = tally.calls();
+    const nowMs = now();
+    tally.add(result === 'failed', nowMs);
+    const calls = tally.calls(nowMs);
     if (calls < minCalls) return;
-    const failedCalls = tally.failed();
+    const failedCalls = tally.failed(nowMs);
     if (failedCalls < calls * failedShare) return;
-    period = { state: 'open', untilMs: now() + openMs, isProbing: false };
+    period = { state: 'open', untilMs: nowMs + openMs, isProbing: false };
     onChange.opened(failedCalls);
   }
 
@@ -116,17 +117,17 @@ export function createBreaker(
   }
 
   function closed(): Period {
-    return { state: 'closed', tally: createTally(now) };
+    return { state: 'closed', tally: createTally(now()) };
   }
 }
 
-function createPlainTally(now: Clock): Tally {
-  const calls = createWindow(now);
-  const failed = createWindow(now);
+function createPlainTally(nowMs: number): Tally {
+  const calls = createWindow(nowMs);
+  const failed = createWindow(nowMs);
   return {
-    add(isFailed) {
-      calls.add();
-      if (isFailed) failed.add();
+    add(isFailed, atMs) {
+      calls.add(atMs);
+      if (isFailed) failed.add(atMs);
     },
     calls: calls.total,
     failed: failed.total,
@@ -136,22 +137,28 @@ function createPlainTally(now: Clock): Tally {
 /** Timers may fire this much too early. */
 const timerSlackMs = 2;
 
+/** The time of an attempt without a response. */
+export interface Timing {
+  /** The time that the attempt had. */
+  readonly attemptMs: number;
+  /** The time by which the attempt exceeded `attemptMs`; negative if it ended earlier. */
+  readonly lateMs: number;
+  /** Whether `attemptMs` was too short to judge the host by a timeout. */
+  readonly isTooShort: boolean;
+  /** Whether the caller aborted the call. */
+  readonly isAborted: boolean;
+}
+
 /**
  * Classifies one call for the breaker. Any response other than a 5xx is a success, also a refusal: the host works.
  *
- * @param given.attemptMs the time that the attempt had.
- * @param given.lateMs the time by which the attempt exceeded `attemptMs`; negative if it ended earlier.
- * @param given.isTooShort whether `attemptMs` was too short to judge the host by a timeout.
- * @param given.isAborted whether the caller aborted the call.
+ * @param attempt its time is needed only if there is no response.
  */
-export function callResultOf(
-  exchange: Exchange,
-  given: { attemptMs: number; lateMs: number; isTooShort: boolean; isAborted: boolean },
-): CallResult {
+export function callResultOf(exchange: Exchange, attempt: { timing(): Timing }): CallResult {
   if (exchange.kind === 'response') return exchange.status >= 500 ? 'failed' : 'succeeded';
   // For example an invalid certificate. An open breaker would hide this error from callers behind UPSTREAM_UNAVAILABLE.
   if (isMisconfigured(exchange)) return 'ignored';
-  const { attemptMs, lateMs, isTooShort, isAborted } = given;
+  const { attemptMs, lateMs, isTooShort, isAborted } = attempt.timing();
   // A shared read is aborted at the deadline of its last caller: this is a timeout too.
   if (exchange.timedOut || lateMs >= -timerSlackMs) {
     const isLagging = lateMs > Math.max(maxLagMs, attemptMs * maxLagShare);

@@ -39,7 +39,7 @@ export function createBreakers(
   const ownBreakers = new Map<string, OwnBreaker>();
   let sweptAtMs = now();
   let current = '';
-  const shared = openBreaker(undefined, (clock) => createSharedTally(clock, () => current));
+  const shared = openBreaker(undefined, (nowMs) => createSharedTally(nowMs, () => current));
 
   return {
     refusedMs: (caller) => Math.max(shared.refusedMs(), ownBreakers.get(caller)?.breaker.refusedMs() ?? 0),
@@ -47,10 +47,12 @@ export function createBreakers(
       const own = ownOf(caller);
       // Check both first: neither breaker may start a probe if the other one refuses the call.
       if (own.refusedMs() > 0 || shared.refusedMs() > 0) return undefined;
-      const reports = [shared.admit(), own.admit()];
+      const reportToAll = shared.admit();
+      const reportToOwn = own.admit();
       return (result) => {
         current = caller;
-        for (const report of reports) report?.(result);
+        reportToAll?.(result);
+        reportToOwn?.(result);
       };
     },
   };
@@ -87,7 +89,7 @@ export function createBreakers(
     if (open.delete(caller)) onChange.closed(open.size);
   }
 
-  function openBreaker(caller: string | undefined, createTally?: (now: Clock) => Tally): Breaker {
+  function openBreaker(caller: string | undefined, createTally?: (nowMs: number) => Tally): Breaker {
     const onOwnChange = {
       opened(failedCalls: number) {
         open.add(caller);
@@ -103,28 +105,28 @@ export function createBreakers(
 }
 
 /** Counts the failed calls of each caller separately. */
-function createSharedTally(now: Clock, callerOf: () => string): Tally {
-  const calls = createWindow(now);
+function createSharedTally(nowMs: number, callerOf: () => string): Tally {
+  const calls = createWindow(nowMs);
   const failedBy = new Map<string, ReturnType<typeof createWindow>>();
-  const others = createWindow(now);
+  const others = createWindow(nowMs);
   return {
-    add(isFailed) {
-      calls.add();
+    add(isFailed, atMs) {
+      calls.add(atMs);
       if (!isFailed) return;
       const caller = callerOf();
       let failed = failedBy.get(caller);
       if (failed === undefined && failedBy.size < maxCallers) {
-        failed = createWindow(now);
+        failed = createWindow(atMs);
         failedBy.set(caller, failed);
       }
-      (failed ?? others).add();
+      (failed ?? others).add(atMs);
     },
     calls: calls.total,
-    failed() {
-      const most = calls.total() * callerShare;
-      let sum = others.total();
+    failed(atMs) {
+      const most = calls.total(atMs) * callerShare;
+      let sum = others.total(atMs);
       for (const [caller, window] of failedBy) {
-        const failed = window.total();
+        const failed = window.total(atMs);
         if (failed === 0) failedBy.delete(caller);
         sum += Math.min(failed, most);
       }

@@ -10,17 +10,20 @@ const firstsPerRepeat = 5;
  * three attempts per read would triple the load on a provider that is down.
  */
 export function createRetryBudget(now: Clock) {
-  const firsts = createWindow(now);
-  const repeats = createWindow(now);
-  const left = () => Math.max(0, Math.floor(baseRepeats + firsts.total() / firstsPerRepeat - repeats.total()));
+  const firsts = createWindow(now());
+  const repeats = createWindow(now());
+  const left = () => {
+    const nowMs = now();
+    return Math.max(0, Math.floor(baseRepeats + firsts.total(nowMs) / firstsPerRepeat - repeats.total(nowMs)));
+  };
   return {
     /** Number of repeats that may be sent now. */
     left,
     isSpent: () => left() === 0,
     /** Counts a read that is sent. The first attempt is number 1. */
     count(attempt: number): void {
-      if (attempt === 1) firsts.add();
-      else repeats.add();
+      if (attempt === 1) firsts.add(now());
+      else repeats.add(now());
     },
   };
 }

@@ -204,19 +204,26 @@ function customerOf(
   if (status < 200 || status > 299 || body === null || isErrorBody(json)) {
     throw refusal(kind, { status, headers, body: json, readable: body !== null });
   }
-  const levelOf = (failure: string) => ((operation.onFailure?.(failure) ?? true) ? 'warn' : 'debug');
   const customer = decodeCustomer(json, withClientAuthToken, (field) =>
-    log[levelOf(`unreadable ${field}`)]('upstream field is unreadable', { ...correlationOf(operation), field }),
+    log[levelOf(operation, `unreadable ${field}`)]('upstream field is unreadable', {
+      ...correlationOf(operation),
+      field,
+    }),
   );
   if (customer?.clientAuthToken && !(customer.clientAuthToken instanceof GatewayError)) operation.record.tokens += 1;
   if (customer === undefined || !matchesKey(customer, key)) throw malformed();
   if (customer.clientAuthToken === null) {
-    log[levelOf('no client auth token')]('provider returned no client auth token', {
+    log[levelOf(operation, 'no client auth token')]('provider returned no client auth token', {
       ...correlationOf(operation),
       call: kind,
     });
   }
   return customer;
+}
+
+/** Only the first failure of a name in an operation is logged as a warning. */
+function levelOf(operation: Operation, failure: string): 'warn' | 'debug' {
+  return (operation.onFailure?.(failure) ?? true) ? 'warn' : 'debug';
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

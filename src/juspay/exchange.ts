@@ -53,12 +53,12 @@ export interface Sending {
   /** The key to use because the other one was refused. If it is accepted, it becomes the preferred key. */
   readonly key: Key | undefined;
   /**
-   * Returns the remaining time in ms of an attempt that started at `startedAtMs`. Called again when this time is over, because a
-   * caller with a later deadline may have joined.
+   * Returns when an attempt that started at `startedAtMs` ends, in ms on the clock of `performance.now()`. Called again at that time,
+   * because a caller with a later deadline may have joined.
    */
-  leftMs(startedAtMs: number): number;
-  /** Returns the remaining time in ms to wait for a free connection. Called again like `leftMs`. */
-  waitMs(): number;
+  endsAtMs(startedAtMs: number): number;
+  /** When the wait for a free connection ends. Read again like `endsAtMs`. */
+  readonly waitsUntilMs: number;
   /** Called when a connection is free, right before the call is sent. `true` prevents the call. */
   isRefused(): boolean;
   /** Called with the result of each call that was sent, before the connection is released. */

@@ -1,3 +1,5 @@
+import { added } from '../customers/short-list.ts';
+
 /** A member of a {@link Ring}. */
 interface Link<Item> {
   readonly item: Item;
@@ -43,7 +45,7 @@ export interface Place {
 /** A call that waits for a free connection. */
 export interface Entry {
   /** Written by the queue. A call that several operations wait for has a place for each of them. */
-  readonly places: Place[];
+  places: Place[] | undefined;
   /** Called if the queue refuses or removes the entry because too many calls wait. */
   onFull(): void;
 }
@@ -91,8 +93,8 @@ export function createFairQueue(limit: number): FairQueue {
     add(entry, caller, requestId) {
       const queue = operationQueue(callerQueue(caller), requestId);
       // An operation can join its own call again.
-      if (entry.places.at(-1)?.queue === queue) return;
-      entry.places.push({ queue, link: queue.entries.add(entry) });
+      if (entry.places?.at(-1)?.queue === queue) return;
+      entry.places = added(entry.places, { queue, link: queue.entries.add(entry) });
       queue.caller.size += 1;
       size += 1;
     },
@@ -145,7 +147,9 @@ export function createFairQueue(limit: number): FairQueue {
   }
 
   function remove(entry: Entry): void {
-    for (const { queue, link } of entry.places.splice(0)) {
+    const { places = [] } = entry;
+    entry.places = undefined;
+    for (const { queue, link } of places) {
       const { caller, requestId, entries } = queue;
       entries.remove(link);
       caller.size -= 1;

@@ -51,7 +51,8 @@ export function createGate(now: Clock, breakers: Readonly<Record<Call['method'],
     refusedMs: (method, { caller }, attempt) =>
       breakers[method].refusedMs(caller) || (isOverBudget(method, attempt) ? budgetPauseMs : 0),
     admit(method, { caller }, attempt, hasOtherKey) {
-      if (heldUntilMs > now() || isOverBudget(method, attempt)) return undefined;
+      // Nearly never held, and each read of the clock counts.
+      if ((heldUntilMs > 0 && heldUntilMs > now()) || isOverBudget(method, attempt)) return undefined;
       const report = breakers[method].admit(caller);
       if (report !== undefined && method === 'GET' && (attempt > 1 || !hasOtherKey)) budget.count(attempt);
       return report;

@@ -11,8 +11,8 @@ export type Waiter = Pick<Operation, 'caller' | 'requestId' | 'sharedRead'>;
 export interface Seeker<Lane> {
   readonly waiter: Waiter;
   readonly cancellation: Cancellation | undefined;
-  /** Returns the time in ms that is left to wait for a lane. Called again when this time is over. */
-  waitMs(): number;
+  /** When the wait for a lane ends, in ms on the clock of `performance.now()`. Read again at that time. */
+  readonly waitsUntilMs: number;
   /** Called with a lane, at once or later. Give it back with `release`. Must not throw. */
   onLane(lane: Lane): void;
   /** Called instead of `onLane`. `expired`: the wait took too long or was cancelled. `full`: too many calls wait. */
@@ -86,7 +86,7 @@ export function createLanes<Lane>(
 
 /** A call in the queue. */
 class Waiting<Lane> implements Entry, Deadline, CancelListener, JoinListener {
-  readonly places: Place[] = [];
+  places: Place[] | undefined;
   dueAtMs = 0;
   place = -1;
   readonly #seeker: Seeker<Lane>;
@@ -101,7 +101,7 @@ class Waiting<Lane> implements Entry, Deadline, CancelListener, JoinListener {
 
   start(): void {
     const { waiter, cancellation } = this.#seeker;
-    this.#deadlines.add(this, performance.now() + Math.max(1, this.#seeker.waitMs()));
+    this.#deadlines.add(this, this.#seeker.waitsUntilMs);
     cancellation?.add(this);
     const { sharedRead } = waiter;
     if (sharedRead === undefined) {
@@ -133,8 +133,8 @@ class Waiting<Lane> implements Entry, Deadline, CancelListener, JoinListener {
   }
 
   onDue(): void {
-    const leftMs = this.#seeker.waitMs();
-    if (leftMs > 0) this.#deadlines.add(this, performance.now() + leftMs);
+    const { waitsUntilMs } = this.#seeker;
+    if (waitsUntilMs > performance.now()) this.#deadlines.add(this, waitsUntilMs);
     else this.onCancel();
   }
 

@@ -56,7 +56,8 @@ export function resilient(
 
   /** Whether the first attempt needs no wait. */
   function isClear({ call, operation }: Task<unknown>): boolean {
-    if (operation.cancellation.isCancelled || remainingMs(operation) <= 0 || gate.heldUntilMs > now()) return false;
+    const nowMs = now();
+    if (operation.cancellation.isCancelled || operation.deadlineAtMs <= nowMs || gate.heldUntilMs > nowMs) return false;
     return gate.refusedMs(call.method, operation, 1) === 0;
   }
 

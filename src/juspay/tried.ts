@@ -3,7 +3,7 @@ import type { Cancellation } from '../customers/cancellation.ts';
 import type { Operation } from '../customers/customer.ts';
 import type { Attempt, AttemptObserver, CallKind } from '../customers/record.ts';
 import type { ErrorCode } from '../errors.ts';
-import { type Breaker, callResultOf, minTimeoutShare } from './breaker.ts';
+import { type Breaker, callResultOf, minTimeoutShare, type Timing } from './breaker.ts';
 import type { Call, Exchange, Key, Sending, UpstreamResponse } from './exchange.ts';
 import type { Gate } from './gate.ts';
 import type { Policy } from './policy.ts';
@@ -73,13 +73,13 @@ export class Tried implements Sending {
     return Math.max(0, this.#sentAtMs - this.startedAtMs);
   }
 
-  leftMs(sinceMs: number): number {
-    this.#sentAtMs = sinceMs;
-    return sinceMs + this.#givenMs() - now();
+  endsAtMs(startedAtMs: number): number {
+    this.#sentAtMs = startedAtMs;
+    return startedAtMs + this.#givenMs();
   }
 
-  waitMs(): number {
-    return remainingMs(this.waiter);
+  get waitsUntilMs(): number {
+    return this.waiter.deadlineAtMs;
   }
 
   isRefused(): boolean {
@@ -94,12 +94,18 @@ export class Tried implements Sending {
   }
 
   onExchange(exchange: Exchange): void {
-    const attemptMs = this.#givenMs();
-    const lateMs = now() - this.#sentAtMs - attemptMs;
-    const isAborted = this.call.method === 'GET' && this.waiter.cancellation.isCancelled;
-    const isTooShort = attemptMs < this.#timeoutMs * minTimeoutShare;
-    this.#report?.(callResultOf(exchange, { attemptMs, lateMs, isTooShort, isAborted }));
+    this.#report?.(callResultOf(exchange, this));
     this.#gate.hold(exchange);
+  }
+
+  timing(): Timing {
+    const attemptMs = this.#givenMs();
+    return {
+      attemptMs,
+      lateMs: now() - this.#sentAtMs - attemptMs,
+      isTooShort: attemptMs < this.#timeoutMs * minTimeoutShare,
+      isAborted: this.call.method === 'GET' && this.waiter.cancellation.isCancelled,
+    };
   }
 
   onEnd(result: Exchange | 'refused' | 'full'): void {

@@ -21,8 +21,8 @@ function setUp(limit?: number) {
   const lanes = createLanes(1, () => `lane ${++opened}`, createDeadlines(), limit);
   const take = (operation: Operation, cancellation?: Cancellation) =>
     new Promise<string>((resolve) => {
-      const waitMs = () => 60_000;
-      lanes.take({ waiter: operation, cancellation, waitMs, onLane: resolve, onNoLane: resolve });
+      const waitsUntilMs = performance.now() + 60_000;
+      lanes.take({ waiter: operation, cancellation, waitsUntilMs, onLane: resolve, onNoLane: resolve });
     });
   const release = () => lanes.release('lane 1', false);
   const served: string[] = [];
@@ -114,7 +114,7 @@ test('20,000 waiting calls that are not sent MUST be served without nesting them
     lanes.take({
       waiter: operationOf(`caller ${n % 7}`, `request ${n}`),
       cancellation: undefined,
-      waitMs: () => 60_000,
+      waitsUntilMs: performance.now() + 60_000,
       onLane(lane) {
         served += 1;
         if (n > 0) lanes.release(lane, false);
@@ -137,7 +137,7 @@ test('the lane released last MUST be taken first, one that is blocked last, and 
     lanes.take({
       waiter: operationOf('a', 'a'),
       cancellation: undefined,
-      waitMs: () => 60_000,
+      waitsUntilMs: performance.now() + 60_000,
       onLane,
       onNoLane: () => assert.fail(),
     });
