@@ -142,8 +142,17 @@ export function createEngine({ schema, limits, introspection, log }: EngineOptio
       );
     }
     return new Promise((resolve) => {
-      runPlan(operation, prepared, context, limits.responseBytes, (result) => resolve(answer(result, task)));
+      runPlan(operation, prepared, context, limits.responseBytes, (result) => resolve(answerOrRefusal(result, task)));
     });
+  }
+
+  /** Does not throw: the reader of a customer calls it, which would not report the error. */
+  function answerOrRefusal(result: Result, task: Task): Answer {
+    try {
+      return answer(result, task);
+    } catch (error) {
+      return refusal(error, task);
+    }
   }
 
   function prepare(operation: Operation, { params, literals }: Task): ReadOperation {
