@@ -22,7 +22,7 @@ export class Pending implements Part, Parent {
   #open = 2;
   #isOver = false;
   #failure: { readonly error: unknown } | undefined;
-  /** A part that failed before there was a parent to tell. */
+  /** The error of a part that failed before `attach` was called. */
   #early: { readonly error: unknown } | undefined;
   #parent: Parent | undefined;
   #index = 0;

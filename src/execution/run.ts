@@ -31,7 +31,7 @@ export interface Place extends Path {
 
 /** What a resolver may ask about its field. */
 export function infoOf(run: Run, field: FieldPlan, path: Path): GraphQLResolveInfo {
-  // Packages of routers add properties of graphql 17 to the type.
+  // Packages of routers extend the type with properties of graphql 17, which graphql 16 does not set.
   return new Info(run, field, path) as Partial<GraphQLResolveInfo> as GraphQLResolveInfo;
 }
 

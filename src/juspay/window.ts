@@ -8,7 +8,8 @@ const cellCount = windowMs / cellMs;
 
 /**
  * Counts the events of the last 10 s. Events younger than 9.9 s always count, and events older than 10 s never do: the counts
- * are kept in cells of 100 ms. A window needs 400 bytes for any number of events. The caller reads the clock, once for all the windows of a call.
+ * are kept in cells of 100 ms. A window needs 400 bytes for any number of events. The caller reads the clock, once for all windows that count the
+ * same event.
  */
 export function createWindow(createdAtMs: number) {
   const cells = new Uint32Array(cellCount);

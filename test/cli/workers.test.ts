@@ -333,7 +333,7 @@ test('a worker MUST NOT wait for the others if the supervisor is killed during t
       while (sandbox.calls.length < 1) await turn();
       const pids = pidsOf(run);
       run.child.kill('SIGTERM');
-      // The idle worker waits for the other one when new operations are refused.
+      // New operations are refused as soon as the idle worker waits for the other one.
       while ((await send(port, { query }))?.status !== 503) await turn();
       run.child.kill('SIGKILL');
       assert.match((await created)?.body ?? '', /CreateCustomerSuccess/);

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { LazyPromise } from '../../src/customers/lazy-promise.ts';
 
-/** A listener that notes what it is told. */
+/** Creates a listener that records each result it receives. */
 function createListener() {
   const told: unknown[] = [];
   return {

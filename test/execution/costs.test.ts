@@ -2,16 +2,14 @@ import assert from 'node:assert/strict';
 import { createHook } from 'node:async_hooks';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { anonymous } from '../../src/auth/caller.ts';
-import { never } from '../../src/customers/cancellation.ts';
 import type { Customer, CustomerApi } from '../../src/customers/customer.ts';
 import { LazyPromise } from '../../src/customers/lazy-promise.ts';
 import { createEngine, type OperationParams } from '../../src/execution/engine.ts';
 import { LastPrinted, Turn } from '../../src/execution/last-printed.ts';
-import type { OperationContext } from '../../src/graphql/context.ts';
 import { buildSubgraph } from '../../src/graphql/schema.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { storedCustomer } from '../support.ts';
+import { runOperation } from './customers.ts';
 
 const limits = { depth: 8, tokens: 2_000, aliases: 60, rootMutations: 5, items: 200, responseBytes: 100_000 };
 
@@ -38,23 +36,8 @@ async function count(params: OperationParams, isLazy = false): Promise<Record<st
     create: () => created,
     update: () => Promise.reject(new Error('not used')),
   };
-  const context: OperationContext = {
-    requestId: 'r',
-    caller: anonymous,
-    customers,
-    audit: () => undefined,
-    write: { isSent: false, isReplayed: false },
-    onUnexpected: (cause) => assert.fail(String(cause)),
-  };
   const run = () => {
-    const answer = engine.run(params, {
-      correlation: { requestId: 'r' },
-      isGet: false,
-      mediaType: 'application/json',
-      requester: '',
-      cancellation: never,
-      createContext: () => context,
-    });
+    const answer = runOperation(engine, params, customers);
     lazy.resolve(found);
     return answer;
   };

@@ -1,7 +1,12 @@
+import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { anonymous } from '../../src/auth/caller.ts';
+import { never } from '../../src/customers/cancellation.ts';
 import type { Customer, CustomerApi } from '../../src/customers/customer.ts';
 import { LazyPromise } from '../../src/customers/lazy-promise.ts';
 import { GatewayError } from '../../src/errors.ts';
+import type { Engine, OperationParams } from '../../src/execution/engine.ts';
+import type { OperationContext } from '../../src/graphql/context.ts';
 
 const plain: Customer = {
   id: 'cst_1',
@@ -54,6 +59,38 @@ function settle<Value>(promise: LazyPromise<Value>, read: () => Value): void {
     return;
   }
   promise.resolve(value);
+}
+
+/**
+ * Runs an operation of an anonymous caller.
+ *
+ * @param onContext called right before the operation is executed.
+ */
+export function runOperation(
+  engine: Engine,
+  params: OperationParams,
+  customers: CustomerApi,
+  { requester = '', onContext }: { readonly requester?: string; readonly onContext?: () => void } = {},
+): ReturnType<Engine['run']> {
+  const context: OperationContext = {
+    requestId: 'r',
+    caller: anonymous,
+    customers,
+    audit: () => undefined,
+    write: { isSent: false, isReplayed: false },
+    onUnexpected: (cause) => assert.fail(String(cause)),
+  };
+  return engine.run(params, {
+    correlation: { requestId: 'r' },
+    isGet: false,
+    mediaType: 'application/json',
+    requester,
+    cancellation: never,
+    createContext() {
+      onContext?.();
+      return context;
+    },
+  });
 }
 
 /** Customers that behave by their id. `calls` lists all calls. Readers of one id get the same object, as from a shared read. */

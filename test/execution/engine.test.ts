@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { anonymous } from '../../src/auth/caller.ts';
-import { never } from '../../src/customers/cancellation.ts';
-import type { Customer, CustomerApi } from '../../src/customers/customer.ts';
+import type { Customer } from '../../src/customers/customer.ts';
 import { LazyPromise } from '../../src/customers/lazy-promise.ts';
 import { createEngine } from '../../src/execution/engine.ts';
-import type { OperationContext } from '../../src/graphql/context.ts';
 import { buildSubgraph } from '../../src/graphql/schema.ts';
 import { createLog } from '../../src/telemetry/log.ts';
+import { fakeCustomers, runOperation } from './customers.ts';
 
 const limits = { depth: 8, tokens: 2_000, aliases: 60, rootMutations: 5, items: 200, responseBytes: 100_000 };
 
@@ -23,29 +21,10 @@ test('an operation MUST have an answer if the log of its first error fails', { t
   });
   const engine = createEngine({ schema: buildSubgraph({ exposesSdl: false }), limits, introspection: false, log });
   const customer = new LazyPromise<Customer | null>();
-  const customers: CustomerApi = {
-    get: () => customer,
-    create: () => Promise.reject(new Error('not used')),
-    update: () => Promise.reject(new Error('not used')),
-  };
-  const context: OperationContext = {
-    requestId: 'r',
-    caller: anonymous,
-    customers,
-    audit: () => undefined,
-    write: { isSent: false, isReplayed: false },
-    onUnexpected: (cause) => assert.fail(String(cause)),
-  };
-  const answer = engine.run(
+  const answer = runOperation(
+    engine,
     { query: '{ customer(id: "a") { id } }' },
-    {
-      correlation: { requestId: 'r' },
-      isGet: false,
-      mediaType: 'application/json',
-      requester: '',
-      cancellation: never,
-      createContext: () => context,
-    },
+    { ...fakeCustomers().api, get: () => customer },
   );
   customer.reject(new TypeError('a bug'));
   const { body, outcome } = await answer;

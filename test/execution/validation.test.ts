@@ -22,10 +22,9 @@ import { parsePositions, withLocations } from '../../src/execution/locations.ts'
 import { needsComparisons } from '../../src/execution/merging.ts';
 import { resolversOf } from '../../src/execution/plan.ts';
 import { validateAtOnce, validateInSteps } from '../../src/execution/validation.ts';
-import type { OperationContext } from '../../src/graphql/context.ts';
 import { buildSubgraph } from '../../src/graphql/schema.ts';
 import { createLog } from '../../src/telemetry/log.ts';
-import { fakeCustomers } from './customers.ts';
+import { fakeCustomers, runOperation } from './customers.ts';
 import { createGenerator, createRandom, type Random } from './generator.ts';
 
 const schema = buildSubgraph({ exposesSdl: true });
@@ -158,31 +157,8 @@ function openEngine() {
     introspection: true,
     log: createLog('silent'),
   });
-  return (query: string, requester: string, onContext = () => {}) => {
-    const { api } = fakeCustomers();
-    const context: OperationContext = {
-      requestId: 'r',
-      caller: anonymous,
-      customers: owned(api, anonymous),
-      audit: () => undefined,
-      write: { isSent: false, isReplayed: false },
-      onUnexpected: (cause) => assert.fail(String(cause)),
-    };
-    return engine.run(
-      { query },
-      {
-        correlation: { requestId: 'r' },
-        isGet: false,
-        mediaType: 'application/json',
-        requester,
-        cancellation: never,
-        createContext: () => {
-          onContext();
-          return context;
-        },
-      },
-    );
-  };
+  return (query: string, requester: string, onContext = () => {}) =>
+    runOperation(engine, { query }, owned(fakeCustomers().api, anonymous), { requester, onContext });
 }
 
 test('the first document of another caller MUST be executed between two steps of the largest documents', async () => {
