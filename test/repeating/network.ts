@@ -100,6 +100,8 @@ export async function openNetwork(
     }
 
     function forward(request: Buffer, fault: NetworkFault | 'none'): void {
+      // The client sent it before it saw that the gateway had closed the connection.
+      if (gateway.closed) return;
       due += 1;
       answers.push(fault);
       const send = () => {

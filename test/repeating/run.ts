@@ -45,7 +45,7 @@ export async function runProgram(program: Program, options: RunOptions): Promise
     instances,
     redisUrl: redis?.url,
   });
-  const opened = await program.open(world);
+  const opened = await within(limitsMs.open, 'Opening the program', program.open(world));
   // The keys of persons are equal, as those of apps that count.
   const counters = new Map<number, number>();
   const keyOf = (person: number) => {
@@ -59,7 +59,7 @@ export async function runProgram(program: Program, options: RunOptions): Promise
     const client = opened.clientOf(person);
     events += 1;
     const startedAt = events;
-    const reply = await client.mutate(mutation);
+    const reply = await within(limitsMs.operation, `A mutation of person ${person}`, client.mutate(mutation));
     events += 1;
     entries.push({ mutation, startedAt, endedAt: events, reply, told: toldOf(reply), client });
   };
@@ -85,7 +85,7 @@ export async function runProgram(program: Program, options: RunOptions): Promise
       }),
       program.lanes,
     );
-    await world.heal();
+    await within(limitsMs.heal, 'The last request', world.heal());
     const balance = balanceOf(entries, world.sandbox);
     const calls = world.sandbox.calls.length;
     const callFaults = world.sandbox.calls.filter(({ fault }) => fault !== undefined && fault !== 'slow').length;
@@ -94,7 +94,7 @@ export async function runProgram(program: Program, options: RunOptions): Promise
       const reply = entry.told === 'unknown' ? await repeat(entry) : entry.reply;
       settled.push({ ...entry, reply, told: toldOf(reply) });
     }
-    await world.heal();
+    await within(limitsMs.heal, 'The last request', world.heal());
     const last = balanceOf(settled, world.sandbox);
     const counts = world.networks.flatMap((network) => Object.entries(network.counts));
     const sum = (list: typeof counts) => list.reduce((total, [, count]) => total + count, 0);
@@ -112,9 +112,27 @@ export async function runProgram(program: Program, options: RunOptions): Promise
       durationMs: Math.round(performance.now() - startedAtMs),
     };
   } finally {
-    await opened.close();
-    await world.close();
-    await redis?.close();
+    const close = async () => {
+      await opened.close();
+      await world.close();
+      await redis?.close();
+    };
+    await within(limitsMs.close, 'Closing', close());
+  }
+}
+
+/** Far beyond what a busy machine needs. A run that hangs closes what it opened, and its error says where. */
+const limitsMs = { open: 120_000, operation: 240_000, heal: 60_000, close: 60_000 };
+
+async function within<T>(limitMs: number, what: string, result: Promise<T> | T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not end within ${limitMs / 1_000} s`)), limitMs);
+  });
+  try {
+    return await Promise.race([result, limit]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -123,7 +141,7 @@ const patience = { rounds: 20, pauseMs: 500 };
 /** Sends an operation again. While the circuit breaker of the gateway is open, the person tries again later. */
 async function repeat({ client, mutation }: { readonly client: Client; readonly mutation: Mutation }): Promise<Reply> {
   for (let left = patience.rounds; ; left -= 1) {
-    const reply = await client.mutate(mutation);
+    const reply = await within(limitsMs.operation, 'A repeated mutation', client.mutate(mutation));
     if (left === 0 || reply.result?.code !== 'UPSTREAM_UNAVAILABLE') return reply;
     await wait(patience.pauseMs);
   }
