@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { setFlagsFromString } from 'node:v8';
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 import { problem } from './node-version.js';
 
 // A checkout runs the TypeScript sources, on the Node of the lockfile if necessary. An installed package runs `dist`.
@@ -14,6 +14,12 @@ const self = fileURLToPath(import.meta.url);
 /** How often the process checks whether its parent has exited. */
 const parentCheckMs = 250;
 
+/** Bound of each of the two semi-spaces of V8's new space, which otherwise grow to 64 MiB. */
+const maxSemiSpaceBytes = 32 * 2 ** 20;
+const semiSpaceCheckMs = 250;
+/** The default of V8. */
+let growthFactor = 2;
+
 if (problem === undefined) run();
 else if (existsSync(source) && existsSync(locked) && realpathSync(locked) !== realpathSync(process.execPath))
   runOn(locked);
@@ -22,6 +28,7 @@ else fail();
 function run() {
   // docs/decisions/0036-young-garbage.md
   setFlagsFromString('--no-allocation-site-pretenuring');
+  setInterval(boundSemiSpaces, semiSpaceCheckMs).unref();
   // The IPC channel closes when the launcher of `runOn` exits, even if it was killed.
   if (process.connected) {
     process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
@@ -33,6 +40,15 @@ function run() {
     .then((code) => {
       if (code !== undefined) process.exitCode = code;
     });
+}
+
+/** V8 doubles the semi-spaces under load, and can shrink them when the process is idle. See docs/decisions/0036-young-garbage.md. */
+function boundSemiSpaces() {
+  const space = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
+  const bytes = space === undefined ? 0 : space.space_used_size + space.space_available_size;
+  const factor = bytes > maxSemiSpaceBytes / 2 ? 1 : 2;
+  if (factor !== growthFactor) setFlagsFromString(`--semi-space-growth-factor=${factor}`);
+  growthFactor = factor;
 }
 
 /** Runs the same command on another Node. Forwards signals and the exit code. */
