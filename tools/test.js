@@ -16,7 +16,7 @@ process.env.CANARY = `canary-${randomBytes(6).toString('hex')}`;
 let printedCanary = false;
 
 // A test that hangs is reported after its time limit, but what it opened can keep the process of its file alive.
-const testLimitMs = 600_000;
+const testLimitMs = 300_000;
 const silenceLimitMs = testLimitMs + 60_000;
 const endingLimitMs = 15_000;
 const hung = new AbortController();
