@@ -28,7 +28,8 @@ else fail();
 function run() {
   // docs/decisions/0036-young-garbage.md
   setFlagsFromString('--no-allocation-site-pretenuring');
-  setInterval(boundSemiSpaces, semiSpaceCheckMs).unref();
+  const options = [process.env.NODE_OPTIONS ?? '', ...process.execArgv].join(' ');
+  if (!/semi.space/.test(options)) setInterval(boundSemiSpaces, semiSpaceCheckMs).unref();
   // The IPC channel closes when the launcher of `runOn` exits, even if it was killed.
   if (process.connected) {
     process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
