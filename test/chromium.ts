@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import { setTimeout as wait } from 'node:timers/promises';
+import { type BrowserContext, chromium, type Page, type Browser as Started } from 'playwright-core';
 
 export interface Browser {
   /** Opens a context that shares no cookies, cache or storage with others. */
@@ -13,19 +14,7 @@ export interface Browser {
 
 /** Starts the installed Chromium with background network requests disabled. */
 export async function openBrowser(): Promise<Browser> {
-  const browser = await chromium.launch({
-    executablePath: findChromium(),
-    headless: true,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
+  const browser = await startUsable();
   const requested: string[] = [];
   return {
     async newContext(viewport = { width: 1440, height: 900 }) {
@@ -37,6 +26,42 @@ export async function openBrowser(): Promise<Browser> {
     requested,
     close: () => browser.close(),
   };
+}
+
+/** Time limit for the first page. Playwright has none, and waits for it forever if the browser opens none. */
+const firstPageLimitMs = 30_000;
+const starts = 3;
+
+/** Starts the browser again if it opens no page. */
+async function startUsable(): Promise<Started> {
+  for (let left = starts; left > 0; left -= 1) {
+    const browser = await chromium.launch({
+      executablePath: findChromium(),
+      headless: true,
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    });
+    if (await Promise.race([opensPage(browser), wait(firstPageLimitMs, false, { ref: false })])) return browser;
+    browser.close().catch(() => undefined);
+  }
+  throw new Error(`Chromium was started ${starts} times and opened no page.`);
+}
+
+async function opensPage(browser: Started): Promise<boolean> {
+  try {
+    const page = await browser.newPage();
+    await page.close();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function findChromium(): string {
