@@ -28,6 +28,7 @@ else fail();
 function run() {
   // docs/decisions/0036-young-garbage.md
   setFlagsFromString('--no-allocation-site-pretenuring');
+  // An operator who sets a size decides.
   const options = [process.env.NODE_OPTIONS ?? '', ...process.execArgv].join(' ');
   if (!/semi.space/.test(options)) setInterval(boundSemiSpaces, semiSpaceCheckMs).unref();
   // The IPC channel closes when the launcher of `runOn` exits, even if it was killed.
@@ -43,7 +44,7 @@ function run() {
     });
 }
 
-/** V8 doubles the semi-spaces under load, and can shrink them when the process is idle. See docs/decisions/0036-young-garbage.md. */
+/** Stops V8 from doubling the semi-spaces beyond the bound. See docs/decisions/0036-young-garbage.md. */
 function boundSemiSpaces() {
   const space = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
   const bytes = space === undefined ? 0 : space.space_used_size + space.space_available_size;

@@ -28,11 +28,11 @@ export async function openBrowser(): Promise<Browser> {
   };
 }
 
-/** Time limit for the first page. Playwright has none, and waits for it forever if the browser opens none. */
+/** Time limit for the first page of a browser. Playwright itself would wait forever. */
 const firstPageLimitMs = 30_000;
 const starts = 3;
 
-/** Starts the browser again if it opens no page. */
+/** Starts the browser. If it does not open a page, starts another one. */
 async function startUsable(): Promise<Started> {
   for (let left = starts; left > 0; left -= 1) {
     const browser = await chromium.launch({

@@ -15,7 +15,8 @@ const files =
 process.env.CANARY = `canary-${randomBytes(6).toString('hex')}`;
 let printedCanary = false;
 
-// A test that hangs is reported after its time limit, but what it opened can keep the process of its file alive.
+// A test that hangs fails after its time limit. What it opened can still keep the process of its file running, so the whole run ends after a
+// time without results.
 const testLimitMs = 300_000;
 const silenceLimitMs = testLimitMs + 60_000;
 const endingLimitMs = 15_000;

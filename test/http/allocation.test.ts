@@ -46,7 +46,7 @@ for (const [name, options, expected] of [
     const run = start(['serve'], settings(load), ['--trace-gc-nvp', ...options]);
     try {
       const [, port] = await run.waitFor(/"url":"http:\/\/127\.0\.0\.1:(\d+)/);
-      // What survives a scavenge makes V8 grow the new space. Of so many operations, it is more than the step from 32 MiB needs.
+      // V8 doubles the new space when as many bytes as it holds have survived. These operations are enough for 64 MiB.
       await load.send(Number(port), workload, 10_000);
       const sizes = [...run.output().matchAll(/new_space_capacity=(\d+)/g)].map(([, bytes]) => Number(bytes) / 2 ** 20);
       context.diagnostic(`${[...new Set(sizes)].join(', ')} MiB`);

@@ -100,7 +100,7 @@ export async function openNetwork(
     }
 
     function forward(request: Buffer, fault: NetworkFault | 'none'): void {
-      // The client sent it before it saw that the gateway had closed the connection.
+      // The gateway has already closed its connection, so no answer is due.
       if (gateway.closed) return;
       due += 1;
       answers.push(fault);

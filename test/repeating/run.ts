@@ -45,7 +45,16 @@ export async function runProgram(program: Program, options: RunOptions): Promise
     instances,
     redisUrl: redis?.url,
   });
-  const opened = await within(limitsMs.open, 'Opening the program', program.open(world));
+  const closeWorld = async () => {
+    await world.close();
+    await redis?.close();
+  };
+  const opened = await within(limitsMs.open, 'Opening the program', program.open(world)).catch(
+    async (error: unknown) => {
+      await closeWorld();
+      throw error;
+    },
+  );
   // The keys of persons are equal, as those of apps that count.
   const counters = new Map<number, number>();
   const keyOf = (person: number) => {
@@ -114,14 +123,13 @@ export async function runProgram(program: Program, options: RunOptions): Promise
   } finally {
     const close = async () => {
       await opened.close();
-      await world.close();
-      await redis?.close();
+      await closeWorld();
     };
     await within(limitsMs.close, 'Closing', close());
   }
 }
 
-/** Far beyond what a busy machine needs. A run that hangs closes what it opened, and its error says where. */
+/** Time limits of the steps: several times what a busy machine needs. If one is exceeded, the run closes what it opened, and fails. */
 const limitsMs = { open: 120_000, operation: 240_000, heal: 60_000, close: 60_000 };
 
 async function within<T>(limitMs: number, what: string, result: Promise<T> | T): Promise<T> {
