@@ -183,7 +183,7 @@ export async function interleave(
   return entries.map(({ samples }) => mediansOf(samples));
 }
 
-function mediansOf(samples: readonly Figures[]): Figures {
+export function mediansOf(samples: readonly Figures[]): Figures {
   const of = (field: keyof Figures) => median(samples.map((sample) => sample[field]));
   return {
     cpuMsPer1000: of('cpuMsPer1000'),

@@ -1,4 +1,4 @@
-import { type Bench, type CompareOptions, type Figures, interleave } from './compare.ts';
+import { type Bench, type CompareOptions, type Figures, interleave, mediansOf } from './compare.ts';
 import type { ServerName } from './servers.ts';
 import { listWorkload, type Workload, type WorkloadName, workloads } from './workloads.ts';
 
@@ -67,32 +67,36 @@ export async function measureScale(bench: Bench, part: ScalePart, options: Scale
   }
 }
 
-async function measureLatency(bench: Bench, options: ScaleOptions): Promise<LatencyPoint[]> {
+async function measureLatency(bench: Bench, { rounds, seconds, warmUpSeconds }: ScaleOptions): Promise<LatencyPoint[]> {
   const workload: Workload = { ...workloads.W1, connections: clients };
   const points: LatencyPoint[] = [];
   for (const connections of pools) {
     const candidate = await bench.start('gateway', workload, { connections });
-    await bench.warmUp(candidate, workload, options.warmUpSeconds);
-    for (const delayMs of delaysMs) {
-      await bench.upstream.delay(delayMs);
-      const figures = await bench.measure(candidate, workload, options.seconds, 1);
-      points.push({ connections, delayMs, figures });
+    await bench.warmUp(candidate, workload, warmUpSeconds);
+    const samples = delaysMs.map((): Figures[] => []);
+    for (let round = 0; round < rounds; round += 1) {
+      for (const [index, delayMs] of delaysMs.entries()) {
+        await bench.upstream.delay(delayMs);
+        samples[index]?.push(await bench.measure(candidate, workload, seconds, seconds / 6));
+      }
     }
     await candidate.server.stop();
+    for (const [index, delayMs] of delaysMs.entries()) {
+      points.push({ connections, delayMs, figures: mediansOf(samples[index] ?? []) });
+    }
   }
   return points;
 }
 
-async function measureBatch(bench: Bench, { seconds, warmUpSeconds }: ScaleOptions): Promise<BatchPoint[]> {
+async function measureBatch(bench: Bench, { rounds, seconds, warmUpSeconds }: ScaleOptions): Promise<BatchPoint[]> {
+  const servers = ['limit', 'gateway'] as const;
+  const contestants = servers.map((name) => ({ name, warmUpSeconds }));
   const points: BatchPoint[] = [];
-  for (const server of ['limit', 'gateway'] as const) {
-    for (const size of sizes) {
-      const workload = { ...listWorkload(size), connections: Math.min(64, Math.ceil(customersInFlight / size)) };
-      const candidate = await bench.start(server, workload);
-      await bench.warmUp(candidate, workload, warmUpSeconds);
-      const { cpuMsPer1000 } = await bench.measure(candidate, workload, seconds, 0.2);
-      points.push({ server, size, usPerCustomer: cpuMsPer1000 / size });
-      await candidate.server.stop();
+  for (const size of sizes) {
+    const workload = { ...listWorkload(size), connections: Math.min(64, Math.ceil(customersInFlight / size)) };
+    const medians = await interleave(bench, workload, contestants, { rounds, seconds });
+    for (const [index, { cpuMsPer1000 }] of medians.entries()) {
+      points.push({ server: servers[index] ?? 'limit', size, usPerCustomer: cpuMsPer1000 / size });
     }
   }
   return points;
