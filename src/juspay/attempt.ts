@@ -52,7 +52,7 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
     return this.#sending.waiter;
   }
 
-  get cancellation(): Cancellation | undefined {
+  get cancellation(): Cancellation {
     return this.#sending.cancellation;
   }
 
@@ -77,7 +77,7 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
       const request = this.#parts.requestOf(call, this.#key);
       this.#startedAtMs = performance.now();
       this.#parts.deadlines.add(this, this.#sending.endsAtMs(this.#startedAtMs));
-      cancellation?.add(this);
+      if (call.method === 'GET') cancellation.add(this);
       dispatchUnseen(lane, request, this);
     } catch (cause) {
       this.#fault(cause);
@@ -173,7 +173,7 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
   #leave(): void {
     this.#isOver = true;
     this.#parts.deadlines.remove(this);
-    this.#sending.cancellation?.remove(this);
+    this.#sending.cancellation.remove(this);
     this.#chunks = undefined;
   }
 

@@ -48,8 +48,11 @@ export interface Sending {
   readonly call: Call;
   /** The caller and operation that wait. Connections are shared fairly between them. */
   readonly waiter: Waiter;
-  /** Ends the attempt. It counts as failed. */
-  readonly cancellation: Cancellation | undefined;
+  /**
+   * Ends the wait for a connection, and a GET, which counts as failed. A POST that was sent continues: it may take effect although the
+   * caller has disconnected.
+   */
+  readonly cancellation: Cancellation;
   /** The key to use because the other one was refused. If it is accepted, it becomes the preferred key. */
   readonly key: Key | undefined;
   /**

@@ -10,7 +10,7 @@ export type Waiter = Pick<Operation, 'caller' | 'requestId' | 'sharedRead'>;
 /** A call that needs a lane. */
 export interface Seeker<Lane> {
   readonly waiter: Waiter;
-  readonly cancellation: Cancellation | undefined;
+  readonly cancellation: Cancellation;
   /** When the wait for a lane ends, in ms on the clock of `performance.now()`. Read again at that time. */
   readonly waitsUntilMs: number;
   /** Called with a lane, at once or later. Give it back with `release`. Must not throw. */
@@ -53,7 +53,7 @@ export function createLanes<Lane>(
 
   return {
     take(seeker) {
-      if (seeker.cancellation?.isCancelled) return seeker.onNoLane('expired');
+      if (seeker.cancellation.isCancelled) return seeker.onNoLane('expired');
       const lane = free.pop() ?? openLane();
       if (lane !== undefined) return seeker.onLane(lane);
       if (!queue.makeRoom(seeker.waiter.caller)) return seeker.onNoLane('full');
@@ -102,7 +102,7 @@ class Waiting<Lane> implements Entry, Deadline, CancelListener, JoinListener {
   start(): void {
     const { waiter, cancellation } = this.#seeker;
     this.#deadlines.add(this, this.#seeker.waitsUntilMs);
-    cancellation?.add(this);
+    cancellation.add(this);
     const { sharedRead } = waiter;
     if (sharedRead === undefined) {
       this.onJoin(waiter);
@@ -141,7 +141,7 @@ class Waiting<Lane> implements Entry, Deadline, CancelListener, JoinListener {
   #leave(): void {
     const { waiter, cancellation } = this.#seeker;
     this.#deadlines.remove(this);
-    cancellation?.remove(this);
+    cancellation.remove(this);
     if (waiter.sharedRead?.joinListener === this) waiter.sharedRead.joinListener = undefined;
     this.#queue.remove(this);
   }

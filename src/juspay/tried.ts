@@ -31,8 +31,7 @@ export interface TryListener {
 export class Tried implements Sending {
   readonly call: Call;
   readonly waiter: Operation;
-  /** Never abort a write that was sent: it may take effect although the caller has disconnected. */
-  readonly cancellation: Cancellation | undefined;
+  readonly cancellation: Cancellation;
   readonly key: Key | undefined;
   /** From 1. */
   readonly attempt: number;
@@ -58,7 +57,7 @@ export class Tried implements Sending {
   ) {
     this.call = call;
     this.waiter = operation;
-    this.cancellation = policy.kind === 'get' ? operation.cancellation : undefined;
+    this.cancellation = operation.cancellation;
     this.key = key;
     this.attempt = attempt;
     this.resends = attempt - 1 + (key === undefined ? 0 : 1);

@@ -19,7 +19,7 @@ const operationOf = (caller: string, requestId: string): Operation => ({
 function setUp(limit?: number) {
   let opened = 0;
   const lanes = createLanes(1, () => `lane ${++opened}`, createDeadlines(), limit);
-  const take = (operation: Operation, cancellation?: Cancellation) =>
+  const take = (operation: Operation, cancellation: Cancellation = never) =>
     new Promise<string>((resolve) => {
       const waitsUntilMs = performance.now() + 60_000;
       lanes.take({ waiter: operation, cancellation, waitsUntilMs, onLane: resolve, onNoLane: resolve });
@@ -113,7 +113,7 @@ test('20,000 waiting calls that are not sent MUST be served without nesting them
   const take = (n: number) =>
     lanes.take({
       waiter: operationOf(`caller ${n % 7}`, `request ${n}`),
-      cancellation: undefined,
+      cancellation: never,
       waitsUntilMs: performance.now() + 60_000,
       onLane(lane) {
         served += 1;
@@ -136,7 +136,7 @@ test('the lane released last MUST be taken first, one that is blocked last, and 
     const onLane = (lane: number) => taken.push(lane);
     lanes.take({
       waiter: operationOf('a', 'a'),
-      cancellation: undefined,
+      cancellation: never,
       waitsUntilMs: performance.now() + 60_000,
       onLane,
       onNoLane: () => assert.fail(),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   codesOf,
   createOperation,
@@ -258,6 +259,32 @@ test('a client that disconnects MUST NOT abort a write that was sent', () =>
     assert.equal(call.abandoned, false);
     assert.equal(harness.sandbox.customers.at(-1)?.objectReferenceId, 'reference-1');
   }));
+
+for (const [field, operation, variables] of [
+  ['createCustomer', createOperation, { input: newCustomer('reference-1') }],
+  ['updateCustomer', updateOperation, { id: 'u7', input: { firstName: 'A' } }],
+] as const) {
+  test(`a write that waits for a connection MUST NOT be sent after its client has disconnected: ${field}`, () =>
+    withHarness(
+      async (harness) => {
+        harness.sandbox.arm({ fault: 'slow', on: 'get', delayMs: 1_000 });
+        const first = harness.ask('{ customer(id: "u7") { id } }');
+        await harness.sandbox.whenCalled(({ route }) => route === 'get');
+        const controller = new AbortController();
+        const write = harness.ask(operation, variables, controller.signal).catch(() => undefined);
+        // Its variables are read and its call waits.
+        for (let turn = 0; turn < 50; turn += 1) await nextTurn();
+        controller.abort();
+        await write;
+        assert.deepEqual(codesOf(await first), {});
+        assert.deepEqual(codesOf(await harness.ask('{ customer(id: "u7") { firstName } }')), {});
+        assert.deepEqual(harness.upstream(), ['GET /customers/u7', 'GET /customers/u7']);
+        const [audited] = harness.log.filter((line) => line.includes('"audit":true'));
+        assert.match(audited ?? '', new RegExp(`"field":"${field}".*"outcome":"UPSTREAM_TIMEOUT"`));
+      },
+      { JUSPAY_CONNECTIONS: '1' },
+    ));
+}
 
 test('updates of one customer MUST queue, and each MUST be sent', () =>
   withHarness(async (harness) => {
