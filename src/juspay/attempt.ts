@@ -5,6 +5,7 @@ import type { Deadline, Deadlines } from '../customers/deadlines.ts';
 import { added } from '../customers/short-list.ts';
 import type { Call, Exchange, Key, Sending, UpstreamResponse } from './exchange.ts';
 import type { Lanes, Seeker, Waiter } from './lanes.ts';
+import { isStatusEnough } from './refusal.ts';
 import { dispatchUnseen } from './unseen.ts';
 
 /** What all attempts of a transport share. */
@@ -135,10 +136,9 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
 
   #fail(cause: Error, timedOut: boolean): void {
     const status = this.#status;
-    // The status decides for 408, 429 and 5xx. A truncated body does not matter.
-    const isEnough = status === 408 || status === 429 || status >= 500;
     this.#end(
-      isEnough
+      // A truncated body does not matter.
+      isStatusEnough(status)
         ? { kind: 'response', status, headers: this.#headers, body: null }
         : { kind: 'failure', sent: this.#controller !== undefined, timedOut, cause },
       cause,

@@ -20,8 +20,8 @@ export interface UpstreamResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /**
-   * `null` if it cannot be read: a compressed body, a success longer than the limit, or a truncated body of a 408, 429 or
-   * 5xx. Empty for an error longer than the limit.
+   * `null` if it cannot be read: a compressed body, a success longer than the limit, or a truncated body where the status alone decides.
+   * Empty for an error longer than the limit.
    */
   readonly body: Buffer | null;
   /** After a 401: the other key, if there is one. Nothing was changed. */

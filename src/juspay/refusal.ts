@@ -15,7 +15,7 @@ export type Certainty = 'unsent' | 'refused' | 'unknown';
 export class CallFailure extends Error {
   readonly error: GatewayError;
   readonly certainty: Certainty;
-  /** Whether to repeat the call. `once`: a second failure of this kind is final. */
+  /** Whether to repeat the call. `once`: a second failure of the same {@link kind} is final. */
   readonly repeat: 'never' | 'once' | 'always';
   /** Minimum time before the next attempt. */
   readonly pauseMs: number;
@@ -27,6 +27,10 @@ export class CallFailure extends Error {
     this.certainty = certainty;
     this.repeat = repeat;
     this.pauseMs = pauseMs;
+  }
+
+  get kind(): string {
+    return `${this.error.code} ${this.certainty}`;
   }
 }
 
@@ -67,6 +71,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   'INVALID REQUEST': 'rejected',
   'MANDATORY FIELDS ARE MISSING': 'rejected',
   INVALID: 'rejected',
+  INTERNAL_ERROR: 'failed',
 };
 /** Without `error_info` these codes mean an unknown merchant; with it they are a generic refusal. */
 const bareCodes = ['MISSING', 'NULLABLE'];
@@ -74,7 +79,7 @@ const bareCodes = ['MISSING', 'NULLABLE'];
 /** Time for another call about the same customer to finish. */
 const busyPauseMs = 200;
 
-type Meaning = 'absent' | 'exists' | 'invalid' | 'busy' | 'misconfigured' | 'rejected';
+type Meaning = 'absent' | 'exists' | 'invalid' | 'busy' | 'misconfigured' | 'rejected' | 'failed';
 
 const optionalText = z.string().optional().catch(undefined);
 const anything = z.unknown().optional();
@@ -108,7 +113,7 @@ function decodeError(body: unknown): ProviderError | undefined {
   // Ignore an empty `error_info`: some successful responses contain one.
   const info = parsedInfo?.code || parsedInfo?.category ? parsedInfo : undefined;
   const code = (error_code || errorCode || undefined)?.toUpperCase();
-  const failed = /^(error|not_found)$/i.test(status ?? '') || error === true;
+  const failed = /^(error|internal_error|not_found)$/i.test(status ?? '') || error === true;
   return info || code || failed ? { info, errorCode: code, status: status?.toUpperCase() } : undefined;
 }
 
@@ -121,10 +126,15 @@ function parseIfText(value: unknown): unknown {
   }
 }
 
+/** Whether the status of a response decides what it means, whatever its body is. */
+export function isStatusEnough(status: number): boolean {
+  return status >= 500 || (status >= 300 && status < 400) || [401, 403, 408, 429].includes(status);
+}
+
 /**
  * Maps a response without a customer to the error to throw.
  *
- * The status alone decides for 5xx, 429, 408, 3xx, 401 and 403. A 404 that does not report a missing customer means a wrong base
+ * Where the status alone does not decide ({@link isStatusEnough}), a 404 that does not report a missing customer means a wrong base
  * URL. Otherwise `error_info.code` decides, then `error_code`, then the status. Messages are never read.
  *
  * @param answer.body the parsed JSON; `undefined` if there is none.
@@ -163,6 +173,9 @@ export function refusal(
       );
     case 'misconfigured':
       return definite('UPSTREAM_MISCONFIGURED');
+    case 'failed':
+      // As the same error with the status 500. A 4xx is definite whatever its code is.
+      return status < 300 ? unavailable({ ...answer, status: 500 }) : definite('UPSTREAM_REJECTED');
     default:
       return definite('UPSTREAM_REJECTED');
   }
@@ -223,10 +236,14 @@ export function malformed(): CallFailure {
 function meaningOf({ info, errorCode = '', status }: ProviderError, httpStatus: number): Meaning | undefined {
   const known = meanings[info?.code?.toUpperCase() ?? ''];
   if (known !== undefined) return known;
-  if (info?.category?.toUpperCase() === 'CONFIG_ERROR') return 'misconfigured';
+  const category = info?.category?.toUpperCase();
+  if (category === 'CONFIG_ERROR') return 'misconfigured';
   if (bareCodes.includes(errorCode)) return info === undefined ? 'misconfigured' : 'rejected';
+  const meaning = meanings[errorCode];
+  if (meaning !== undefined) return meaning;
+  if (category === 'SERVER_ERROR' || status === 'INTERNAL_ERROR') return 'failed';
   // Other servers use this status in their 404s too. In a 2xx it comes from the provider.
-  return meanings[errorCode] ?? (httpStatus < 300 && status === 'NOT_FOUND' ? 'absent' : undefined);
+  return httpStatus < 300 && status === 'NOT_FOUND' ? 'absent' : undefined;
 }
 
 function definite(code: ErrorCode): CallFailure {
@@ -265,7 +282,8 @@ const maxRetryAfterMs = 86_400_000;
  */
 export function retryAfterMs({ status, headers }: Head): number | undefined {
   if (status !== 429 && status !== 503) return undefined;
-  const text = String(headers['retry-after'] ?? '').trim();
+  // A proxy can add a header of its own, so that there are two.
+  const text = [headers['retry-after'] ?? ''].flat().at(0)?.trim() ?? '';
   if (/^\d+$/.test(text)) return Math.min(Number(text) * 1000, maxRetryAfterMs);
   // Date.parse accepts many other texts. An HTTP date begins with the name of a day, and is in GMT even without the suffix.
   const at = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text.replace(/( GMT)?$/, ' GMT')) : Number.NaN;

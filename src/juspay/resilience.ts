@@ -70,7 +70,7 @@ export function resilient(
     const { call, operation, policy } = task;
     let last = typeof first === 'object' ? first : undefined;
     let lastFailure: CallFailure | undefined;
-    let isOnceUsed = false;
+    const repeatedOnce = new Set<string>();
     let key: Key | undefined;
     let attempt = 1;
     if (first === 'full') await waitForRoom(task);
@@ -81,8 +81,8 @@ export function resilient(
           // This is not a retry: the host works and only the key was refused, so send at once and do not count an attempt.
           key = exchange.otherKey;
         } else {
-          if (attempt >= policy.maxAttempts || !policy.repeats(failure, isOnceUsed)) throw failure;
-          isOnceUsed ||= failure.repeat === 'once';
+          if (attempt >= policy.maxAttempts || !policy.repeats(failure, repeatedOnce.has(failure.kind))) throw failure;
+          if (failure.repeat === 'once') repeatedOnce.add(failure.kind);
           lastFailure = failure;
           const waitMs = Math.max(backoffMs(attempt), failure.pauseMs, gate.heldUntilMs - now());
           // The provider's last error is more useful than the timeout or refusal that would follow.

@@ -8,7 +8,9 @@ import {
   newCustomer,
   resultOf,
   type ScriptedResponse,
+  startRaw,
   updateOperation,
+  withHarness,
   withScriptedProvider,
 } from '../support.ts';
 
@@ -71,6 +73,15 @@ const answers: readonly (readonly [name: string, response: ScriptedResponse, cod
   ['a 200 with an error_code', { status: 200, body: { error_code: 'unique' } }, exists],
   ['a 200 with an error_info', { status: 200, body: info('RESOURCE_NOT_FOUND') }, absent],
   ['a 200 with an unknown error', { status: 200, body: { status: 'ERROR', status_id: -1 } }, malformed],
+  ['a 200 with an internal error', { status: 200, body: { error_code: 'INTERNAL_ERROR' } }, unavailable],
+  ['a 200 with the status of an internal error', { status: 200, body: { status: 'internal_error' } }, unavailable],
+  ['a 200 of the SERVER_ERROR category', { status: 200, body: info('ANY', { category: 'SERVER_ERROR' }) }, unavailable],
+  ['a 400 of the SERVER_ERROR category', { status: 400, body: info('ANY', { category: 'SERVER_ERROR' }) }, rejected],
+  [
+    'a 404 of the SERVER_ERROR category for a missing customer',
+    { status: 404, body: { error_code: 'object_not_found', ...info('ANY', { category: 'SERVER_ERROR' }) } },
+    absent,
+  ],
   ['a 204', { status: 204, body: '' }, malformed],
   [
     'a compressed 404',
@@ -150,6 +161,10 @@ for (const [text, fromMs, toMs] of [
   });
 }
 
+test('the first of two Retry-After headers MUST be used', () => {
+  assert.equal(retryAfterMs({ status: 429, headers: { 'retry-after': ['20', '30'] } }), 20_000);
+});
+
 for (const text of ['', '-1', '1.5', '1e3', 'soon', '1,2', '2030-01-01T00:00:00Z']) {
   test(`Retry-After: "${text}" MUST be ignored`, () => {
     assert.equal(retryAfterMs({ status: 503, headers: { 'retry-after': text } }), undefined);
@@ -177,4 +192,54 @@ for (const text of ['9999999999', 'Fri, 31 Dec 9999 23:59:59 GMT']) {
         ['CustomerUpstreamError', 'RATE_LIMITED', 86_400],
       );
     }));
+}
+
+for (const status of [302, 401, 403]) {
+  test(`a ${status} whose body ends early MUST be as definite as a whole one`, async () => {
+    let calls = 0;
+    const provider = await startRaw((socket) => {
+      calls += 1;
+      socket.end(`HTTP/1.1 ${status} X\r\nlocation: /\r\ncontent-length: 9\r\n\r\n{`);
+    });
+    try {
+      await withHarness(
+        async (harness) => {
+          const read = await harness.ask('{ customer(id: "reference-1") { id } }');
+          assert.deepEqual(codesOf(read), { customer: 'UPSTREAM_MISCONFIGURED' });
+          const input = newCustomer('reference-1');
+          const created = resultOf(await harness.ask(createOperation, { input }), 'createCustomer');
+          assert.equal(created['code'], 'UPSTREAM_MISCONFIGURED');
+          assert.equal(calls, 2);
+        },
+        {},
+        { provider: { baseUrl: provider.url } },
+      );
+    } finally {
+      await provider.close();
+    }
+  });
+}
+
+const whole = { status: 200, body: customer };
+const internal = { status: 500, body: {} };
+const page = { status: 200, body: '<html>' };
+const busy = { status: 400, body: info('DUPLICATE_REQUEST') };
+for (const [name, responses, code] of [
+  ['a 500 and a 2xx without a customer', [internal, page, whole], undefined],
+  ['a 2xx without a customer and a 500', [page, internal, whole], undefined],
+  ['DUPLICATE_REQUEST and a 500', [busy, internal, whole], undefined],
+  ['a 500 and a 500', [internal, internal, whole], 'UPSTREAM_UNAVAILABLE'],
+  ['a 2xx without a customer, twice', [page, page, whole], 'UPSTREAM_MALFORMED'],
+] as const) {
+  test(`a read after ${name} MUST ${code === undefined ? 'be sent a third time' : `fail with ${code}`}`, () => {
+    const left: ScriptedResponse[] = [...responses];
+    return withScriptedProvider(
+      () => left.shift() ?? whole,
+      async (harness, calls) => {
+        const answer = await harness.ask('{ customer(id: "reference-1") { id } }');
+        assert.deepEqual(codesOf(answer), code === undefined ? {} : { customer: code });
+        assert.equal(calls.length, code === undefined ? 3 : 2);
+      },
+    );
+  });
 }
