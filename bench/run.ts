@@ -114,7 +114,7 @@ async function measure(options: CompareOptions): Promise<Measured> {
     process.stdout.write(`${startsOf(starts)}\n`);
     return { starts };
   }
-  const conditions = `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${options.rounds} interleaved rounds of ${options.seconds} CPU seconds, medians.`;
+  const conditions = `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${options.rounds} interleaved rounds of ${options.seconds} s of CPU time, medians.`;
   const byWorkload: Partial<Record<WorkloadName, ByServer>> = {};
   for (const name of chosen('workload', values.workload, workloadNames)) {
     byWorkload[name] = await compare(bench, workloads[name], names, options);

@@ -6,10 +6,9 @@ const programs = [
   { name: 'Chromium', commands: ['chromium', 'chromium-browser', 'google-chrome'], debian: 'chromium' },
   { name: 'a C compiler', commands: ['cc'], debian: 'gcc libc6-dev' },
   { name: 'Redis', commands: ['redis-server'], debian: 'redis-server' },
-  // Images and units exist on Linux only.
   { name: 'HAProxy', commands: ['haproxy', '/usr/sbin/haproxy'], debian: 'haproxy' },
   { name: 'nginx', commands: ['nginx', '/usr/sbin/nginx'], debian: 'nginx' },
-  // Units exist on Linux only.
+  // Container images and systemd units exist on Linux only.
   ...(process.platform === 'linux'
     ? [
         { name: 'Buildah', commands: ['buildah'], debian: 'buildah' },

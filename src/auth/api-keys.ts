@@ -15,7 +15,7 @@ export interface ApiKeys {
  * Finds callers by API key.
  *
  * A sender learns nothing from the time of a lookup. V8 compares two texts only if their hashes, which have a secret seed, are equal;
- * and nobody can choose the digest of a key.
+ * and a digest cannot be chosen.
  */
 export function createApiKeys(initial: readonly KeyEntry[]): ApiKeys {
   let callers = callersOf(initial);

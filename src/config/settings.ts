@@ -116,7 +116,7 @@ const table = {
   JUSPAY_CONNECTIONS: [
     integer(1, 10_000),
     '64',
-    'size of the connection pool and maximum of concurrent calls, per upstream host',
+    'size of the connection pool and maximum of concurrent calls, for each merchant',
   ],
   OPERATION_TIMEOUT_MS: [
     milliseconds(1),

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 
-/** What ends at a time. Its own object, so that no closure and no timer is created for it. */
+/** A deadline. Its own object, so that no closure and no timer is created for it. */
 export interface Deadline {
   /** Written by {@link Deadlines}: the time on the clock of `performance.now()`. */
   dueAtMs: number;

@@ -113,7 +113,7 @@ export function createEngine({ schema, limits, introspection, log }: EngineOptio
   function execute(operation: Operation, task: Task): Answer | Promise<Answer> {
     const { params, request, literals } = task;
     const { prepared, variables, problems } = prepare(operation, task);
-    // What has no plan is executed by graphql-js, which needs the values of the literals.
+    // graphql-js executes operations without a plan. It needs the values of the literals.
     if (prepared === undefined && literals.length > 0) return start(params, request, true);
     if (problems.length > 0) return answer({ errors: problems.map(variableError) }, task);
     if (request.gate !== undefined && operation.node.operation === 'mutation') {

@@ -68,7 +68,7 @@ function fieldsOf({ field, subject, changed, outcome }: AuditEntry, context: Aud
   return fields;
 }
 
-/** The pseudonym of everybody without a merchant. */
+/** The pseudonym of callers without a merchant. */
 const unknown = 'unknown';
 
 /** A log that adds its audit lines to a file too. */

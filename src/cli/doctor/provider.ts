@@ -42,7 +42,7 @@ export async function checkProvider(config: Config, merchants: readonly Merchant
   );
 }
 
-/** The connection to a URL of a setting, through the proxy if the settings want it. */
+/** The connection to a URL of a setting, through the proxy if the settings name one. */
 export function targetOf(address: string, setting: string, { proxies, juspay }: Config): Target {
   const proxy = proxyOf(address, proxies);
   return {
