@@ -41,6 +41,7 @@ const table: Readonly<Record<string, Room>> = {
       'node:net',
       'node:os',
       'node:path',
+      'node:perf_hooks',
       'node:timers/promises',
       'node:util',
       'zod',

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Log, Metrics } from '../telemetry/log.ts';
 import type { Config, WatchedSetting } from './config.ts';
 import type { FileContent, ReadFile } from './operator-files.ts';
@@ -11,9 +12,13 @@ import { watchFile } from './watched-file.ts';
  */
 export type Appliers = Readonly<Record<WatchedSetting, (next: Config, readFile: ReadFile) => void>>;
 
+/** How long rejected content counts as the content of its file, in ms. The file is read and rejected again within 2 s. */
+const rejectedForMs = 5_000;
+
 /**
  * Applies changed files while the gateway runs. Validates a changed file together with the last valid content of all other files, by the
- * same rules as at startup.
+ * same rules as at startup. Two files with one function that applies them can describe the same merchant. Such files can only change
+ * together: if one is rejected, it is validated with the rejected content of the other one.
  *
  * @returns a function that stops watching.
  */
@@ -25,6 +30,7 @@ export function watchSettings(
   if (sources === undefined) return async () => undefined;
   const { files, contentOf, reload } = sources;
   const valid = new Map<string, FileContent>();
+  const rejected = new Map<WatchedSetting, { readonly contents: Contents; readonly atMs: number }>();
   const closers = files.map(({ setting, paths }) =>
     watchFile(
       {
@@ -32,9 +38,15 @@ export function watchSettings(
         paths,
         initial: paths.map(contentOf),
         accept(contents) {
-          const changed = new Map(paths.map((path, index) => [path, contents[index] ?? '']));
-          const readFile: ReadFile = (path) => changed.get(path) ?? valid.get(path) ?? contentOf(path);
-          appliers[setting](reload(readFile), readFile);
+          const changed: Contents = new Map(paths.map((path, index) => [path, contents[index] ?? '']));
+          try {
+            apply(setting, changed);
+          } catch (error) {
+            rejected.set(setting, { contents: changed, atMs: performance.now() });
+            if (!applyWithRejected(setting, changed)) throw error;
+          }
+          rejected.delete(setting);
+          // Not the content of the other file: its own watcher applies it, if the file still has it.
           for (const [path, content] of changed) valid.set(path, content);
         },
       },
@@ -44,4 +56,27 @@ export function watchSettings(
   return async () => {
     await Promise.all(closers.map((close) => close()));
   };
+
+  /** @throws Error if the content is unusable. */
+  function apply(setting: WatchedSetting, changed: Contents): void {
+    const readFile: ReadFile = (path) => changed.get(path) ?? valid.get(path) ?? contentOf(path);
+    appliers[setting](reload(readFile), readFile);
+  }
+
+  /** @returns whether the content is usable together with rejected content of another file. */
+  function applyWithRejected(setting: WatchedSetting, changed: Contents): boolean {
+    for (const [other, { contents, atMs }] of rejected) {
+      if (other === setting || appliers[other] !== appliers[setting]) continue;
+      if (performance.now() - atMs > rejectedForMs) continue;
+      try {
+        apply(setting, new Map([...contents, ...changed]));
+        return true;
+      } catch {
+        // The caller throws the error of the content alone.
+      }
+    }
+    return false;
+  }
 }
+
+type Contents = ReadonlyMap<string, FileContent>;

@@ -461,6 +461,38 @@ test('rejected content MUST be retried until it is accepted, since another file 
   assert.match(await registry.read(), /file_reload_failures_total\{file="MERCHANTS_FILE"\} 2/);
 });
 
+for (const first of ['JUSPAY_API_KEY_FILE', 'MERCHANTS_FILE'] as const) {
+  test(`the key of a merchant that two files describe MUST change with both files, ${first} first`, async (context) => {
+    const folder = folderOf(context);
+    const provider = await startProvider(context);
+    const { log, until } = createLines();
+    const paths = { JUSPAY_API_KEY_FILE: join(folder, 'key'), MERCHANTS_FILE: join(folder, 'merchants.json') };
+    const contentsWith = (key: string) => ({
+      JUSPAY_API_KEY_FILE: key,
+      MERCHANTS_FILE: JSON.stringify({ m: { apiKey: key, baseUrl: provider.url } }),
+    });
+    const second = first === 'MERCHANTS_FILE' ? 'JUSPAY_API_KEY_FILE' : 'MERCHANTS_FILE';
+    for (const setting of [first, second] as const) writeFileSync(paths[setting], contentsWith('old')[setting]);
+    const environment = {
+      ...{ JUSPAY_MERCHANT_ID: 'm', JUSPAY_BASE_URL: provider.url, AUTH_MODE: 'none' },
+      ...{ ...paths, ...patient },
+    };
+    const gateway = open(context, { environment, log });
+    await ask(gateway, read);
+    replace(paths[first], contentsWith('new')[first]);
+    await until(unusable);
+    await ask(gateway, read);
+    replace(paths[second], contentsWith('new')[second]);
+    await until(applied(first));
+    await until(applied(second));
+    await ask(gateway, read);
+    assert.deepEqual(
+      provider.calls.map(({ key }) => key),
+      ['old', 'old', 'new'],
+    );
+  });
+}
+
 test('a change between startup and the first poll MUST NOT be missed', async (context) => {
   const path = join(folderOf(context), 'key');
   const provider = await startProvider(context);
