@@ -1,5 +1,6 @@
 import type { GraphiQLOptions, Plugin } from 'graphql-yoga';
 import { panelScript, panelStyle } from './graphiql-panel.ts';
+import { forcesPreflight } from './head.ts';
 import type { RequestState } from './state.ts';
 
 /** An existing customer for the example operations. */
@@ -32,8 +33,9 @@ export function graphiqlOptions(
     ],
     shouldPersistHeaders: false,
   };
-  // Yoga also renders the page for other paths.
-  return (_request, { state }) => state.origin.target.path === endpoint && options;
+  // Yoga also renders the page for other paths, and for operations whose `Accept` names HTML, even to refuse it. A browser that opens
+  // the page sends none of the headers that an operation needs.
+  return ({ headers }, { state }) => state.origin.target.path === endpoint && !forcesPreflight(headers) && options;
 }
 
 /**
@@ -120,7 +122,9 @@ function tabs(id: string, reference: string, isSandbox: boolean): string[] {
   const fault = `
 # This id makes the sandbox return 503. The gateway tries
 # three times, then reports an error. Other ids: fault_429,
-# fault_timeout, fault_html. The list is in docs/sandbox.md.
+# fault_500, fault_timeout, fault_reset, fault_html,
+# fault_not_found, fault_unauthorized, fault_no_token.
+# The address /__admin of the sandbox lists all of them.
 query ProvokedFault {
   customer(id: "fault_503") {
     id

@@ -14,11 +14,15 @@ export interface Head {
 /** Custom headers: a browser sends a CORS preflight before a cross-origin request that has one. */
 const preflightHeaders = ['x-graphql-yoga-csrf', 'apollo-require-preflight'];
 
+/** Whether a browser sends a CORS preflight before a cross-origin request with these headers. */
+export function forcesPreflight(headers: HeaderReader): boolean {
+  return preflightHeaders.some((name) => has(headers, name)) || isJson(headers.get('content-type'));
+}
+
 /** The reason to refuse a request for every caller; `undefined` if there is none. */
 export function findFault({ method, headers, searchParams }: Head, maxBodyBytes: number): RequestError | undefined {
   if (method === 'GET') {
-    const forced = preflightHeaders.some((name) => has(headers, name)) || isJson(headers.get('content-type'));
-    if (!forced || (has(headers, 'content-type') && !isJson(headers.get('content-type')))) {
+    if (!forcesPreflight(headers) || (has(headers, 'content-type') && !isJson(headers.get('content-type')))) {
       const message = `GET needs one of the headers ${preflightHeaders.join(', ')} or content-type: application/json. Or send POST.`;
       return new RequestError('BAD_USER_INPUT', { status: 403, message });
     }
@@ -38,7 +42,8 @@ export function findFault({ method, headers, searchParams }: Head, maxBodyBytes:
     return new RequestError('BAD_USER_INPUT', { status: 415, message: 'The body must be application/json in UTF-8.' });
   }
   const encoding = headers.get('content-encoding')?.trim().toLowerCase();
-  if (encoding !== undefined && encoding !== '' && encoding !== 'identity') {
+  const transfer = headers.get('transfer-encoding')?.trim().toLowerCase() ?? 'chunked';
+  if ((encoding !== undefined && encoding !== '' && encoding !== 'identity') || transfer !== 'chunked') {
     return new RequestError('BAD_USER_INPUT', { status: 415, message: 'The body must not be compressed.' });
   }
   return Number(headers.get('content-length')) > maxBodyBytes ? tooLong(maxBodyBytes) : findUnreadable(headers);

@@ -19,7 +19,7 @@ export function gatewayBanner(
     '',
     ...customersOf(sandbox),
     '',
-    '  Magic ids   fault_429  fault_timeout  fault_html  fault_500  fault_503_once …  (list: docs/sandbox.md)',
+    '  Magic ids   fault_429  fault_timeout  fault_html  fault_500  fault_503_once …  (list: /__admin)',
     '',
     '  With real credentials set   JUSPAY_API_KEY, JUSPAY_MERCHANT_ID, JUSPAY_BASE_URL, AUTH_MODE',
     '  All settings                npx customer-gateway --help',

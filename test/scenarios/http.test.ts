@@ -83,6 +83,7 @@ const refused: readonly [string, RequestInit & { path?: string }, number, string
     'BAD_USER_INPUT',
   ],
   ['a compressed body', post('x', { ...json, 'content-encoding': 'gzip' }), 415, 'BAD_USER_INPUT'],
+  ['a compressed transfer', post('x', { ...json, 'transfer-encoding': 'gzip, chunked' }), 415, 'BAD_USER_INPUT'],
   ['a body over the limit', post(query(`{__typename} #${'x'.repeat(70_000)}`)), 413, 'BAD_USER_INPUT'],
   ['malformed JSON', post(`{"query": "${canary}`), 400, 'BAD_USER_INPUT'],
   ['an array', post(`[${query('{__typename}')}]`), 400, 'BAD_USER_INPUT'],
@@ -132,6 +133,17 @@ test('a mutation MUST NOT be executed if the client does not accept the type of 
       assert.equal(answer.status, 200, accept);
       assert.deepEqual(answer.data, { updateCustomer: { __typename: 'UpdateCustomerSuccess' } }, accept);
     }
+  }));
+
+test('an operation by GET MUST be executed although `Accept` names HTML, and a browser MUST get GraphiQL', () =>
+  withHarness(async (harness) => {
+    const path = `/graphql?query=${encodeURIComponent('{ __typename }')}`;
+    for (const accept of ['application/json, text/html;q=0', 'text/html;q=0.1, application/json', '*/*, text/html']) {
+      const answer = await harness.fetch({ path, headers: { accept, 'apollo-require-preflight': '1' } });
+      assert.deepEqual(answer.data, { __typename: 'Query' }, accept);
+    }
+    const page = await harness.fetch({ path, headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } });
+    assert.match(page.headers.get('content-type') ?? '', /^text\/html/);
   }));
 
 /** Values of `Accept`, and the type of the response. */
