@@ -17,8 +17,10 @@ const rejectedForMs = 5_000;
 
 /**
  * Applies changed files while the gateway runs. Validates a changed file together with the last valid content of all other files, by the
- * same rules as at startup. Two files with one function that applies them can describe the same merchant. Such files can only change
- * together: if one is rejected, it is validated with the rejected content of the other one.
+ * same rules as at startup.
+ *
+ * `JUSPAY_API_KEY_FILE` and `MERCHANTS_FILE` can describe the same merchant, and are applied by the same function. They must change
+ * together: if the content of one is rejected, it is validated again together with the rejected content of the other.
  *
  * @returns a function that stops watching.
  */
@@ -63,7 +65,7 @@ export function watchSettings(
     appliers[setting](reload(readFile), readFile);
   }
 
-  /** @returns whether the content is usable together with rejected content of another file. */
+  /** Applies content together with the rejected content of another file. @returns whether both together were valid. */
   function applyWithRejected(setting: WatchedSetting, changed: Contents): boolean {
     for (const [other, { contents, atMs }] of rejected) {
       if (other === setting || appliers[other] !== appliers[setting]) continue;

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 
-/** A deadline. Its own object, so that no closure and no timer is created for it. */
+/** An object with a deadline. It needs no timer and no closure of its own. */
 export interface Deadline {
   /** Written by {@link Deadlines}: the time on the clock of `performance.now()`. */
   dueAtMs: number;

@@ -33,8 +33,8 @@ export function graphiqlOptions(
     ],
     shouldPersistHeaders: false,
   };
-  // Yoga also renders the page for other paths, and for operations whose `Accept` names HTML, even to refuse it. A browser that opens
-  // the page sends none of the headers that an operation needs.
+  // Yoga renders the page for every path, and for every `Accept` with `text/html`, even with the weight 0. An operation by GET has a
+  // header that forces a preflight; a browser that opens the page sends none.
   return ({ headers }, { state }) => state.origin.target.path === endpoint && !forcesPreflight(headers) && options;
 }
 

@@ -20,8 +20,8 @@ export interface UpstreamResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /**
-   * `null` if it cannot be read: a compressed body, a success longer than the limit, or a truncated body where the status alone decides.
-   * Empty for an error longer than the limit.
+   * `null` if it cannot be read: a compressed body, a success longer than the limit, or a truncated body of a response that does not
+   * need one (`isStatusEnough`). Empty for an error longer than the limit.
    */
   readonly body: Buffer | null;
   /** After a 401: the other key, if there is one. Nothing was changed. */
@@ -49,8 +49,8 @@ export interface Sending {
   /** The caller and operation that wait. Connections are shared fairly between them. */
   readonly waiter: Waiter;
   /**
-   * Ends the wait for a connection, and a GET, which counts as failed. A POST that was sent continues: it may take effect although the
-   * caller has disconnected.
+   * Cancels the wait for a connection, and a GET in progress. A POST that was sent is not cancelled, because it may already have taken
+   * effect.
    */
   readonly cancellation: Cancellation;
   /** The key to use because the other one was refused. If it is accepted, it becomes the preferred key. */

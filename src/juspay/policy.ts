@@ -5,7 +5,7 @@ import type { CallFailure } from './refusal.ts';
 export interface Policy {
   readonly kind: CallKind;
   readonly maxAttempts: number;
-  /** Whether to repeat after this failure. `isOnceUsed`: the single repeat after failures of its kind was made. */
+  /** Whether to repeat after this failure. `isOnceUsed`: the call was already repeated after a failure of the same kind. */
   repeats(failure: CallFailure, isOnceUsed: boolean): boolean;
   /** The share of the remaining time that one attempt may take, 0 to 1. */
   readonly share: number;

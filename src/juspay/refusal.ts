@@ -126,15 +126,26 @@ function parseIfText(value: unknown): unknown {
   }
 }
 
-/** Whether the status of a response decides what it means, whatever its body is. */
+/** Whether the status alone decides what a response means, so that its body is not needed. */
 export function isStatusEnough(status: number): boolean {
-  return status >= 500 || (status >= 300 && status < 400) || [401, 403, 408, 429].includes(status);
+  return refusalByStatus({ status, headers: {} }) !== undefined;
+}
+
+/** The failure of a response whose status alone decides what it means; `undefined` for other statuses. */
+function refusalByStatus(head: Head): CallFailure | undefined {
+  const { status } = head;
+  if (status >= 500 || status === 429) return unavailable(head);
+  // The provider timed out, either while it received the request or while it processed it.
+  if (status === 408) return new CallFailure(new GatewayError('UPSTREAM_TIMEOUT'), 'unknown', 'always');
+  if (status >= 300 && status < 400) return definite('UPSTREAM_MISCONFIGURED');
+  // 401 and 403 concern the gateway's credentials. Their codes do not matter.
+  return status === 401 || status === 403 ? definite('UPSTREAM_MISCONFIGURED') : undefined;
 }
 
 /**
  * Maps a response without a customer to the error to throw.
  *
- * Where the status alone does not decide ({@link isStatusEnough}), a 404 that does not report a missing customer means a wrong base
+ * For some statuses the body does not matter ({@link isStatusEnough}). A 404 that does not report a missing customer means a wrong base
  * URL. Otherwise `error_info.code` decides, then `error_code`, then the status. Messages are never read.
  *
  * @param answer.body the parsed JSON; `undefined` if there is none.
@@ -145,12 +156,8 @@ export function refusal(
   answer: Head & { readonly body: unknown; readonly readable: boolean },
 ): CallFailure | NoSuchCustomer {
   const { status, body, readable } = answer;
-  if (status >= 500 || status === 429) return unavailable(answer);
-  // The provider timed out, either while it received the request or while it processed it.
-  if (status === 408) return new CallFailure(new GatewayError('UPSTREAM_TIMEOUT'), 'unknown', 'always');
-  if (status >= 300 && status < 400) return definite('UPSTREAM_MISCONFIGURED');
-  // 401 and 403 concern the gateway's credentials. Their codes do not matter.
-  if (status === 401 || status === 403) return definite('UPSTREAM_MISCONFIGURED');
+  const decided = refusalByStatus(answer);
+  if (decided !== undefined) return decided;
   if (!readable) return malformed();
   const error = decodeError(body);
   const meaning = error && meaningOf(error, status);

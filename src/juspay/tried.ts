@@ -31,7 +31,6 @@ export interface TryListener {
 export class Tried implements Sending {
   readonly call: Call;
   readonly waiter: Operation;
-  readonly cancellation: Cancellation;
   readonly key: Key | undefined;
   /** From 1. */
   readonly attempt: number;
@@ -57,7 +56,6 @@ export class Tried implements Sending {
   ) {
     this.call = call;
     this.waiter = operation;
-    this.cancellation = operation.cancellation;
     this.key = key;
     this.attempt = attempt;
     this.resends = attempt - 1 + (key === undefined ? 0 : 1);
@@ -65,6 +63,10 @@ export class Tried implements Sending {
     this.#gate = gate;
     this.#timeoutMs = timeoutMs;
     this.#listener = listener;
+  }
+
+  get cancellation(): Cancellation {
+    return this.waiter.cancellation;
   }
 
   /** The wait for a connection, of an attempt that was sent. */

@@ -23,7 +23,7 @@ require('node:http').createServer((request, response) => {
 process.on('message', () => process.send(calls));
 `;
 
-/** Sends requests over 16 connections. Answers a message with the number of responses without errors, also without those that are data. */
+/** Sends requests over 16 connections. Answers a message with the number of responses that hold neither `errors` nor an error result. */
 const client = `
 const { connect } = require('node:net');
 process.on('message', ({ port, query, variables, first, count }) => {

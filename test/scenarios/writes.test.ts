@@ -272,7 +272,7 @@ for (const [field, operation, variables] of [
         await harness.sandbox.whenCalled(({ route }) => route === 'get');
         const controller = new AbortController();
         const write = harness.ask(operation, variables, controller.signal).catch(() => undefined);
-        // Its variables are read and its call waits.
+        // Enough turns of the event loop for the write to reach the queue of the connection.
         for (let turn = 0; turn < 50; turn += 1) await nextTurn();
         controller.abort();
         await write;
