@@ -29,9 +29,11 @@ export function start(
   args: readonly string[],
   environment: Record<string, string> = {},
   nodeOptions: readonly string[] = [],
+  channels: readonly 'ipc'[] = [],
 ): Run {
   const env = { PATH: process.env['PATH'] ?? '', ...environment };
-  const child = spawn(process.execPath, [...nodeOptions, bin, ...args], { env });
+  const stdio = ['pipe', 'pipe', 'pipe', ...channels] as const;
+  const child = spawn(process.execPath, [...nodeOptions, bin, ...args], { env, stdio: [...stdio] });
   return { child, ...outputOf(child) };
 }
 
