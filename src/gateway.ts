@@ -25,11 +25,11 @@ import { useHttp } from './http/http.ts';
 import { countInFlight } from './http/in-flight.ts';
 import { answer, type Message } from './http/listener.ts';
 import { MessageOrigin } from './http/origin.ts';
-import { Outbox } from './http/outbox.ts';
 import { createOverload } from './http/overload.ts';
 import { isPlain, servePlain } from './http/plain.ts';
 import { hasValidHost, refuseRequest } from './http/raw.ts';
 import { createReport } from './http/report.ts';
+import { ResponseBatch } from './http/response-batch.ts';
 import type { HttpRules } from './http/rules.ts';
 import { SharedAnswers } from './http/shared-answers.ts';
 import { type RequestOrigin, RequestState } from './http/state.ts';
@@ -90,7 +90,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
   const overload = createOverload(config.juspay);
   const bodies = createBodies();
   const delivery = createDelivery();
-  const outbox = new Outbox();
+  const responses = new ResponseBatch();
   const merchantOf = (caller: Caller) => merchants.of(caller)?.merchantId;
   const rateLimit =
     config.rateLimit && createRateLimit(config.rateLimit, log, metrics, merchantOf, parts.countInInstance);
@@ -198,7 +198,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
       delivery.limit(response);
       if (!hasValidHost(request)) return refuseRequest(response, 400);
       const state = openState(new MessageOrigin(request, bodies, findAddress));
-      if (isPlain(request, endpoint)) return servePlain(request, response, { state, rules, outbox });
+      if (isPlain(request, endpoint)) return servePlain(request, response, { state, rules, responses });
       response.once('close', () => state.end());
       const { path, query } = state.origin.target;
       const isKnown = [endpoint, '/health', '/ready'].includes(path);

@@ -5,7 +5,7 @@ import type { Call } from '../juspay/exchange.ts';
 import { settling } from '../juspay/policy.ts';
 import { CallFailure, NoSuchCustomer } from '../juspay/refusal.ts';
 import type { Resilience } from '../juspay/resilience.ts';
-import type { Task } from '../juspay/tried.ts';
+import type { Task } from '../juspay/task.ts';
 import { createLog } from '../telemetry/log.ts';
 import type { Identities } from './identities.ts';
 

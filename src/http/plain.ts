@@ -7,9 +7,9 @@ import type { Answer } from '../execution/answer.ts';
 import { keyHeader } from '../idempotency/header.ts';
 import type { Body, BodyReceiver } from './bodies.ts';
 import type { Message } from './listener.ts';
-import type { Outbox, Sendable } from './outbox.ts';
 import { paramsOfText, textOf } from './params.ts';
 import { discardRest, sendText } from './raw.ts';
+import type { ResponseBatch, Sendable } from './response-batch.ts';
 import {
   admit,
   callerOf,
@@ -28,7 +28,7 @@ import type { RequestState } from './state.ts';
 interface PlainRequest {
   readonly state: RequestState;
   readonly rules: HttpRules;
-  readonly outbox: Outbox;
+  readonly responses: ResponseBatch;
 }
 
 /**
@@ -68,8 +68,8 @@ class PlainExchange implements BodyReceiver, Sharer, ReadListener, Sendable {
   #response: ServerResponse | undefined;
   readonly state: RequestState;
   readonly #rules: HttpRules;
-  readonly #outbox: Outbox;
-  /** Set while the exchange is in the outbox. */
+  readonly #responses: ResponseBatch;
+  /** Set while the exchange is in the batch. */
   #answer: Answer | undefined;
   /** Bytes of the body that have not arrived. */
   #missingBytes: number;
@@ -82,13 +82,13 @@ class PlainExchange implements BodyReceiver, Sharer, ReadListener, Sendable {
   /** Set if the operation has waited for an equal one, whose answer it could not take. */
   ended: EndedRead | undefined;
 
-  constructor(message: IncomingMessage, response: ServerResponse, { state, rules, outbox }: PlainRequest) {
+  constructor(message: IncomingMessage, response: ServerResponse, { state, rules, responses }: PlainRequest) {
     this.headers = new MessageHeaders(message.headers);
     this.#message = message;
     this.#response = response;
     this.state = state;
     this.#rules = rules;
-    this.#outbox = outbox;
+    this.#responses = responses;
     this.#missingBytes = Number(message.headers['content-length']);
   }
 
@@ -207,7 +207,7 @@ class PlainExchange implements BodyReceiver, Sharer, ReadListener, Sendable {
 
   #send(answer: Answer): void {
     this.#answer = answer;
-    this.#outbox.put(this);
+    this.#responses.add(this);
   }
 
   send(): void {
@@ -217,7 +217,7 @@ class PlainExchange implements BodyReceiver, Sharer, ReadListener, Sendable {
     try {
       this.#write(answer);
     } catch (error) {
-      // Logs the error. The other responses of the outbox must still be sent.
+      // Logs the error. The other responses of the batch must still be sent.
       refuse(error, this.headers, this.state, this.#rules);
       this.#response?.destroy();
     }

@@ -6,7 +6,7 @@ import { added } from '../customers/short-list.ts';
 import type { Call, Exchange, Key, Sending, UpstreamResponse } from './exchange.ts';
 import type { Lanes, Seeker, Waiter } from './lanes.ts';
 import { isStatusEnough } from './refusal.ts';
-import { dispatchUnseen } from './unseen.ts';
+import { dispatchUninstrumented } from './uninstrumented.ts';
 
 /** What all attempts of a transport share. */
 export interface AttemptParts {
@@ -79,7 +79,7 @@ export class Attempt implements Seeker<Client>, Deadline, CancelListener, Dispat
       this.#startedAtMs = performance.now();
       this.#parts.deadlines.add(this, this.#sending.endsAtMs(this.#startedAtMs));
       if (call.method === 'GET') cancellation.add(this);
-      dispatchUnseen(lane, request, this);
+      dispatchUninstrumented(lane, request, this);
     } catch (cause) {
       this.#fault(cause);
     }

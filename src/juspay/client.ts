@@ -20,7 +20,7 @@ import type { Call, UpstreamResponse } from './exchange.ts';
 import { type Policy, reading, writing } from './policy.ts';
 import { CallFailure, isErrorBody, malformed, NoSuchCustomer, refusal, refusalOfRepeat } from './refusal.ts';
 import type { Resilience } from './resilience.ts';
-import type { Task } from './tried.ts';
+import type { Task } from './task.ts';
 import { customerPath, decodeCustomer, encodeForm } from './wire.ts';
 import { type Calls, createWrites, type Writes } from './writes.ts';
 

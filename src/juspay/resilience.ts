@@ -4,10 +4,10 @@ import { GatewayError } from '../errors.ts';
 import { correlationOf, type Log, type LogFields, type Metrics, type Outcome } from '../telemetry/log.ts';
 import { type Breakers, createBreakers } from './breakers.ts';
 import type { Call, Exchange, Key, Transport } from './exchange.ts';
-import { type Failed, FirstTry, type Receiver, repeat, type Steps } from './first-try.ts';
+import { type Failed, FirstAttempt, type Receiver, repeat, type Steps } from './first-attempt.ts';
 import { budgetPauseMs, createGate } from './gate.ts';
 import { CallFailure, NoSuchCustomer, transportFailure } from './refusal.ts';
-import { remainingMs, type Task, Tried, type TryListener } from './tried.ts';
+import { type AttemptListener, remainingMs, type Task, TaskAttempt } from './task.ts';
 
 const now = () => performance.now();
 
@@ -44,12 +44,13 @@ export function resilient(
     retriesLeft: gate.retriesLeft,
     heldMs: () => Math.max(0, gate.heldUntilMs - now()),
   });
-  const firstTry = { attempt: 1, key: undefined };
+  const firstAttempt = { attempt: 1, key: undefined };
   const steps: Steps = { conclude, countUnsent, persist };
 
   return {
     call(task, receiver) {
-      if (isClear(task)) transport.send(new Tried(task, firstTry, rules, new FirstTry(task, receiver, steps)));
+      if (isClear(task))
+        transport.send(new TaskAttempt(task, firstAttempt, rules, new FirstAttempt(task, receiver, steps)));
       else repeat(task, 'refused', steps, receiver);
     },
   };
@@ -99,7 +100,7 @@ export function resilient(
         throw lastFailure ?? new CallFailure(new GatewayError('UPSTREAM_UNAVAILABLE'), 'unsent', 'never');
       }
       try {
-        return conclude(task, sent.tried, sent.exchange);
+        return conclude(task, sent.taskAttempt, sent.exchange);
       } catch (failure) {
         if (!(failure instanceof CallFailure)) throw failure;
         last = { failure, exchange: sent.exchange };
@@ -108,8 +109,8 @@ export function resilient(
   }
 
   /** Counts the wait of an attempt that was not sent. */
-  function countUnsent({ operation }: Task<unknown>, tried: Tried): void {
-    metrics?.queued({ caller: operation.callerKind ?? 'anonymous', waitMs: now() - tried.startedAtMs });
+  function countUnsent({ operation }: Task<unknown>, taskAttempt: TaskAttempt): void {
+    metrics?.queued({ caller: operation.callerKind ?? 'anonymous', waitMs: now() - taskAttempt.startedAtMs });
   }
 
   /** Makes one attempt as soon as it may be sent. */
@@ -117,14 +118,17 @@ export function resilient(
     while (await waitUntilClear(task, attempt)) {
       const { promise, resolve, reject } = Promise.withResolvers<{
         result: Exchange | 'refused' | 'full';
-        tried: Tried;
+        taskAttempt: TaskAttempt;
       }>();
-      const listener: TryListener = { onEnd: (result, tried) => resolve({ result, tried }), onFault: reject };
-      transport.send(new Tried(task, { attempt, key }, rules, listener));
-      const { result, tried } = await promise;
-      if (result === 'full' || result === 'refused') countUnsent(task, tried);
+      const listener: AttemptListener = {
+        onEnd: (result, taskAttempt) => resolve({ result, taskAttempt }),
+        onFault: reject,
+      };
+      transport.send(new TaskAttempt(task, { attempt, key }, rules, listener));
+      const { result, taskAttempt } = await promise;
+      if (result === 'full' || result === 'refused') countUnsent(task, taskAttempt);
       if (result === 'full') await waitForRoom(task);
-      else if (result !== 'refused') return { exchange: result, tried };
+      else if (result !== 'refused') return { exchange: result, taskAttempt };
     }
     return 'refused';
   }
@@ -172,13 +176,13 @@ export function resilient(
   }
 
   /** Decodes, counts and logs a finished attempt. @throws what `decode` throws; CallFailure if there is no response. */
-  function conclude<Value>(task: Task<Value>, tried: Tried, exchange: Exchange): Value {
+  function conclude<Value>(task: Task<Value>, taskAttempt: TaskAttempt, exchange: Exchange): Value {
     const { operation, policy } = task;
     const known = exchange.kind === 'response' ? providerRequestId(exchange.headers['x-request-id']) : undefined;
     if (known !== undefined) operation.onProviderRequest?.(known);
     try {
       if (exchange.kind === 'failure') throw transportFailure(exchange);
-      const value = task.decode(exchange, tried.attempt > 1);
+      const value = task.decode(exchange, taskAttempt.attempt > 1);
       count('OK');
       if (log.isDebugDropped !== true) log.debug('upstream call', describe());
       return value;
@@ -198,11 +202,11 @@ export function resilient(
     }
 
     function count(outcome: Outcome): void {
-      tried.onConcluded(outcome, exchange.kind === 'response' ? exchange.status : undefined);
-      const durationMs = now() - tried.startedAtMs;
+      taskAttempt.onConcluded(outcome, exchange.kind === 'response' ? exchange.status : undefined);
+      const durationMs = now() - taskAttempt.startedAtMs;
       if (metrics !== undefined) {
         const { sampledTraceId: traceId, callerKind: caller = 'anonymous' } = operation;
-        const { resends, queuedMs: waitMs } = tried;
+        const { resends, queuedMs: waitMs } = taskAttempt;
         const isRepeat = resends > 0;
         metrics.attempt({ merchant: merchantId, call: policy.kind, outcome, isRepeat, durationMs, traceId });
         metrics.queued({ caller, waitMs });
@@ -213,8 +217,8 @@ export function resilient(
       return {
         ...correlationOf(operation),
         call: policy.kind,
-        attempt: tried.attempt,
-        durationMs: Math.round(now() - tried.startedAtMs),
+        attempt: taskAttempt.attempt,
+        durationMs: Math.round(now() - taskAttempt.startedAtMs),
         ...(exchange.kind === 'response' && {
           status: exchange.status,
           ...(known !== undefined && { providerRequestId: known }),

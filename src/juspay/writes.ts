@@ -13,7 +13,7 @@ import { TurnoverMap } from '../customers/turnover-map.ts';
 import { GatewayError } from '../errors.ts';
 import { type Policy, reading, settling } from './policy.ts';
 import { CallFailure, NoSuchCustomer } from './refusal.ts';
-import { remainingMs } from './tried.ts';
+import { remainingMs } from './task.ts';
 
 /**
  * The provider's calls. They throw CallFailure; `update` also throws NoSuchCustomer. An unexpected error of `create` or `update`

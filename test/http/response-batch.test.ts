@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Outbox } from '../../src/http/outbox.ts';
+import { ResponseBatch } from '../../src/http/response-batch.ts';
 
 test('responses of one turn of the event loop MUST be sent together and in order, at the end of the turn', async () => {
-  const outbox = new Outbox();
+  const batch = new ResponseBatch();
   const sent: string[] = [];
   const put = (name: string, then?: () => void) =>
-    outbox.put({
+    batch.add({
       send() {
         sent.push(name);
         then?.();

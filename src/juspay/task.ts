@@ -22,13 +22,13 @@ export interface Task<Value> {
 }
 
 /** Receives the result of an attempt. Its methods must not throw. */
-export interface TryListener {
-  onEnd(result: Exchange | 'refused' | 'full', tried: Tried): void;
+export interface AttemptListener {
+  onEnd(result: Exchange | 'refused' | 'full', taskAttempt: TaskAttempt): void;
   onFault(cause: unknown): void;
 }
 
 /** One attempt of a task, as the transport's sender: its rules of time and admission, and its report to the breaker. */
-export class Tried implements Sending {
+export class TaskAttempt implements Sending {
   readonly call: Call;
   readonly waiter: Operation;
   readonly key: Key | undefined;
@@ -41,7 +41,7 @@ export class Tried implements Sending {
   readonly #policy: Policy;
   readonly #gate: Gate;
   readonly #timeoutMs: number;
-  readonly #listener: TryListener;
+  readonly #listener: AttemptListener;
   #sentAtMs = 0;
   #report: ReturnType<Breaker['admit']>;
   /** Set while an observer follows the attempt. */
@@ -52,7 +52,7 @@ export class Tried implements Sending {
     { call, operation, policy }: Task<unknown>,
     { attempt, key }: { readonly attempt: number; readonly key: Key | undefined },
     { gate, timeoutMs }: { readonly gate: Gate; readonly timeoutMs: number },
-    listener: TryListener,
+    listener: AttemptListener,
   ) {
     this.call = call;
     this.waiter = operation;

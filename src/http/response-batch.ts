@@ -5,12 +5,12 @@ export interface Sendable {
 }
 
 /** Sends the responses of one turn of the event loop together, see docs/decisions/0037-responses-in-one-burst.md. */
-export class Outbox {
+export class ResponseBatch {
   /** Bounded by the limit of concurrent operations: each request has one response. */
   #waiting: Sendable[] = [];
 
   /** Sends the response at the end of this turn of the event loop. */
-  put(response: Sendable): void {
+  add(response: Sendable): void {
     this.#waiting.push(response);
     if (this.#waiting.length === 1) setImmediate(flush, this);
   }
@@ -23,6 +23,6 @@ export class Outbox {
 }
 
 /** One function for all: a closure for each turn would be allocated. */
-function flush(outbox: Outbox): void {
-  outbox.flush();
+function flush(batch: ResponseBatch): void {
+  batch.flush();
 }

@@ -10,7 +10,7 @@ const created = channel('undici:request:create');
  *
  * Other requests of the process are not affected: the channel looks empty only during this call.
  */
-export function dispatchUnseen(
+export function dispatchUninstrumented(
   client: Client,
   request: Dispatcher.DispatchOptions,
   handler: Dispatcher.DispatchHandler,

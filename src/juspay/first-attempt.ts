@@ -1,6 +1,6 @@
 import type { Exchange } from './exchange.ts';
 import { CallFailure } from './refusal.ts';
-import type { Task, Tried, TryListener } from './tried.ts';
+import type { AttemptListener, Task, TaskAttempt } from './task.ts';
 
 /** Receives the result of a call: one call of one method. The methods must not throw. */
 export interface Receiver<Value> {
@@ -16,14 +16,14 @@ export interface Failed {
 
 /** The parts of `resilient` that a first attempt uses. */
 export interface Steps {
-  conclude<Value>(task: Task<Value>, tried: Tried, exchange: Exchange): Value;
+  conclude<Value>(task: Task<Value>, taskAttempt: TaskAttempt, exchange: Exchange): Value;
   /** Counts the wait of an attempt that was not sent. */
-  countUnsent(task: Task<unknown>, tried: Tried): void;
+  countUnsent(task: Task<unknown>, taskAttempt: TaskAttempt): void;
   persist<Value>(task: Task<Value>, first: Failed | 'full' | 'refused'): Promise<Value>;
 }
 
 /** Listens to the first attempt of a call. */
-export class FirstTry<Value> implements TryListener {
+export class FirstAttempt<Value> implements AttemptListener {
   readonly #task: Task<Value>;
   readonly #receiver: Receiver<Value>;
   readonly #steps: Steps;
@@ -34,14 +34,14 @@ export class FirstTry<Value> implements TryListener {
     this.#steps = steps;
   }
 
-  onEnd(result: Exchange | 'refused' | 'full', tried: Tried): void {
+  onEnd(result: Exchange | 'refused' | 'full', taskAttempt: TaskAttempt): void {
     if (result === 'full' || result === 'refused') {
-      this.#steps.countUnsent(this.#task, tried);
+      this.#steps.countUnsent(this.#task, taskAttempt);
       return repeat(this.#task, result, this.#steps, this.#receiver);
     }
     let value: Value;
     try {
-      value = this.#steps.conclude(this.#task, tried, result);
+      value = this.#steps.conclude(this.#task, taskAttempt, result);
     } catch (failure) {
       if (!(failure instanceof CallFailure)) return recover(this.#task, failure, this.#receiver);
       return repeat(this.#task, { failure, exchange: result }, this.#steps, this.#receiver);
