@@ -1,5 +1,4 @@
 import { fileURLToPath } from 'node:url';
-import { createYoga } from 'graphql-yoga';
 import { addressOf } from './auth/address.ts';
 import { type Authenticator, type AuthOptions, createAuthenticator } from './auth/auth.ts';
 import type { Caller } from './auth/caller.ts';
@@ -16,12 +15,11 @@ import { createExplainer } from './explain/explainer.ts';
 import { createOperations, type OperationsOptions } from './graphql/operations.ts';
 import { buildSubgraph } from './graphql/schema.ts';
 import { createBodies } from './http/bodies.ts';
-import { createCors } from './http/cors.ts';
+import { deferred } from './http/deferred.ts';
 import { createDelivery } from './http/delivery.ts';
-import { createGraphiqlRenderer, type Examples, graphiqlOptions, usePagePolicy } from './http/graphiql.ts';
+import type { Examples } from './http/graphiql.ts';
 import type { NodeGateway } from './http/handler.ts';
-import { useHealth } from './http/health.ts';
-import { useHttp } from './http/http.ts';
+import { isPlainProbe, serveProbe, statusOfProbe } from './http/health.ts';
 import { countInFlight } from './http/in-flight.ts';
 import { answer, type Message } from './http/listener.ts';
 import { MessageOrigin } from './http/origin.ts';
@@ -136,26 +134,12 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     traces,
   };
 
-  const yoga = createYoga<{ state: RequestState }>({
-    graphqlEndpoint: endpoint,
-    cors: createCors(config.corsOrigins),
-    graphiql: config.graphiql ? graphiqlOptions(endpoint, parts.examples) : false,
-    // Disabled, because Yoga's health check matches more than its exact path. `useHealth` replaces it. No path contains a space.
-    healthCheckEndpoint: ' ',
-    renderGraphiQL: createGraphiqlRenderer(),
-    landingPage: false,
-    logging: false,
-    batching: false,
-    multipart: false,
-    // Replaced by `useHttp` and the engine.
-    maxRequestBodySize: false,
-    parserAndValidationCache: false,
-    maskedErrors: false,
-    plugins: [
-      useHealth({ isReady: () => inFlight.isReady() && authenticator.isReady() }),
-      useHttp(rules),
-      usePagePolicy(),
-    ],
+  const isReady = () => inFlight.isReady() && authenticator.isReady();
+  // A third of the time to start is that of Yoga's modules. Plain requests and probes do not use them.
+  const yoga = deferred(async () => {
+    const { openYoga } = await import('./http/yoga.ts');
+    const { corsOrigins, graphiql } = config;
+    return openYoga({ rules, corsOrigins, graphiql, examples: parts.examples, isReady });
   });
 
   const replaceMerchants = ({ provider, merchants: others }: Config) => {
@@ -189,7 +173,10 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
         findAddress: () => findAddress(peer?.clientAddress, request.headers.get('x-forwarded-for')),
       });
       try {
-        return await yoga.fetch(request, { state });
+        const opened = yoga.get();
+        // Awaited only while it loads. A context manager that does not follow promises would lose the active span of the server.
+        const { fetch } = opened instanceof Promise ? await opened : opened;
+        return await fetch(request, { state });
       } finally {
         state.end();
       }
@@ -201,10 +188,14 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
       if (isPlain(request, endpoint)) return servePlain(request, response, { state, rules, responses });
       response.once('close', () => state.end());
       const { path, query } = state.origin.target;
-      const isKnown = [endpoint, '/health', '/ready'].includes(path);
+      const status = statusOfProbe(path, isReady);
+      if (status !== undefined && isPlainProbe(request)) {
+        return serveProbe(request, response, { requestId: state.requestId, status, responses });
+      }
+      const isKnown = path === endpoint || status !== undefined;
       // Use a fixed host, and only paths that a URL parser does not change.
       const url = `http://localhost${isKnown ? path : '/'}${query}`;
-      answer(request, response, { url, state, fetchAPI: yoga.fetchAPI, handle: yoga.fetch }).catch((cause) => {
+      answer(request, response, { url, state, open: yoga.get }).catch((cause) => {
         log.error('unexpected error', { requestId: state.requestId, cause });
         refuseRequest(response, 500);
       });
@@ -212,6 +203,7 @@ export function openGateway(config: GatewayConfig, parts: GatewayParts): NodeGat
     drain: inFlight.drain,
     async dispose() {
       void inFlight.drain();
+      yoga.dispose();
       authenticator.dispose();
       overload.dispose();
       await stopWatching();

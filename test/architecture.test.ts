@@ -93,7 +93,7 @@ const table: Readonly<Record<string, Room>> = {
   // The composition root.
   gateway: {
     rooms: ['telemetry', 'config', 'auth', 'idempotency', 'juspay', 'execution', 'graphql', 'explain', 'http'],
-    packages: ['graphql-yoga', 'node:url'],
+    packages: ['node:url'],
   },
   cli: {
     rooms: ['telemetry', 'config', 'auth', 'graphql', 'explain', 'http', 'sandbox', 'gateway'],
@@ -237,8 +237,8 @@ test('each run-time package MUST be imported, by one or two rooms', () => {
   const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: Record<string, string> };
   for (const name of Object.keys(dependencies)) {
     const rooms = new Set(files.filter((path) => importsOf(textOf(path)).includes(name)).map(roomOf));
-    // Documents, errors and input checks occur in most rooms. The server library calls hooks of two rooms.
-    const most = name === 'graphql' || name === 'zod' ? 6 : name === 'graphql-yoga' ? 3 : 2;
+    // Documents, errors and input checks occur in most rooms.
+    const most = name === 'graphql' || name === 'zod' ? 6 : 2;
     assert.ok(rooms.size >= 1 && rooms.size <= most, `${name} is imported by ${[...rooms].join(', ') || 'no room'}.`);
   }
 });

@@ -4,9 +4,10 @@ import { RequestError } from '../errors.ts';
 import { type Correlation, correlationOf, type Log, type Metrics } from '../telemetry/log.ts';
 import { type ApiKeys, createApiKeys } from './api-keys.ts';
 import { anonymous, type Caller, combine, sandboxAnonymous } from './caller.ts';
-import { createJwtVerifier, type JwtOptions } from './jwt.ts';
+import type { JwtOptions } from './jwt.ts';
 import { KeysUnavailable } from './key-set.ts';
 import { CredentialRefused } from './refused-credentials.ts';
+import { createJwtVerifier } from './verifier.ts';
 
 export interface AuthOptions {
   /** If empty, every request comes from the anonymous caller. */

@@ -2,7 +2,7 @@ import { decodeProtectedHeader, errors, type JWTVerifyResult, jwtVerify, SignJWT
 import { scopes } from '../customers/access.ts';
 import type { Log, Metrics } from '../telemetry/log.ts';
 import type { Caller } from './caller.ts';
-import { asymmetricAlgorithms, createKeySet, type KeySet } from './key-set.ts';
+import { asymmetricAlgorithms, type KeySet } from './key-set.ts';
 import { CredentialRefused, type RefusalReason } from './refused-credentials.ts';
 
 export interface JwtOptions {
@@ -23,50 +23,37 @@ export interface JwtOptions {
   readonly monotonicMs?: (() => number) | undefined;
 }
 
-export interface JwtVerifier {
-  /**
-   * Verifies a token and reads its caller.
-   *
-   * @throws CredentialRefused if the token is not accepted.
-   * @throws KeysUnavailable if the key set cannot be read and the key of this token is unknown.
-   */
-  verify(token: string): Promise<Caller>;
-  /** Whether tokens can be verified. With a key set, `true` after the first successful fetch. */
-  isReady(): boolean;
-  dispose(): void;
-}
-
 const symmetricAlgorithms = ['HS256', 'HS384', 'HS512'];
 const maxTokenLength = 8192;
 const clockToleranceSeconds = 30;
 
-export function createJwtVerifier(options: JwtOptions): JwtVerifier {
+/**
+ * Verifies a token and reads its caller.
+ *
+ * @param keySet the published keys, if `options.keys` is not a secret.
+ * @throws CredentialRefused if the token is not accepted.
+ * @throws KeysUnavailable if the key set cannot be read and the key of this token is unknown.
+ */
+export async function verifyToken(token: string, keySet: KeySet | undefined, options: JwtOptions): Promise<Caller> {
   const { keys, now = Date.now } = options;
-  const keySet = 'url' in keys ? createKeySet({ ...options, url: keys.url }) : undefined;
   // Allow one kind of algorithm only: a public key must not be accepted as an HMAC secret.
   const algorithms = keySet ? [...asymmetricAlgorithms] : symmetricAlgorithms;
-  return {
-    async verify(token) {
-      const { alg, kid } = readHeader(token, algorithms);
-      const rules = {
-        issuer: options.issuer,
-        algorithms,
-        requiredClaims: ['exp', 'sub'],
-        clockTolerance: clockToleranceSeconds,
-        currentDate: new Date(now()),
-      };
-      const check = (key: VerificationKey) => jwtVerify(token, key, rules);
-      const { payload, protectedHeader } =
-        'secret' in keys
-          ? await checkWithAny([new TextEncoder().encode(keys.secret.reveal())], check)
-          : await checkWithSet(keySet as KeySet, { alg, kid }, check);
-      const { typ } = protectedHeader;
-      if (typ !== undefined && !/^(application\/)?(at\+)?jwt$/i.test(typ)) throw new CredentialRefused('type');
-      return callerOf(payload, options);
-    },
-    isReady: () => keySet?.isRead() ?? true,
-    dispose: () => keySet?.dispose(),
+  const { alg, kid } = readHeader(token, algorithms);
+  const rules = {
+    issuer: options.issuer,
+    algorithms,
+    requiredClaims: ['exp', 'sub'],
+    clockTolerance: clockToleranceSeconds,
+    currentDate: new Date(now()),
   };
+  const check = (key: VerificationKey) => jwtVerify(token, key, rules);
+  const { payload, protectedHeader } =
+    'secret' in keys
+      ? await checkWithAny([new TextEncoder().encode(keys.secret.reveal())], check)
+      : await checkWithSet(keySet as KeySet, { alg, kid }, check);
+  const { typ } = protectedHeader;
+  if (typ !== undefined && !/^(application\/)?(at\+)?jwt$/i.test(typ)) throw new CredentialRefused('type');
+  return callerOf(payload, options);
 }
 
 type VerificationKey = Parameters<typeof jwtVerify>[1] & object;

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { FetchAPI } from 'graphql-yoga';
 import { discardRest, sendText } from './raw.ts';
 import type { RequestState } from './state.ts';
+import type { Yoga } from './yoga.ts';
 
 /** A request of `node:http`, with the properties that a framework may add. */
 export type Message = IncomingMessage & {
@@ -16,31 +16,31 @@ export type Message = IncomingMessage & {
  * the stream of `message` itself, within its limits.
  *
  * @param options.url URL of the request that the handler gets.
- * @param options.handle must not reject unless the client has disconnected.
+ * @param options.open opens the handler, which must not reject unless the client has disconnected.
  */
 export async function answer(
   message: Message,
   response: ServerResponse,
-  options: {
-    url: string;
-    state: RequestState;
-    fetchAPI: Pick<FetchAPI, 'Request'>;
-    handle: (request: Request, context: { state: RequestState }) => Response | Promise<Response>;
-  },
+  {
+    url,
+    state,
+    open,
+  }: { readonly url: string; readonly state: RequestState; readonly open: () => Yoga | Promise<Yoga> },
 ): Promise<void> {
-  const { url, state, fetchAPI, handle } = options;
   const gone = new AbortController();
   response.once('finish', () => discardRest(message));
   response.once('close', () => {
     if (!response.writableFinished) gone.abort();
   });
   try {
+    const opened = open();
+    const { fetchAPI, fetch } = opened instanceof Promise ? await opened : opened;
     const request = new fetchAPI.Request(url, {
       method: message.method ?? 'GET',
       headers: headersOf(message),
       signal: gone.signal,
     });
-    const { status, headers, text } = await read(await handle(request, { state }));
+    const { status, headers, text } = await read(await fetch(request, { state }));
     // A framework in front of the gateway can have sent a response of its own, such as a timeout.
     if (response.destroyed || response.headersSent) return;
     sendText(response, status, headers, text);

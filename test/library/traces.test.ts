@@ -25,6 +25,8 @@ test('a mounted gateway MUST use the tracer provider of its server, and continue
   const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' };
   const gateway = createGateway({ logLevel: 'silent', environment });
   try {
+    // Loads Yoga. This context manager does not follow promises.
+    await gateway.fetch(new Request('https://shop.example/health'));
     const span = provider.getTracer('server').startSpan('request of the server');
     const response = context.with(trace.setSpan(context.active(), span), () =>
       gateway.fetch(new Request('https://shop.example/graphql', ask)),
