@@ -12,7 +12,8 @@ export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   setTimer(call, ms) {
-    const timer = setTimeout(call, ms);
+    // A longer delay would fire at once.
+    const timer = setTimeout(call, Math.min(ms, 2e9));
     return () => clearTimeout(timer);
   },
 };

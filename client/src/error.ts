@@ -48,7 +48,8 @@ export class CustomerClientError extends Error {
 }
 
 interface GraphQLErrorLike {
-  readonly path?: readonly (string | number)[] | undefined;
+  /** Some servers send `null` for an error of the whole operation. */
+  readonly path?: readonly (string | number)[] | null | undefined;
   readonly extensions?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -82,7 +83,7 @@ export function readError(
     requestId: textOf(requestId, 'x-request-id') || undefined,
     retryAfterSeconds: readRetryAfter(textOf(retryAfterSeconds, 'retry-after')),
     status,
-    path,
+    path: Array.isArray(path) ? path : undefined,
   });
 }
 

@@ -8,7 +8,7 @@ import { renewing } from './session.ts';
 import { type ClientAuthTokens, createTokens } from './tokens.ts';
 import { type Answer, createTransport, type RequestOptions, type TransportOptions } from './transport.ts';
 import type { Visibility } from './visibility.ts';
-import { createWrites, mayBeDone } from './writes.ts';
+import { createWrites, mayBeDone, withoutTokens } from './writes.ts';
 
 export interface CustomerClientOptions extends TransportOptions {
   /** For tests. Default: the system clocks and `setTimeout`. */
@@ -57,23 +57,32 @@ export interface CustomerClient {
 /** Creates a client. It sends nothing until an operation runs. */
 export function createCustomerClient(options: CustomerClientOptions): CustomerClient {
   const { clock = systemClock, visibility, refresh, timeoutMs = 30_000 } = options;
-  const once = timed(createTransport(options), timeoutMs, clock);
-  const send = refresh ? renewing(once, refresh) : once;
+  const once = createTransport(options);
+  const send = timed(refresh ? renewing(once, refresh) : once, timeoutMs, clock);
   const tokens = createTokens(async (id) => {
     const { customer } = await execute(CustomerWithTokenDocument, { id });
     if (customer) return customer.clientAuthToken;
     throw new CustomerClientError('NOT_FOUND', { retryable: false });
   }, clock);
-  const writes = createWrites(tokens);
+  const writes = createWrites();
+  /** Number of calls of `tokens.clear`. */
+  let session = 0;
+  tokens.onChange((change) => {
+    if (change === 'cleared') session += 1;
+  });
 
   const request: CustomerClient['request'] = async (document, variables, requestOptions) => {
-    if (document.kind === 'query') return send(document, variables, requestOptions);
+    const startedIn = session;
+    if (document.kind === 'query') {
+      const { data, errors } = await send(document, variables, requestOptions);
+      return { errors, data: session === startedIn ? data : withoutTokens(data, dropping) };
+    }
     // React Native and insecure pages lack `randomUUID`. The gateway binds the key to the caller, so it need not be secret.
-    const idempotencyKey = `${Math.random()}${Math.random()}`;
+    const idempotencyKey = requestOptions?.idempotencyKey || `${Math.random()}${Math.random()}`;
     try {
-      const { data, errors } = await send(document, variables, { idempotencyKey, ...requestOptions });
+      const { data, errors } = await send(document, variables, { ...requestOptions, idempotencyKey });
       if (errors.some((error) => mayBeDone(error) && isMissing(data, error))) writes.ambiguous(variables);
-      return { errors, data: writes.settle(variables, data) };
+      return { errors, data: writes.settle(variables, data, session === startedIn ? tokens : dropping) };
     } catch (error) {
       // An operation can be cancelled after it was sent. Other errors come from the app's own functions, before anything is sent.
       const isAmbiguous = error instanceof CustomerClientError ? mayBeDone(error) : requestOptions?.signal?.aborted;
@@ -106,6 +115,9 @@ export function createCustomerClient(options: CustomerClientOptions): CustomerCl
     visibility,
   };
 }
+
+/** Drops the tokens of a result of an earlier session. */
+const dropping = { keep() {} };
 
 function present<Value>(value: Value | null | undefined): Value {
   if (!value) throw new CustomerClientError('INVALID_RESPONSE', { retryable: false });

@@ -98,7 +98,10 @@ export function useQueryOf<Data, Variables, Selected>(
   return useQuery({ ...own, ...extra, ...skipped } as UseQueryOptions<Data, CustomerClientError, Selected, QueryKey>);
 }
 
-/** Creates an option factory such as `createCustomerOptions(client)`, for `useMutation`. Updates the cache before `onSuccess` is called. */
+/**
+ * Creates an option factory such as `createCustomerOptions(client)`, for `useMutation`. Updates the cache before `onSuccess` is called. Does
+ * not wait for queries that it refetches: the outcome is known, and a slow read must not hide it.
+ */
 export function mutationFactory<Result, Variables>(document: TypedDocument<Result, Variables>) {
   return (client: CustomerClient) =>
     mutationOptions<Outcome<RootOf<Result>>, CustomerClientError, Variables>({
@@ -106,9 +109,9 @@ export function mutationFactory<Result, Variables>(document: TypedDocument<Resul
       // The user or the app decides whether to send a write again.
       retry: false,
       mutationFn: async (variables, { client: queryClient }) => {
-        const outcome = await client.mutate(document, variables).catch(async (thrown: unknown) => {
+        const outcome = await client.mutate(document, variables).catch((thrown: unknown) => {
           const error = customerErrorFrom(thrown);
-          if (mayBeDone(error)) await invalidateCustomer(queryClient, variables);
+          if (mayBeDone(error)) invalidateCustomer(queryClient, variables);
           throw error;
         });
         await updateCache(queryClient, variables, outcome);
@@ -134,12 +137,13 @@ async function updateCache(
   if (customer !== undefined) await rememberCustomer(queryClient, customer);
   const isCached = customer !== undefined && isComplete(customer);
   if (leavesStaleData(outcome) || (outcome.status === 'success' && !isCached))
-    await invalidateCustomer(queryClient, variables);
+    invalidateCustomer(queryClient, variables);
 }
 
 /**
  * Writes a customer into the cached result of every query for its id or its reference, including results without a customer. Invalidates
- * queries of your own operations that can contain the customer. If some fields are missing, invalidates all queries for it.
+ * queries of your own operations that can contain the customer. If some fields are missing, invalidates all queries for it. Does not wait
+ * until they are refetched.
  */
 export async function rememberCustomer(
   queryClient: QueryClient,
@@ -174,15 +178,20 @@ export async function rememberCustomer(
     if (id != null && isComplete(fields)) queryClient.setQueryData([scope, 'Customer', { id }], fields);
   }
   const isUpdated = (query: Query) => isComplete(fields) && isOwn(query.queryKey) && !interrupted.has(query);
-  await queryClient.invalidateQueries({ queryKey: [scope], predicate: (query) => !isUpdated(query) && isAbout(query) });
+  invalidate(queryClient, (query) => !isUpdated(query) && isAbout(query));
 }
 
 /** Invalidates the queries for the customer of a write. */
-async function invalidateCustomer(queryClient: QueryClient, variables: unknown): Promise<void> {
+function invalidateCustomer(queryClient: QueryClient, variables: unknown): void {
   const id = targetOf(variables);
   if (id === undefined) return;
   const customer = { id, objectReferenceId: id };
-  await queryClient.invalidateQueries({ queryKey: [scope], predicate: ({ queryKey }) => isFor(queryKey, customer) });
+  invalidate(queryClient, ({ queryKey }) => isFor(queryKey, customer));
+}
+
+/** Marks queries as stale and refetches the active ones. Their hooks report failures. */
+function invalidate(queryClient: QueryClient, predicate: (query: Query) => boolean): void {
+  queryClient.invalidateQueries({ queryKey: [scope], predicate }).catch(() => undefined);
 }
 
 const isOwn = ([, name]: readonly unknown[]) => name === 'Customer' || name === 'Customers';

@@ -66,6 +66,7 @@ export function createTokens(mint: (id: string) => Promise<MintedToken | null>, 
           throw new CustomerClientError('CLIENT_AUTH_TOKEN_UNAVAILABLE', { retryable: false });
         }
         tokens.set(id, token);
+        notify('kept');
         return token;
       })
       .finally(() => {

@@ -13,17 +13,17 @@ export interface Writes {
    * Converts the data of a mutation for the app. "Already exists" without differing fields, after an ambiguous outcome, becomes the success
    * whose response was lost. Tokens are moved to `tokens`.
    */
-  settle<Data>(variables: unknown, data: Data): Data;
+  settle<Data>(variables: unknown, data: Data, tokens: Pick<ClientAuthTokens, 'keep'>): Data;
 }
 
-export function createWrites(tokens: Pick<ClientAuthTokens, 'keep'>): Writes {
+export function createWrites(): Writes {
   const unsettled = new Set<string>();
   return {
     ambiguous(variables) {
       const reference = referenceOf(variables);
       if (reference !== undefined) unsettled.add(reference);
     },
-    settle(variables, data) {
+    settle(variables, data, tokens) {
       const reference = referenceOf(variables);
       const settled = mapFields(data, (result) =>
         reference !== undefined && isFields(result) ? settleCreate(reference, result) : result,
@@ -77,13 +77,17 @@ function mapFields<Value>(value: Value, change: (inner: unknown, fields: Fields)
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, change(inner, value)])) as Value;
 }
 
-/** Prefixes of the codes of operations that are rejected before the provider is called. */
-const rejected = /^(BAD_USER_|UNAUTH|FORBID|OPERATION_TOO|OVERLOAD|RATE_LIMIT|GRAPHQL_|PERSISTED_)/;
+/**
+ * Prefixes of the codes of operations that can never be executed. `UNAUTHENTICATED`, `OVERLOADED` and `RATE_LIMITED` are not among them: a
+ * browser or a router may have sent the request before, and only its repeat was rejected.
+ */
+const rejected = /^(BAD_USER_|FORBID|OPERATION_TOO|GRAPHQL_|PERSISTED_)/;
 
 /**
- * Whether the outcome of a write that failed with this error is ambiguous: there was no response, or an intermediary wrote it. Show such an
- * error like the status `outcomeUnknown`, not as a failure.
+ * Whether the outcome of a write that failed with this error is ambiguous: there was no response, an intermediary wrote it, or it can be
+ * the answer to a repeat. Show such an error like the status `outcomeUnknown`, not as a failure.
  */
-export function mayBeDone({ code }: Pick<CustomerClientError, 'code'>): boolean {
-  return !rejected.test(code);
+export function mayBeDone({ code, cause }: Pick<CustomerClientError, 'code' | 'cause'>): boolean {
+  // With a cause, the app's `headers` or `refresh` failed, and nothing was sent.
+  return !(cause || rejected.test(code));
 }

@@ -9,6 +9,7 @@ import {
   type CustomerClientOptions,
   CustomerDocument,
   CustomersDocument,
+  CustomerWithTokenDocument,
   createCustomerClient,
   outcomeOf,
   UpdateCustomerDocument,
@@ -506,7 +507,7 @@ test('a create that the app cancelled MUST count as an ambiguous outcome', () =>
     assert.ok(made.status === 'success' && made.origin === 'RECONCILED');
   }));
 
-test('an error of a router MUST count as an ambiguous outcome, and a rejection by the gateway MUST NOT', () =>
+test('an error of a router, or of a repeat that it or the browser sent, MUST count as an ambiguous outcome; a refusal MUST NOT', () =>
   withHarness(async (harness) => {
     const router = (code: string, data: unknown, isDone: boolean) =>
       clientIn(harness, {
@@ -532,8 +533,11 @@ test('an error of a router MUST count as an ambiguous outcome, and a rejection b
       'success',
     );
     assert.equal(await createTwice(router('GATEWAY_TIMEOUT', null, true), 'client-router-2'), 'success');
+    for (const code of ['UNAUTHENTICATED', 'OVERLOADED', 'RATE_LIMITED']) {
+      assert.equal(await createTwice(router(code, null, true), `client-router-${code}`), 'success');
+    }
     await clientIn(harness).mutate(CreateCustomerDocument, { input: newCustomer('client-router-3') });
-    assert.equal(await createTwice(router('UNAUTHENTICATED', null, false), 'client-router-3'), 'exists');
+    assert.equal(await createTwice(router('FORBIDDEN', null, false), 'client-router-3'), 'exists');
   }));
 
 test('"already exists" without an ambiguous outcome MUST stay `exists`', () =>
@@ -552,4 +556,60 @@ test('"already exists" without an ambiguous outcome MUST stay `exists`', () =>
 test('a union member of a later version MUST be `other`, with the common fields of errors', () => {
   const later = { __typename: 'CustomerFrozenError', code: 'FROZEN', message: 'm', retryable: false, requestId: 'r' };
   assert.deepEqual(outcomeOf(later), { ...later, status: 'other' });
+});
+
+test('the path of an error MAY be null, and one that is no list MUST be ignored', async () => {
+  for (const path of [null, 'createCustomer', 7, {}]) {
+    const { client } = clientOf(() => Response.json({ data: null, errors: [{ message: '', path }] }));
+    const variables = { input: newCustomer('client-path') };
+    await assert.rejects(client.mutate(CreateCustomerDocument, variables), { code: 'INTERNAL_SERVER_ERROR', path: [] });
+  }
+});
+
+test('a `refresh` that hangs MUST NOT outlast the time limit of an operation, or its signal', async () => {
+  const refresh = () => new Promise(() => undefined);
+  const { client } = clientOf(unauthenticated, { refresh, timeoutMs: 20 });
+  await assert.rejects(client.execute(CustomerDocument, { id: 'a' }), { code: 'TIMEOUT' });
+  const abort = new AbortController();
+  const waiting = client.execute(CustomerDocument, { id: 'b' }, { signal: abort.signal });
+  abort.abort(new Error('left'));
+  await assert.rejects(waiting, { message: 'left' });
+});
+
+test('an `idempotencyKey` that is undefined or empty MUST be replaced by a key of the call', async () => {
+  const { client, sent } = clientOf(() => Response.json({ data: { updateCustomer: null } }));
+  for (const idempotencyKey of [undefined, '']) {
+    await client.request(UpdateCustomerDocument, { id: 'a', input: {} }, { idempotencyKey });
+  }
+  const keys = sent.map(({ headers }) => headers.get('idempotency-key'));
+  assert.ok(
+    keys.every((key) => /^"[\d.]+"$/.test(key ?? '')),
+    String(keys),
+  );
+  assert.equal(new Set(keys).size, 2);
+});
+
+test('a token that arrives after `tokens.clear` MUST be dropped, in the result of a mutation and of a query', () =>
+  withHarness(async (harness) => {
+    let onSent = () => {};
+    const client = clientIn(harness, {
+      async fetch(input, init) {
+        const response = await harness.gateway.fetch(new Request(input, init));
+        onSent();
+        return response;
+      },
+    });
+    onSent = () => client.tokens.clear();
+    const made = await client.mutate(CreateCustomerWithTokenDocument, { input: newCustomer('client-cleared') });
+    assert.ok(made.status === 'success');
+    assert.equal(client.tokens.held('client-cleared'), undefined);
+    const { customer } = await client.execute(CustomerWithTokenDocument, { id: 'client-cleared' });
+    assert.deepEqual([customer?.objectReferenceId, customer?.clientAuthToken], ['client-cleared', null]);
+    onSent = () => {};
+    assert.ok((await client.execute(CustomerWithTokenDocument, { id: 'client-cleared' })).customer?.clientAuthToken);
+  }));
+
+test('a time limit that is longer than the longest timer MUST NOT expire at once', async () => {
+  const { client } = clientOf(noCustomer, { timeoutMs: Number.POSITIVE_INFINITY });
+  assert.deepEqual(await client.execute(CustomerDocument, { id: 'a' }), { customer: null });
 });

@@ -96,6 +96,11 @@ test('the preset MUST reject an operation that the kit cannot support, and say h
     [`${create('id ...T')} fragment T on Customer { clientAuthToken { token } }`]: /^Register: select `id`/,
     [create('id firstName', '... on CustomerAlreadyExistsError { existing { id } differingFields }')]:
       /^Register: select the fields of `customer` in `existing` too: firstName\./,
+    [create('id').replaceAll('$input', '$data')]: /^Register: make one create, with the argument `input: \$input`/,
+    [`mutation Twice($input: CreateCustomerInput!) { a: createCustomer(input: $input) { __typename } b: createCustomer(input: $input) { __typename } }`]:
+      /^Twice: make one create/,
+    [create('id').replace('customer {', 'who: customer {')]: /^Register: select `customer`, .* without aliases/,
+    'query lower { __typename } query Lower { __typename }': /several operations would have the name Lower\.$/,
     'query Customer($id: ID!) { customer(id: $id) { id } }': /^Customer: the kit has an operation with this name\./,
   };
   for (const [document, message] of Object.entries(rejected)) {

@@ -15,7 +15,7 @@ import { openPage, type Rendered, renderHook } from './render.ts';
 
 openPage();
 const { createElement, useCallback } = await import('react');
-const { QueryClient, QueryClientProvider } = await import('@tanstack/react-query');
+const { MutationObserver, QueryClient, QueryClientProvider, QueryObserver } = await import('@tanstack/react-query');
 const { Provider: UrqlProvider } = await import('urql');
 const { ApolloProvider } = await import('@apollo/client/react');
 const { CustomerProvider, useClientAuthToken } = await import('../src/react.ts');
@@ -432,3 +432,27 @@ for (const [name, open] of Object.entries(flavours)) {
     });
   }
 }
+
+test('a mutation of React Query MUST NOT wait for the queries that it refetches', async () => {
+  let reads = 0;
+  const client = createCustomerClient({
+    url: 'http://gateway.test/graphql',
+    async fetch(_input, init) {
+      if (String(init?.body).includes('mutation')) throw new TypeError('Failed to fetch');
+      reads += 1;
+      return reads === 1 ? Response.json({ data: { customer: null } }) : new Promise<Response>(() => undefined);
+    },
+  });
+  const queryClient = new QueryClient();
+  const query = new QueryObserver(queryClient, reactQuery.customerOptions(client, { id: 'u7' }));
+  const stop = query.subscribe(() => undefined);
+  try {
+    await queryClient.ensureQueryData(reactQuery.customerOptions(client, { id: 'u7' }));
+    const mutation = new MutationObserver(queryClient, reactQuery.updateCustomerOptions(client));
+    await assert.rejects(mutation.mutate({ id: 'u7', input: { firstName: 'Asha' } }), { code: 'NETWORK_ERROR' });
+    assert.deepEqual([reads, query.getCurrentResult().fetchStatus], [2, 'fetching']);
+  } finally {
+    stop();
+    queryClient.clear();
+  }
+});

@@ -101,7 +101,7 @@ test('only the entries for tests and code generation MAY contain or import parts
   }
 });
 
-test('the core MUST be at most 3 kB gzipped, and with all documents at most 3.6 kB', async (context) => {
+test('the core MUST be at most 3 kB gzipped, and with all documents at most 3.7 kB', async (context) => {
   // A bundler removes the documents that an app does not use.
   const names = 'createCustomerClient, CustomerClientError, outcomeOf, unreachable';
   const core = await bundle(`export { ${names} } from '${fileOf('./client')}';`);
@@ -109,7 +109,7 @@ test('the core MUST be at most 3 kB gzipped, and with all documents at most 3.6 
   const all = bundles.get('./client')?.bytes ?? 0;
   context.diagnostic(`core: ${core.bytes} bytes; with every document: ${all} bytes`);
   assert.ok(core.bytes <= maxCoreBytes, `${core.bytes} bytes`);
-  assert.ok(all <= maxCoreBytes + 640, `${all} bytes`);
+  assert.ok(all <= maxCoreBytes + 704, `${all} bytes`);
 });
 
 test('the fetcher MUST be at most 1.1 kB gzipped, including its errors', async (context) => {

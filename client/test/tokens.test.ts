@@ -191,7 +191,17 @@ test('no token MUST be requested while the page is hidden, and an expired token 
   page.hidden = false;
   assert.equal(tokenOf('a'), 'loading');
   await settled();
-  assert.deepEqual(seen, ['loading', 'a-2']);
+  assert.deepEqual([...new Set(seen)], ['loading', 'a-2']);
+});
+
+test('a token that `get` has requested MUST end the failure of a watcher at once', async () => {
+  fail = new CustomerClientError('FORBIDDEN', { retryable: false });
+  watching.watch('a', () => undefined);
+  await settled();
+  assert.equal(tokenOf('a'), 'failed');
+  fail = undefined;
+  const { token } = await tokens.get('a');
+  assert.equal(tokenOf('a'), token);
 });
 
 test('a page that becomes visible before the expiry MUST keep its token', async () => {

@@ -1,7 +1,7 @@
 import type { Call } from '../../src/sandbox/calls.ts';
 import type { Sandbox } from '../../src/sandbox/server.ts';
 import type { Mutation, Reply } from './operations.ts';
-import { outcomeOf } from './outcome.ts';
+import { whatToTell } from './outcome.ts';
 
 /** One operation as its person saw it. */
 export interface Entry {
@@ -10,7 +10,7 @@ export interface Entry {
   readonly startedAt: number;
   readonly endedAt: number;
   readonly reply: Reply;
-  /** By `outcomeOf`. */
+  /** By `whatToTell`. */
   readonly told: 'done' | 'failed' | 'unknown';
 }
 
@@ -41,7 +41,7 @@ export interface Balance {
   readonly existing: number;
 }
 
-export const toldOf = ({ result, codes = [] }: Reply) => outcomeOf(result, codes);
+export const toldOf = ({ result, codes = [] }: Reply) => whatToTell(result, codes);
 
 /** Compares what persons were told with what the provider has committed. */
 export function balanceOf(

@@ -1,13 +1,13 @@
-/** The result of a mutation, with the fields that {@link outcomeOf} needs. */
+/** The result of a mutation, with the fields that {@link whatToTell} needs. */
 export interface MutationResult {
   readonly __typename: string;
   readonly differingFields?: readonly string[] | null;
 }
 
 // The lines between these two comments are those of docs/retries.md.
-// <outcomeOf>
+// <whatToTell>
 /** What to tell a person. `result`: the value of the field in the last answer. `codes`: the codes of its errors. */
-export function outcomeOf(result: MutationResult | null | undefined, codes: readonly unknown[]) {
+export function whatToTell(result: MutationResult | null | undefined, codes: readonly unknown[]) {
   const isRefused = codes.some((code) =>
     /^(BAD_USER_INPUT|FORBIDDEN|OPERATION_|GRAPHQL_|PERSISTED_)/.test(String(code)),
   );
@@ -20,4 +20,4 @@ export function outcomeOf(result: MutationResult | null | undefined, codes: read
   // Without differing fields, the customer is the one that an earlier attempt has created.
   return differingFields.length > 0 ? 'failed' : 'done';
 }
-// </outcomeOf>
+// </whatToTell>

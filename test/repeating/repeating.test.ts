@@ -29,7 +29,7 @@ test('the table of docs/retries.md MUST have a row for each program, with the fi
 
 test('the lines of docs/retries.md that judge a result MUST be those of the tests', () => {
   const [, lines = ''] =
-    /<outcomeOf>\n([\s\S]*)\/\/ <\/outcomeOf>/.exec(readFileSync('test/repeating/outcome.ts', 'utf8')) ?? [];
+    /<whatToTell>\n([\s\S]*)\/\/ <\/whatToTell>/.exec(readFileSync('test/repeating/outcome.ts', 'utf8')) ?? [];
   assert.ok(lines.length > 0);
   assert.ok(page.includes(`\`\`\`ts\n${lines}\`\`\``));
 });

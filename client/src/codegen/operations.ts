@@ -49,9 +49,17 @@ export function readOperations(schema: GraphQLSchema, documents: readonly Docume
   const problems = validate(schema, document).map(({ message }) => message);
   if (problems.length > 0) throw new Error(`The operations are not valid for the schema:\n${problems.join('\n')}`);
   const fragments = definitions.filter((node) => node.kind === Kind.FRAGMENT_DEFINITION);
-  return Object.entries(separateOperations({ kind: Kind.DOCUMENT, definitions: withTypenames(document).definitions }))
+  const operations = Object.entries(separateOperations(withTypenames(document)))
     .map(([name, ast]) => readOperation(schema, name, operationFirst(ast), fragments))
     .toSorted((one, other) => (one.name < other.name ? -1 : 1));
+  const duplicates = operations.filter(({ name }, index) => operations[index + 1]?.name === name);
+  if (duplicates.length > 0) {
+    const names = duplicates.map(({ name }) => name).join(', ');
+    throw new Error(
+      `The generated names begin with a capital letter, so several operations would have the name ${names}.`,
+    );
+  }
+  return operations;
 }
 
 function readOperation(

@@ -10,16 +10,20 @@ import {
 } from 'graphql';
 import type { Operation } from './operations.ts';
 
+/** Fields of the result of a create that the kit reads or writes. */
+const settledFields = new Set(['customer', 'existing', 'differingFields']);
+
 /** Finds fields that an operation must select for the kit to work at run time. Returns one message for each problem. */
 export function problemsOf(schema: GraphQLSchema, { name, kind, ast }: Operation): string[] {
   if (kind !== 'mutation') return [];
   const fragments = ast.definitions.filter((node) => node.kind === Kind.FRAGMENT_DEFINITION);
   const info = new TypeInfo(schema);
   const problems: string[] = [];
+  let creates = 0;
   visit(
     ast,
     visitWithTypeInfo(info, {
-      Field({ selectionSet }) {
+      Field({ selectionSet, name: field, arguments: given = [] }) {
         const type = info.getType();
         if (type == null || selectionSet === undefined) return;
         const fieldsIn = (set: SelectionSetNode) => selected(set, fragments);
@@ -34,7 +38,19 @@ export function problemsOf(schema: GraphQLSchema, { name, kind, ast }: Operation
             `${name}: select \`id\`, and of \`clientAuthToken\` the fields \`token\`, \`expiresAt\` and \`expiresInSeconds\`, each by its own name. The kit moves the token of a mutation out of the result and cannot store it without these fields.`,
           );
         }
-        if (typeName !== 'CreateCustomerResult') return;
+        if (typeName !== 'CreateCustomerResult' || field.value !== 'createCustomer') return;
+        creates += 1;
+        const [input] = given;
+        if (creates > 1 || input?.value.kind !== Kind.VARIABLE || input.value.name.value !== 'input') {
+          problems.push(
+            `${name}: make one create, with the argument \`input: $input\`. After an ambiguous outcome the kit finds the reference in this variable.`,
+          );
+        }
+        if (keys.some(({ key, field }) => key !== field && settledFields.has(field))) {
+          problems.push(
+            `${name}: select \`customer\`, \`existing\` and \`differingFields\` without aliases. After an ambiguous outcome the kit returns \`existing\` as the created customer.`,
+          );
+        }
         const missing = missingIn(keys, fieldsIn);
         if (missing.length > 0) {
           problems.push(
