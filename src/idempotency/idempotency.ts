@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
 import type { Caller } from '../auth/caller.ts';
 import type { CustomerApi } from '../customers/customer.ts';
 import { RequestError } from '../errors.ts';
@@ -28,7 +29,10 @@ export interface Repeatable {
   begin(mutation: MutationRequest): Promise<void>;
   /** Records the writes of the operation, and answers those that were recorded before. */
   over(api: CustomerApi, onReplay: () => void): CustomerApi;
-  /** Keeps the settled writes. Call it before the answer is sent. Never rejects. @returns whether kept writes answered the operation. */
+  /**
+   * Keeps the settled writes. Call it before the answer is sent. Never rejects. Waits at most until shortly after the deadline; until the
+   * writes are kept, a repeat waits for this operation. @returns whether kept writes answered the operation.
+   */
   end(): Promise<boolean>;
 }
 
@@ -54,6 +58,8 @@ export interface IdempotencyOptions {
 const ttlMs = 24 * 60 * 60 * 1000;
 /** Of the plain text. A larger operation is not kept. */
 const maxKeptLength = 256 * 1024;
+/** How long after its deadline an operation waits for Redis: a response arrives within 250 ms after the deadline. */
+const maxLateMs = 150;
 const minPollMs = 20;
 const maxPollMs = 250;
 
@@ -147,18 +153,33 @@ class Operation implements Repeatable {
   }
 
   async end(): Promise<boolean> {
-    const { shared, inProgress, onReplay } = this.#parts;
+    const { shared, onReplay } = this.#parts;
     const entry = this.#entry;
     if (entry === undefined) return false;
     this.#entry = undefined;
+    const ending = this.#end(entry);
+    await (shared === undefined ? ending : this.#waitForEnd(ending));
+    const isReplay = this.#recording?.isReplay ?? false;
+    if (isReplay) onReplay();
+    return isReplay;
+  }
+
+  /** Keeps the writes, and then lets other operations have the key. Never rejects. */
+  async #end(entry: InProgress): Promise<void> {
+    const { shared, inProgress } = this.#parts;
     await this.#keep();
     clearInterval(this.#lease);
     if (this.#lease !== undefined) await shared?.release(this.#claim, this.#holder);
     inProgress.delete(this.#claim);
     entry.end();
-    const isReplay = this.#recording?.isReplay ?? false;
-    if (isReplay) onReplay();
-    return isReplay;
+  }
+
+  async #waitForEnd(ending: Promise<void>): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const leftMs = this.#request.deadlineAtMs - performance.now();
+    const timer = setTimeout(resolve, Math.max(0, leftMs) + maxLateMs);
+    await Promise.race([ending, late]);
+    clearTimeout(timer);
   }
 
   /**

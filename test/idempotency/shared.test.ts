@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type TestContext, test } from 'node:test';
 import { createLocalStore } from '../../src/idempotency/local-store.ts';
 import { startRedis } from '../redis.ts';
 import { newCustomer } from '../support.ts';
@@ -83,6 +85,60 @@ test('while Redis cannot be used, operations MUST succeed, and each process MUST
   const later = await world.send(...during, { key: '"during"' });
   assert.equal(later.headers['idempotency-replayed'], 'true');
   assert.equal(world.posts(), posts + 1);
+});
+
+/** A proxy that delays each reply. `seen` returns what the clients have sent. */
+async function startSlowProxy(context: TestContext, port: number, delayMs: number) {
+  let seen = '';
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(port, '127.0.0.1');
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        client.destroy();
+        upstream.destroy();
+      });
+    }
+    client.on('data', (data) => {
+      seen += data.toString('latin1');
+      upstream.write(data);
+    });
+    upstream.on('data', (data) => setTimeout(() => client.write(data), delayMs));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  context.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`, seen: () => seen };
+}
+
+test('a slow Redis MUST NOT delay the answer of an operation at its deadline, and a repeat MUST wait until it is kept', async (context) => {
+  const redis = await startRedis();
+  context.after(redis.close);
+  const { url, seen } = await startSlowProxy(context, redis.port, 150);
+  const environment = { REDIS_URL: url, OPERATION_TIMEOUT_MS: '1000', JUSPAY_TIMEOUT_MS: '1000' };
+  const world = await openWorld(context, { environment });
+  const created = await world.send(...createOf('reference-stored'));
+  const { id } = resultOf(created)['customer'] as { id: string };
+  world.sandbox.arm({ fault: 'timeout', on: 'create', times: 100 });
+  const both = `mutation ($id: ID!, $changes: UpdateCustomerInput!, $input: CreateCustomerInput!) {
+    updateCustomer(id: $id, input: $changes) { __typename }
+    createCustomer(input: $input) { __typename ... on CustomerError { code } } }`;
+  const variables = { id, changes: { firstName: 'Slow' }, input: newCustomer('reference-slow') };
+  const updates = () => world.sandbox.calls.filter(({ route }) => route === 'update').length;
+  const deletions = () => seen().split('del\r\n').length;
+  const before = deletions();
+  const first = await world.send(both, variables, { key: '"slow"' });
+  // The last command ends the claim.
+  assert.equal(deletions(), before);
+  assert.deepEqual([first.status, updates()], [200, 1]);
+  world.sandbox.disarm();
+  const repeat = await world.send(both, variables, { key: '"slow"' });
+  assert.deepEqual([repeat.status, updates()], [200, 1]);
+  assert.match(repeat.text, /UpdateCustomerSuccess.*CreateCustomerSuccess/);
 });
 
 test('the claim of an instance that died MUST end, and a repeat MUST execute the operation', async (context) => {
