@@ -174,9 +174,9 @@ async function doctor(argv: readonly string[], environment: NodeJS.ProcessEnv): 
 }
 
 function failToListen(error: unknown, which: string): number {
-  const { code } = error as { code?: string };
+  const { code, syscall } = error as { code?: string; syscall?: string };
   if (code === 'EADDRINUSE') return fail(failureExitCode, [`The address is already in use: change ${which}.`]);
-  if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
+  if (syscall === 'listen' || syscall === 'bind' || syscall === 'getaddrinfo') {
     return fail(failureExitCode, [`The gateway cannot listen on this address (${code}): change ${which}.`]);
   }
   throw error;

@@ -34,8 +34,14 @@ export function contradictions(
   const sameMerchant = listed.find(({ merchantId }) => merchantId === given['JUSPAY_MERCHANT_ID']);
   const rules: [boolean, string][] = [
     [
-      has('METRICS_PORT') && given['METRICS_PORT'] !== '0' && given['METRICS_PORT'] === (given['PORT'] ?? '4000'),
+      has('METRICS_PORT') &&
+        Number(given['METRICS_PORT']) !== 0 &&
+        Number(given['METRICS_PORT']) === Number(given['PORT'] ?? '4000'),
       'METRICS_PORT and PORT must differ, so that the metrics can be closed to the clients of the API.',
+    ],
+    [
+      /^rediss?:\/\//.test(given['REDIS_URL'] ?? '') && !isUrl(given['REDIS_URL'] ?? ''),
+      'REDIS_URL must be a URL whose user and password are percent-encoded.',
     ],
     [key && !merchant, 'JUSPAY_MERCHANT_ID must be set together with JUSPAY_API_KEY.'],
     [merchant && !key, 'JUSPAY_API_KEY (or JUSPAY_API_KEY_FILE) must be set together with JUSPAY_MERCHANT_ID.'],
@@ -77,4 +83,10 @@ export function contradictions(
     [modes.includes('api-key') && !has('AUTH_API_KEYS_FILE'), 'AUTH_API_KEYS_FILE must be set with AUTH_MODE=api-key.'],
   ];
   return rules.flatMap(([broken, sentence]) => (broken ? [sentence] : []));
+}
+
+/** Whether the text is a URL whose user and password can be decoded. */
+function isUrl(text: string): boolean {
+  const { username = '%', password = '' } = URL.parse(text) ?? {};
+  return !/%(?![\da-f]{2})/i.test(`${username}:${password}`);
 }

@@ -137,7 +137,9 @@ export function readTracing(set: Given, problems: string[]): Tracing {
   report(attributes === undefined, 'OTEL_RESOURCE_ATTRIBUTES must be a comma-separated list of name=value.');
   const sampler = samplerNames.find((name) => name === (set.OTEL_TRACES_SAMPLER?.trim() ?? 'parentbased_always_on'));
   report(sampler === undefined, `OTEL_TRACES_SAMPLER must be one of ${samplerNames.join(', ')}.`);
-  const samplerRatio = Number(set.OTEL_TRACES_SAMPLER_ARG ?? 1);
+  const ratio = set.OTEL_TRACES_SAMPLER_ARG?.trim() ?? '1';
+  // `Number` also reads blanks and hexadecimal numbers.
+  const samplerRatio = /^[\d.]+(e-?\d+)?$/i.test(ratio) ? Number(ratio) : Number.NaN;
   const isRatio = samplerRatio >= 0 && samplerRatio <= 1;
   report(sampler?.endsWith('ratio') === true && !isRatio, 'OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1.');
   const name = set.OTEL_SERVICE_NAME ?? attributes?.['service.name'] ?? 'customer-gateway';
@@ -164,6 +166,8 @@ export function readTracing(set: Given, problems: string[]): Tracing {
 const protocol = 'http/protobuf';
 const defaultEndpoint = 'http://localhost:4318';
 const headerName = /^[\w!#$%&'*+.^`|~-]+$/;
+/** What `node:http` accepts. */
+const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 const attributeName = /^[^\s=,]+$/;
 
 /** The headers of {@link Tracing}, by name. */
@@ -184,6 +188,7 @@ function pairsOf(list: string, name: RegExp): Record<string, string> | undefined
     } catch {
       return undefined;
     }
+    if (name === headerName && !headerValue.test(pairs[key])) return undefined;
   }
   return pairs;
 }

@@ -70,6 +70,15 @@ test('a port in use MUST be an error that names the settings', async () => {
   other.close();
 });
 
+test('a HOST on which no server can listen MUST be an error that names the settings, without its value', async () => {
+  for (const host of ['fe80::1', 'ff02::1', '192.0.2.1', 'canary.invalid']) {
+    const run = start(['serve'], { PORT: '0', HOST: host });
+    assert.equal(await run.exit, 1, host);
+    assert.match(run.output(), /^The gateway cannot listen on this address \(E\w+\): change HOST and PORT\.\n$/m, host);
+    assert.ok(!run.output().includes(host), run.output());
+  }
+});
+
 test('--help MUST show every variable, its meaning and its default', async () => {
   const run = start(['--help']);
   assert.equal(await run.exit, 0);

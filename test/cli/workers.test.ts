@@ -392,6 +392,14 @@ test('an error at the start MUST be printed once, and end the supervisor with ex
   assert.equal(invalid.output().match(/AUTH_API_KEYS_FILE/g)?.length, 1, invalid.output());
 });
 
+test('a worker that is killed at the start MUST be logged, and end the supervisor with exit code 1', async () => {
+  const preload = "if (process.env.CUSTOMER_GATEWAY_WORKER === '2') process.kill(process.pid, 'SIGKILL');";
+  const options = ['--import', `data:text/javascript,${encodeURIComponent(preload)}`];
+  const run = start(['serve'], { WORKERS: '2', PORT: '0' }, options);
+  assert.equal(await run.exit, 1);
+  assert.match(run.output(), /"worker":2,"code":"SIGKILL","message":"worker ended before it listened"/);
+});
+
 test('workers MUST share the embedded sandbox, with one banner', async () => {
   const run = start([], { WORKERS: '2', PORT: '0' });
   const [, url = ''] = await run.waitFor(/GraphiQL {2}(http:\S+)/);

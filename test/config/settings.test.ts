@@ -362,3 +362,20 @@ test('an unknown id MUST return PersistedQueryNotFound, and the following reques
       harness.sandbox.clearCalls();
     }
   }));
+
+test('a REDIS_URL that no client can use MUST be a problem without its value', () => {
+  const problemOf = (url: string) => {
+    try {
+      loadConfig({ REDIS_URL: url });
+      return undefined;
+    } catch (error) {
+      assert.ok(error instanceof ConfigError && !error.problems.join().includes('canary'));
+      return error.problems.join();
+    }
+  };
+  const usable = ['redis://canary:6379/0', 'rediss://user:p%40ss@canary', 'redis://:canary@[::1]:6379', 'redis://'];
+  for (const url of usable) assert.equal(problemOf(url), undefined, url);
+  for (const url of ['redis://canary:99999', 'redis://[canary', 'redis://canary:a%zz@host', 'redis://%:canary@host']) {
+    assert.match(problemOf(url) ?? '', /^REDIS_URL must be a URL whose user and password are percent-encoded\.?$/, url);
+  }
+});

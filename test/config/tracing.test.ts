@@ -80,8 +80,19 @@ test('invalid settings of traces MUST be reported by name, never by value, and o
   assert.deepEqual(problemsOf({ ...endpoint, OTEL_TRACES_EXPORTER: 'console' }), [
     'OTEL_TRACES_EXPORTER must be otlp or none.',
   ]);
-  assert.deepEqual(problemsOf({ ...endpoint, OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '2' }), [
-    'OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1.',
+  for (const ratio of ['2', '-0.1', ' ', '0x1', '.', '1.0.0', 'half']) {
+    assert.deepEqual(problemsOf({ ...endpoint, OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: ratio }), [
+      'OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1.',
+    ]);
+  }
+  for (const ratio of ['0', '1', '.5', '0.25', ' 1.0 ', '1e-3']) {
+    assert.deepEqual(
+      problemsOf({ ...endpoint, OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: ratio }),
+      [],
+    );
+  }
+  assert.deepEqual(problemsOf({ ...endpoint, OTEL_EXPORTER_OTLP_HEADERS: 'a=x%0d%0ab' }), [
+    'OTEL_EXPORTER_OTLP_HEADERS must be a comma-separated list of name=value.',
   ]);
   for (const url of ['collector:4318', 'ftp://a.example', 'http://user:canary@a.example', 'canary']) {
     assert.deepEqual(problemsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: url }), [

@@ -106,6 +106,10 @@ async function checkKey(
     return [...meaningOf(answer, words), ...clockFindings(answer, settings.baseUrl)];
   } catch (error) {
     const code = codeOf(error);
+    if (code.startsWith('HPE_')) {
+      const message = `${target.words} is not the address of the customer API: its server does not answer with HTTP (${code}). Set the provider's base URL, without /customers.`;
+      return [{ check: 'address', status: 'problem', setting: settings.baseUrl, message }];
+    }
     const message =
       code === 'ETIMEDOUT'
         ? `The provider does not answer within ${target.timeoutMs} ms: run doctor again later, or raise JUSPAY_TIMEOUT_MS.`
@@ -157,8 +161,9 @@ function meaningOf({ status, body }: Answer, { key, merchant, baseUrl, settings,
       settings.baseUrl,
       `The provider fails at the moment (${status}): run doctor again later, and tell the provider if it lasts.`,
     );
+  const isElsewhere = status >= 300 && status < 400;
   const isCustomer = status < 300 && (typeof json?.['id'] === 'string' || typeof json?.['customer_id'] === 'string');
-  if (isCustomer || (status !== 400 && codes.some((code) => absent.includes(code)))) {
+  if (isCustomer || (status !== 400 && !isElsewhere && codes.some((code) => absent.includes(code)))) {
     const accepted = (check: Check, setting: string, what: string): Finding => {
       return { check, status: 'ok', setting, message: `The provider accepts ${what}.` };
     };
@@ -175,7 +180,7 @@ function meaningOf({ status, body }: Answer, { key, merchant, baseUrl, settings,
       `The provider does not know ${merchant} (400): set the merchant id to which ${key} belongs.`,
     );
   const isError = json !== undefined && codes.length > 0;
-  if ((status < 400 && !isError) || status === 404 || json === undefined)
+  if (isElsewhere || (status < 400 && !isError) || status === 404 || json === undefined)
     return problem(
       'address',
       settings.baseUrl,

@@ -46,7 +46,7 @@ export interface Fleet {
   kill(): void;
 }
 
-/** A worker ended. It has printed the reason. */
+/** A worker ended. The reason has been printed. */
 export class WorkerFailure extends Error {}
 
 /** A worker that does not listen after so long is killed. */
@@ -140,6 +140,10 @@ export function createFleet(options: FleetOptions): Fleet {
       if (isClosing && code !== 0 && (slot.isListening || signal !== 'SIGTERM')) slot.hasFailed = true;
       options.onEnd(slot);
       slot.end();
+      // A worker that was killed from outside has printed nothing.
+      const isKilled = signal !== null && signal !== 'SIGTERM' && signal !== 'SIGINT';
+      if (!isOpen && !isClosing && isKilled)
+        log.error('worker ended before it listened', { worker: slot.number, code: signal });
       reject(new WorkerFailure());
       if (isOpen && !isClosing) restart(slot, listenedMs, signal ?? String(code));
     });
