@@ -175,7 +175,7 @@ test('doctor MUST warn of a cluster node without the slot, and report an invalid
     /without the slot of the gateway's keys \(MOVED\): set the address of the node that has it/,
   ]);
   assert.deepEqual(commands, ['SET']);
-  await expectFindings({ ...limit, REDIS_URL: 'redis://canary:%zz@127.0.0.1:9' }, [
+  await expectFindings({ ...limit, REDIS_URL: 'redis://canary:%ff@127.0.0.1:9' }, [
     'redis',
     'problem',
     /valid URL|Nothing/,

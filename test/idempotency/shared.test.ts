@@ -118,12 +118,13 @@ async function startSlowProxy(context: TestContext, port: number, delayMs: numbe
 test('a slow Redis MUST NOT delay the answer of an operation at its deadline, and a repeat MUST wait until it is kept', async (context) => {
   const redis = await startRedis();
   context.after(redis.close);
-  const { url, seen } = await startSlowProxy(context, redis.port, 150);
-  const environment = { REDIS_URL: url, OPERATION_TIMEOUT_MS: '1000', JUSPAY_TIMEOUT_MS: '1000' };
+  const { url, seen } = await startSlowProxy(context, redis.port, 200);
+  const environment = { REDIS_URL: url, OPERATION_TIMEOUT_MS: '3000', JUSPAY_TIMEOUT_MS: '3000' };
   const world = await openWorld(context, { environment });
   const created = await world.send(...createOf('reference-stored'));
   const { id } = resultOf(created)['customer'] as { id: string };
-  world.sandbox.arm({ fault: 'timeout', on: 'create', times: 100 });
+  // The create and the reads that settle it take until the deadline.
+  for (const on of ['create', 'get'] as const) world.sandbox.arm({ fault: 'timeout', on, times: 100 });
   const both = `mutation ($id: ID!, $changes: UpdateCustomerInput!, $input: CreateCustomerInput!) {
     updateCustomer(id: $id, input: $changes) { __typename }
     createCustomer(input: $input) { __typename ... on CustomerError { code } } }`;
