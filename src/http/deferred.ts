@@ -9,8 +9,8 @@ export interface Deferred<Part> {
 }
 
 /**
- * Opens a part on the first use, or a second after the start: later, its modules could be missing, or the process could be out of
- * file descriptors.
+ * Opens a part on the first use, or a second after the start. It is not left to the first use alone: by then its modules could be
+ * missing, or the process could be out of file descriptors.
  */
 export function deferred<Part extends object>(open: () => Promise<Part>): Deferred<Part> {
   let part: Part | undefined;

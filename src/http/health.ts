@@ -14,7 +14,7 @@ export function statusOfProbe(path: string, isReady: () => boolean): number | un
   return path === '/ready' ? (isReady() ? 200 : 503) : undefined;
 }
 
-/** Whether a probe needs nothing that Yoga does: it is no preflight and comes from no page. */
+/** Whether a probe can be answered without Yoga: a `GET` or `HEAD` without `Origin` needs no CORS headers. */
 export function isPlainProbe({ method, headers }: IncomingMessage): boolean {
   return (method === 'GET' || method === 'HEAD') && headers.origin === undefined;
 }

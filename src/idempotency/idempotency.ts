@@ -30,8 +30,10 @@ export interface Repeatable {
   /** Records the writes of the operation, and answers those that were recorded before. */
   over(api: CustomerApi, onReplay: () => void): CustomerApi;
   /**
-   * Keeps the settled writes. Call it before the answer is sent. Never rejects. Waits at most until shortly after the deadline; until the
-   * writes are kept, a repeat waits for this operation. @returns whether kept writes answered the operation.
+   * Keeps the settled writes. Call it before the answer is sent. Resolves at the latest 150 ms after the deadline; a repeat still waits
+   * until the writes are kept. Never rejects.
+   *
+   * @returns whether kept writes answered the operation.
    */
   end(): Promise<boolean>;
 }

@@ -22,7 +22,7 @@ for (const [name, workload] of Object.entries(workloads)) {
       // Long enough for the compiler, which removes some allocations.
       await collectionsOf(workload, operations * 2);
       let best = { bytes: Number.POSITIVE_INFINITY, surviving: Number.POSITIVE_INFINITY };
-      // A busy machine compiles later and keeps more requests open at once, and what they hold survives: other processes only ever add to both figures.
+      // Other load only adds to both figures: code is compiled later, and more requests are open at once, whose objects survive.
       for (let round = 0; round < 4 && (best.bytes > bytes || best.surviving > surviving); round += 1) {
         const { allocated, survived } = await collectionsOf(workload, operations);
         best = {

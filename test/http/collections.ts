@@ -5,7 +5,7 @@ import { GCProfiler } from 'node:v8';
  * pipe of the log, and what does not fit at that moment is lost.
  */
 
-/** The reply to `stop`: what V8 did since the reply to `start`. */
+/** The reply to `stop`: what was allocated and collected since the reply to `start`. */
 export interface Collections {
   /** Bytes. */
   readonly allocated: number;
