@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { Page } from 'playwright-core';
+import type { Page, Route } from 'playwright-core';
 import { buildApp, type ExampleOptions, startExample } from '../examples/checkout/start.ts';
 import type { Sandbox } from '../src/sandbox/server.ts';
 import { type Browser, foreignRequests, openBrowser, saveScreenshot } from './chromium.ts';
@@ -245,16 +245,16 @@ describe('the checkout', { concurrency: 3 }, () => {
       await signIn(page, 'asha.rao@example.com', 'new');
       await fillIn(page, { 'Mobile number': '9000000001' });
       // The answer of the gateway when the look-up after a refused create fails.
-      await page.route('**/graphql', async (route) => {
+      const withoutLookUp = async (route: Route) => {
         const response = await route.fetch();
         const { data } = (await response.json()) as { data: { createCustomer: object } };
         const createCustomer = { ...data.createCustomer, existing: null, differingFields: null };
         await route.fulfill({ response, json: { data: { ...data, createCustomer } } });
-      });
+      };
+      await page.route('**/graphql', withoutLookUp, { times: 1 });
       await button(page, 'Save and continue').click();
       await page.getByText('You are registered already').waitFor();
       await page.getByText('We could not compare your input with your saved details.').waitFor();
-      await page.unroute('**/graphql');
       await button(page, 'Use existing account').click();
       await heading(page, 'Hello, Asha');
     }));
@@ -400,15 +400,15 @@ describe('the checkout', { concurrency: 3 }, () => {
       await button(page, 'Edit details').click();
       await fillIn(page, { 'First name (optional)': 'Asha Devi' });
       takeCalls();
-      // The write was executed, but a router returns its own error.
-      await page.route('**/graphql', async (route) => {
+      // The write was executed, but a router returns its own error. The page then reads the customer again.
+      const withRouterError = async (route: Route) => {
         await route.fetch();
         const errors = [{ message: 'upstream', extensions: { code: 'SUBREQUEST_HTTP_ERROR' } }];
         await route.fulfill({ json: { data: { updateCustomer: null }, errors } });
-      });
+      };
+      await page.route('**/graphql', withRouterError, { times: 1 });
       await button(page, 'Save changes').click();
       await page.getByText('We do not know whether your details were saved').waitFor();
-      await page.unroute('**/graphql');
       await button(page, 'Send again').click();
       await page.getByText('Your changes are saved').waitFor();
       assert.deepEqual(forms(sandbox), [{ first_name: 'Asha Devi' }, { first_name: 'Asha Devi' }]);
